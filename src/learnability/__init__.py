@@ -1,0 +1,1 @@
+"""Measure how far back in time a recurrent network can learn."""
