@@ -1,0 +1,24 @@
+"""Recurrences as PyTorch modules: an equation a class."""
+
+from .base import Cell, Initialisation, Steps, previous
+from .gru import GRU, TorchGRU
+from .leaky import ConstGate, DiagGate, SharedGate
+from .lstm import LSTM
+
+CELLS: dict[str, type[Cell]] = {
+    cell.__name__: cell for cell in (ConstGate, SharedGate, DiagGate, GRU, LSTM)
+}
+
+__all__ = [
+    "CELLS",
+    "GRU",
+    "LSTM",
+    "Cell",
+    "ConstGate",
+    "DiagGate",
+    "Initialisation",
+    "SharedGate",
+    "Steps",
+    "TorchGRU",
+    "previous",
+]

@@ -1,0 +1,170 @@
+"""What every cell shares: one step, its linearisation, and how weights start."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..randomness import Seed, torch_generator
+
+Initialisation = Literal["published", "uniform"]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How one step carries each unit's own past: ``J_t[q, q] = leak + correction``.
+
+    Attributes:
+        leak: what the gate alone keeps, ``a_t``; (sequence, step, unit).
+        correction: gate derivatives and recurrent weights, ``r_t``; the same shape.
+        exit: factor from the carried unit to the output, ``e_t`` of the LSTM;
+            None where the carried unit is the output.
+    """
+
+    leak: Float[Tensor, "sequence step unit"]
+    correction: Float[Tensor, "sequence step unit"]
+    exit: Float[Tensor, "sequence step unit"] | None = None
+
+
+class Cell(nn.Module, ABC):
+    """A recurrence ``state' = step(state, x)`` with closed forms of its diagonal.
+
+    Attributes:
+        inputs: D, the number of inputs.
+        units: H, the number of units.
+        state_size: S, the size of the state (H; twice H for the LSTM).
+        carried: slice of the state that carries the past (LSTM: c, otherwise h).
+        output: slice of the state that the read-out sees, h.
+        recurrent: names of the recurrent matrices, (unit, unit) each.
+    """
+
+    recurrent: tuple[str, ...]
+
+    def __init__(
+        self,
+        inputs: int,
+        units: int,
+        *,
+        layernorm: bool = False,
+        init: Initialisation = "published",
+        seed: Seed = 0,
+    ) -> None:
+        super().__init__()
+        for name, value in (("inputs", inputs), ("units", units)):
+            if value < 1:
+                raise ValueError(f"{name} is {value}; a cell needs at least one")
+        self.inputs, self.units = inputs, units
+        self.ln_weight = nn.Parameter(torch.ones(units)) if layernorm else None
+        self.ln_bias = nn.Parameter(torch.zeros(units)) if layernorm else None
+        for name, shape in self.shapes().items():
+            setattr(self, name, nn.Parameter(torch.zeros(shape)))
+        self.reset(init, seed)
+
+    @property
+    def layernorm(self) -> bool:
+        return self.ln_weight is not None
+
+    @property
+    def state_size(self) -> int:
+        return self.units
+
+    @property
+    def output(self) -> slice:
+        return slice(0, self.units)
+
+    @property
+    def carried(self) -> slice:
+        return slice(self.state_size - self.units, self.state_size)
+
+    @abstractmethod
+    def project(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch pre"]:
+        """Give the inputs' share of all pre-activations, biases included."""
+
+    @abstractmethod
+    def advance(
+        self,
+        state: Float[Tensor, "*batch state"],
+        projected: Float[Tensor, "*batch pre"],
+    ) -> Float[Tensor, "*batch state"]:
+        """Give the next state from the last one and the projected input."""
+
+    @abstractmethod
+    def linearize(
+        self,
+        states: Float[Tensor, "sequence step state"],
+        x: Float[Tensor, "sequence step input"],
+    ) -> Steps:
+        """Give leak and correction of every step in closed form.
+
+        Args:
+            states: the states after each step, from a zero initial state.
+            x: the inputs of the same steps.
+        """
+
+    @abstractmethod
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Give the shape of every trained parameter, LayerNorm's apart."""
+
+    @abstractmethod
+    def gate_bias(self) -> tuple[str, float] | None:
+        """Give the leak gate's suffix and the bias it starts with, if it has one."""
+
+    def reset(self, init: Initialisation, seed: Seed) -> None:
+        """Draw all weights anew.
+
+        ``published``: matrices orthogonal, biases zero, except for the gate that
+        makes the leak: weights zero, bias ``logit(s0)`` (Livi 2025, experiments).
+        ``uniform``: everything uniform within ``1/sqrt(H)``, as ``torch.nn.GRU``.
+
+        Args:
+            init: which of the two.
+            seed: NumPy-style seed of the draw.
+        """
+        generator = torch_generator(seed)
+        with torch.no_grad():
+            for name in self.shapes():
+                parameter = getattr(self, name)
+                if init == "uniform":
+                    bound = 1 / math.sqrt(self.units)
+                    parameter.uniform_(-bound, bound, generator=generator)
+                elif parameter.ndim == 2:
+                    nn.init.orthogonal_(parameter, generator=generator)
+                else:
+                    parameter.zero_()
+            if init == "published":
+                self._open_gate()
+
+    def _open_gate(self) -> None:
+        gate = self.gate_bias()
+        if gate is None:
+            return
+        suffix, bias = gate
+        for name in self.shapes():
+            if name.endswith(f"_{suffix}"):
+                getattr(self, name).fill_(bias if name == f"b_{suffix}" else 0.0)
+
+    def step(
+        self, state: Float[Tensor, "*batch state"], x: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch state"]:
+        """Give the next state: the cell's equation."""
+        return self.advance(state, self.project(x))
+
+    def forward(self, state: Tensor, x: Tensor) -> Tensor:
+        return self.step(state, x)
+
+
+def previous(states: Float[Tensor, "sequence step state"]) -> Tensor:
+    """Give the state before each step: ``states`` one later, zero at the start."""
+    return functional.pad(states, (0, 0, 1, 0))[:, :-1]
+
+
+def logit(p: float) -> float:
+    """Give the pre-activation at which a gate stands at ``p``."""
+    if not 0 < p < 1:
+        raise ValueError(f"a gate's initial value is {p}; it must lie between 0 and 1")
+    return math.log(p / (1 - p))

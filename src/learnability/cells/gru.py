@@ -1,0 +1,153 @@
+"""Gated recurrent units, in the paper's convention and in PyTorch's."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from ..randomness import Seed
+from .base import Cell, Initialisation, Steps, logit, previous
+from .layernorm import normalise, own_derivative
+
+
+class Reset(Cell):
+    """What both conventions share: ``h' = (1 - z) h + z g``, z the update gate."""
+
+    recurrent = ("U_z", "U_r", "U_g")
+
+    def __init__(
+        self,
+        inputs: int,
+        units: int,
+        *,
+        z0: float = 0.05,
+        layernorm: bool = False,
+        init: Initialisation = "published",
+        seed: Seed = 0,
+    ) -> None:
+        self.z0 = z0
+        super().__init__(inputs, units, layernorm=layernorm, init=init, seed=seed)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        wide, square = (self.units, self.inputs), (self.units, self.units)
+        return {
+            f"{kind}_{gate}": shape
+            for gate in "zrg"
+            for kind, shape in (("W", wide), ("U", square), ("b", (self.units,)))
+        }
+
+    def gate_bias(self) -> tuple[str, float]:
+        return "z", logit(self.z0)
+
+    def project(self, x: Tensor) -> Tensor:
+        weight = torch.cat((self.W_z, self.W_r, self.W_g))
+        return x @ weight.T + torch.cat((self.b_z, self.b_r, self.b_g))
+
+    def gates(self, h: Tensor, projected: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give z, r and the projected input of the candidate."""
+        from_z, from_r, from_g = projected.chunk(3, dim=-1)
+        z = torch.sigmoid(from_z + h @ self.U_z.T)
+        r = torch.sigmoid(from_r + h @ self.U_r.T)
+        return z, r, from_g
+
+    def mix(self, h: Tensor, z: Tensor, a: Tensor) -> Tensor:
+        """Give ``(1 - z) h + z tanh(LN(a))``."""
+        g = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
+        return (1 - z) * h + z * g
+
+    def split(self, h: Tensor, z: Tensor, a: Tensor, k: Tensor) -> Steps:
+        """Give ``a = 1 - z`` and ``r = (g - h) z' U_z[q, q] + z (1 - g^2) k``."""
+        g = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
+        by_gate = (g - h) * z * (1 - z) * self.U_z.diagonal()
+        return Steps(leak=1 - z, correction=by_gate + z * (1 - g**2) * k)
+
+
+@final
+class GRU(Reset):
+    """A GRU that resets the state before the matrix product.
+
+    ``z = sigmoid(W_z x + b_z + U_z h)``, ``r = sigmoid(W_r x + b_r + U_r h)``,
+    ``g = tanh(LN(W_g x + b_g + U_g (r*h)))``, ``h' = (1 - z) h + z g``: z is the
+    update gate (`torch.nn.GRU` calls z what is 1 - z here).
+
+    Args:
+        inputs: D.
+        units: H.
+        z0: the update gate's value at the start, with ``init="published"``.
+        layernorm: whether LN is LayerNorm or the identity.
+        init: see `Cell.reset`.
+        seed: NumPy-style seed of the initial weights.
+
+    Raises:
+        ValueError: if z0 is not between 0 and 1 or a size is below 1.
+
+    Example:
+        >>> GRU(3, 4).state_size
+        4
+
+    Source: Cho et al. 2014; Livi 2025, section 3 (arXiv 2512.05790).
+    """
+
+    def advance(self, state: Tensor, projected: Tensor) -> Tensor:
+        z, r, from_g = self.gates(state, projected)
+        return self.mix(state, z, from_g + (r * state) @ self.U_g.T)
+
+    def linearize(self, states: Tensor, x: Tensor) -> Steps:
+        """Give leak and correction through ``A = U_g diag(r) + U_g diag(h r') U_r``."""
+        h = previous(states)
+        z, r, from_g = self.gates(h, self.project(x))
+        a = from_g + (r * h) @ self.U_g.T
+        turned = h * r * (1 - r)
+        diagonal = self.U_g.diagonal() * r + turned @ (self.U_g.T * self.U_r)
+
+        def columns(y: Tensor) -> Tensor:
+            back = y @ self.U_g
+            return back * r + (back * turned) @ self.U_r
+
+        return self.split(h, z, a, own_derivative(a, self.ln_weight, diagonal, columns))
+
+
+@final
+class TorchGRU(Reset):
+    """A GRU that resets after the matrix product, as `torch.nn.GRU` does.
+
+    ``z`` and ``r`` as in `GRU`, ``g = tanh(LN(W_g x + b_g + r*(U_g h + b_u)))``,
+    ``h' = (1 - z) h + z g``: z is the update gate, 1 minus PyTorch's z.
+
+    Args:
+        inputs: D.
+        units: H.
+        z0: the update gate's value at the start, with ``init="published"``.
+        layernorm: whether LN is LayerNorm or the identity.
+        init: see `Cell.reset`.
+        seed: NumPy-style seed of the initial weights.
+
+    Raises:
+        ValueError: if z0 is not between 0 and 1 or a size is below 1.
+
+    Example:
+        >>> TorchGRU(3, 4).b_u.shape
+        torch.Size([4])
+
+    Source: the equations in the documentation of `torch.nn.GRU`.
+    """
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return super().shapes() | {"b_u": (self.units,)}
+
+    def advance(self, state: Tensor, projected: Tensor) -> Tensor:
+        z, r, from_g = self.gates(state, projected)
+        return self.mix(state, z, from_g + r * (state @ self.U_g.T + self.b_u))
+
+    def linearize(self, states: Tensor, x: Tensor) -> Steps:
+        """Give leak and correction through ``A = diag(r) U_g + diag(u r') U_r``."""
+        h = previous(states)
+        z, r, from_g = self.gates(h, self.project(x))
+        u = h @ self.U_g.T + self.b_u
+        a, turned = from_g + r * u, u * r * (1 - r)
+        diagonal = self.U_g.diagonal() * r + turned * self.U_r.diagonal()
+
+        def columns(y: Tensor) -> Tensor:
+            return (y * r) @ self.U_g + (y * turned) @ self.U_r
+
+        return self.split(h, z, a, own_derivative(a, self.ln_weight, diagonal, columns))

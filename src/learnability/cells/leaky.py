@@ -1,0 +1,229 @@
+"""Leaky cells: one candidate, mixed in by a gate that is constant, shared or own."""
+
+from abc import abstractmethod
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..randomness import Seed
+from .base import Cell, Initialisation, Steps, logit, previous
+from .layernorm import normalise, own_derivative
+
+
+class Leaky(Cell):
+    """``c = tanh(LN(W_x x + b_x + W_h h))``, ``h' = (1 - s) h + s c``."""
+
+    recurrent = ("W_h",)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        candidate = {
+            "W_x": (self.units, self.inputs),
+            "b_x": (self.units,),
+            "W_h": (self.units, self.units),
+        }
+        return candidate | self.gate_shapes()
+
+    @abstractmethod
+    def gate_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Give the shapes of the gate's own parameters."""
+
+    @abstractmethod
+    def gate(
+        self, h: Float[Tensor, "*batch unit"], projected: Float[Tensor, "*batch gate"]
+    ) -> Tensor:
+        """Give the gate s from the last state and its projected input."""
+
+    @abstractmethod
+    def project_gate(self, x: Float[Tensor, "*batch input"]) -> Tensor | None:
+        """Give the inputs' share of the gate's pre-activation, or None."""
+
+    @abstractmethod
+    def gate_slope(self, s: Tensor) -> Tensor:
+        """Give ``ds_q/dh_q``, each unit's gate by its own past state."""
+
+    def project(self, x: Float[Tensor, "*batch input"]) -> Tensor:
+        candidate = x @ self.W_x.T + self.b_x
+        gate = self.project_gate(x)
+        return candidate if gate is None else torch.cat((candidate, gate), dim=-1)
+
+    def advance(self, state: Tensor, projected: Tensor) -> Tensor:
+        s = self.gate(state, projected[..., self.units :])
+        a = projected[..., : self.units] + state @ self.W_h.T
+        c = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
+        return (1 - s) * state + s * c
+
+    def linearize(self, states: Tensor, x: Tensor) -> Steps:
+        """Give ``a = 1 - s`` and ``r = (c - h) ds/dh + s (1 - c^2) k``."""
+        h, projected = previous(states), self.project(x)
+        s = self.gate(h, projected[..., self.units :])
+        a = projected[..., : self.units] + h @ self.W_h.T
+        c = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
+        k = own_derivative(
+            a, self.ln_weight, self.W_h.diagonal(), lambda y: y @ self.W_h
+        )
+        correction = (c - h) * self.gate_slope(s) + s * (1 - c**2) * k
+        return Steps(leak=(1 - s).expand_as(h), correction=correction)
+
+
+@final
+class ConstGate(Leaky):
+    """A leaky unit of one fixed rate.
+
+    ``c = tanh(LN(W_x x + b_x + W_h h))``, ``h' = (1 - s) h + s c``, s a scalar that
+    is not trained.
+
+    Args:
+        inputs: D.
+        units: H.
+        s: the gate, between 0 and 1; the time scale is ``-1/log(1 - s)`` steps.
+        layernorm: whether LN is LayerNorm or the identity.
+        init: see `Cell.reset`.
+        seed: NumPy-style seed of the initial weights.
+
+    Raises:
+        ValueError: if s lies outside [0, 1] or a size is below 1.
+
+    Example:
+        >>> import torch
+        >>> cell = ConstGate(3, 4, s=0.1)
+        >>> cell.step(torch.zeros(2, 4), torch.ones(2, 3)).shape
+        torch.Size([2, 4])
+
+    Source: Livi 2025, section 3 (arXiv 2512.05790).
+    """
+
+    s: Tensor
+
+    def __init__(
+        self,
+        inputs: int,
+        units: int,
+        *,
+        s: float = 0.05,
+        layernorm: bool = False,
+        init: Initialisation = "published",
+        seed: Seed = 0,
+    ) -> None:
+        if not 0 <= s <= 1:
+            raise ValueError(f"the gate s is {s}; it must lie between 0 and 1")
+        super().__init__(inputs, units, layernorm=layernorm, init=init, seed=seed)
+        self.register_buffer("s", torch.tensor(float(s)))
+
+    def gate_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {}
+
+    def gate_bias(self) -> None:
+        return None
+
+    def project_gate(self, x: Tensor) -> None:
+        return None
+
+    def gate(self, h: Tensor, projected: Tensor) -> Tensor:
+        return self.s
+
+    def gate_slope(self, s: Tensor) -> Tensor:
+        return torch.zeros_like(s)
+
+
+class TrainedGate(Leaky):
+    """A leaky cell whose gate starts at s0 and follows inputs and state."""
+
+    def __init__(
+        self,
+        inputs: int,
+        units: int,
+        *,
+        s0: float = 0.05,
+        layernorm: bool = False,
+        init: Initialisation = "published",
+        seed: Seed = 0,
+    ) -> None:
+        self.s0 = s0
+        super().__init__(inputs, units, layernorm=layernorm, init=init, seed=seed)
+
+    def gate_bias(self) -> tuple[str, float]:
+        return "s", logit(self.s0)
+
+
+@final
+class SharedGate(TrainedGate):
+    """A leaky cell with one trained gate for all units.
+
+    ``s = sigmoid(w_s . x + b_s + u_s . h)``, ``c = tanh(LN(W_x x + b_x + W_h h))``,
+    ``h' = (1 - s) h + s c``.
+
+    Args:
+        inputs: D.
+        units: H.
+        s0: the gate's value at the start, with ``init="published"``.
+        layernorm: whether LN is LayerNorm or the identity.
+        init: see `Cell.reset`.
+        seed: NumPy-style seed of the initial weights.
+
+    Raises:
+        ValueError: if s0 is not between 0 and 1 or a size is below 1.
+
+    Example:
+        >>> SharedGate(3, 4).state_size
+        4
+
+    Source: Livi 2025, section 3 (arXiv 2512.05790).
+    """
+
+    def gate_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"w_s": (self.inputs,), "u_s": (self.units,), "b_s": ()}
+
+    def project_gate(self, x: Tensor) -> Tensor:
+        return (x @ self.w_s + self.b_s)[..., None]
+
+    def gate(self, h: Tensor, projected: Tensor) -> Tensor:
+        return torch.sigmoid(projected + (h @ self.u_s)[..., None])
+
+    def gate_slope(self, s: Tensor) -> Tensor:
+        return s * (1 - s) * self.u_s
+
+
+@final
+class DiagGate(TrainedGate):
+    """A leaky cell with a trained gate for every unit.
+
+    ``s = sigmoid(W_s x + b_s + U_s h)``, ``c = tanh(LN(W_x x + b_x + W_h h))``,
+    ``h' = (1 - s) h + s c``.
+
+    Args:
+        inputs: D.
+        units: H.
+        s0: the gates' value at the start, with ``init="published"``.
+        layernorm: whether LN is LayerNorm or the identity.
+        init: see `Cell.reset`.
+        seed: NumPy-style seed of the initial weights.
+
+    Raises:
+        ValueError: if s0 is not between 0 and 1 or a size is below 1.
+
+    Example:
+        >>> DiagGate(3, 4, layernorm=True).recurrent
+        ('W_h', 'U_s')
+
+    Source: Livi 2025, section 3 (arXiv 2512.05790).
+    """
+
+    recurrent = ("W_h", "U_s")
+
+    def gate_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {
+            "W_s": (self.units, self.inputs),
+            "U_s": (self.units, self.units),
+            "b_s": (self.units,),
+        }
+
+    def project_gate(self, x: Tensor) -> Tensor:
+        return x @ self.W_s.T + self.b_s
+
+    def gate(self, h: Tensor, projected: Tensor) -> Tensor:
+        return torch.sigmoid(projected + h @ self.U_s.T)
+
+    def gate_slope(self, s: Tensor) -> Tensor:
+        return s * (1 - s) * self.U_s.diagonal()

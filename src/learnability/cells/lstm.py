@@ -1,0 +1,103 @@
+"""The long short-term memory."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from ..randomness import Seed
+from .base import Cell, Initialisation, Steps, logit, previous
+from .layernorm import normalise, own_derivative
+
+
+@final
+class LSTM(Cell):
+    """A long short-term memory; its state is (h, c), one after the other.
+
+    ``i, f, o = sigmoid(W x + b + U h)`` each with its own matrices,
+    ``g = tanh(LN(W_g x + b_g + U_g h))``, ``c' = f c + i g``, ``h' = o tanh(c')``.
+
+    Args:
+        inputs: D.
+        units: H.
+        f0: the forget gate's value at the start, with ``init="published"``.
+        layernorm: whether LN is LayerNorm or the identity.
+        init: see `Cell.reset`.
+        seed: NumPy-style seed of the initial weights.
+
+    Raises:
+        ValueError: if f0 is not between 0 and 1 or a size is below 1.
+
+    Example:
+        >>> LSTM(3, 4).state_size
+        8
+
+    Source: Hochreiter and Schmidhuber 1997, Gers et al. 2000; Livi 2025, section 3.
+    """
+
+    recurrent = ("U_i", "U_f", "U_o", "U_g")
+
+    def __init__(
+        self,
+        inputs: int,
+        units: int,
+        *,
+        f0: float = 0.5,
+        layernorm: bool = False,
+        init: Initialisation = "published",
+        seed: Seed = 0,
+    ) -> None:
+        self.f0 = f0
+        super().__init__(inputs, units, layernorm=layernorm, init=init, seed=seed)
+
+    @property
+    def state_size(self) -> int:
+        return 2 * self.units
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        wide, square = (self.units, self.inputs), (self.units, self.units)
+        return {
+            f"{kind}_{gate}": shape
+            for gate in "ifog"
+            for kind, shape in (("W", wide), ("U", square), ("b", (self.units,)))
+        }
+
+    def gate_bias(self) -> tuple[str, float]:
+        return "f", logit(self.f0)
+
+    def project(self, x: Tensor) -> Tensor:
+        weight = torch.cat((self.W_i, self.W_f, self.W_o, self.W_g))
+        return x @ weight.T + torch.cat((self.b_i, self.b_f, self.b_o, self.b_g))
+
+    def gates(self, h: Tensor, projected: Tensor) -> tuple[Tensor, ...]:
+        """Give i, f, o and the candidate's pre-activation."""
+        weight = torch.cat((self.U_i, self.U_f, self.U_o, self.U_g))
+        i, f, o, a = (projected + h @ weight.T).chunk(4, dim=-1)
+        return torch.sigmoid(i), torch.sigmoid(f), torch.sigmoid(o), a
+
+    def advance(self, state: Tensor, projected: Tensor) -> Tensor:
+        h, c = state.chunk(2, dim=-1)
+        i, f, o, a = self.gates(h, projected)
+        g = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
+        c = f * c + i * g
+        return torch.cat((o * torch.tanh(c), c), dim=-1)
+
+    def linearize(self, states: Tensor, x: Tensor) -> Steps:
+        """Give the c -> c path: leak f and ``r_t = k_t e_{t-1}``, ``e_{-1} = 0``.
+
+        ``k = c f' U_f[q, q] + i g' k_g + g i' U_i[q, q]`` is ``dc_t/dh_{t-1}``, and
+        ``e_t = o_t (1 - tanh(c_t)^2)`` leads from c to h (MATH, section 2).
+        """
+        h, c = previous(states).chunk(2, dim=-1)
+        i, f, o, a = self.gates(h, self.project(x))
+        g = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
+        own = own_derivative(
+            a, self.ln_weight, self.U_g.diagonal(), lambda y: y @ self.U_g
+        )
+        k = (
+            c * f * (1 - f) * self.U_f.diagonal()
+            + i * (1 - g**2) * own
+            + g * i * (1 - i) * self.U_i.diagonal()
+        )
+        e = o * (1 - torch.tanh(states[..., self.carried]) ** 2)
+        return Steps(leak=f, correction=k * previous(e), exit=e)
