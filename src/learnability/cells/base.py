@@ -44,6 +44,8 @@ class Cell(nn.Module, ABC):
     """
 
     recurrent: tuple[str, ...]
+    ln_weight: Tensor | None
+    ln_bias: Tensor | None
 
     def __init__(
         self,

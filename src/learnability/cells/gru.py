@@ -14,6 +14,15 @@ class Reset(Cell):
     """What both conventions share: ``h' = (1 - z) h + z g``, z the update gate."""
 
     recurrent = ("U_z", "U_r", "U_g")
+    W_z: Tensor
+    U_z: Tensor
+    b_z: Tensor
+    W_r: Tensor
+    U_r: Tensor
+    b_r: Tensor
+    W_g: Tensor
+    U_g: Tensor
+    b_g: Tensor
 
     def __init__(
         self,
@@ -131,6 +140,8 @@ class TorchGRU(Reset):
 
     Source: the equations in the documentation of `torch.nn.GRU`.
     """
+
+    b_u: Tensor
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return super().shapes() | {"b_u": (self.units,)}

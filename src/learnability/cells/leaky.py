@@ -16,6 +16,9 @@ class Leaky(Cell):
     """``c = tanh(LN(W_x x + b_x + W_h h))``, ``h' = (1 - s) h + s c``."""
 
     recurrent = ("W_h",)
+    W_x: Tensor
+    b_x: Tensor
+    W_h: Tensor
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         candidate = {
@@ -172,6 +175,10 @@ class SharedGate(TrainedGate):
     Source: Livi 2025, section 3 (arXiv 2512.05790).
     """
 
+    w_s: Tensor
+    u_s: Tensor
+    b_s: Tensor
+
     def gate_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"w_s": (self.inputs,), "u_s": (self.units,), "b_s": ()}
 
@@ -211,6 +218,9 @@ class DiagGate(TrainedGate):
     """
 
     recurrent = ("W_h", "U_s")
+    W_s: Tensor
+    U_s: Tensor
+    b_s: Tensor
 
     def gate_shapes(self) -> dict[str, tuple[int, ...]]:
         return {

@@ -36,6 +36,18 @@ class LSTM(Cell):
     """
 
     recurrent = ("U_i", "U_f", "U_o", "U_g")
+    W_i: Tensor
+    U_i: Tensor
+    b_i: Tensor
+    W_f: Tensor
+    U_f: Tensor
+    b_f: Tensor
+    W_o: Tensor
+    U_o: Tensor
+    b_o: Tensor
+    W_g: Tensor
+    U_g: Tensor
+    b_g: Tensor
 
     def __init__(
         self,
