@@ -1,6 +1,7 @@
 """Leaky cells: one candidate, mixed in by a gate that is constant, shared or own."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import final
 
 import torch
@@ -58,15 +59,24 @@ class Leaky(Cell):
         return (1 - s) * state + s * c
 
     def linearize(self, states: Tensor, x: Tensor) -> Steps:
-        """Give ``a = 1 - s`` and ``r = (c - h) ds/dh + s (1 - c^2) k``."""
+        """Give leak and correction, with ``A = W_h``."""
+
+        def own(a: Tensor) -> Tensor:
+            return own_derivative(
+                a, self.ln_weight, self.W_h.diagonal(), lambda y: y @ self.W_h
+            )
+
+        return self.split(states, x, own)
+
+    def split(
+        self, states: Tensor, x: Tensor, own: Callable[[Tensor], Tensor]
+    ) -> Steps:
+        """Give ``a = 1 - s`` and ``r = (c - h) ds/dh + s (1 - c^2) k``, k = own(a)."""
         h, projected = previous(states), self.project(x)
         s = self.gate(h, projected[..., self.units :])
         a = projected[..., : self.units] + h @ self.W_h.T
         c = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
-        k = own_derivative(
-            a, self.ln_weight, self.W_h.diagonal(), lambda y: y @ self.W_h
-        )
-        correction = (c - h) * self.gate_slope(s) + s * (1 - c**2) * k
+        correction = (c - h) * self.gate_slope(s) + s * (1 - c**2) * own(a)
         return Steps(leak=(1 - s).expand_as(h), correction=correction)
 
 

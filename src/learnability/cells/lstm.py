@@ -1,5 +1,6 @@
 """The long short-term memory."""
 
+from collections.abc import Callable
 from typing import final
 
 import torch
@@ -95,21 +96,39 @@ class LSTM(Cell):
         return torch.cat((o * torch.tanh(c), c), dim=-1)
 
     def linearize(self, states: Tensor, x: Tensor) -> Steps:
-        """Give the c -> c path: leak f and ``r_t = k_t e_{t-1}``, ``e_{-1} = 0``.
+        """Give the c -> c path of each unit, and its exit to h."""
 
-        ``k = c f' U_f[q, q] + i g' k_g + g i' U_i[q, q]`` is ``dc_t/dh_{t-1}``, and
-        ``e_t = o_t (1 - tanh(c_t)^2)`` leads from c to h (MATH, section 2).
+        def own(a: Tensor) -> Tensor:
+            return own_derivative(
+                a, self.ln_weight, self.U_g.diagonal(), lambda y: y @ self.U_g
+            )
+
+        return self.split(states, x, own)
+
+    def split(
+        self, states: Tensor, x: Tensor, own: Callable[[Tensor], Tensor]
+    ) -> Steps:
+        """Give leak f, correction ``r_t = k_t e_{t-1}`` and exit e, ``e_{-1} = 0``.
+
+        ``e_t = o_t (1 - tanh(c_t)^2)`` leads from c to h, k is `inward`.
+        """
+        f, o, k = self.inward(states, x, own)
+        e = o * (1 - torch.tanh(states[..., self.carried]) ** 2)
+        return Steps(leak=f, correction=k * previous(e), exit=e)
+
+    def inward(
+        self, states: Tensor, x: Tensor, own: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Give f, o and ``k_t = dc_t/dh_{t-1}`` of each unit (MATH, section 2).
+
+        ``k = c f' U_f[q, q] + i g' own(a) + g i' U_i[q, q]``.
         """
         h, c = previous(states).chunk(2, dim=-1)
         i, f, o, a = self.gates(h, self.project(x))
         g = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
-        own = own_derivative(
-            a, self.ln_weight, self.U_g.diagonal(), lambda y: y @ self.U_g
-        )
         k = (
             c * f * (1 - f) * self.U_f.diagonal()
-            + i * (1 - g**2) * own
+            + i * (1 - g**2) * own(a)
             + g * i * (1 - i) * self.U_i.diagonal()
         )
-        e = o * (1 - torch.tanh(states[..., self.carried]) ** 2)
-        return Steps(leak=f, correction=k * previous(e), exit=e)
+        return f, o, k

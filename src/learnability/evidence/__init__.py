@@ -1,0 +1,25 @@
+"""The gradient's part from each lag, and what an optimizer makes of it."""
+
+from .lag_gradients import evidence, lag_gradients, sequence_means, sweep
+from .matched import matched_statistic
+from .rates import base_rates, parameter_rates
+from .sensitivity import (
+    Direction,
+    immediate_sensitivity,
+    random_direction,
+    total_sensitivity,
+)
+
+__all__ = [
+    "Direction",
+    "base_rates",
+    "evidence",
+    "immediate_sensitivity",
+    "lag_gradients",
+    "matched_statistic",
+    "parameter_rates",
+    "random_direction",
+    "sequence_means",
+    "sweep",
+    "total_sensitivity",
+]

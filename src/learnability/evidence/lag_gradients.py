@@ -1,0 +1,144 @@
+"""The loss gradient's part from each lag, exactly, by one backward sweep.
+
+``g_{t,l} = (d+ state_{t-l}/d theta)^T lambda_{t,l}`` with ``lambda_{t,0} = delta_t``,
+``lambda_{t,l} = J_{t-l+1}^T lambda_{t,l-1}``. Over all lags the parts add up to the
+gradient of the loss at t: that is the conservation law the tests hold.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.func import functional_call, vjp
+
+from ..cells import Cell, previous
+from ..grid import checked_lags
+from .sensitivity import Direction, immediate_sensitivity, parameters
+
+
+def sweep(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    states: Float[Tensor, "sequence step state"],
+    delta: Float[Tensor, "sequence step state"],
+    anchors: Sequence[int],
+    longest: int,
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Yield for each lag 0, 1, .. longest the source steps and lambda.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        states: the states after each step, from a zero initial state.
+        delta: the loss's derivative by each state at a fixed past.
+        anchors: the steps t at which the loss is looked at.
+        longest: the last lag.
+
+    Yields:
+        The lag, the source step ``t - l`` of each anchor (anchor,), negative where
+        the sequence has not begun, and ``lambda_{t,l}`` (sequence, anchor, state),
+        zero there.
+    """
+    at = torch.as_tensor(anchors, device=x.device)
+    before = previous(states).detach()
+    adjoint = delta[:, at]
+    for lag in range(longest + 1):
+        source = at - lag
+        yield lag, source, adjoint
+        if lag < longest:
+            alive = source.clamp(min=0)
+            back = _pullback(cell, before[:, alive], x[:, alive])
+            adjoint = (back(adjoint)[0] * (source > 0)[:, None]).detach()
+
+
+def _pullback(cell: Cell, before: Tensor, x: Tensor) -> Callable:
+    """Give the map from a step's output cotangent to its state and its parameters."""
+
+    def step(state: Tensor, p: Direction) -> Tensor:
+        return functional_call(cell, p, (state, x))
+
+    return vjp(step, before, parameters(cell))[1]
+
+
+def lag_gradients(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    states: Float[Tensor, "sequence step state"],
+    delta: Float[Tensor, "sequence step state"],
+    *,
+    anchors: Sequence[int] | None = None,
+    longest: int | None = None,
+) -> Iterator[tuple[int, Direction]]:
+    """Yield each lag with its part of the gradient, summed over anchors and sequences.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        states: the states after each step, from a zero initial state.
+        delta: the loss's derivative by each state at a fixed past.
+        anchors: the steps t at which the loss is looked at; all unless given.
+        longest: the last lag; T - 1 unless given.
+
+    Yields:
+        Lags 0, 1, .. and ``sum_{n,t} g_{t,l}`` by parameter name.
+    """
+    steps = x.shape[1]
+    chosen = range(steps) if anchors is None else anchors
+    last = steps - 1 if longest is None else longest
+    before = previous(states).detach()
+    for lag, source, adjoint in sweep(cell, x, states, delta, chosen, last):
+        alive = source.clamp(min=0)
+        yield lag, _pullback(cell, before[:, alive], x[:, alive])(adjoint)[1]
+
+
+def evidence(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    states: Float[Tensor, "sequence step state"],
+    delta: Float[Tensor, "sequence step state"],
+    direction: Direction,
+    lags: Iterable[int],
+    *,
+    anchors: Sequence[int] | None = None,
+    source: Float[Tensor, "sequence step state"] | None = None,
+) -> Float[Tensor, "lag sequence anchor"]:
+    """Give ``psi_t(l) = delta_t . M_{t,l} b_{t-l}[w]``, the lag-l gradient along w.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        states: the states after each step, from a zero initial state.
+        delta: the loss's derivative by each state at a fixed past.
+        direction: w by parameter name.
+        lags: lags in steps, from 0.
+        anchors: the steps t at which the loss is looked at; all unless given.
+        source: what stands in place of the immediate b; with the total sensitivity v
+            psi is the cumulated gradient of all lags >= l.
+
+    Returns:
+        psi, nan where the anchor lies less than l steps after the start.
+
+    Raises:
+        ValueError: if a lag does not fit or the direction does not match the cell.
+    """
+    chosen = checked_lags(lags, x.shape[1], least=0)
+    at = list(range(x.shape[1])) if anchors is None else list(anchors)
+    if source is None:
+        source = immediate_sensitivity(cell, x, states, direction)
+    rows = []
+    for lag, step, adjoint in sweep(cell, x, states, delta, at, chosen[-1]):
+        if lag in chosen:
+            psi = (adjoint * source[:, step.clamp(min=0)]).sum(dim=-1)
+            rows.append(psi.masked_fill(step < 0, torch.nan))
+    return torch.stack(rows)
+
+
+def sequence_means(
+    psi: Float[Tensor, "lag sequence anchor"],
+) -> Float[Tensor, "lag sequence"]:
+    """Give ``psi_n(l)``, the mean over the valid anchors of each sequence.
+
+    Sequences are the independent samples; anchors within one are not.
+    """
+    return psi.nanmean(dim=-1)

@@ -1,0 +1,85 @@
+"""Base rates of an optimizer: the step size that each unit really gets."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, optim
+
+from ..cells import Cell
+
+
+def parameter_rates(
+    optimizer: optim.Optimizer, parameter: Tensor, *, momentum_gain: bool = False
+) -> Tensor:
+    """Give the step size of every entry of one parameter, from the optimizer's state.
+
+    SGD and momentum: ``lr``; Adam, AdamW: ``lr/(sqrt(vhat) + eps)``, ``vhat =
+    v/(1 - beta2^k)`` (AMSGrad: its maximum); RMSProp: ``lr/(sqrt(v) + eps)``, centred
+    if it is.
+
+    Args:
+        optimizer: `torch.optim` SGD, Adam, AdamW or RMSprop.
+        parameter: one of its parameters; found by identity, never by shape.
+        momentum_gain: whether to include momentum's long-run gain ``1/(1 - beta)``,
+            which the published base rate leaves out.
+
+    Raises:
+        ValueError: if the optimizer does not train the parameter, has made no step
+            yet, or is of another kind.
+    """
+    group = next(
+        (g for g in optimizer.param_groups if any(p is parameter for p in g["params"])),
+        None,
+    )
+    if group is None:
+        raise ValueError("the optimizer does not train this parameter; pass its own")
+    rate = float(group["lr"])
+    if isinstance(optimizer, optim.SGD):
+        gain = 1 / (1 - group["momentum"]) if momentum_gain else 1.0
+        return torch.full_like(parameter, rate * gain)
+    state = optimizer.state.get(parameter)
+    if not state:
+        raise ValueError("the optimizer has made no step yet; train first")
+    return rate / (_second_moment(optimizer, group, state).sqrt() + group["eps"])
+
+
+def _second_moment(optimizer: optim.Optimizer, group: dict, state: dict) -> Tensor:
+    if isinstance(optimizer, optim.Adam):  # AdamW is one
+        kind = "max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"
+        return state[kind] / (1 - group["betas"][1] ** float(state["step"]))
+    if isinstance(optimizer, optim.RMSprop):
+        if group["centered"]:
+            return (state["square_avg"] - state["grad_avg"] ** 2).clamp(min=0)
+        return state["square_avg"]
+    name = type(optimizer).__name__
+    raise ValueError(f"no base rate is known for {name}; use SGD, Adam(W) or RMSprop")
+
+
+def base_rates(
+    optimizer: optim.Optimizer,
+    cell: Cell,
+    states: Float[Tensor, "sequence step state"],
+    *,
+    momentum_gain: bool = False,
+) -> Float[Tensor, "sequence step unit"]:
+    """Give ``Lambda[q]`` at every state: the step sizes, reduced to a unit.
+
+    ``Lambda[q] = sum_j lambda[q, j] h_j^2 / sum_j h_j^2`` at the source step, the row
+    mean where h = 0, averaged over the recurrent matrices (MATH, section 3).
+
+    Args:
+        optimizer: the one that trained the cell.
+        cell: the recurrence.
+        states: the states after each step.
+        momentum_gain: see `parameter_rates`.
+
+    Raises:
+        ValueError: as `parameter_rates`.
+    """
+    weight = states[..., cell.output] ** 2
+    total = weight.sum(dim=-1, keepdim=True)
+    share = torch.where(total > 0, weight / total, 1 / cell.units)
+    matrices = [
+        parameter_rates(optimizer, getattr(cell, name), momentum_gain=momentum_gain)
+        for name in cell.recurrent
+    ]
+    return (share @ torch.stack(matrices).mean(dim=0).T).detach()

@@ -1,0 +1,89 @@
+"""How the state follows the parameters along one direction w."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call, jvp
+
+from ..cells import Cell, previous
+from ..randomness import Seed, torch_generator
+
+Direction = dict[str, Tensor]
+
+
+def parameters(module: nn.Module) -> dict[str, Tensor]:
+    """Give the trained parameters by name, detached."""
+    return {name: p.detach() for name, p in module.named_parameters()}
+
+
+def random_direction(module: nn.Module, seed: Seed) -> Direction:
+    """Draw a direction of unit length in parameter space, uniformly.
+
+    Args:
+        module: whose parameters the direction spans.
+        seed: NumPy-style seed.
+    """
+    generator = torch_generator(seed)
+    draw = {
+        name: torch.randn(p.shape, generator=generator, dtype=p.dtype).to(p.device)
+        for name, p in parameters(module).items()
+    }
+    length = torch.cat([d.flatten() for d in draw.values()]).norm()
+    return {name: d / length for name, d in draw.items()}
+
+
+def _complete(cell: Cell, direction: Direction) -> tuple[Direction, Direction]:
+    at = parameters(cell)
+    unknown = set(direction) - set(at)
+    if unknown:
+        raise ValueError(
+            f"the direction names {sorted(unknown)[0]!r}, which the cell has not; "
+            f"it has {', '.join(at)}"
+        )
+    return at, {n: direction.get(n, torch.zeros_like(p)) for n, p in at.items()}
+
+
+def immediate_sensitivity(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    states: Float[Tensor, "sequence step state"],
+    direction: Direction,
+) -> Float[Tensor, "sequence step state"]:
+    """Give ``b_k[w]``, the derivative of state_k along w at a fixed state_{k-1}.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        states: the states after each step, from a zero initial state.
+        direction: w by parameter name; what is not named is 0.
+
+    Raises:
+        ValueError: if the direction names a parameter that the cell has not.
+    """
+    at, along = _complete(cell, direction)
+    before = previous(states).detach()
+    step = jvp(lambda p: functional_call(cell, p, (before, x)), (at,), (along,))
+    return step[1].detach()
+
+
+def total_sensitivity(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    states: Float[Tensor, "sequence step state"],
+    direction: Direction,
+) -> Float[Tensor, "sequence step state"]:
+    """Give ``v_k[w] = J_k v_{k-1} + b_k[w]``, the state's whole derivative along w.
+
+    Arguments and errors are those of `immediate_sensitivity`.
+    """
+    at, along = _complete(cell, direction)
+    before = previous(states).detach()
+    v, out = torch.zeros_like(before[:, 0]), []
+    for state, x_t in zip(before.unbind(1), x.unbind(1), strict=True):
+
+        def step(p: Direction, s: Tensor, x_t: Tensor = x_t) -> Tensor:
+            return functional_call(cell, p, (s, x_t))
+
+        v = jvp(step, (at, state), (along, v))[1]
+        out.append(v)
+    return torch.stack(out, dim=1).detach()

@@ -1,0 +1,54 @@
+"""The grid of lags: checked once, at the border."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+import numpy as np
+
+
+def checked_lags(lags: Iterable[int], steps: int, *, least: int = 1) -> list[int]:
+    """Give the lags in ascending order, or say what is wrong with them.
+
+    Args:
+        lags: lags in steps.
+        steps: T, the length of the sequences.
+        least: the smallest lag allowed (0 where lag 0 makes sense).
+
+    Raises:
+        ValueError: if a lag is below ``least`` or not below T, or appears twice, or
+            if there is none.
+
+    Example:
+        >>> checked_lags([4, 1, 2], steps=8)
+        [1, 2, 4]
+    """
+    values = sorted(int(lag) for lag in lags)
+    if not values:
+        raise ValueError("no lags were given; name at least one")
+    if values[0] < least:
+        raise ValueError(f"lag {values[0]} is too small; lags start at {least}")
+    if values[-1] >= steps:
+        raise ValueError(
+            f"lag {values[-1]} does not fit into sequences of {steps} steps; "
+            f"the largest possible lag is {steps - 1}"
+        )
+    repeated = [a for a, b in pairwise(values) if a == b]
+    if repeated:
+        raise ValueError(f"lag {repeated[0]} is given twice; give each lag once")
+    return values
+
+
+def spread_lags(longest: int, count: int, *, include: Iterable[int] = ()) -> list[int]:
+    """Give about ``count`` lags from 1 to ``longest``, evenly spread in logarithm.
+
+    Args:
+        longest: the largest lag.
+        count: how many to aim at; small lags that round together appear once.
+        include: lags that must be among them.
+
+    Example:
+        >>> spread_lags(32, 6, include=[12])
+        [1, 2, 4, 8, 12, 16, 32]
+    """
+    grid = np.unique(np.geomspace(1, longest, count).round().astype(int))
+    return sorted({int(lag) for lag in grid} | set(include))

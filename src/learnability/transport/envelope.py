@@ -1,0 +1,173 @@
+"""The envelope f(l): how much of a perturbation arrives on average after l steps."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..cells import Cell
+from ..grid import checked_lags
+from .orders import Alignment, Order, sampled_exact, transport
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """Envelopes over lags; levels depend on the base rates, ratios to f(0) do not.
+
+    Attributes:
+        lags: lags in steps; (lag,).
+        mean: ``f(l) = mean_{n,t} sum_q |mu[q]|``; (lag,).
+        error: standard error of ``mean`` over sequences (or sampled windows); (lag,).
+        typical: ``exp mean_{n,t} log sum_q |mu[q]|``; (lag,).
+        unit_mean: ``mean_{n,t} |mu[q]|``; (lag, unit).
+        unit_typical: ``exp mean_{n,t} log |mu[q]|``; (lag, unit).
+        origin: f(0), by which ``normalised`` divides.
+    """
+
+    lags: Int[np.ndarray, "lag"]
+    mean: Float[np.ndarray, "lag"]
+    error: Float[np.ndarray, "lag"]
+    typical: Float[np.ndarray, "lag"]
+    unit_mean: Float[np.ndarray, "lag unit"]
+    unit_typical: Float[np.ndarray, "lag unit"]
+    origin: float
+
+    @property
+    def normalised(self) -> Float[np.ndarray, "lag"]:
+        """Give ``f(l)/f(0)``."""
+        return self.mean / self.origin
+
+
+def envelope(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    states: Float[Tensor, "sequence step state"],
+    lags: Iterable[int],
+    *,
+    order: Order,
+    rates: Float[Tensor, "sequence step unit"] | None = None,
+    alignment: Alignment = "states",
+) -> Envelope:
+    """Measure the envelope over all windows of some sequences.
+
+    ``mu_{t,l}[q] = Lambda[q] Gamma_{t,l}[q]``, Lambda at the source state t - l.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        states: the states after each step.
+        lags: lags in steps, at least 1.
+        order: the transport; ``exact`` costs T Jacobian products a lag, see
+            `sampled_envelope`.
+        rates: base rates Lambda at every state; 1 unless given. They need the
+            alignment ``states``, which names the source state.
+        alignment: which windows count; see `orders.Alignment`.
+
+    Raises:
+        ValueError: if a lag does not fit, or rates come with the alignment ``steps``.
+
+    Example:
+        >>> import torch
+        >>> from learnability.cells import ConstGate
+        >>> from learnability.unroll import unroll
+        >>> cell, x = ConstGate(3, 4, s=0.5), torch.zeros(2, 9, 3)
+        >>> f = envelope(cell, x, unroll(cell, x), [1, 2], order="zero")
+        >>> f.normalised
+        array([0.5 , 0.25])
+
+    Source: Livi 2025, definition of the envelope (arXiv 2512.05790).
+    """
+    if rates is not None and alignment == "steps":
+        raise ValueError("base rates need a source state: use alignment='states'")
+    chosen = checked_lags(lags, x.shape[1])
+    windows = transport(cell, x, states, [0, *chosen], order=order, alignment=alignment)
+    return _summarise(chosen, _weighted(windows, rates))
+
+
+def sampled_envelope(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    states: Float[Tensor, "sequence step state"],
+    lags: Iterable[int],
+    *,
+    windows: int,
+    seed: int | np.random.SeedSequence | np.random.Generator,
+    rates: Float[Tensor, "sequence step unit"] | None = None,
+) -> Envelope:
+    """Measure the exact envelope on a random sample of windows.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        states: the states after each step.
+        lags: lags in steps, at least 1.
+        windows: how many pairs (sequence, last step) to sample, with replacement.
+        seed: NumPy-style seed of the sample.
+        rates: base rates Lambda at every state; 1 unless given.
+
+    Raises:
+        ValueError: if a lag does not fit or fewer than 2 windows are asked for.
+    """
+    if windows < 2:
+        raise ValueError(f"{windows} windows give no standard error; sample at least 2")
+    chosen = checked_lags(lags, x.shape[1])
+    random = np.random.default_rng(seed)
+    pairs = np.stack(
+        [
+            random.integers(x.shape[0], size=windows),
+            random.integers(chosen[-1], x.shape[1], size=windows),
+        ],
+        axis=1,
+    )
+    anchors = torch.as_tensor(pairs, device=x.device)
+    gains = sampled_exact(cell, x, states, [0, *chosen], anchors)
+    sequence, step = anchors.unbind(dim=1)
+    weighted = (
+        (lag, (g if rates is None else g * rates[sequence, step - lag])[:, None])
+        for lag, g in gains
+    )
+    return _summarise(chosen, weighted)
+
+
+def _weighted(
+    windows: Iterator[tuple[int, Tensor]], rates: Tensor | None
+) -> Iterator[tuple[int, Tensor]]:
+    for lag, gain in windows:
+        yield lag, gain if rates is None else gain * rates[:, : gain.shape[1]]
+
+
+def _summarise(lags: list[int], weighted: Iterator[tuple[int, Tensor]]) -> Envelope:
+    rows = [_averages(mu.detach().abs().double()) for _, mu in weighted]
+    mean, error, typical, unit_mean, unit_typical = (
+        np.stack(column) for column in zip(*rows, strict=True)
+    )
+    return Envelope(
+        lags=np.array(lags),
+        mean=mean[1:],
+        error=error[1:],
+        typical=typical[1:],
+        unit_mean=unit_mean[1:],
+        unit_typical=unit_typical[1:],
+        origin=float(mean[0]),
+    )
+
+
+def _averages(size: Float[Tensor, "sequence window unit"]) -> tuple[np.ndarray, ...]:
+    """Reduce one lag; a gain of exactly 0 makes a typical value of 0."""
+    total = size.sum(dim=-1)
+    by_sequence = total.mean(dim=1)
+    if len(by_sequence) > 1:
+        error = by_sequence.std() / len(by_sequence) ** 0.5
+    else:
+        error = torch.full((), torch.nan, dtype=size.dtype)
+    reduced = (
+        total.mean(),
+        error,
+        total.log().mean().exp(),
+        size.mean(dim=(0, 1)),
+        size.log().mean(dim=(0, 1)).exp(),
+    )
+    return tuple(value.cpu().numpy() for value in reduced)

@@ -1,0 +1,177 @@
+"""What arrives of a perturbation l steps ago, in four orders of exactness.
+
+A window of l steps ``t-l+1 .. t`` carries a perturbation from ``t-l`` to ``t``. Its
+gain per unit is, with leak a and correction r of each step,
+
+* ``zero``: ``prod a``, the gates alone;
+* ``first``: ``prod a (1 + sum r/a)``, the published first-order expansion;
+* ``diagonal``: ``prod (a + r)``;
+* ``exact``: the unit's own entry of ``M_{t,l} = J_t ... J_{t-l+1}``.
+
+No order divides by a: ``(P, S) <- (a P, a S + r P)`` gives ``prod a`` and the
+first-order sum, finite when a gate saturates (MATH, section 2).
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from ..cells import Cell, Steps
+from ..grid import checked_lags
+from .jacobian import jacobians, step_jacobians
+
+Order = Literal["zero", "first", "diagonal", "exact"]
+ORDERS: tuple[Order, ...] = ("zero", "first", "diagonal", "exact")
+
+Alignment = Literal["states", "steps"]
+"""How windows are counted in sequences of T steps.
+
+``states``: windows between two recorded states; entry i holds the steps i+1 .. i+l,
+from state i to state i+l, T - l entries.
+``steps``: every l consecutive steps, the one from the zero initial state included;
+entry i holds the steps i .. i+l-1, T - l + 1 entries.
+"""
+
+
+def transport(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    states: Float[Tensor, "sequence step state"],
+    lags: Iterable[int],
+    *,
+    order: Order,
+    alignment: Alignment = "states",
+) -> Iterator[tuple[int, Float[Tensor, "sequence window unit"]]]:
+    """Yield each lag with the gain of all its windows.
+
+    The gain leads from the unit that carries the past to its output: h -> h in leaky
+    cells and GRUs, c -> h in the LSTM.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        states: the states after each step, from a zero initial state.
+        lags: from 0 to T - 1, each once.
+        order: which of the four.
+        alignment: which windows; see `Alignment`.
+
+    Raises:
+        ValueError: if a lag does not fit or the order or alignment is unknown.
+
+    Example:
+        >>> import torch
+        >>> from learnability.cells import ConstGate
+        >>> from learnability.unroll import unroll
+        >>> cell, x = ConstGate(3, 4, s=0.5), torch.zeros(2, 9, 3)
+        >>> dict(transport(cell, x, unroll(cell, x), [2], order="zero"))[2].shape
+        torch.Size([2, 7, 4])
+    """
+    chosen = checked_lags(lags, x.shape[1], least=0)
+    if order not in ORDERS:
+        raise ValueError(f"order {order!r} is unknown; choose one of {ORDERS}")
+    if alignment not in ("states", "steps"):
+        raise ValueError(f"alignment {alignment!r} is unknown; use 'states' or 'steps'")
+    if order == "exact":
+        return _align(_exact_gains(cell, x, states, chosen), alignment)
+    steps = cell.linearize(states, x)
+    return _align(per_unit_gains(steps, chosen, order), alignment)
+
+
+def _align(
+    windows: Iterator[tuple[int, Tensor]], alignment: Alignment
+) -> Iterator[tuple[int, Tensor]]:
+    first = 1 if alignment == "states" else 0
+    return ((lag, gain[:, first:]) for lag, gain in windows)
+
+
+def per_unit_gains(
+    steps: Steps, lags: list[int], order: Order
+) -> Iterator[tuple[int, Float[Tensor, "sequence window unit"]]]:
+    """Yield the gains of order zero, first or diagonal, aligned by ``steps``."""
+    leak, correction = steps.leak, steps.correction
+    if order == "diagonal":
+        leak, correction = leak + correction, torch.zeros_like(correction)
+    product = torch.ones_like(functional.pad(leak, (0, 0, 1, 0)))
+    tilt = torch.zeros_like(product)
+    for lag in range(max(lags) + 1):
+        if lag > 0:
+            a, r = leak[:, : product.shape[1] - 1], correction[:, : tilt.shape[1] - 1]
+            product, tilt = a * product[:, 1:], a * tilt[:, 1:] + r * product[:, 1:]
+        if lag in lags:
+            gain = product + tilt if order == "first" else product
+            yield lag, gain if steps.exit is None else gain * _exits(steps.exit, lag)
+
+
+def _exits(exit_: Tensor, lag: int) -> Tensor:
+    """Give ``e_t`` at the last step of each window; zero before the first step."""
+    return functional.pad(exit_, (0, 0, 1, 0))[:, lag:]
+
+
+def exact_matrices(
+    jacobian: Float[Tensor, "sequence step state state"], lags: list[int]
+) -> Iterator[tuple[int, Float[Tensor, "sequence window state state"]]]:
+    """Yield ``M_{t,l} = J_t ... J_{t-l+1}`` of all windows, aligned by ``steps``."""
+    eye = torch.eye(jacobian.shape[-1], dtype=jacobian.dtype, device=jacobian.device)
+    matrix = eye.expand(jacobian.shape[0], jacobian.shape[1] + 1, -1, -1)
+    for lag in range(max(lags) + 1):
+        if lag > 0:
+            matrix = matrix[:, 1:] @ jacobian[:, : matrix.shape[1] - 1]
+        if lag in lags:
+            yield lag, matrix
+
+
+def _exact_gains(
+    cell: Cell, x: Tensor, states: Tensor, lags: list[int]
+) -> Iterator[tuple[int, Tensor]]:
+    for lag, matrix in exact_matrices(jacobians(cell, x, states), lags):
+        yield lag, own_entries(cell, matrix)
+
+
+def own_entries(
+    cell: Cell, matrix: Float[Tensor, "*batch state state"]
+) -> Float[Tensor, "*batch unit"]:
+    """Give each unit's gain from its carried to its output state."""
+    return matrix[..., cell.output, cell.carried].diagonal(dim1=-2, dim2=-1)
+
+
+def sampled_exact(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    states: Float[Tensor, "sequence step state"],
+    lags: Iterable[int],
+    anchors: Float[Tensor, "pair two"],
+) -> Iterator[tuple[int, Float[Tensor, "pair unit"]]]:
+    """Yield each lag with the exact gains of sampled windows.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        states: the states after each step.
+        lags: lags; every anchor needs that many steps before it.
+        anchors: pairs (sequence, step t) at which the windows end.
+
+    Raises:
+        ValueError: if an anchor lies closer to the start than the largest lag.
+    """
+    sequence, step = anchors.unbind(dim=1)
+    chosen = checked_lags(lags, x.shape[1], least=0)
+    if int(step.min()) < chosen[-1]:
+        raise ValueError(
+            f"an anchor at step {int(step.min())} has no lag {chosen[-1]}; "
+            "sample anchors at or after the largest lag"
+        )
+    size = cell.state_size
+    matrix = torch.eye(size, dtype=x.dtype, device=x.device).expand(len(step), -1, -1)
+    for lag in range(chosen[-1] + 1):
+        if lag > 0:
+            source = step - lag
+            jacobian = step_jacobians(
+                cell, states[sequence, source], x[sequence, source + 1]
+            )
+            matrix = matrix @ jacobian
+        if lag in chosen:
+            yield lag, own_entries(cell, matrix)
