@@ -31,6 +31,24 @@ class Steps:
     exit: Float[Tensor, "sequence step unit"] | None = None
 
 
+@dataclass(frozen=True)
+class Factor:
+    """How one parameter's gradient is made of pre-activation cotangents p.
+
+    The gradient is ``sum_t (scale_t * p_t[columns]) outer source_t``; a vector or
+    scalar parameter has the source 1.
+
+    Attributes:
+        columns: where the parameter adds to the projected pre-activations.
+        source: what the parameter multiplies; (sequence, step, source), or None for 1.
+        scale: what multiplies the product afterwards, like p[columns]; None for 1.
+    """
+
+    columns: slice
+    source: Float[Tensor, "sequence step source"] | None
+    scale: Float[Tensor, "sequence step unit"] | None = None
+
+
 class Cell(nn.Module, ABC):
     """A recurrence ``state' = step(state, x)`` with closed forms of its diagonal.
 
@@ -109,6 +127,18 @@ class Cell(nn.Module, ABC):
         """
 
     @abstractmethod
+    def factors(
+        self,
+        states: Float[Tensor, "sequence step state"],
+        x: Float[Tensor, "sequence step input"],
+    ) -> dict[str, Factor]:
+        """Give the factors of every parameter's gradient, LayerNorm's apart.
+
+        With them the gradient of one sequence is a product over its steps, so that
+        gradients per sequence and cotangent need no pass through the graph each.
+        """
+
+    @abstractmethod
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Give the shape of every trained parameter, LayerNorm's apart."""
 
@@ -156,8 +186,20 @@ class Cell(nn.Module, ABC):
         """Give the next state: the cell's equation."""
         return self.advance(state, self.project(x))
 
-    def forward(self, state: Tensor, x: Tensor) -> Tensor:
-        return self.step(state, x)
+    def forward(self, state: Tensor, x: Tensor, *, projected: bool = False) -> Tensor:
+        return self.advance(state, x) if projected else self.step(state, x)
+
+    def affine_factors(
+        self, gates: str, x: Tensor, sources: dict[str, Tensor]
+    ) -> dict[str, Factor]:
+        """Give W, U and b of gates that lie one after the other in the projection."""
+        factors = {}
+        for place, gate in enumerate(gates):
+            columns = slice(place * self.units, (place + 1) * self.units)
+            factors[f"W_{gate}"] = Factor(columns, x)
+            factors[f"U_{gate}"] = Factor(columns, sources[gate])
+            factors[f"b_{gate}"] = Factor(columns, None)
+        return factors
 
 
 def previous(states: Float[Tensor, "sequence step state"]) -> Tensor:

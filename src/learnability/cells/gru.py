@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..randomness import Seed
-from .base import Cell, Initialisation, Steps, logit, previous
+from .base import Cell, Factor, Initialisation, Steps, logit, previous
 from .layernorm import normalise, own_derivative
 
 
@@ -101,6 +101,11 @@ class GRU(Reset):
         z, r, from_g = self.gates(state, projected)
         return self.mix(state, z, from_g + (r * state) @ self.U_g.T)
 
+    def factors(self, states: Tensor, x: Tensor) -> dict[str, Factor]:
+        h = previous(states)
+        _, r, _ = self.gates(h, self.project(x))
+        return self.affine_factors("zrg", x, {"z": h, "r": h, "g": r * h})
+
     def linearize(self, states: Tensor, x: Tensor) -> Steps:
         """Give leak and correction through ``A = U_g diag(r) + U_g diag(h r') U_r``."""
         h = previous(states)
@@ -149,6 +154,14 @@ class TorchGRU(Reset):
     def advance(self, state: Tensor, projected: Tensor) -> Tensor:
         z, r, from_g = self.gates(state, projected)
         return self.mix(state, z, from_g + r * (state @ self.U_g.T + self.b_u))
+
+    def factors(self, states: Tensor, x: Tensor) -> dict[str, Factor]:
+        h = previous(states)
+        _, r, _ = self.gates(h, self.project(x))
+        factors = self.affine_factors("zrg", x, dict.fromkeys("zrg", h))
+        columns = factors["U_g"].columns
+        inside = {"U_g": Factor(columns, h, r), "b_u": Factor(columns, None, r)}
+        return factors | inside
 
     def linearize(self, states: Tensor, x: Tensor) -> Steps:
         """Give leak and correction through ``A = diag(r) U_g + diag(u r') U_r``."""

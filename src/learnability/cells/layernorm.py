@@ -15,10 +15,13 @@ def normalise(
 ) -> Float[Tensor, "*batch unit"]:
     """Give ``LN(a) = weight * (a - mean a) / sqrt(var a + eps) + bias``.
 
-    Without a weight it is the identity.
+    Without a weight it is the identity. Weight and bias may have leading axes of
+    their own, which broadcast against those of ``a``.
     """
-    if weight is None:
+    if weight is None or bias is None:
         return a
+    if weight.ndim > 1:
+        return functional.layer_norm(a, a.shape[-1:], eps=EPS) * weight + bias
     return functional.layer_norm(a, a.shape[-1:], weight, bias, EPS)
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..randomness import Seed
-from .base import Cell, Initialisation, Steps, logit, previous
+from .base import Cell, Factor, Initialisation, Steps, logit, previous
 from .layernorm import normalise, own_derivative
 
 
@@ -57,6 +57,16 @@ class Leaky(Cell):
         a = projected[..., : self.units] + state @ self.W_h.T
         c = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
         return (1 - s) * state + s * c
+
+    def factors(self, states: Tensor, x: Tensor) -> dict[str, Factor]:
+        h = previous(states)
+        own, gate = slice(0, self.units), slice(self.units, None)
+        candidate = {"W_x": Factor(own, x), "b_x": Factor(own, None)}
+        candidate["W_h"] = Factor(own, h)
+        sources = {"W": x, "w": x, "U": h, "u": h, "b": None}
+        return candidate | {
+            name: Factor(gate, sources[name[0]]) for name in self.gate_shapes()
+        }
 
     def linearize(self, states: Tensor, x: Tensor) -> Steps:
         """Give leak and correction, with ``A = W_h``."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..randomness import Seed
-from .base import Cell, Initialisation, Steps, logit, previous
+from .base import Cell, Factor, Initialisation, Steps, logit, previous
 from .layernorm import normalise, own_derivative
 
 
@@ -94,6 +94,10 @@ class LSTM(Cell):
         g = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
         c = f * c + i * g
         return torch.cat((o * torch.tanh(c), c), dim=-1)
+
+    def factors(self, states: Tensor, x: Tensor) -> dict[str, Factor]:
+        h = previous(states)[..., self.output]
+        return self.affine_factors("ifog", x, dict.fromkeys("ifog", h))
 
     def linearize(self, states: Tensor, x: Tensor) -> Steps:
         """Give the c -> c path of each unit, and its exit to h."""

@@ -2,6 +2,7 @@
 
 from .lag_gradients import evidence, lag_gradients, sequence_means, sweep
 from .matched import matched_statistic
+from .probe import ProbeStatistics, probe_statistics
 from .rates import base_rates, parameter_rates
 from .sensitivity import (
     Direction,
@@ -9,16 +10,20 @@ from .sensitivity import (
     random_direction,
     total_sensitivity,
 )
+from .sequence_gradients import sequence_gradients
 
 __all__ = [
     "Direction",
+    "ProbeStatistics",
     "base_rates",
     "evidence",
     "immediate_sensitivity",
     "lag_gradients",
     "matched_statistic",
     "parameter_rates",
+    "probe_statistics",
     "random_direction",
+    "sequence_gradients",
     "sequence_means",
     "sweep",
     "total_sensitivity",

@@ -1,0 +1,194 @@
+"""The detection window's N(l): from probe gradients to samples needed.
+
+Averaging n gradients, a dependency of strength c at lag l moves their mean by
+``c ||s_l||`` along ``s_l/||s_l||``, against a noise of ``sigma_l/sqrt(n)``. A test at
+size a that misses with probability b therefore needs ``N(l) = (z_{1-a} + z_{1-b})^2 /
+rho_l`` sequences, ``rho_l = c^2 ||s_l||^2/sigma_l^2`` the information of one (MATH,
+section 7 A).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """Samples needed by lag, with their interval.
+
+    Attributes:
+        needed: N(l); inf where the lag is not resolved; (lag,).
+        lower: lower end of N(l).
+        upper: upper end of N(l); inf where the lag is not resolved.
+        resolved: whether the information of one sequence is surely above 0.
+        signal: U(l), the unbiased estimate of ``||s_l||^2``.
+        noise: ``sigma_l``.
+        strength: c.
+    """
+
+    needed: Float[np.ndarray, "lag"]
+    lower: Float[np.ndarray, "lag"]
+    upper: Float[np.ndarray, "lag"]
+    resolved: np.ndarray
+    signal: Float[np.ndarray, "lag"]
+    noise: Float[np.ndarray, "lag"]
+    strength: float
+
+
+def u_statistic(
+    square: Float[np.ndarray, "lag sequence"], dot: Float[np.ndarray, "lag sequence"]
+) -> tuple[Float[np.ndarray, "lag"], Float[np.ndarray, "lag sequence"]]:
+    """Give U, unbiased for ``||E S_n||^2``, and U without each sequence.
+
+    ``U = (A - Q)/(n(n-1))`` with ``A = ||sum S||^2 = sum dot``, ``Q = sum square``;
+    ``U_(-i) = (A - 2 S_i.S + q_i - (Q - q_i))/((n-1)(n-2))``.
+
+    Args:
+        square: ``q_i = ||S_i||^2``.
+        dot: ``S_i . S``, S the sum over all sequences.
+
+    Source: Hoeffding 1948; MATH, section 7 A.
+    """
+    n = square.shape[-1]
+    a, q = dot.sum(axis=-1, keepdims=True), square.sum(axis=-1, keepdims=True)
+    whole = (a - q)[..., 0] / (n * (n - 1))
+    without = (a - 2 * dot + square - (q - square)) / ((n - 1) * (n - 2))
+    return whole, without
+
+
+def split_variance(
+    projection: Float[np.ndarray, "... sequence"],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the variance of projections within two halves, and it without each.
+
+    Even and odd sequences were projected on different directions, so each half has
+    its own mean: ``sigma^2 = sum_halves sum_n (p_n - mean)^2/(n - 2)``. Leaving
+    sequence i out of its half of m takes ``(p_i - mean)^2 m/(m - 1)`` off the sum.
+    """
+    n = projection.shape[-1]
+    deviation = np.empty_like(projection)
+    taken = np.empty_like(projection)
+    for start in (0, 1):
+        half = projection[..., start::2]
+        m = half.shape[-1]
+        deviation[..., start::2] = half - half.mean(axis=-1, keepdims=True)
+        taken[..., start::2] = deviation[..., start::2] ** 2 * m / (m - 1)
+    total = (deviation**2).sum(axis=-1, keepdims=True)
+    return total[..., 0] / (n - 2), (total - taken) / (n - 3)
+
+
+def jackknife_error(
+    without: Float[np.ndarray, "... sequence"],
+) -> Float[np.ndarray, "..."]:
+    """Give the standard error ``sqrt((n-1)/n sum (x_(-i) - mean)^2)``.
+
+    Source: Tukey 1958; Efron 1982, section 3.
+    """
+    n = without.shape[-1]
+    centred = without - without.mean(axis=-1, keepdims=True)
+    return np.sqrt((n - 1) / n * (centred**2).sum(axis=-1))
+
+
+def measured_strength(
+    target: Float[np.ndarray, "lag direction sequence"], *, error: float = 0.05
+) -> float:
+    """Give the strength of the strongest dependency that the targets surely hold.
+
+    At each lag the dependency's strength is ``||c_l||``, ``c_l = E[phi_l y]`` over the
+    probed directions. Hotelling's test asks whether ``c_l = 0``; over all lags it errs
+    with at most the given probability (Bonferroni). The strength returned is that of
+    the strongest lag that passes, its square freed of the sampling error's share; 0
+    where none passes: then nothing is there to be detected.
+
+    Args:
+        target: ``mean_t phi_l(t) (y_t - ybar)`` of every sequence.
+        error: probability of finding a dependency where there is none.
+
+    Source: Hotelling 1931.
+    """
+    lags, directions, n = target.shape
+    if n <= directions + 1:
+        raise ValueError(
+            f"{n} sequences cannot test {directions} directions; give more sequences "
+            "or one direction"
+        )
+    strongest = 0.0
+    for row in target:
+        mean = row.mean(axis=-1)
+        covariance = np.atleast_2d(np.cov(row)) / n
+        if not np.trace(covariance) > 0:
+            continue
+        t_square = mean @ np.linalg.lstsq(covariance, mean, rcond=None)[0]
+        f = t_square * (n - directions) / (directions * (n - 1))
+        if stats.f.sf(f, directions, n - directions) * lags < error:
+            strongest = max(strongest, mean @ mean - np.trace(covariance))
+    return float(np.sqrt(strongest))
+
+
+def requirement(
+    square: Float[np.ndarray, "lag sequence"],
+    dot: Float[np.ndarray, "lag sequence"],
+    projection: Float[np.ndarray, "lag direction sequence"],
+    *,
+    strength: float,
+    error: float = 0.05,
+    miss: float = 0.05,
+    level: float = 0.95,
+) -> Requirement:
+    """Give the samples needed at each lag, with intervals from the jackknife.
+
+    Args:
+        square: ``||S_n||^2``.
+        dot: ``S_n . S``.
+        projection: ``G_n . s/||s||``.
+        strength: c; 0 means that there is nothing to detect.
+        error: a, the test's size.
+        miss: b, the probability to miss the dependency.
+        level: confidence of the intervals.
+
+    Raises:
+        ValueError: if there are fewer than 4 sequences, strength is negative, or a
+            probability lies outside (0, 1).
+
+    Example:
+        >>> import numpy as np
+        >>> s = np.random.default_rng(0).normal(1.0, 1.0, size=(1, 400))
+        >>> r = requirement(s**2, s * s.sum(), 3 * s[:, None], strength=1.0)
+        >>> bool(abs(r.needed[0] / (10.82 * 9) - 1) < 0.2)
+        True
+    """
+    if square.shape[-1] < 4:
+        raise ValueError(f"{square.shape[-1]} sequences are too few; give at least 4")
+    if strength < 0:
+        raise ValueError(f"the strength is {strength}; it cannot be negative")
+    for name, p in (("error", error), ("miss", miss), ("level", level)):
+        if not 0 < p < 1:
+            raise ValueError(f"{name} is {p}; it must lie between 0 and 1")
+    signal, signal_without = u_statistic(square, dot)
+    variance, variance_without = (v.mean(axis=1) for v in split_variance(projection))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        information = strength**2 * signal / variance
+        spread = jackknife_error(strength**2 * signal_without / variance_without)
+    z = stats.norm.ppf(0.5 + level / 2)
+    factor = float(stats.norm.isf(error) + stats.norm.isf(miss)) ** 2
+    return Requirement(
+        needed=_samples(factor, information, information - z * spread),
+        lower=_samples(factor, information + z * spread),
+        upper=_samples(factor, information - z * spread),
+        resolved=information - z * spread > 0,
+        signal=signal,
+        noise=np.sqrt(variance),
+        strength=strength,
+    )
+
+
+def _samples(
+    factor: float,
+    information: Float[np.ndarray, "lag"],
+    floor: Float[np.ndarray, "lag"] | None = None,
+) -> Float[np.ndarray, "lag"]:
+    """Give ``factor/information``; inf where it, or its lower end, is not above 0."""
+    resolved = (information if floor is None else floor) > 0
+    return np.where(resolved, factor / np.where(resolved, information, 1.0), np.inf)

@@ -1,0 +1,208 @@
+"""Probe gradients: would a dependency at lag l show in the gradient?
+
+Probe ``phi_l(t) = u . x_{t-l}`` of unit variance; ``S_n(l) = (1/T) sum_t phi_l(t)
+d yhat_t / d theta`` is what a dependency of unit strength adds to the gradient of
+sequence n, ``G_n`` the gradient of its loss (MATH, section 7 A). Both passes stream
+over sequences: no array of sequences x parameters is ever stored whole.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..grid import checked_lags
+from ..tasks import Sequences
+from ..unroll import Network
+from .sequence_gradients import sequence_gradients
+
+CHUNK_BYTES = 128 * 2**20  # of gradients held at once; beyond it speed gains nothing
+
+
+@dataclass(frozen=True)
+class ProbeStatistics:
+    """What the detection window needs of the probe gradients, per sequence.
+
+    The sequences are split into two halves, the even and the odd ones.
+
+    Attributes:
+        lags: lags in steps; (lag,).
+        square: ``||S_n||^2``, mean over directions; (lag, sequence).
+        dot: ``S_n . S``, S the sum over sequences, mean over directions; likewise.
+        projection: ``G_n . s/||s||``, s from the other half; (lag, direction,
+            sequence).
+        target: ``mean_t phi_l(t) (y_t - ybar)``, the dependency that the targets of a
+            sequence show; (lag, direction, sequence).
+    """
+
+    lags: Int[np.ndarray, "lag"]
+    square: Float[np.ndarray, "lag sequence"]
+    dot: Float[np.ndarray, "lag sequence"]
+    projection: Float[np.ndarray, "lag direction sequence"]
+    target: Float[np.ndarray, "lag direction sequence"]
+
+
+def whitened(
+    x: Float[Tensor, "sequence step input"],
+) -> Float[Tensor, "sequence step input"]:
+    """Give inputs of mean 0 and covariance I, by the principal axes of x.
+
+    Axes without variance are left out.
+    """
+    flat = x.reshape(-1, x.shape[-1])
+    centred = flat - flat.mean(dim=0)
+    _, size, axes = torch.linalg.svd(centred, full_matrices=False)
+    kept = size > size.max() * max(flat.shape) * torch.finfo(x.dtype).eps
+    scale = (flat.shape[0] ** 0.5) / size[kept]
+    return (centred @ axes[kept].T * scale).reshape(*x.shape[:2], -1)
+
+
+def probe_signals(
+    x: Float[Tensor, "sequence step input"],
+    direction: Float[Tensor, "input"] | None = None,
+) -> Float[Tensor, "direction sequence step"]:
+    """Give ``u . x_t`` of mean 0 and variance 1 for the directions to probe.
+
+    Args:
+        x: inputs.
+        direction: u; None probes every axis of the whitened inputs.
+
+    Raises:
+        ValueError: if the inputs do not vary along the direction.
+    """
+    if direction is None:
+        return whitened(x).movedim(-1, 0)
+    signal = x @ direction.to(x)
+    signal = signal - signal.mean()
+    size = signal.std(correction=0)
+    if not size > 0:
+        raise ValueError("the inputs do not vary along the direction; probe another")
+    return (signal / size)[None]
+
+
+def shifted(
+    signal: Float[Tensor, "*batch step"], lag: int
+) -> Float[Tensor, "*batch step"]:
+    """Give the signal ``lag`` steps ago, zero before the first step."""
+    return torch.nn.functional.pad(signal, (lag, 0))[..., : signal.shape[-1]]
+
+
+def probe_statistics(
+    network: Network,
+    data: Sequences,
+    lags: Iterable[int],
+    *,
+    direction: Float[Tensor, "input"] | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> ProbeStatistics:
+    """Measure the probe gradients of all lags in two passes over the sequences.
+
+    Args:
+        network: the network, at the weights of interest.
+        data: inputs and targets.
+        lags: lags in steps, from 1.
+        direction: u of the probe; None averages over the axes of the whitened inputs.
+        progress: called with the share of the work that is done.
+
+    Raises:
+        ValueError: if a lag does not fit or there are fewer than 4 sequences.
+    """
+    chosen = checked_lags(lags, data.x.shape[1])
+    if len(data) < 4:
+        raise ValueError(f"{len(data)} sequences are too few to split; give at least 4")
+    signals = probe_signals(data.x, direction)
+    walk = _Walk(network, data, signals, chosen, progress)
+    sums, square = _sums(walk)
+    dot, projection = _projections(walk, sums)
+    directions, lag_count = len(signals), len(chosen)
+    shape = (lag_count, directions, len(data))
+    return ProbeStatistics(
+        lags=np.array(chosen),
+        square=square.reshape(shape).mean(axis=1),
+        dot=dot.reshape(shape).mean(axis=1),
+        projection=projection.reshape(shape),
+        target=_targets(data, signals, chosen),
+    )
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """A pass over the sequences, a chunk at a time."""
+
+    network: Network
+    data: Sequences
+    signals: Tensor
+    lags: list[int]
+    progress: Callable[[float], None] | None
+
+    @property
+    def rows(self) -> int:
+        return len(self.lags) * len(self.signals)
+
+    def chunks(self, passed: int) -> Iterator[tuple[slice, Tensor]]:
+        """Yield sequences and their gradients: a row a (lag, direction), then G."""
+        size = sum(p.numel() for p in self.network.parameters())
+        row = (size + 8 * self.data.x.shape[1] * self.network.cell.units) * 4
+        chunk = max(1, int(CHUNK_BYTES // (row * (self.rows + 1))))
+        for start in range(0, len(self.data), chunk):
+            part = slice(start, min(start + chunk, len(self.data)))
+            yield part, self._gradients(part)
+            if self.progress is not None:
+                self.progress((passed + part.stop / len(self.data)) / 2)
+
+    def _gradients(self, part: slice) -> Tensor:
+        x, y = self.data.x[part], self.data.y[part]
+        with torch.no_grad():
+            states = self.network.states(x)
+            error = self.network.read(states) - y
+        probes = [shifted(self.signals[:, part], lag) for lag in self.lags]
+        weight = torch.cat([*probes, error[None]]).movedim(0, 1) / x.shape[1]
+        return sequence_gradients(self.network, x, states, weight).double()
+
+
+def _halves(part: slice) -> tuple[slice, slice]:
+    """Give the even and the odd sequences of a chunk, as places in it."""
+    odd = part.start % 2
+    return slice(odd, None, 2), slice(1 - odd, None, 2)
+
+
+def _sums(walk: _Walk) -> tuple[Tensor, np.ndarray]:
+    """Give the sum of S_n over each half, and ``||S_n||^2``."""
+    sums, square = None, np.empty((walk.rows, len(walk.data)))
+    for part, gradients in walk.chunks(0):
+        probes = gradients[:, :-1]
+        halves = torch.stack([probes[h].sum(dim=0) for h in _halves(part)])
+        sums = halves if sums is None else sums + halves
+        square[:, part] = (probes**2).sum(dim=-1).T.cpu().numpy()
+    assert sums is not None  # data are never empty
+    return sums, square
+
+
+def _projections(walk: _Walk, sums: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Give ``S_n . S`` and ``G_n . s/||s||`` with s from the other half."""
+    dot = np.empty((walk.rows, len(walk.data)))
+    projection = np.empty_like(dot)
+    whole = sums.sum(dim=0)
+    length = sums.norm(dim=-1, keepdim=True)
+    unit = torch.where(length > 0, sums / length, 0.0)
+    for part, gradients in walk.chunks(1):
+        inner = torch.einsum("nrp,rp->rn", gradients[:, :-1], whole)
+        dot[:, part] = inner.cpu().numpy()
+        for half, own in enumerate(_halves(part)):
+            other = unit[1 - half] @ gradients[own, -1].T
+            projection[:, part][:, own] = other.cpu().numpy()
+    return dot, projection
+
+
+def _targets(
+    data: Sequences, signals: Tensor, lags: list[int]
+) -> Float[np.ndarray, "lag direction sequence"]:
+    centred = data.y - data.y.mean()
+    rows = [
+        (shifted(signals, lag) * centred).sum(dim=-1) / (data.x.shape[1] - lag)
+        for lag in lags
+    ]
+    return torch.stack(rows).double().cpu().numpy()
