@@ -1,0 +1,183 @@
+"""How many sequences the mean of a stable law needs to show a signal."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from learnability.stable import law as stable_law
+from learnability.stable._checks import Reals, positive, probability, tail_index
+
+Law = Literal["v1", "v4"]
+"""Exponent of the samples needed: v1 is alpha, v4 is kappa = alpha/(alpha-1).
+
+They name versions 1 and 4 of arXiv 2512.05790; only v4 follows from the law of a mean.
+"""
+
+NODES = 400
+"""Gauss-Legendre nodes; more change no printed digit of a quantile."""
+
+
+def error_probability(
+    samples: ArrayLike, signal: ArrayLike, scale: ArrayLike, alpha: ArrayLike
+) -> Reals:
+    """Return the probability that the mean of N values has the wrong sign.
+
+    delta = (1/pi) int_0^{pi/2} exp(-N (|m|/sigma)^kappa V(theta)) d theta,
+    V = (cos theta / sin(alpha theta))^kappa cos((alpha-1) theta) / cos theta
+
+    Arguments:
+        samples: N, number of sequences, positive.
+        signal: m, location of one value, in the unit of the values.
+        scale: sigma, in the unit of the values.
+        alpha: tail index in (1, 2]; all four broadcast.
+
+    Returns:
+        Probabilities in (0, 1/2].
+
+    Raises:
+        ValueError: alpha outside (1, 2], samples or scale not positive.
+
+    Example:
+        >>> round(float(error_probability(4, 1.0, 1.0, 2.0)), 4)
+        0.0786
+
+    Source: Zolotarev 1986, One-dimensional stable distributions, theorem 2.2.3.
+    """
+    index = tail_index(alpha, mean_exists=True)
+    exponent = np.asarray(stable_law.kappa(index))
+    ratio = np.abs(np.asarray(signal, np.float64)) / positive("scale", scale)
+    strength = positive("samples", samples) * ratio**exponent
+    strength, index = np.broadcast_arrays(strength, index)
+    theta, weight = _nodes()
+    # One node at a time keeps the memory at that of the result.
+    total = np.zeros(strength.shape)
+    for angle, share in zip(theta, weight, strict=True):
+        total += share * np.exp(-strength * _potential(angle, index))
+    return (total / np.pi)[()]
+
+
+def samples_needed(
+    signal: ArrayLike,
+    scale: ArrayLike,
+    alpha: ArrayLike,
+    *,
+    error: ArrayLike = 0.05,
+    miss: ArrayLike | None = None,
+    law: Law = "v4",
+) -> Reals:
+    """Return the number of values whose mean shows the signal.
+
+    N = (sigma q / |m|)^kappa, q = q_{1-error} for the sign of m, and
+    q = q_{1-error} + q_{1-miss} for 0 against m; law "v1" puts alpha for kappa
+
+    Arguments:
+        signal: m, location of one value, in the unit of the values; 0 needs infinitely
+            many.
+        scale: sigma, in the unit of the values.
+        alpha: tail index in (1, 2]; all broadcast.
+        error: probability of a wrong sign, or of seeing a signal that is not there.
+        miss: probability of missing a signal that is there; None tests the sign.
+        law: "v4" (exponent kappa) or "v1" (exponent alpha, published first).
+
+    Returns:
+        N, not rounded.
+
+    Raises:
+        ValueError: alpha outside (1, 2], scale not positive, a probability outside
+            (0, 1/2], or an unknown law.
+
+    Example:
+        >>> round(float(samples_needed(0.1, 1.0, 2.0)), 1)
+        541.1
+
+    Source: Livi 2025, arXiv 2512.05790 (v1 and v4); quantile of the law of the mean.
+    """
+    index = tail_index(alpha, mean_exists=True)
+    quantile = quantile_sum(index, error, miss)
+    with np.errstate(divide="ignore"):
+        ratio = positive("scale", scale) / np.abs(np.asarray(signal, np.float64))
+    return ((quantile * ratio) ** exponent_of(law, index))[()]
+
+
+def quantile_sum(
+    alpha: NDArray[np.float64], error: ArrayLike, miss: ArrayLike | None
+) -> NDArray[np.float64]:
+    """Return q_{1-error}, or q_{1-error} + q_{1-miss} where a miss is given.
+
+    Arguments:
+        alpha: tail index in (1, 2].
+        error: probability in (0, 1/2].
+        miss: probability in (0, 1/2], or None.
+
+    Returns:
+        Quantiles of the standard law.
+
+    Raises:
+        ValueError: a probability outside (0, 1/2].
+
+    Example:
+        >>> round(float(quantile_sum(np.array(2.0), 0.05, 0.05)), 4)
+        4.6523
+
+    Source: quantiles of the standard law.
+    """
+    total = np.asarray(stable_law.quantile(1 - _chance("error", error), alpha))
+    if miss is not None:
+        total = total + stable_law.quantile(1 - _chance("miss", miss), alpha)
+    return total
+
+
+def exponent_of(law: Law, alpha: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the exponent of the samples needed under a law by name.
+
+    Arguments:
+        law: "v1" or "v4".
+        alpha: tail index in (1, 2].
+
+    Returns:
+        alpha under "v1", kappa under "v4".
+
+    Raises:
+        ValueError: an unknown law.
+
+    Example:
+        >>> float(exponent_of("v4", np.array(1.5)))
+        3.0
+
+    Source: Livi 2025, arXiv 2512.05790, versions 1 and 4.
+    """
+    if law not in get_args(Law):
+        raise ValueError(
+            f"law is {law!r}, but must be one of {', '.join(get_args(Law))}"
+        )
+    return alpha if law == "v1" else np.asarray(stable_law.kappa(alpha))
+
+
+def _chance(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    chance = probability(name, value)
+    if (chance > 0.5).any():
+        raise ValueError(
+            f"{name} is {chance.max():g}, worse than a coin: give at most 0.5"
+        )
+    return chance
+
+
+@lru_cache(maxsize=1)
+def _nodes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return nodes and weights in theta = (pi/2) sin(u)^2, dense at both ends."""
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    u = np.pi / 4 * (nodes + 1)
+    slope = np.pi / 2 * 2 * np.sin(u) * np.cos(u)
+    return np.pi / 2 * np.sin(u) ** 2, np.pi / 4 * weights * slope
+
+
+def _potential(theta: float, alpha: NDArray[np.float64]) -> NDArray[np.float64]:
+    exponent = alpha / (alpha - 1)
+    # V overflows near theta = 0, where exp(-V) is 0 as it should be.
+    with np.errstate(over="ignore"):
+        power = (np.cos(theta) / np.sin(alpha * theta)) ** exponent
+        return power * (np.cos((alpha - 1) * theta) / np.cos(theta))

@@ -1,0 +1,40 @@
+"""Symmetric alpha-stable laws: the law itself, its estimators, and their trial."""
+
+from learnability.stable._estimate import Estimate
+from learnability.stable.fit import StableFit, fit
+from learnability.stable.information import Information, Score, information, score
+from learnability.stable.koutrouvelis1980 import koutrouvelis
+from learnability.stable.law import (
+    density,
+    distribution,
+    kappa,
+    quantile,
+    sample,
+    survival,
+    tail_constant,
+)
+from learnability.stable.likelihood import maximum_likelihood
+from learnability.stable.livi2025 import ecf_livi2025, mcculloch_livi2025
+from learnability.stable.mcculloch1986 import mcculloch
+
+__all__ = [
+    "Estimate",
+    "Information",
+    "Score",
+    "StableFit",
+    "density",
+    "distribution",
+    "ecf_livi2025",
+    "fit",
+    "information",
+    "kappa",
+    "koutrouvelis",
+    "maximum_likelihood",
+    "mcculloch",
+    "mcculloch_livi2025",
+    "quantile",
+    "sample",
+    "score",
+    "survival",
+    "tail_constant",
+]

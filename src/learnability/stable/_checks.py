@@ -1,0 +1,87 @@
+"""What may be asked of a stable law, and the sentence for what may not."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Reals: TypeAlias = NDArray[np.float64] | np.float64
+
+LOWEST_ALPHA = 0.5
+"""The tables of the law begin here; the theory of learning needs alpha > 1."""
+
+FEWEST_VALUES = 50
+"""Below this the 5 % quantile rests on two values and no estimator is usable."""
+
+
+def tail_index(alpha: ArrayLike, *, mean_exists: bool = False) -> NDArray[np.float64]:
+    """Return alpha as an array after checking its range.
+
+    Arguments:
+        alpha: tail index, any shape.
+        mean_exists: True where 1 < alpha is needed, as for every mean.
+
+    Raises:
+        ValueError: alpha outside [0.5, 2], or outside (1, 2] if a mean is needed.
+    """
+    values = np.asarray(alpha, dtype=np.float64)
+    low = values > 1 if mean_exists else values >= LOWEST_ALPHA
+    wrong = ~(low & (values <= 2))
+    if wrong.any():
+        allowed = "(1, 2]" if mean_exists else f"[{LOWEST_ALPHA}, 2]"
+        raise ValueError(
+            f"alpha must lie in {allowed}, but is {values[wrong].flat[0]:g}: "
+            "give the tail index of a symmetric stable law"
+        )
+    return values
+
+
+def positive(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """Return the value as an array after checking that it is positive and finite."""
+    values = np.asarray(value, dtype=np.float64)
+    wrong = ~(np.isfinite(values) & (values > 0))
+    if wrong.any():
+        raise ValueError(
+            f"{name} must be positive and finite, but is {values[wrong].flat[0]:g}"
+        )
+    return values
+
+
+def probability(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """Return the value as an array after checking that it lies inside (0, 1)."""
+    values = np.asarray(value, dtype=np.float64)
+    wrong = ~((values > 0) & (values < 1))
+    if wrong.any():
+        raise ValueError(
+            f"{name} must lie between 0 and 1, but is {values[wrong].flat[0]:g}"
+        )
+    return values
+
+
+def sample_values(values: ArrayLike) -> NDArray[np.float64]:
+    """Return samples (..., sequence) as an array that an estimator can work on.
+
+    Raises:
+        ValueError: fewer than 50 values, NaN or infinity, or constant values.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    count = array.shape[-1] if array.ndim else 1
+    if count < FEWEST_VALUES:
+        raise ValueError(
+            f"{count} values are too few to estimate a tail index: "
+            f"give at least {FEWEST_VALUES} sequences"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(
+            f"{np.count_nonzero(~np.isfinite(array))} of {array.size} values are NaN "
+            "or infinite: remove the sequences they come from"
+        )
+    flat = np.ptp(array, axis=-1) == 0
+    if flat.any():
+        raise ValueError(
+            f"all values are {array[flat].flat[0]:g} in {np.count_nonzero(flat)} "
+            "samples: constant data have no tail index, leave this lag out"
+        )
+    return array

@@ -1,0 +1,133 @@
+"""A stable law for every lag, each parameter with an interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike, NDArray
+
+from learnability.stable import _resample
+from learnability.stable._checks import probability, sample_values
+from learnability.stable._estimate import Estimate
+from learnability.stable.koutrouvelis1980 import koutrouvelis
+from learnability.stable.likelihood import maximum_likelihood
+from learnability.stable.mcculloch1986 import mcculloch
+
+Method = Literal["koutrouvelis", "mcculloch", "likelihood"]
+
+ESTIMATORS = {
+    "koutrouvelis": koutrouvelis,
+    "mcculloch": mcculloch,
+    "likelihood": maximum_likelihood,
+}
+
+Lags = Float[np.ndarray, " lag"]
+
+
+@dataclass(frozen=True)
+class StableFit:
+    """A symmetric stable law for every lag, with intervals from resampled sequences.
+
+    alpha has no unit; sigma and location have the unit of the values. `*_lower` and
+    `*_upper` are the ends of the interval that holds the parameter with probability
+    `level`; `sequences` is the number of values of a lag.
+    """
+
+    alpha: Lags
+    sigma: Lags
+    location: Lags
+    alpha_lower: Lags
+    alpha_upper: Lags
+    sigma_lower: Lags
+    sigma_upper: Lags
+    location_lower: Lags
+    location_upper: Lags
+    method: Method
+    level: float
+    resamples: int
+    sequences: int
+
+
+def fit(
+    values: ArrayLike,
+    *,
+    method: Method = "koutrouvelis",
+    level: float = 0.95,
+    resamples: int = 200,
+    seed: Any,
+) -> StableFit:
+    """Fit a symmetric stable law to the values of every lag.
+
+    x = location + sigma xi, xi with characteristic function exp(-|u|^alpha); intervals
+    are percentiles over resampled sequences, the same resample for all lags.
+
+    Arguments:
+        values: one value a lag and sequence (lag, sequence), at least 50 sequences.
+        method: "koutrouvelis", "mcculloch" or "likelihood".
+        level: probability of the intervals.
+        resamples: number of resamples, at least 20.
+        seed: whatever `numpy.random.default_rng` takes.
+
+    Returns:
+        A `StableFit`.
+
+    Raises:
+        ValueError: fewer than 50 sequences, NaN, constant values, an unknown method, a
+            level outside (0, 1) or fewer than 20 resamples.
+        ArithmeticError: the likelihood of a lag has no maximum that can be found.
+
+    Example:
+        >>> from learnability.stable import law
+        >>> fitted = fit(law.sample(1.5, (2, 500), seed=1), seed=2)
+        >>> bool((fitted.alpha_lower < 1.5).all() and (1.5 < fitted.alpha_upper).all())
+        True
+
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
+    """
+    array = sample_values(values)
+    if array.ndim != 2:
+        raise ValueError(
+            f"values have {array.ndim} axes, but need two: (lag, sequence)"
+        )
+    _check(method, level, resamples)
+    estimate = ESTIMATORS[method](array)
+    counts = _resample.draw_counts(array.shape[1], resamples, seed)
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    ends = np.empty((3, 2, len(array)))
+    for lag, row in enumerate(array):
+        here = Estimate(*(part[lag] for part in estimate))
+        for parameter, draws in enumerate(_draws(method, row, counts, here)):
+            ends[parameter, :, lag] = np.quantile(draws, tails)
+    return StableFit(
+        *estimate,
+        *ends.reshape(6, -1),
+        method=method,
+        level=level,
+        resamples=resamples,
+        sequences=array.shape[1],
+    )
+
+
+def _check(method: str, level: float, resamples: int) -> None:
+    if method not in ESTIMATORS:
+        raise ValueError(
+            f"method is {method!r}, but must be one of {', '.join(get_args(Method))}"
+        )
+    probability("level", level)
+    if resamples < 20:
+        raise ValueError(
+            f"{resamples} resamples give no interval: ask for at least 20, 200 is usual"
+        )
+
+
+def _draws(
+    method: Method, row: NDArray[np.float64], counts: _resample.Counts, here: Estimate
+) -> Estimate:
+    if method == "mcculloch":
+        return _resample.mcculloch(row, counts)
+    if method == "koutrouvelis":
+        return _resample.koutrouvelis(row, counts, here)
+    return _resample.likelihood(row, counts, here)

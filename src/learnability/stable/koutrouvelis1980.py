@@ -1,0 +1,211 @@
+"""Characteristic-function estimator of a symmetric stable law (Koutrouvelis 1980).
+
+The empirical characteristic function of n values is, at frequencies u,
+
+    phi(u) = (1/n) sum exp(i u x),   Re phi ~ exp(-(sigma u)^alpha) around the location,
+
+and log(-log|phi|) is linear in log u with slope alpha. Its errors are correlated: with
+t = sigma u and c(t) = exp(-t^alpha),
+
+    n Cov(Re phi_j, Re phi_k) = (c(t_j + t_k) + c(t_j - t_k))/2 - c(t_j) c(t_k)
+    n Cov(Im phi_j, Im phi_k) = (c(t_j - t_k) - c(t_j + t_k))/2,
+
+which gives the weights of the regression; weights and residuals are renewed at every
+iteration. Residuals are taken of phi itself, divided by the slope of log(-log), so that
+noise where phi is small stays linear.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Complex, Float
+from numpy.typing import ArrayLike, NDArray
+
+from learnability.stable._checks import LOWEST_ALPHA, sample_values
+from learnability.stable._estimate import Estimate
+from learnability.stable.mcculloch1986 import mcculloch
+
+FREQUENCIES = np.geomspace(0.03, 1.8, 12)
+"""In units of 1/sigma. Asymptotic efficiency for alpha, sigma, location at least .93
+for alpha in [1.05, 2); low frequencies carry the tail, at 1.8 little is left."""
+
+ITERATIONS = 6
+"""The start is consistent, so every iteration gains a factor of n^-1/2 or so."""
+
+RIDGE = 1e-9
+"""Added to the unit diagonal of a correlation matrix that is singular to rounding."""
+
+
+class Regression(NamedTuple):
+    """The weighted regression at one (alpha, sigma).
+
+    estimator: (..., 2, frequency), from residuals to changes of alpha and log sigma;
+    centre: (..., frequency), from residuals of the argument to a change of location
+    in units of sigma; covariance: (..., 2, 2) and location_variance: (...), both
+    times n.
+    """
+
+    estimator: Float[np.ndarray, "*batch 2 frequency"]
+    centre: Float[np.ndarray, "*batch frequency"]
+    covariance: Float[np.ndarray, "*batch 2 2"]
+    location_variance: Float[np.ndarray, "*batch"]
+
+
+def koutrouvelis(values: ArrayLike) -> Estimate:
+    """Estimate alpha, sigma and location from the empirical characteristic function.
+
+    log(-log|phi(u)|) = alpha log(sigma u), weighted by the inverse covariance
+
+    Arguments:
+        values: samples (..., sequence), at least 50 sequences.
+
+    Returns:
+        An `Estimate` of arrays (...); alpha between 0.5 and 2.
+
+    Raises:
+        ValueError: fewer than 50 values, NaN, or constant values.
+
+    Example:
+        >>> from learnability.stable import law
+        >>> koutrouvelis(law.sample(1.5, (3, 1000), seed=1)).alpha.shape
+        (3,)
+
+    Source: Koutrouvelis 1980, J. Am. Stat. Assoc. 75, 918, eqs. 3.2-3.5; covariance
+    weights as in Koutrouvelis 1981, Commun. Stat. Simul. Comput. 10, 17.
+    """
+    array = sample_values(values)
+    start = mcculloch(array)
+    frequencies = FREQUENCIES / start.sigma[..., None]
+    phi = characteristic_function(array, frequencies)
+    return iterate(phi, frequencies, start)
+
+
+def characteristic_function(
+    values: Float[np.ndarray, "*batch sequence"],
+    frequencies: Float[np.ndarray, "*batch frequency"],
+) -> Complex[np.ndarray, "*batch frequency"]:
+    """Return the empirical characteristic function.
+
+    phi(u) = (1/n) sum_j exp(i u x_j)
+
+    Arguments:
+        values: samples (..., sequence).
+        frequencies: u (..., frequency), in the inverse unit of the values.
+
+    Returns:
+        phi (..., frequency).
+
+    Example:
+        >>> characteristic_function(np.zeros((1, 5)), np.ones((1, 2))).real
+        array([[1., 1.]])
+
+    Source: Feuerverger and Mureika 1977, Ann. Stat. 5, 88.
+    """
+    phi = np.empty(frequencies.shape, dtype=np.complex128)
+    # One frequency at a time: the full array of phases would not fit into memory.
+    for k in range(frequencies.shape[-1]):
+        phase = frequencies[..., k, None] * values
+        phi[..., k] = np.cos(phase).mean(-1) + 1j * np.sin(phase).mean(-1)
+    return phi
+
+
+def iterate(
+    phi: Complex[np.ndarray, "*batch frequency"],
+    frequencies: Float[np.ndarray, "*batch frequency"],
+    start: Estimate,
+) -> Estimate:
+    """Improve a consistent estimate by regressions with renewed weights.
+
+    (d alpha, d log sigma) = (X' Z^-1 X)^-1 X' Z^-1 r,  X = (log(sigma u), alpha)
+
+    Arguments:
+        phi: empirical characteristic function (..., frequency).
+        frequencies: u (..., frequency), in the inverse unit of the values.
+        start: a consistent `Estimate` of arrays (...).
+
+    Returns:
+        An `Estimate` of arrays (...), alpha between 0.5 and 2.
+
+    Example:
+        >>> u = FREQUENCIES
+        >>> start = Estimate(np.array(1.4), np.array(1.1), np.array(0.1))
+        >>> round(float(iterate(np.exp(-(u**1.6)) + 0j, u, start).alpha), 4)
+        1.6
+
+    Source: Koutrouvelis 1980, J. Am. Stat. Assoc. 75, 918, section 3.
+    """
+    alpha, sigma, location = start
+    for _ in range(ITERATIONS):
+        t = sigma[..., None] * frequencies
+        fit = regression(alpha, t)
+        turn = np.exp(-1j * frequencies * location[..., None])
+        centred: NDArray[np.complex128] = phi * turn
+        model = np.exp(-(t ** alpha[..., None]))
+        residual = (centred.real - model) / (-model * t ** alpha[..., None])
+        change = np.einsum("...pk,...k->...p", fit.estimator, residual)
+        location = location + sigma * (fit.centre * (centred.imag / model)).sum(-1)
+        bounded = np.clip(alpha + change[..., 0], LOWEST_ALPHA, 2.0)
+        # Where alpha meets its bound, sigma is regressed given that alpha.
+        excess = alpha + change[..., 0] - bounded
+        tilt = fit.covariance[..., 1, 0] / fit.covariance[..., 0, 0]
+        sigma = sigma * np.exp(np.clip(change[..., 1] - tilt * excess, -1, 1))
+        alpha = bounded
+    return Estimate(alpha, sigma, location)
+
+
+def regression(
+    alpha: Float[np.ndarray, "*batch"], t: Float[np.ndarray, "*batch frequency"]
+) -> Regression:
+    """Return weights and covariance of the regression.
+
+    Z = D^-1 Cov D^-1,  D = c log c,  covariance = (X' Z^-1 X)^-1
+
+    Arguments:
+        alpha: tail index (...).
+        t: frequencies (..., frequency) in units of 1/sigma.
+
+    Returns:
+        A `Regression`.
+
+    Example:
+        >>> regression(np.array(1.5), FREQUENCIES).covariance.shape
+        (2, 2)
+
+    Source: Koutrouvelis 1980, J. Am. Stat. Assoc. 75, 918, eq. 3.4.
+    """
+    index = alpha[..., None, None]
+    c = np.exp(-(t ** alpha[..., None]))
+    total = np.exp(-((t[..., :, None] + t[..., None, :]) ** index))
+    difference = np.exp(-(np.abs(t[..., :, None] - t[..., None, :]) ** index))
+    slope = c * np.log(c)
+    product = c[..., :, None] * c[..., None, :]
+    real = ((total + difference) / 2 - product) / (
+        slope[..., :, None] * slope[..., None, :]
+    )
+    imaginary = (difference - total) / 2 / product
+    design = np.stack([np.log(t), np.broadcast_to(alpha[..., None], t.shape)], -1)
+    weighted = _solve(real, design)
+    information = np.swapaxes(design, -1, -2) @ weighted
+    covariance = np.linalg.inv(information)
+    centre = _solve(imaginary, t[..., None])[..., 0]
+    strength = (t * centre).sum(-1)
+    return Regression(
+        covariance @ np.swapaxes(weighted, -1, -2),
+        centre / strength[..., None],
+        covariance,
+        1 / strength,
+    )
+
+
+def _solve(
+    covariance: Float[np.ndarray, "*batch frequency frequency"],
+    right: Float[np.ndarray, "*batch frequency column"],
+) -> Float[np.ndarray, "*batch frequency column"]:
+    """Return covariance^-1 right, scaled to a correlation matrix with a small ridge."""
+    scale = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
+    correlation = covariance / (scale[..., :, None] * scale[..., None, :])
+    ridge = RIDGE * np.eye(covariance.shape[-1])
+    scaled = right / scale[..., None]
+    return np.linalg.solve(correlation + ridge, scaled) / scale[..., None]

@@ -1,0 +1,77 @@
+"""Error probabilities and samples needed: closed forms, simulation, scaling."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from learnability.detection import error_probability, samples_needed
+from learnability.stable import kappa, law
+
+
+@pytest.mark.parametrize("alpha", [1.05, 1.3, 1.7, 1.99, 2.0])
+def test_integral_equals_the_tail_of_the_mean(alpha):
+    samples, signal, scale = 50.0, np.array([0.05, 0.4, 1.0]), 1.5
+    tail = law.survival(signal / scale * samples ** (1 / kappa(alpha)), alpha)
+    found = error_probability(samples, signal, scale, alpha)
+    np.testing.assert_allclose(found, tail, rtol=2e-6)
+
+
+@pytest.mark.parametrize("alpha", [1.3, 1.6, 1.9])
+def test_error_probability_by_simulation(alpha):
+    means = law.sample(alpha, (20_000, 100), location=0.3, seed=1).mean(1)
+    expected = error_probability(100, 0.3, 1.0, alpha)
+    error = np.sqrt(expected * (1 - expected) / means.size)
+    assert abs((means < 0).mean() - expected) < 3.5 * error
+
+
+@pytest.mark.parametrize("alpha", [1.1, 1.5, 2.0])
+def test_samples_needed_give_their_error(alpha):
+    needed = samples_needed(0.2, 1.3, alpha, error=0.03)
+    found = error_probability(needed, 0.2, 1.3, alpha)
+    assert abs(found / 0.03 - 1) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("alpha", "ratio"), [(1.2, 6952), (1.5, 28.43), (1.8, 7.894), (2.0, 5.411)]
+)
+def test_information_number_as_printed(alpha, ratio):
+    np.testing.assert_allclose(samples_needed(1.0, 1.0, alpha), ratio, rtol=2e-4)
+
+
+def test_gaussian_formula():
+    z = norm.isf(0.05) + norm.isf(0.1)
+    expected = 2 * (1.5 / 0.2) ** 2 * z**2
+    found = samples_needed(0.2, 1.5, 2.0, error=0.05, miss=0.1)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "exponent"), [("v1", 1.4), ("v4", 1.4 / 0.4)])
+def test_exponents_by_name(name, exponent):
+    needed = samples_needed(np.array([0.1, 0.01]), 1.0, 1.4, law=name)
+    assert abs(np.log10(needed[1] / needed[0]) - exponent) < 1e-12
+
+
+def test_laws_agree_at_two_only():
+    for alpha, same in [(2.0, True), (1.9, False)]:
+        one, four = (samples_needed(0.1, 1.0, alpha, law=name) for name in ("v1", "v4"))
+        assert (one == four) is np.bool_(same)
+
+
+def test_no_signal_needs_infinitely_many():
+    assert samples_needed(0.0, 1.0, 1.5) == np.inf
+    assert samples_needed(-0.3, 1.0, 1.5) == samples_needed(0.3, 1.0, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "sentence"),
+    [
+        ((0.1, 1.0, 1.0), {}, "alpha must lie in"),
+        ((0.1, 1.0, 2.5), {}, "alpha must lie in"),
+        ((0.1, 0.0, 1.5), {}, "scale must be positive"),
+        ((0.1, 1.0, 1.5), {"error": 0.7}, "worse than a coin"),
+        ((0.1, 1.0, 1.5), {"law": "v2"}, "law is 'v2'"),
+    ],
+)
+def test_bad_requests(arguments, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        samples_needed(*arguments, **options)
