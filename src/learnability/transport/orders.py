@@ -127,15 +127,33 @@ def exact_matrices(
 def _exact_gains(
     cell: Cell, x: Tensor, states: Tensor, lags: list[int]
 ) -> Iterator[tuple[int, Tensor]]:
+    exit_ = cell.linearize(states, x).exit
+    source = None if exit_ is None else _exits(exit_, 0)
     for lag, matrix in exact_matrices(jacobians(cell, x, states), lags):
-        yield lag, own_entries(cell, matrix)
+        at = None if source is None else source[:, : matrix.shape[1]]
+        yield lag, own_entries(cell, matrix, at)
 
 
 def own_entries(
-    cell: Cell, matrix: Float[Tensor, "*batch state state"]
+    cell: Cell,
+    matrix: Float[Tensor, "*batch state state"],
+    exit_: Float[Tensor, "*batch unit"] | None,
 ) -> Float[Tensor, "*batch unit"]:
-    """Give each unit's gain from its carried to its output state."""
-    return matrix[..., cell.output, cell.carried].diagonal(dim1=-2, dim2=-1)
+    """Give each unit's gain from its carried to its output state.
+
+    A nudge of the LSTM's c moves its h at once, by e: the gain of a window is
+    ``M[h, c] + M[h, h] e`` with e at the source, on the diagonals.
+
+    Args:
+        cell: the recurrence.
+        matrix: ``M_{t,l}``.
+        exit_: the exit factor at the source state; None where c is h.
+    """
+    own = matrix[..., cell.output, cell.carried].diagonal(dim1=-2, dim2=-1)
+    if exit_ is None:
+        return own
+    through = matrix[..., cell.output, cell.output].diagonal(dim1=-2, dim2=-1)
+    return own + through * exit_
 
 
 def sampled_exact(
@@ -164,6 +182,7 @@ def sampled_exact(
             f"an anchor at step {int(step.min())} has no lag {chosen[-1]}; "
             "sample anchors at or after the largest lag"
         )
+    exit_ = cell.linearize(states, x).exit
     size = cell.state_size
     matrix = torch.eye(size, dtype=x.dtype, device=x.device).expand(len(step), -1, -1)
     for lag in range(chosen[-1] + 1):
@@ -174,4 +193,5 @@ def sampled_exact(
             )
             matrix = matrix @ jacobian
         if lag in chosen:
-            yield lag, own_entries(cell, matrix)
+            at = None if exit_ is None else exit_[sequence, step - lag]
+            yield lag, own_entries(cell, matrix, at)
