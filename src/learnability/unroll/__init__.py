@@ -1,6 +1,7 @@
 """A cell through time."""
 
+from .compiled import ready, warm_up
+from .engine import Engine, tangent, unroll
 from .network import Network
-from .reference import unroll
 
-__all__ = ["Network", "unroll"]
+__all__ = ["Engine", "Network", "ready", "tangent", "unroll", "warm_up"]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..cells import Cell
 from ..randomness import Seed, torch_generator
-from .reference import unroll
+from .engine import Engine, unroll
 
 
 @final
@@ -18,6 +18,7 @@ class Network(nn.Module):
     Args:
         cell: the recurrence.
         seed: NumPy-style seed of the read-out's weights, uniform in 1/sqrt(H).
+        engine: what unrolls the cell, see `unroll`.
 
     Example:
         >>> import torch
@@ -26,9 +27,10 @@ class Network(nn.Module):
         torch.Size([2, 5])
     """
 
-    def __init__(self, cell: Cell, *, seed: Seed = 0) -> None:
+    def __init__(self, cell: Cell, *, seed: Seed = 0, engine: Engine = "auto") -> None:
         super().__init__()
         self.cell = cell
+        self.engine: Engine = engine
         bound = cell.units**-0.5
         weight = torch.empty(cell.units)
         weight.uniform_(-bound, bound, generator=torch_generator(seed))
@@ -39,7 +41,7 @@ class Network(nn.Module):
         self, x: Float[Tensor, "sequence step input"]
     ) -> Float[Tensor, "sequence step state"]:
         """Give the state after every step."""
-        return unroll(self.cell, x)
+        return unroll(self.cell, x, engine=self.engine)
 
     def read(self, states: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch"]:
         """Give the outputs of given states."""

@@ -1,8 +1,10 @@
 """A cell through time, step by step in PyTorch: any device, any dtype."""
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..cells import Cell
 
@@ -32,3 +34,43 @@ def unroll(
         state = cell.advance(state, projected)
         states.append(state)
     return torch.stack(states, dim=1)
+
+
+class _Unrolled(nn.Module):
+    def __init__(self, cell: Cell) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: Tensor, state: Tensor | None) -> Tensor:
+        return unroll(self.cell, x, state)
+
+
+def unroll_with(
+    cell: Cell,
+    values: Mapping[str, Tensor],
+    x: Float[Tensor, "sequence step input"],
+    state: Float[Tensor, "sequence state"] | None = None,
+) -> Float[Tensor, "sequence step state"]:
+    """Give what `unroll` would, had the cell's parameters these values."""
+    named = {f"cell.{name}": value for name, value in values.items()}
+    return torch.func.functional_call(_Unrolled(cell), named, (x, state))
+
+
+def tangent(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    direction: Mapping[str, Tensor],
+    state: Float[Tensor, "sequence state"] | None = None,
+) -> Float[Tensor, "sequence step state"]:
+    """Give the derivative of every state along a direction of the parameters.
+
+    ``v_t = J_t v_{t-1} + b_t``, by forward-mode differentiation; see
+    `learnability.unroll.tangent`.
+    """
+    values = {name: p.detach() for name, p in cell.named_parameters()}
+    along = {n: direction.get(n, torch.zeros_like(p)) for n, p in values.items()}
+
+    def states(these: dict[str, Tensor]) -> Tensor:
+        return unroll_with(cell, these, x, state)
+
+    return torch.func.jvp(states, (values,), (along,))[1]

@@ -1,0 +1,239 @@
+"""A cell through time, compiled: forward, backward and tangent on a CPU.
+
+Memory, beyond inputs, states and gradients: if gradients are wanted, the partial
+derivatives of all steps until the backward pass has run, N T H times 3 scalars
+(ConstGate), 4 (SharedGate, DiagGate), 6 (GRUs) or 7 (LSTM), one less without
+LayerNorm, H rounded up to whole vectors (16 float32); and in the backward pass at
+most 32 copies of the weights. Without gradients, a few hundred kilobytes a thread.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from threading import Timer
+from typing import Any
+
+import numpy as np
+import torch
+from numba.core import config
+from torch import Tensor
+
+from ..cells import Cell, ConstGate
+from . import reference, scan
+from .layout import Layout
+from .vectors import TILE
+
+# Rows of a block: at most as many as keep its operands in a second-level cache of
+# 512 KiB at 128 units; at least one tile; in between, PARTS blocks to share out.
+ROWS, PARTS = 32, 8
+# Sums of weight gradients that are kept apart until the end, and so the most threads
+# that a backward pass can use; fixed, so that results do not depend on the threads.
+SUMS = 32
+
+
+def rows_of_block(batch: int) -> int:
+    """Give the rows of a block, a function of the batch alone."""
+    rows = -(-batch // PARTS)
+    return min(ROWS, TILE * -(-rows // TILE))
+
+
+def threads() -> int:
+    """Give the threads to use: no more than Torch and Numba are both allowed."""
+    return min(torch.get_num_threads(), config.NUMBA_NUM_THREADS)  # pyright: ignore
+
+
+def share(task: Callable[[int], None], count: int) -> None:
+    """Call ``task(0) .. task(count - 1)`` from threads that flush denormal numbers.
+
+    A gradient that underflows would slow every product that it meets. The caller's
+    own thread keeps its mode.
+    """
+    with ThreadPoolExecutor(
+        min(threads(), count), initializer=torch.set_flush_denormal, initargs=(True,)
+    ) as pool:
+        list(pool.map(task, range(count)))
+
+
+class Unrolling:
+    """One cell with given parameters over one batch, cut into blocks."""
+
+    def __init__(
+        self, cell: Cell, values: Mapping[str, Tensor], x: Tensor, state: Tensor
+    ) -> None:
+        self.x = x.detach().contiguous().numpy()
+        self.state = state.detach().contiguous().numpy()
+        values = {name: value.detach() for name, value in values.items()}
+        self.layout = Layout(cell, x.dtype)
+        self.matrix = self.layout.stack(values)
+        self.rec = self.layout.recurrence(self.matrix, values)
+        self.rows = rows_of_block(len(self.x))
+        self.count = -(-len(self.x) // self.rows)
+
+    def block(self, k: int) -> slice:
+        return slice(k * self.rows, (k + 1) * self.rows)
+
+    def empty(self, *shape: int) -> np.ndarray:
+        return np.empty(shape, self.x.dtype)
+
+    def forward(self, *, keep: bool) -> tuple[Tensor, Tensor]:
+        """Give the states and the partial derivatives, all of them if `keep`."""
+        batch, steps, _ = self.x.shape
+        slots = self.layout.slots(layernorm=self.rec.gain.shape[1] > 0)
+        states = self.empty(batch, steps, self.state.shape[1])
+        kept = steps if keep else 1
+        saved = self.empty(self.count, kept, self.rows, slots, self.layout.lanes)
+
+        def task(k: int) -> None:
+            b = self.block(k)
+            scan.forward(self.rec, self.x[b], self.state[b], states[b], saved[k])
+
+        share(task, self.count)
+        return torch.from_numpy(states), torch.from_numpy(saved)
+
+    def backward(
+        self, states: Tensor, saved: Tensor, grad: Tensor, *, want_x: bool
+    ) -> dict[str, Tensor]:
+        """Give the gradients by name; x (if wanted) and state among them."""
+        layout, sums = self.layout, min(self.count, SUMS)
+        back, back_x = layout.transposed(self.matrix)
+        back_x = back_x if want_x else back_x[:0]
+        out, kept, by = states.numpy(), saved.numpy(), grad.contiguous().numpy()
+        d_x, d_state = np.empty_like(self.x), np.empty_like(self.state)
+        d_weight = np.zeros((sums, *layout.gradient_shape), self.x.dtype)
+        gains = np.zeros((sums, 2, *self.rec.live.shape[1:]), self.x.dtype)
+
+        def task(s: int) -> None:
+            for k in range(s, self.count, sums):
+                b = self.block(k)
+                given = self.x[b], self.state[b], out[b], kept[k], by[b]
+                found = d_x[b], d_state[b], d_weight[s], gains[s]
+                scan.backward(self.rec, back, back_x, *given, *found)
+
+        share(task, sums)
+        named = {"x": torch.from_numpy(d_x), "state": torch.from_numpy(d_state)}
+        return named | layout.gradients(d_weight.sum(0), gains.sum(0))
+
+    def tangent(self, direction: Mapping[str, Tensor]) -> Tensor:
+        """Give the total tangent of all states."""
+        weight, along = self.layout.direction(direction)
+        totals = self.empty(*self.x.shape[:2], self.state.shape[1])
+
+        def task(k: int) -> None:
+            b = self.block(k)
+            scan.tangent(self.rec, weight, along, self.x[b], self.state[b], totals[b])
+
+        share(task, self.count)
+        return torch.from_numpy(totals)
+
+
+class Unroll(torch.autograd.Function):
+    """The unrolling as one node of the autograd graph."""
+
+    @staticmethod
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any,
+        cell: Cell,
+        names: tuple[str, ...],
+        x: Tensor,
+        state: Tensor,
+        *parameters: Tensor,
+    ) -> Tensor:
+        values = dict(zip(names, parameters, strict=True))
+        states, saved = Unrolling(cell, values, x, state).forward(keep=True)
+        ctx.cell, ctx.names = cell, names
+        ctx.save_for_backward(x, state, states, saved, *parameters)
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        x, state, states, saved, *parameters = ctx.saved_tensors
+        values = dict(zip(ctx.names, parameters, strict=True))
+        wanted = ctx.needs_input_grad[2:]
+        if torch.is_grad_enabled():  # a second derivative will be taken
+            inputs = [x, state, *parameters]
+            found = _differentiable(ctx.cell, values, inputs, wanted, grad)
+            return None, None, *found
+        unrolling = Unrolling(ctx.cell, values, x, state)
+        named = unrolling.backward(states, saved, grad, want_x=wanted[0])
+        names = ("x", "state", *ctx.names)
+        found = (named[n] if w else None for n, w in zip(names, wanted, strict=True))
+        return None, None, *found
+
+
+def _differentiable(
+    cell: Cell,
+    values: Mapping[str, Tensor],
+    inputs: list[Tensor],
+    wanted: tuple[bool, ...],
+    grad: Tensor,
+) -> list[Tensor | None]:
+    """Give the gradients through the reference, with a graph of their own."""
+    states = reference.unroll_with(cell, values, inputs[0], inputs[1])
+    asked = [tensor for tensor, want in zip(inputs, wanted, strict=True) if want]
+    found = iter(torch.autograd.grad(states, asked, grad, create_graph=True))
+    return [next(found) if want else None for want in wanted]
+
+
+def _start(cell: Cell, x: Tensor, state: Tensor | None) -> Tensor:
+    return x.new_zeros(x.shape[0], cell.state_size) if state is None else state
+
+
+def unroll(cell: Cell, x: Tensor, state: Tensor | None = None) -> Tensor:
+    """Give the state after every step; see `learnability.unroll.unroll`."""
+    values = {name: getattr(cell, name) for name, _ in cell.named_parameters()}
+    state = _start(cell, x, state)
+    inputs = (x, state, *values.values())
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
+        return Unroll.apply(cell, tuple(values), *inputs)  # pyright: ignore
+    return Unrolling(cell, values, x, state).forward(keep=False)[0]
+
+
+def tangent(
+    cell: Cell, x: Tensor, direction: Mapping[str, Tensor], state: Tensor | None = None
+) -> Tensor:
+    """Give the tangent of every state; see `learnability.unroll.tangent`."""
+    values = dict(cell.named_parameters())
+    return Unrolling(cell, values, x, _start(cell, x, state)).tangent(direction)
+
+
+def ready(dtype: torch.dtype = torch.float32) -> bool:
+    """Say whether the loops for a dtype are compiled and loaded."""
+    bits = torch.finfo(dtype).bits
+    kernels: tuple[Any, ...] = (scan.forward, scan.backward, scan.tangent)
+    return all(
+        any(signature[1].dtype.bitwidth == bits for signature in kernel.signatures)
+        for kernel in kernels
+    )
+
+
+def warm_up(
+    dtype: torch.dtype = torch.float32,
+    *,
+    on_wait: Callable[[str], None] | None = None,
+    patience: float = 1.0,
+) -> None:
+    """Load the compiled loops for a dtype, or compile them if that never happened.
+
+    Compiling takes 10 to 20 seconds, once for all cells; the result is kept on disk.
+
+    Args:
+        dtype: float32 or float64.
+        on_wait: called with a sentence that says what one is waiting for, from
+            another thread, if it takes longer than `patience`.
+        patience: in seconds.
+
+    Example:
+        >>> warm_up(torch.float32)
+        >>> ready(torch.float32)
+        True
+    """
+    if ready(dtype):
+        return
+    sentence = f"compiling the time loops for {dtype}, once on this machine (20 s)"
+    timer = Timer(patience, on_wait or (lambda _: None), args=(sentence,))
+    timer.start()
+    try:
+        cell = ConstGate(1, 1).to(dtype)
+        unroll(cell, torch.zeros(1, 1, 1, dtype=dtype)).sum().backward()
+        tangent(cell, torch.zeros(1, 1, 1, dtype=dtype), {})
+    finally:
+        timer.cancel()

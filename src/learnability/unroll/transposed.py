@@ -1,0 +1,174 @@
+"""The pointwise partial derivatives at work: backward (transposed) and tangent.
+
+Both read what the forward step wrote in `saved` (see `pointwise`), so neither knows
+the equation of a cell.
+"""
+
+from numba import njit
+
+from .pointwise import AFTER, BEFORE, MEMORY, SHARED, slots
+from .vectors import load, splat, store, total
+
+
+@njit(cache=True, nogil=True)
+def exit_row(rec, saved, i, past, past_c, grads):
+    """Lead an LSTM's cotangent of h to c and to the output gate: by_o and exit."""
+    panels = rec.live.shape[1]
+    for p in range(panels):
+        out = load(past, i, p)
+        store(grads, i, 3 * panels + p, load(saved, i, 4 * panels + p) * out)
+        c = load(past_c, i, p) + load(saved, i, 5 * panels + p) * out
+        store(past_c, i, p, c)
+
+
+@njit(cache=True, nogil=True)
+def mixing_row(rec, saved, i, carried, grads):
+    """Lead the carried cotangent to each section, and through keep to the past."""
+    panels = rec.live.shape[1]
+    own = 1 if rec.gate == SHARED else rec.mixing
+    shared = splat(saved, 0.0)
+    for p in range(panels):
+        now = load(carried, i, p)
+        for k in range(own):
+            by = load(saved, i, (k + 1) * panels + p)
+            store(grads, i, k * panels + p, by * now)
+        if rec.gate == SHARED:
+            shared = shared + load(saved, i, 2 * panels + p) * now
+        store(carried, i, p, load(saved, i, p) * now)
+    if rec.gate == SHARED:
+        grads[i, panels, 0] = total(shared)
+
+
+@njit(cache=True, nogil=True)
+def normalise_back(rec, saved, i, grads, gains):
+    """Lead a candidate's cotangent through LayerNorm, and gather its weights'.
+
+    ``da = (y - mean y - xhat mean(xhat y)) / std``, y the cotangent times the gain.
+    """
+    panels, slot = rec.live.shape[1], slots(rec)
+    flat, tilted = splat(saved, 0.0), splat(saved, 0.0)
+    for p in range(panels):
+        y, xhat = load(grads, i, p), load(saved, i, slot * panels + p)
+        store(gains, 0, p, load(gains, 0, p) + y * xhat)
+        store(gains, 1, p, load(gains, 1, p) + y)
+        y = y * load(rec.gain, 0, p)
+        store(grads, i, p, y)
+        flat = flat + y
+        tilted = tilted + y * xhat
+    mean = splat(saved, total(flat) / rec.units)
+    slope = splat(saved, total(tilted) / rec.units)
+    scale = load(saved, i, (slot + 1) * panels)
+    for p in range(panels):
+        xhat = load(saved, i, slot * panels + p)
+        a = (load(grads, i, p) - mean - xhat * slope) * load(rec.live, 0, p)
+        store(grads, i, p, a * scale)
+
+
+@njit(cache=True, nogil=True)
+def reset_after_back(rec, saved, i, grads):
+    """Lead the candidate's cotangent to r and to u."""
+    panels = rec.live.shape[1]
+    for p in range(panels):
+        a = load(grads, i, p)
+        store(grads, i, 2 * panels + p, load(saved, i, 4 * panels + p) * a)
+        store(grads, i, 3 * panels + p, load(saved, i, 3 * panels + p) * a)
+
+
+@njit(cache=True, nogil=True)
+def reset_before_back(rec, saved, by_turned, past, grads):
+    """Lead the cotangent of ``r h`` to r and to h."""
+    panels = rec.live.shape[1]
+    for i in range(past.shape[0]):
+        for p in range(panels):
+            y = load(by_turned, i, p)
+            store(grads, i, 2 * panels + p, load(saved, i, 4 * panels + p) * y)
+            h = load(past, i, p) + load(saved, i, 3 * panels + p) * y
+            store(past, i, p, h)
+
+
+@njit(cache=True, nogil=True)
+def pull(rec, saved, past, past_c, grads, gains):
+    """Turn cotangents of a state into those of pre-activations and of keep's path.
+
+    Args: past, past_c, in and out: the cotangents of h and c; grads, out: of the
+    pre-activations (a reset before the product still missing); gains, added to: of
+    LayerNorm's gain (row 0) and bias (row 1).
+    """
+    for i in range(past.shape[0]):
+        if rec.gate == MEMORY:
+            exit_row(rec, saved, i, past, past_c, grads)
+            mixing_row(rec, saved, i, past_c, grads)
+        else:
+            mixing_row(rec, saved, i, past, grads)
+        if rec.gain.shape[1] > 0:
+            normalise_back(rec, saved, i, grads, gains)
+        if rec.reset == AFTER:
+            reset_after_back(rec, saved, i, grads)
+
+
+@njit(cache=True, nogil=True)
+def normalise_push(rec, saved, i, d, along):
+    """Replace a candidate's tangent by that of its LayerNorm; along: d gain, d bias."""
+    panels, slot = rec.live.shape[1], slots(rec)
+    flat, tilted = splat(saved, 0.0), splat(saved, 0.0)
+    for p in range(panels):
+        a = load(d, i, p)
+        flat = flat + a
+        tilted = tilted + a * load(saved, i, slot * panels + p)
+    mean = splat(saved, total(flat) / rec.units)
+    slope = splat(saved, total(tilted) / rec.units)
+    scale = load(saved, i, (slot + 1) * panels)
+    for p in range(panels):
+        xhat = load(saved, i, slot * panels + p)
+        a = (load(d, i, p) - mean - xhat * slope) * load(rec.live, 0, p)
+        a = a * scale * load(rec.gain, 0, p)
+        store(d, i, p, a + load(along, 0, p) * xhat + load(along, 1, p))
+
+
+@njit(cache=True, nogil=True)
+def reset_push(rec, saved, i, d, v, turned_v):
+    """Give the tangent of ``r h``, or add that of ``r u`` to the candidate's."""
+    panels = rec.live.shape[1]
+    for p in range(panels):
+        r, turned = load(saved, i, 3 * panels + p), load(saved, i, 4 * panels + p)
+        change = turned * load(d, i, 2 * panels + p)
+        if rec.reset == BEFORE:
+            store(turned_v, i, p, r * load(v, i, p) + change)
+        else:
+            store(d, i, p, load(d, i, p) + r * load(d, i, 3 * panels + p) + change)
+
+
+@njit(cache=True, nogil=True)
+def mixing_push(rec, saved, i, d, carried):
+    """``v' = keep v + sum_k by_k d_k``."""
+    panels = rec.live.shape[1]
+    shared = splat(saved, 0.0)
+    if rec.gate == SHARED:
+        shared = splat(saved, d[i, panels, 0])
+    for p in range(panels):
+        v = load(saved, i, p) * load(carried, i, p)
+        for k in range(rec.mixing):
+            change = load(d, i, k * panels + p)
+            if rec.gate == SHARED and k == 1:
+                change = shared
+            v = v + load(saved, i, (k + 1) * panels + p) * change
+        store(carried, i, p, v)
+
+
+@njit(cache=True, nogil=True)
+def push(rec, saved, d, v, v_c, along):
+    """Advance tangents of a state, given those of the pre-activations."""
+    panels = rec.live.shape[1]
+    for i in range(v.shape[0]):
+        if rec.reset == AFTER:
+            reset_push(rec, saved, i, d, v, v)
+        if rec.gain.shape[1] > 0:
+            normalise_push(rec, saved, i, d, along)
+        if rec.gate != MEMORY:
+            mixing_push(rec, saved, i, d, v)
+            continue
+        mixing_push(rec, saved, i, d, v_c)
+        for p in range(panels):
+            out = load(saved, i, 4 * panels + p) * load(d, i, 3 * panels + p)
+            out = out + load(saved, i, 5 * panels + p) * load(v_c, i, p)
+            store(v, i, p, out)

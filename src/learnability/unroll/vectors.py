@@ -1,0 +1,297 @@
+"""Vectors of one cache line inside compiled loops, and the tile of a product.
+
+LLVM's vectoriser gives up on loops over as many arrays as a gated cell has, so the
+loops say themselves what a vector is: 64 bytes (16 float32, 8 float64), which LLVM
+splits into whatever registers the machine has. Arrays of vectors are ordinary arrays
+whose last axis is one vector long.
+"""
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import extending
+from numba.core import cgutils, types
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import models, register_model
+
+WIDTH = 64  # bytes of a vector: a cache line, and the widest register in use
+TILE = 4  # rows of a tile: 4 x 16 float32 are 8 of the 16 AVX registers; 97 GFLOP/s
+
+# LLVM may contract products and sums, nothing more: NaN and infinity keep their way.
+FLAGS = ("contract",)
+
+# Numba calls these with a typing context of its own, unknown to a type checker.
+intrinsic: Any = extending.intrinsic
+lower_builtin: Any = extending.lower_builtin
+_infer: Any = infer_global
+
+I32, I64 = ir.IntType(32), ir.IntType(64)
+
+
+def lanes(dtype: np.dtype) -> int:
+    """Give the number of scalars in a vector: 16 for float32, 8 for float64."""
+    return WIDTH // dtype.itemsize
+
+
+class Vector(types.Type):
+    """The Numba type of a vector of scalars."""
+
+    def __init__(self, dtype: types.Float) -> None:
+        self.dtype = dtype
+        self.lanes = 8 * WIDTH // dtype.bitwidth
+        super().__init__(name=f"Vector({dtype})")
+
+
+@register_model(Vector)
+class VectorModel(models.PrimitiveModel):
+    def __init__(self, dmm: Any, fe_type: Vector) -> None:
+        scalar = dmm.lookup(fe_type.dtype).get_value_type()
+        super().__init__(dmm, fe_type, ir.VectorType(scalar, fe_type.lanes))
+
+
+def _spread(builder: Any, scalar: Any, vector: ir.VectorType) -> Any:
+    """Emit a vector with one scalar in all lanes."""
+    undefined = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(undefined, scalar, I32(0))
+    mask = ir.Constant(ir.VectorType(I32, vector.count), None)
+    return builder.shuffle_vector(first, undefined, mask)
+
+
+def _filled(vector: ir.VectorType, value: float) -> ir.Constant:
+    return ir.Constant(vector, [ir.Constant(vector.element, value)] * vector.count)
+
+
+def _operator(function: Any, instruction: str) -> None:
+    """Teach Numba one arithmetic operator on vectors, and on a vector and a number."""
+
+    @_infer(function)
+    class Template(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:
+            vector = next((a for a in args if isinstance(a, Vector)), None)
+            fits = (isinstance(a, Vector | types.Number) for a in args)
+            if vector is not None and all(fits):
+                return signature(vector, *args)
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = context.get_value_type(sig.return_type)
+        return getattr(builder, instruction)(
+            *(
+                value
+                if isinstance(kind, Vector)
+                else _spread(
+                    builder,
+                    context.cast(builder, value, kind, sig.return_type.dtype),
+                    vector,
+                )
+                for value, kind in zip(args, sig.args, strict=True)
+            ),
+            flags=FLAGS,
+        )
+
+    for kinds in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
+        lower_builtin(function, *kinds)(lower)
+
+
+_operator(operator.add, "fadd")
+_operator(operator.sub, "fsub")
+_operator(operator.mul, "fmul")
+_operator(operator.truediv, "fdiv")
+
+
+def _element(
+    context: Any, builder: Any, kind: Any, array: Any, *at: Any
+) -> tuple[Any, Any]:
+    """Emit the address of ``array[at]`` and the array's strides in bytes."""
+    view = context.make_array(kind)(context, builder, array)
+    strides = cgutils.unpack_tuple(builder, view.strides, kind.ndim)
+    offset = I64(0)
+    for index, stride in zip(at, strides, strict=False):
+        offset = builder.add(offset, builder.mul(index, stride))
+    return cgutils.pointer_add(builder, view.data, offset), strides
+
+
+def _function(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    kind = ir.FunctionType(result, arguments)
+    return cgutils.get_or_insert_function(builder.module, kind, name)
+
+
+def _suffix(vector: ir.VectorType) -> str:
+    return f"v{vector.count}f{512 // vector.count}"
+
+
+@intrinsic
+def load(typing: Any, array: Any, i: Any, j: Any) -> Any:
+    """Give the vector ``array[i, j]``."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = context.get_value_type(sig.return_type)
+        at, _ = _element(context, builder, sig.args[0], *args)
+        pointer = builder.bitcast(at, vector.as_pointer())
+        return builder.load(pointer, align=array.dtype.bitwidth // 8)
+
+    return Vector(array.dtype)(array, types.intp, types.intp), emit
+
+
+@intrinsic
+def store(typing: Any, array: Any, i: Any, j: Any, value: Any) -> Any:
+    """Write a vector to ``array[i, j]``."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        at, _ = _element(context, builder, sig.args[0], *args[:3])
+        pointer = builder.bitcast(at, args[3].type.as_pointer())
+        builder.store(args[3], pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, value), emit
+
+
+@intrinsic
+def splat(typing: Any, array: Any, value: Any) -> Any:
+    """Give a vector of the array's dtype with one value in all lanes."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        scalar = context.cast(builder, args[1], value, array.dtype)
+        return _spread(builder, scalar, context.get_value_type(sig.return_type))
+
+    return Vector(array.dtype)(array, value), emit
+
+
+@intrinsic
+def total(typing: Any, value: Any) -> Any:
+    """Give the sum of a vector's lanes, always in the same order."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = args[0].type
+        name = f"llvm.vector.reduce.fadd.{_suffix(vector)}"
+        add = _function(builder, name, vector.element, [vector.element, vector])
+        start = ir.Constant(vector.element, -0.0)
+        return builder.call(add, [start, args[0]], fastmath=("reassoc",))
+
+    return value.dtype(value), emit
+
+
+def _expm1(builder: Any, x: Any) -> Any:
+    """Emit ``exp(x) - 1``, accurate also where x is small.
+
+    ``x = n ln 2 + r`` with ``|r| <= ln 2 / 2``, then ``2^n (exp(r) - 1) + 2^n - 1``
+    with Taylor's series, cut where the rest is below half a unit in the last place.
+    """
+    vector = x.type
+    single = vector.count == WIDTH // 4
+    limit, mantissa, bias, degree = (87, 23, 127, 7) if single else (708, 52, 1023, 13)
+    for compare, bound in ((">", float(limit)), ("<", -float(limit))):
+        edge = _filled(vector, bound)
+        # Ordered: a NaN is beyond no bound and stays one.
+        x = builder.select(builder.fcmp_ordered(compare, x, edge), edge, x)
+    # Adding 1.5 * 2^mantissa rounds to an integer and leaves it in the low bits.
+    magic = _filled(vector, 1.5 * 2.0**mantissa)
+    turns = builder.fmul(x, _filled(vector, 1 / math.log(2)))
+    shifted = builder.fadd(turns, magic)
+    n = builder.fsub(shifted, magic)
+    # ln 2 in two parts, the first with so few bits that n times it is exact.
+    few = 2.0 ** (12 if single else 42)
+    high = math.floor(math.log(2) * few) / few
+    low = math.log(2) - high
+    r = builder.fsub(x, builder.fmul(n, _filled(vector, high)), flags=FLAGS)
+    r = builder.fsub(r, builder.fmul(n, _filled(vector, low), flags=FLAGS), flags=FLAGS)
+    series = _filled(vector, 1 / math.factorial(degree))
+    for k in range(degree - 1, 0, -1):
+        series = builder.fmul(series, r, flags=FLAGS)
+        series = builder.fadd(
+            series, _filled(vector, 1 / math.factorial(k)), flags=FLAGS
+        )
+    series = builder.fmul(series, r, flags=FLAGS)
+    integer = ir.VectorType(I32 if single else I64, vector.count)
+
+    def every(value: int) -> ir.Constant:
+        return ir.Constant(
+            integer, [ir.Constant(integer.element, value)] * vector.count
+        )
+
+    bits = builder.shl(builder.bitcast(shifted, integer), every(mantissa))
+    power = builder.bitcast(builder.add(bits, every(bias << mantissa)), vector)
+    less = builder.fsub(power, _filled(vector, 1.0))
+    return builder.fadd(builder.fmul(power, series, flags=FLAGS), less, flags=FLAGS)
+
+
+@intrinsic
+def sigmoid(typing: Any, value: Any) -> Any:
+    """Give ``1 / (1 + exp(-x))``; it never is a denormal number."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        grown = _expm1(builder, builder.fneg(args[0]))
+        bottom = builder.fadd(grown, _filled(args[0].type, 2.0))
+        return builder.fdiv(_filled(args[0].type, 1.0), bottom)
+
+    return value(value), emit
+
+
+@intrinsic
+def tanh(typing: Any, value: Any) -> Any:
+    """Give ``(exp(2x) - 1) / (exp(2x) + 1)``."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        grown = _expm1(builder, builder.fadd(args[0], args[0]))
+        return builder.fdiv(grown, builder.fadd(grown, _filled(args[0].type, 2.0)))
+
+    return value(value), emit
+
+
+@intrinsic
+def tile(typing: Any, a: Any, b: Any, out: Any, i: Any, j: Any, more: Any) -> Any:
+    """Set four rows of one panel: ``out[i:i+4, j] = a[i:i+4] @ b[j]``.
+
+    Args: a (row, k) with any strides; b (panel, k, lane); out (row, panel, lane);
+    with ``more`` the product is added to what out holds.
+    """
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        va, vb, vo, i, j, more = args
+        size = a.dtype.bitwidth // 8
+        vector = context.get_value_type(Vector(a.dtype))
+        pointer = vector.as_pointer()
+        at_a, by_a = _element(context, builder, a, va, i)
+        at_b, by_b = _element(context, builder, b, vb, j)
+        at_o, by_o = _element(context, builder, out, vo, i, j)
+        shape = context.make_array(a)(context, builder, va).shape
+        depth = cgutils.unpack_tuple(builder, shape, 2)[1]
+        steps = [I64(r) for r in range(TILE)]
+        rows_a = [
+            cgutils.pointer_add(builder, at_a, builder.mul(r, by_a[0])) for r in steps
+        ]
+        rows_o = [
+            cgutils.pointer_add(builder, at_o, builder.mul(r, by_o[0]), pointer)
+            for r in steps
+        ]
+        # Stack slots that LLVM turns into registers, since all indices are constants.
+        sums = [
+            cgutils.alloca_once_value(builder, ir.Constant(vector, None)) for _ in steps
+        ]
+        with builder.if_then(more):
+            for row, slot in zip(rows_o, sums, strict=True):
+                builder.store(builder.load(row, align=size), slot)
+        fma = _function(
+            builder, f"llvm.fmuladd.{_suffix(vector)}", vector, [vector] * 3
+        )
+        with cgutils.for_range(builder, depth, intp=I64) as loop:
+            line = cgutils.pointer_add(
+                builder, at_b, builder.mul(loop.index, by_b[1]), pointer
+            )
+            line = builder.load(line, align=size)
+            along = builder.mul(loop.index, by_a[1])
+            for row, slot in zip(rows_a, sums, strict=True):
+                scalar = cgutils.pointer_add(
+                    builder, row, along, vector.element.as_pointer()
+                )
+                factor = _spread(builder, builder.load(scalar), vector)
+                builder.store(
+                    builder.call(fma, [factor, line, builder.load(slot)]), slot
+                )
+        for row, slot in zip(rows_o, sums, strict=True):
+            builder.store(builder.load(slot), row, align=size)
+        return context.get_dummy_value()
+
+    return types.void(a, b, out, types.intp, types.intp, types.boolean), emit
