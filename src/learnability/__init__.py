@@ -1,1 +1,36 @@
 """Measure how far back in time a recurrent network can learn."""
+
+from importlib.metadata import version
+
+from . import detection, evidence, stable, transport
+from .cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU
+from .diagnosis import Diagnosis, Measures, diagnose_network
+from .tasks import MultiLag, Sequences
+from .training import Recipe, Training, train
+from .unroll import Network, unroll
+
+__version__ = version("learnability")
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Cell",
+    "ConstGate",
+    "DiagGate",
+    "Diagnosis",
+    "Measures",
+    "MultiLag",
+    "Network",
+    "Recipe",
+    "Sequences",
+    "SharedGate",
+    "TorchGRU",
+    "Training",
+    "detection",
+    "diagnose_network",
+    "evidence",
+    "stable",
+    "train",
+    "transport",
+    "unroll",
+]

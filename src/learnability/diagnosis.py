@@ -1,0 +1,393 @@
+"""The composition: a model and sequences go in, a `Diagnosis` comes out."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from os import PathLike
+from typing import Annotated, Self, final
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, optim
+
+from . import evidence, stable
+from .detection.gradient import Requirement, measured_strength, requirement
+from .detection.window import window as detection_window
+from .grid import checked_lags
+from .randomness import stream
+from .storage import load_tree, save_tree
+from .tasks import Sequences
+from .transport import ORDERS, Envelope, envelope, sampled_envelope, time_scales
+from .unroll import Network
+
+Probability = Annotated[float, Field(gt=0, lt=1)]
+Progress = Callable[[str, float], None]
+
+
+@final
+class Measures(BaseModel):
+    """What a diagnosis measures, and how finely.
+
+    Attributes:
+        exact_windows: windows sampled for the exact envelope.
+        anchors: steps of each sequence from which the gradient is split by lag.
+        error: size of the detection test.
+        miss: probability with which the test may miss a dependency.
+        level: confidence of all intervals.
+        strength: c, the strength of the dependency to detect; None takes that of the
+            strongest dependency which the targets surely hold.
+        resamples: bootstrap resamples of the sequences for the stable law.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    exact_windows: Annotated[int, Field(ge=2)] = 256
+    anchors: Annotated[int, Field(ge=1)] = 8
+    error: Probability = 0.05
+    miss: Probability = 0.05
+    level: Probability = 0.95
+    strength: Annotated[float, Field(gt=0)] | None = None
+    resamples: Annotated[int, Field(ge=20)] = 200
+
+
+@final
+@dataclass(frozen=True)
+class Diagnosis:
+    """How far back a network can learn, with everything it was computed from.
+
+    Attributes:
+        tree: an `xarray.DataTree` with the groups ``envelope`` and ``effective``
+            (with base rates, if an optimizer was given), ``time_scales``,
+            ``evidence`` and ``detection``; units, versions and settings are
+            attributes.
+    """
+
+    tree: xr.DataTree
+
+    def summary(self) -> pd.DataFrame:
+        """Give a row a lag: envelope, tail index, samples needed, with intervals."""
+        f = self.tree["envelope"].sel(order="exact")
+        law, need = self.tree["evidence"], self.tree["detection"]
+        columns = {
+            "envelope": f["normalised"],
+            "envelope_error": f["error"] / f["origin"],
+            "alpha": law["alpha"],
+            "alpha_lower": law["alpha_lower"],
+            "alpha_upper": law["alpha_upper"],
+            "samples_needed": need["needed"],
+            "samples_lower": need["lower"],
+            "samples_upper": need["upper"],
+            "resolved": need["resolved"],
+        }
+        index = pd.Index(need["lag"].values, name="lag")
+        return pd.DataFrame({k: v.values for k, v in columns.items()}, index=index)
+
+    def window(self, budgets: Iterable[float]) -> pd.DataFrame:
+        """Give the detection window H_N of each budget of sequences.
+
+        Args:
+            budgets: N, numbers of sequences.
+
+        Returns:
+            A row a budget: ``window`` (contiguous from the shortest lag, in steps) with
+            the ends of its interval, ``maximal`` (the longest lag detected),
+            ``censored`` (the window reaches the last lag of the grid: it lies there or
+            beyond).
+
+        Raises:
+            ValueError: if a budget is not above 0.
+        """
+        need = self.tree["detection"]
+        found = detection_window(
+            need["lag"].values,
+            need["needed"].values,
+            list(budgets),
+            lower=need["lower"].values,
+            upper=need["upper"].values,
+        )
+        columns = {
+            "window": found.contiguous,
+            "lower": found.lower,
+            "upper": found.upper,
+            "maximal": found.maximal,
+            "censored": found.censored,
+        }
+        return pd.DataFrame(columns, index=pd.Index(found.budgets, name="budget"))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write everything to one NetCDF-4 file; it appears whole or not at all."""
+        save_tree(self.tree, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: if the file cannot be read, is truncated or holds no diagnosis.
+        """
+        tree = load_tree(path)
+        missing = {"envelope", "time_scales", "evidence", "detection"} - set(tree)
+        if missing:
+            raise ValueError(
+                f"{path} holds no diagnosis (no group {sorted(missing)[0]!r})"
+            )
+        return cls(tree)
+
+
+def diagnose_network(
+    network: Network,
+    data: Sequences,
+    lags: Iterable[int],
+    *,
+    seed: int,
+    direction: Float[Tensor, "input"] | None = None,
+    optimizer: optim.Optimizer | None = None,
+    measures: Measures | None = None,
+    progress: Progress | None = None,
+) -> Diagnosis:
+    """Measure envelopes, time scales, the gradient's evidence and the window.
+
+    Args:
+        network: a cell with its read-out, at the weights of interest.
+        data: sequences that the network was not trained on.
+        lags: lags in steps, from 1 to T - 1.
+        seed: of the sampled windows, directions and resamples.
+        direction: u of the probe ``u . x_{t-l}``; None averages over all directions of
+            the whitened inputs.
+        optimizer: what trained the network, for its base rates.
+        measures: how finely to measure; the default of `Measures` unless given.
+        progress: called with the name of a stage and the share of it that is done.
+
+    Raises:
+        ValueError: if a lag does not fit, there are fewer than 50 sequences, or the
+            network's weights are not finite.
+
+    Example:
+        >>> import learnability as lw
+        >>> task = lw.MultiLag(lags=(2,), coefficients=(0.6,), inputs=2, steps=12)
+        >>> data = task.draw(64, seed=0, direction=task.direction(seed=1))
+        >>> network = lw.Network(lw.GRU(2, 4))
+        >>> lw.diagnose_network(network, data, [1, 2, 4], seed=0).window([100]).shape
+        (1, 5)
+    """
+    chosen = checked_lags(lags, data.x.shape[1])
+    for name, value in network.state_dict().items():
+        if not torch.isfinite(value).all():
+            raise ValueError(f"the weights {name} are not finite; retrain the network")
+    measures = Measures() if measures is None else measures
+    work = _Work(network, data, chosen, seed, measures, progress or _silent)
+    groups = work.envelopes(optimizer)
+    groups["evidence"] = work.evidence()
+    groups["detection"] = work.detection(direction)
+    root = xr.Dataset(attrs=work.attributes())
+    return Diagnosis(xr.DataTree.from_dict({"/": root, **groups}))
+
+
+def _silent(stage: str, share: float) -> None:
+    del stage, share
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The inputs of a diagnosis, and a method a group of its results."""
+
+    network: Network
+    data: Sequences
+    lags: list[int]
+    seed: int
+    measures: Measures
+    progress: Progress
+
+    @property
+    def states(self) -> Tensor:
+        with torch.no_grad():
+            return self.network.states(self.data.x)
+
+    def attributes(self) -> dict[str, str | int]:
+        cell = self.network.cell
+        sequences, steps, inputs = self.data.x.shape
+        return {
+            "title": "learnability diagnosis",
+            "learnability": version("learnability"),
+            "torch": str(torch.__version__),
+            "cell": type(cell).__name__,
+            "layernorm": int(cell.layernorm),
+            "units": cell.units,
+            "inputs": inputs,
+            "sequences": sequences,
+            "steps": steps,
+            "seed": self.seed,
+            "measures": self.measures.model_dump_json(),
+        }
+
+    def envelopes(self, optimizer: optim.Optimizer | None) -> dict[str, xr.Dataset]:
+        states = self.states
+        plain = self._by_order(states, None, "envelope")
+        groups = {
+            "envelope": _envelope_group(plain),
+            "time_scales": _time_scale_group(plain),
+        }
+        if optimizer is not None:
+            rates = evidence.base_rates(optimizer, self.network.cell, states)
+            weighted = self._by_order(states, rates, "effective envelope")
+            groups["effective"] = _envelope_group(weighted)
+        return groups
+
+    def _by_order(
+        self, states: Tensor, rates: Tensor | None, stage: str
+    ) -> dict[str, Envelope]:
+        cell, x, found = self.network.cell, self.data.x, {}
+        for place, order in enumerate(ORDERS):
+            self.progress(stage, place / len(ORDERS))
+            with torch.no_grad():
+                found[order] = (
+                    sampled_envelope(
+                        cell,
+                        x,
+                        states,
+                        self.lags,
+                        windows=self.measures.exact_windows,
+                        seed=stream(self.seed, "windows"),
+                        rates=rates,
+                    )
+                    if order == "exact"
+                    else envelope(cell, x, states, self.lags, order=order, rates=rates)
+                )
+        self.progress(stage, 1.0)
+        return found
+
+    def evidence(self) -> xr.Dataset:
+        self.progress("evidence", 0.0)
+        cell, x, states = self.network.cell, self.data.x, self.states
+        with torch.no_grad():
+            delta = self.network.error_signal(states, self.data.y)
+        direction = evidence.random_direction(cell, stream(self.seed, "direction"))
+        last = x.shape[1] - 1
+        at = np.unique(np.linspace(self.lags[-1], last, self.measures.anchors).round())
+        psi = evidence.sequence_means(
+            evidence.evidence(
+                cell,
+                x,
+                states,
+                delta,
+                direction,
+                self.lags,
+                anchors=[int(t) for t in at],
+            )
+        )
+        self.progress("evidence", 0.5)
+        group = _stable_group(
+            self.lags,
+            psi.double().cpu().numpy(),
+            self.measures,
+            stream(self.seed, "resamples"),
+        )
+        self.progress("evidence", 1.0)
+        return group
+
+    def detection(self, direction: Tensor | None) -> xr.Dataset:
+        statistics = evidence.probe_statistics(
+            self.network,
+            self.data,
+            self.lags,
+            direction=direction,
+            progress=lambda share: self.progress("detection", share),
+        )
+        measures = self.measures
+        strength = measures.strength
+        if strength is None:
+            strength = measured_strength(statistics.target, error=measures.error)
+        need = requirement(
+            statistics.square,
+            statistics.dot,
+            statistics.projection,
+            strength=strength,
+            error=measures.error,
+            miss=measures.miss,
+            level=measures.level,
+        )
+        return _detection_group(self.lags, need)
+
+
+ENVELOPE_MEANINGS = {
+    "mean": "f(l) = mean over windows of sum_q |mu[q]|",
+    "error": "standard error of mean",
+    "typical": "exp mean log sum_q |mu[q]|",
+    "normalised": "f(l)/f(0)",
+    "unit_mean": "mean |mu[q]|",
+    "unit_typical": "exp mean log |mu[q]|",
+}
+
+
+def _lag_axis(lags: list[int]) -> xr.DataArray:
+    return xr.DataArray(lags, dims="lag", attrs={"units": "steps"})
+
+
+def _envelope_group(found: dict[str, Envelope]) -> xr.Dataset:
+    lags = next(iter(found.values())).lags.tolist()
+    dims = {"unit_mean": ("lag", "unit"), "unit_typical": ("lag", "unit")}
+    data = {
+        name: xr.DataArray(
+            np.stack([getattr(f, name) for f in found.values()]),
+            dims=("order", *dims.get(name, ("lag",))),
+            attrs={"long_name": meaning},
+        )
+        for name, meaning in ENVELOPE_MEANINGS.items()
+    }
+    data["origin"] = xr.DataArray([f.origin for f in found.values()], dims="order")
+    return xr.Dataset(data, coords={"order": list(found), "lag": _lag_axis(lags)})
+
+
+def _time_scale_group(found: dict[str, Envelope]) -> xr.Dataset:
+    tau = xr.DataArray(
+        np.stack([time_scales(f.lags, f.unit_mean) for f in found.values()]),
+        dims=("order", "unit"),
+        attrs={"units": "steps", "long_name": "-1/slope of log mean |mu[q]|"},
+    )
+    return xr.Dataset({"tau": tau}, coords={"order": list(found)})
+
+
+def _stable_group(
+    lags: list[int],
+    psi: Float[np.ndarray, "lag sequence"],
+    measures: Measures,
+    seed: np.random.SeedSequence,
+) -> xr.Dataset:
+    """Fit a stable law a lag; a lag without a spread has no law, and gets nan."""
+    spread = np.ptp(psi, axis=1) > 0
+    names = [
+        name + end
+        for name in ("alpha", "sigma", "location")
+        for end in ("", "_lower", "_upper")
+    ]
+    table = {name: np.full(len(lags), np.nan) for name in names}
+    if spread.any():
+        law = stable.fit(
+            psi[spread],
+            level=measures.level,
+            resamples=measures.resamples,
+            seed=seed,
+        )
+        for name, values in table.items():
+            values[spread] = getattr(law, name)
+    data = {name: ("lag", values) for name, values in table.items()}
+    data["psi"] = (("lag", "sequence"), psi)
+    meaning = "stable law of psi_n(l), the lag-l gradient along a random direction"
+    return xr.Dataset(data, coords={"lag": _lag_axis(lags)}, attrs={"title": meaning})
+
+
+def _detection_group(lags: list[int], need: Requirement) -> xr.Dataset:
+    units = {"needed": "sequences", "lower": "sequences", "upper": "sequences"}
+    data = {
+        name: xr.DataArray(
+            getattr(need, name), dims="lag", attrs={"units": units.get(name, "1")}
+        )
+        for name in ("needed", "lower", "upper", "resolved", "signal", "noise")
+    }
+    group = xr.Dataset(data, coords={"lag": _lag_axis(lags)})
+    group.attrs = {"strength": need.strength, "kappa": 2.0}
+    return group
