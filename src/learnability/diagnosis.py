@@ -68,10 +68,14 @@ class Diagnosis:
 
     tree: xr.DataTree
 
+    def group(self, name: str) -> xr.Dataset:
+        """Give one group of the results."""
+        return self.tree.children[name].to_dataset()
+
     def summary(self) -> pd.DataFrame:
         """Give a row a lag: envelope, tail index, samples needed, with intervals."""
-        f = self.tree["envelope"].sel(order="exact")
-        law, need = self.tree["evidence"], self.tree["detection"]
+        f = self.group("envelope").sel(order="exact")
+        law, need = self.group("evidence"), self.group("detection")
         columns = {
             "envelope": f["normalised"],
             "envelope_error": f["error"] / f["origin"],
@@ -101,7 +105,7 @@ class Diagnosis:
         Raises:
             ValueError: if a budget is not above 0.
         """
-        need = self.tree["detection"]
+        need = self.group("detection")
         found = detection_window(
             need["lag"].values,
             need["needed"].values,

@@ -179,7 +179,7 @@ def _sentence(error: ValidationError) -> str:
 
 def preset_names() -> list[str]:
     """Give the names of the presets in the package."""
-    folder = resources.files(__package__) / "presets"
+    folder = resources.files("learnability.study") / "presets"
     return sorted(
         f.name.removesuffix(".toml")
         for f in folder.iterdir()
@@ -207,5 +207,5 @@ def load_settings(preset: str) -> Settings:
             f"there is no preset {preset!r}; choose {', '.join(preset_names())} "
             "or the path of a .toml file"
         )
-    file = resources.files(__package__) / "presets" / f"{preset}.toml"
+    file = resources.files("learnability.study") / "presets" / f"{preset}.toml"
     return Settings.from_toml(file.read_text(encoding="utf-8"), preset)

@@ -63,12 +63,12 @@ class Store:
         Raises:
             ValueError: if the folder holds other settings or cannot be written.
         """
-        if self.settings_file.exists():
-            if self.load_settings().identity() != settings.identity():
-                raise ValueError(
-                    f"{self.folder} holds a study with other settings; choose another "
-                    "folder with --output, or remove it"
-                )
+        taken = self.settings_file.exists()
+        if taken and self.load_settings().identity() != settings.identity():
+            raise ValueError(
+                f"{self.folder} holds a study with other settings; choose another "
+                "folder with --output, or remove it"
+            )
         self.write(self.settings_file, settings.to_toml())
 
     def load_settings(self) -> Settings:
