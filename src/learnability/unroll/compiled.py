@@ -20,7 +20,7 @@ from torch import Tensor
 from ..cells import Cell, ConstGate
 from . import reference, scan
 from .layout import Layout
-from .vectors import TILE
+from .tile import TILE
 
 # Rows of a block: at most as many as keep its operands in a second-level cache of
 # 512 KiB at 128 units; at least one tile; in between, PARTS blocks to share out.

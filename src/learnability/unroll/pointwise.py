@@ -16,10 +16,9 @@ then, with LayerNorm, xhat, and one vector of 1/std.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ..cells.layernorm import EPS
-from .vectors import load, sigmoid, splat, store, tanh, total
+from .vectors import load, part, root, sigmoid, splat, store, tanh, total
 
 CONST, SHARED, OWN, MEMORY = 0, 1, 2, 3  # the gate: fixed, one, a unit's own; LSTM
 PLAIN, BEFORE, AFTER = 0, 1, 2  # where a GRU resets: nowhere, before or after U_g
@@ -53,22 +52,22 @@ class Recurrence(NamedTuple):
     live: np.ndarray
 
 
-@njit(cache=True, nogil=True)
+@part
 def center(row, i, live, units):
     """Give mean and 1/std of a candidate's pre-activation, both as vectors."""
     panels = live.shape[1]
     sums = splat(row, 0.0)
     for p in range(panels):
         sums = sums + load(row, i, p)
-    mean = splat(row, total(sums) / units)
+    mean = splat(row, total(sums)) / units
     squares = splat(row, 0.0)
     for p in range(panels):
         d = (load(row, i, p) - mean) * load(live, 0, p)
         squares = squares + d * d
-    return mean, splat(row, 1 / np.sqrt(total(squares) / units + EPS))
+    return mean, 1.0 / root(splat(row, total(squares)) / units + EPS)
 
 
-@njit(cache=True, nogil=True)
+@part
 def normalise_row(rec, pre, i, saved, slot):
     """Replace a candidate's pre-activation by its LayerNorm."""
     panels = rec.live.shape[1]
@@ -80,7 +79,7 @@ def normalise_row(rec, pre, i, saved, slot):
         store(pre, i, p, load(rec.gain, 0, p) * xhat + load(rec.bias, 0, p))
 
 
-@njit(cache=True, nogil=True)
+@part
 def leaky_row(rec, pre, i, h, saved):
     """``h' = (1 - s) h + s c``, ``c = tanh(a)``: the leaky cells and both GRUs."""
     panels = rec.live.shape[1]
@@ -99,7 +98,7 @@ def leaky_row(rec, pre, i, h, saved):
         store(h, i, p, keep * past + s * c)
 
 
-@njit(cache=True, nogil=True)
+@part
 def memory_row(pre, i, h, c, saved):
     """``c' = f c + i g``, ``h' = o tanh(c')``; sections g, i, f, o."""
     panels = c.shape[1]
@@ -121,7 +120,7 @@ def memory_row(pre, i, h, c, saved):
         store(h, i, p, out * shown)
 
 
-@njit(cache=True, nogil=True)
+@part
 def reset_before_row(rec, pre, i, h, turned_h, saved):
     """Write ``r h`` where the product with U_g reads it."""
     panels = rec.live.shape[1]
@@ -132,7 +131,7 @@ def reset_before_row(rec, pre, i, h, turned_h, saved):
         store(saved, i, 4 * panels + p, past * r * (1.0 - r))
 
 
-@njit(cache=True, nogil=True)
+@part
 def reset_after_row(rec, pre, i, saved):
     """Add ``r u`` to the candidate, u the product of U_g and h."""
     panels = rec.live.shape[1]
@@ -144,13 +143,13 @@ def reset_after_row(rec, pre, i, saved):
         store(saved, i, 4 * panels + p, u * r * (1.0 - r))
 
 
-@njit(cache=True, nogil=True)
+@part
 def slots(rec):
     """Give the slots before xhat."""
     return rec.mixing + (3 if rec.gate == MEMORY or rec.reset != PLAIN else 1)
 
 
-@njit(cache=True, nogil=True)
+@part
 def activate(rec, pre, h, c, saved):
     """Advance all rows of a block from pre-activations to the next state."""
     for i in range(pre.shape[0]):

@@ -8,30 +8,23 @@ pass a few steps' cotangents, until their share of the weights' gradient is adde
 import numpy as np
 from numba import njit
 
-from .pointwise import BEFORE, MEMORY, activate, reset_before_row
+from .pointwise import BEFORE, MEMORY, PLAIN, activate, reset_before_row
+from .tile import TILE, correlate, multiply
 from .transposed import pull, push, reset_before_back, reset_push
-from .vectors import TILE, load, store, tile
+from .vectors import load, part, store
 
 # Rows (sequences times steps) whose weight gradient is taken at once: enough to hide
 # the gradient's own traffic, few enough for the second-level cache.
 CHUNK = 128
 
 
-@njit(cache=True, nogil=True)
-def multiply(a, b, out, more):
-    """Set (or with `more` add to) ``out[i, j] = sum_k a[i, k] b[j, k]``, j a panel."""
-    for j in range(b.shape[0]):
-        for i in range(0, a.shape[0], TILE):
-            tile(a, b, out, i, j, more)
-
-
-@njit(cache=True, nogil=True)
+@njit(inline="always")
 def flat(rows):
     """Give rows of panels as rows of scalars."""
     return rows.reshape(rows.shape[0], rows.shape[1] * rows.shape[2])
 
 
-@njit(cache=True, nogil=True)
+@part
 def put(rec, sources, x, t, first):
     """Write 1 and the inputs of step t behind h, from row `first` on."""
     start = rec.live.shape[1] * rec.live.shape[2]
@@ -43,9 +36,10 @@ def put(rec, sources, x, t, first):
                 rows[first + i, start + 1 + k] = x[i, t, k]
 
 
-@njit(cache=True, nogil=True)
+@part
 def put_state(rec, state, h, c):
     """Write a state (h, or h and c) to rows."""
+    h, c = flat(h), flat(c)
     for i in range(state.shape[0]):
         for q in range(rec.units):
             h[i, q] = state[i, q]
@@ -54,9 +48,10 @@ def put_state(rec, state, h, c):
                 c[i, q] = state[i, rec.units + q]
 
 
-@njit(cache=True, nogil=True)
+@part
 def get_state(rec, h, c, states, t):
     """Read a state from rows."""
+    h, c = flat(h), flat(c)
     for i in range(states.shape[0]):
         for q in range(rec.units):
             states[i, t, q] = h[i, q]
@@ -65,9 +60,9 @@ def get_state(rec, h, c, states, t):
                 states[i, t, rec.units + q] = c[i, q]
 
 
-@njit(cache=True, nogil=True)
+@njit
 def sources_of(rec, count, dtype):
-    """Give zeroed rows (h, 1, x), one vector longer than needed and so aligned."""
+    """Give zeroed rows (h, 1, x), padded to whole vectors."""
     lanes = rec.live.shape[2]
     panels = (rec.weight.shape[1] + lanes - 1) // lanes
     return np.zeros((2, count, panels, lanes), dtype)
@@ -85,16 +80,16 @@ def forward(rec, x, state, states, saved):
     sources = sources_of(rec, rows, x.dtype)
     pre = np.zeros((rows, rec.weight.shape[0] + 1, lanes), x.dtype)
     c = np.zeros((rows, rec.live.shape[1], lanes), x.dtype)
-    put_state(rec, state, flat(sources[0]), flat(c))
+    put_state(rec, state, sources[0], c)
     for t in range(x.shape[1]):
         put(rec, sources, x, t, 0)
         now = saved[min(t, saved.shape[0] - 1)]
         preactivate(rec, sources, pre, now, rec.weight, sources, pre[:0])
         activate(rec, pre, sources[0], c, now)
-        get_state(rec, flat(sources[0]), flat(c), states, t)
+        get_state(rec, sources[0], c, states, t)
 
 
-@njit(cache=True, nogil=True)
+@part
 def preactivate(rec, sources, pre, saved, direction, v, d):
     """Give a step's pre-activations ``source W``; tangents ``source dW + v W`` in d.
 
@@ -102,19 +97,17 @@ def preactivate(rec, sources, pre, saved, direction, v, d):
     """
     wide = rec.live.shape[1] * rec.live.shape[2]
     for n in range(rec.products.shape[0]):
-        source, j0, j1, k0, k1 = rec.products[n]
+        source, k0, k1 = rec.products[n, 0], rec.products[n, 3], rec.products[n, 4]
+        panels = rec.products[n, 1], rec.products[n, 2]
         if source == 1:
             for i in range(pre.shape[0]):
                 reset_before_row(rec, pre, i, sources[0], sources[1], saved)
             for i in range(d.shape[0]):
                 reset_push(rec, saved, i, d, v[0], v[1])
-        a = flat(sources[source])[:, k0:k1]
-        multiply(a, rec.weight[j0:j1, k0:k1], pre[:, j0:j1], False)
+        multiply(sources[source], rec.weight, pre, panels, k0, k1, False)
         if d.shape[0] > 0:
-            multiply(a, direction[j0:j1, k0:k1], d[:, j0:j1], False)
-            k1 = min(k1, wide)
-            past = flat(v[source])[:, k0:k1]
-            multiply(past, rec.weight[j0:j1, k0:k1], d[:, j0:j1], True)
+            multiply(sources[source], direction, d, panels, k0, k1, False)
+            multiply(v[source], rec.weight, d, panels, k0, min(k1, wide), True)
 
 
 @njit(cache=True, nogil=True)
@@ -132,13 +125,13 @@ def tangent(rec, direction, along, x, state, totals):
     c = np.zeros((rows, panels, lanes), x.dtype)
     v, v_c = np.zeros((2, rows, panels, lanes), x.dtype), np.zeros_like(c)
     saved = np.zeros((rows, 8 * panels, lanes), x.dtype)  # more slots than any cell's
-    put_state(rec, state, flat(sources[0]), flat(c))
+    put_state(rec, state, sources[0], c)
     for t in range(x.shape[1]):
         put(rec, sources, x, t, 0)
         preactivate(rec, sources, pre, saved, direction, v, d)
         activate(rec, pre, sources[0], c, saved)
         push(rec, saved, d, v[0], v_c, along)
-        get_state(rec, flat(v[0]), flat(v_c), totals, t)
+        get_state(rec, v[0], v_c, totals, t)
 
 
 @njit(cache=True, nogil=True)
@@ -158,29 +151,27 @@ def backward(
     sources = sources_of(rec, span * rows, x.dtype)
     past = np.zeros((rows, panels, lanes), x.dtype)
     past_c, turned = np.zeros_like(past), np.zeros_like(past)
-    of_x = np.zeros((span * rows, back_x.shape[0] + 1, lanes), x.dtype)
+    of_x = np.zeros((span * rows, back_x.shape[0], lanes), x.dtype)
+    used = grads.reshape(span * rows, wide + 1, lanes)
     for last in range(steps, 0, -span):
         first = max(0, last - span)
         for t in range(last - 1, first - 1, -1):
-            add_state(rec, grad, t, flat(past), flat(past_c))
+            add_state(rec, grad, t, past, past_c)
             pull(rec, saved[t], past, past_c, grads[t - first], gains)
             step_back(rec, back, saved[t], past, turned, grads[t - first])
         gather(rec, x, state, states, saved, first, last, sources)
-        used = grads.reshape(span * rows, wide + 1, lanes)[: (last - first) * rows]
-        weigh(rec, sources, used, d_weight)
+        weigh(rec, sources, used, (last - first) * rows, d_weight)
         if back_x.shape[0] > 0:
-            multiply(flat(used)[:, 0 : wide * lanes], back_x[:, 0:], of_x[:, 0:], False)
-            scatter(flat(of_x), d_x, rows, first, last)
-    for i in range(d_state.shape[0]):
-        for q in range(rec.units):
-            d_state[i, q] = past[i, q // lanes, q % lanes]
-            if rec.gate == MEMORY:
-                d_state[i, rec.units + q] = past_c[i, q // lanes, q % lanes]
+            panels = 0, back_x.shape[0]
+            multiply(used, back_x, of_x, panels, 0, wide * lanes, False)
+            get_inputs(of_x, d_x, rows, first, last)
+    get_state(rec, past, past_c, d_state.reshape(len(d_state), 1, -1), 0)
 
 
-@njit(cache=True, nogil=True)
+@part
 def add_state(rec, grad, t, past, past_c):
     """Add the cotangent of step t's own output."""
+    past, past_c = flat(past), flat(past_c)
     for i in range(grad.shape[0]):
         for q in range(rec.units):
             past[i, q] += grad[i, t, q]
@@ -189,22 +180,20 @@ def add_state(rec, grad, t, past, past_c):
                 past_c[i, q] += grad[i, t, rec.units + q]
 
 
-@njit(cache=True, nogil=True)
+@part
 def step_back(rec, back, saved, past, turned, grads):
     """Lead the pre-activations' cotangents through the weights to the last state."""
     lanes, panels = rec.live.shape[2], rec.live.shape[1]
     wide, own = rec.weight.shape[0] * lanes, panels * lanes
-    rows = flat(grads)
     if rec.reset == BEFORE:
-        multiply(rows[:, 0:own], back[:, 0:own], turned[:, 0:], False)
+        multiply(grads, back, turned, (0, panels), 0, own, False)
         reset_before_back(rec, saved, turned, past, grads)
     # The candidate of a resetting GRU does not see h but through what is done above.
-    first = 0 if rec.reset == 0 else own
-    direct = rec.gate != MEMORY
-    multiply(rows[:, first:wide], back[:, first:wide], past[:, 0:], direct)
+    first = 0 if rec.reset == PLAIN else own
+    multiply(grads, back, past, (0, panels), first, wide, rec.gate != MEMORY)
 
 
-@njit(cache=True, nogil=True)
+@part
 def gather(rec, x, state, states, saved, first, last, sources):
     """Write the rows (h, 1, x), and (r h, 1, x), that some steps multiplied."""
     rows, panels = saved.shape[1], rec.live.shape[1]
@@ -225,24 +214,22 @@ def gather(rec, x, state, states, saved, first, last, sources):
         put(rec, sources, x, t, start)
 
 
-@njit(cache=True, nogil=True)
-def weigh(rec, sources, grads, d_weight):
+@part
+def weigh(rec, sources, grads, count, d_weight):
     """Add ``source^T grads`` to the weights' gradient, a whole number of tiles each.
 
     The rows that a tile has too many end in the padding or where no weight is.
     """
-    count = grads.shape[0]
-    by_panel = grads.transpose(1, 0, 2)
     for n in range(rec.products.shape[0]):
-        source, j0, j1, k0, k1 = rec.products[n]
-        k1 = k0 + TILE * ((k1 - k0 + TILE - 1) // TILE)
-        a = flat(sources[source])[:count, k0:k1].T
-        multiply(a, by_panel[j0:j1, 0:], d_weight[k0:k1, j0:j1], True)
+        source, k0, k1 = rec.products[n, 0], rec.products[n, 3], rec.products[n, 4]
+        panels = rec.products[n, 1], rec.products[n, 2]
+        correlate(sources[source], grads, d_weight, panels, k0, k1, count)
 
 
-@njit(cache=True, nogil=True)
-def scatter(rows, d_x, block, first, last):
+@part
+def get_inputs(rows, d_x, block, first, last):
     """Read the inputs' gradients of some steps from rows."""
+    rows = flat(rows)
     for t in range(first, last):
         for i in range(d_x.shape[0]):
             for k in range(d_x.shape[2]):

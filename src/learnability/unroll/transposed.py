@@ -4,13 +4,11 @@ Both read what the forward step wrote in `saved` (see `pointwise`), so neither k
 the equation of a cell.
 """
 
-from numba import njit
-
 from .pointwise import AFTER, BEFORE, MEMORY, SHARED, slots
-from .vectors import load, splat, store, total
+from .vectors import load, part, splat, store, total
 
 
-@njit(cache=True, nogil=True)
+@part
 def exit_row(rec, saved, i, past, past_c, grads):
     """Lead an LSTM's cotangent of h to c and to the output gate: by_o and exit."""
     panels = rec.live.shape[1]
@@ -21,7 +19,7 @@ def exit_row(rec, saved, i, past, past_c, grads):
         store(past_c, i, p, c)
 
 
-@njit(cache=True, nogil=True)
+@part
 def mixing_row(rec, saved, i, carried, grads):
     """Lead the carried cotangent to each section, and through keep to the past."""
     panels = rec.live.shape[1]
@@ -39,7 +37,7 @@ def mixing_row(rec, saved, i, carried, grads):
         grads[i, panels, 0] = total(shared)
 
 
-@njit(cache=True, nogil=True)
+@part
 def normalise_back(rec, saved, i, grads, gains):
     """Lead a candidate's cotangent through LayerNorm, and gather its weights'.
 
@@ -55,8 +53,8 @@ def normalise_back(rec, saved, i, grads, gains):
         store(grads, i, p, y)
         flat = flat + y
         tilted = tilted + y * xhat
-    mean = splat(saved, total(flat) / rec.units)
-    slope = splat(saved, total(tilted) / rec.units)
+    mean = splat(saved, total(flat)) / rec.units
+    slope = splat(saved, total(tilted)) / rec.units
     scale = load(saved, i, (slot + 1) * panels)
     for p in range(panels):
         xhat = load(saved, i, slot * panels + p)
@@ -64,7 +62,7 @@ def normalise_back(rec, saved, i, grads, gains):
         store(grads, i, p, a * scale)
 
 
-@njit(cache=True, nogil=True)
+@part
 def reset_after_back(rec, saved, i, grads):
     """Lead the candidate's cotangent to r and to u."""
     panels = rec.live.shape[1]
@@ -74,7 +72,7 @@ def reset_after_back(rec, saved, i, grads):
         store(grads, i, 3 * panels + p, load(saved, i, 3 * panels + p) * a)
 
 
-@njit(cache=True, nogil=True)
+@part
 def reset_before_back(rec, saved, by_turned, past, grads):
     """Lead the cotangent of ``r h`` to r and to h."""
     panels = rec.live.shape[1]
@@ -86,7 +84,7 @@ def reset_before_back(rec, saved, by_turned, past, grads):
             store(past, i, p, h)
 
 
-@njit(cache=True, nogil=True)
+@part
 def pull(rec, saved, past, past_c, grads, gains):
     """Turn cotangents of a state into those of pre-activations and of keep's path.
 
@@ -106,7 +104,7 @@ def pull(rec, saved, past, past_c, grads, gains):
             reset_after_back(rec, saved, i, grads)
 
 
-@njit(cache=True, nogil=True)
+@part
 def normalise_push(rec, saved, i, d, along):
     """Replace a candidate's tangent by that of its LayerNorm; along: d gain, d bias."""
     panels, slot = rec.live.shape[1], slots(rec)
@@ -115,8 +113,8 @@ def normalise_push(rec, saved, i, d, along):
         a = load(d, i, p)
         flat = flat + a
         tilted = tilted + a * load(saved, i, slot * panels + p)
-    mean = splat(saved, total(flat) / rec.units)
-    slope = splat(saved, total(tilted) / rec.units)
+    mean = splat(saved, total(flat)) / rec.units
+    slope = splat(saved, total(tilted)) / rec.units
     scale = load(saved, i, (slot + 1) * panels)
     for p in range(panels):
         xhat = load(saved, i, slot * panels + p)
@@ -125,7 +123,7 @@ def normalise_push(rec, saved, i, d, along):
         store(d, i, p, a + load(along, 0, p) * xhat + load(along, 1, p))
 
 
-@njit(cache=True, nogil=True)
+@part
 def reset_push(rec, saved, i, d, v, turned_v):
     """Give the tangent of ``r h``, or add that of ``r u`` to the candidate's."""
     panels = rec.live.shape[1]
@@ -138,7 +136,7 @@ def reset_push(rec, saved, i, d, v, turned_v):
             store(d, i, p, load(d, i, p) + r * load(d, i, 3 * panels + p) + change)
 
 
-@njit(cache=True, nogil=True)
+@part
 def mixing_push(rec, saved, i, d, carried):
     """``v' = keep v + sum_k by_k d_k``."""
     panels = rec.live.shape[1]
@@ -155,7 +153,7 @@ def mixing_push(rec, saved, i, d, carried):
         store(carried, i, p, v)
 
 
-@njit(cache=True, nogil=True)
+@part
 def push(rec, saved, d, v, v_c, along):
     """Advance tangents of a state, given those of the pre-activations."""
     panels = rec.live.shape[1]

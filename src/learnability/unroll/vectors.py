@@ -1,4 +1,4 @@
-"""Vectors of one cache line inside compiled loops, and the tile of a product.
+"""Vectors of one cache line inside compiled loops.
 
 LLVM's vectoriser gives up on loops over as many arrays as a gated cell has, so the
 loops say themselves what a vector is: 64 bytes (16 float32, 8 float64), which LLVM
@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import extending
+from numba import extending, njit
 from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import models, register_model
 
 WIDTH = 64  # bytes of a vector: a cache line, and the widest register in use
-TILE = 4  # rows of a tile: 4 x 16 float32 are 8 of the 16 AVX registers; 97 GFLOP/s
 
 # LLVM may contract products and sums, nothing more: NaN and infinity keep their way.
 FLAGS = ("contract",)
@@ -27,6 +26,13 @@ FLAGS = ("contract",)
 intrinsic: Any = extending.intrinsic
 lower_builtin: Any = extending.lower_builtin
 _infer: Any = infer_global
+
+# A piece of a compiled loop: it is never called from Python and needs no way in.
+# Nor does it own arrays: without counts of references a row takes half the time.
+_njit: Any = njit
+part = _njit(
+    no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy", _nrt=False
+)
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
@@ -52,7 +58,7 @@ class VectorModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, ir.VectorType(scalar, fe_type.lanes))
 
 
-def _spread(builder: Any, scalar: Any, vector: ir.VectorType) -> Any:
+def spread(builder: Any, scalar: Any, vector: ir.VectorType) -> Any:
     """Emit a vector with one scalar in all lanes."""
     undefined = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(undefined, scalar, I32(0))
@@ -81,7 +87,7 @@ def _operator(function: Any, instruction: str) -> None:
             *(
                 value
                 if isinstance(kind, Vector)
-                else _spread(
+                else spread(
                     builder,
                     context.cast(builder, value, kind, sig.return_type.dtype),
                     vector,
@@ -101,7 +107,7 @@ _operator(operator.mul, "fmul")
 _operator(operator.truediv, "fdiv")
 
 
-def _element(
+def element(
     context: Any, builder: Any, kind: Any, array: Any, *at: Any
 ) -> tuple[Any, Any]:
     """Emit the address of ``array[at]`` and the array's strides in bytes."""
@@ -113,12 +119,12 @@ def _element(
     return cgutils.pointer_add(builder, view.data, offset), strides
 
 
-def _function(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+def function(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     kind = ir.FunctionType(result, arguments)
     return cgutils.get_or_insert_function(builder.module, kind, name)
 
 
-def _suffix(vector: ir.VectorType) -> str:
+def suffix(vector: ir.VectorType) -> str:
     return f"v{vector.count}f{512 // vector.count}"
 
 
@@ -128,7 +134,7 @@ def load(typing: Any, array: Any, i: Any, j: Any) -> Any:
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vector = context.get_value_type(sig.return_type)
-        at, _ = _element(context, builder, sig.args[0], *args)
+        at, _ = element(context, builder, sig.args[0], *args)
         pointer = builder.bitcast(at, vector.as_pointer())
         return builder.load(pointer, align=array.dtype.bitwidth // 8)
 
@@ -140,7 +146,7 @@ def store(typing: Any, array: Any, i: Any, j: Any, value: Any) -> Any:
     """Write a vector to ``array[i, j]``."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        at, _ = _element(context, builder, sig.args[0], *args[:3])
+        at, _ = element(context, builder, sig.args[0], *args[:3])
         pointer = builder.bitcast(at, args[3].type.as_pointer())
         builder.store(args[3], pointer, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
@@ -154,7 +160,7 @@ def splat(typing: Any, array: Any, value: Any) -> Any:
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         scalar = context.cast(builder, args[1], value, array.dtype)
-        return _spread(builder, scalar, context.get_value_type(sig.return_type))
+        return spread(builder, scalar, context.get_value_type(sig.return_type))
 
     return Vector(array.dtype)(array, value), emit
 
@@ -165,8 +171,8 @@ def total(typing: Any, value: Any) -> Any:
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vector = args[0].type
-        name = f"llvm.vector.reduce.fadd.{_suffix(vector)}"
-        add = _function(builder, name, vector.element, [vector.element, vector])
+        name = f"llvm.vector.reduce.fadd.{suffix(vector)}"
+        add = function(builder, name, vector.element, [vector.element, vector])
         start = ir.Constant(vector.element, -0.0)
         return builder.call(add, [start, args[0]], fastmath=("reassoc",))
 
@@ -218,6 +224,18 @@ def _expm1(builder: Any, x: Any) -> Any:
 
 
 @intrinsic
+def root(typing: Any, value: Any) -> Any:
+    """Give the square root."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = args[0].type
+        name = f"llvm.sqrt.{suffix(vector)}"
+        return builder.call(function(builder, name, vector, [vector]), args)
+
+    return value(value), emit
+
+
+@intrinsic
 def sigmoid(typing: Any, value: Any) -> Any:
     """Give ``1 / (1 + exp(-x))``; it never is a denormal number."""
 
@@ -238,60 +256,3 @@ def tanh(typing: Any, value: Any) -> Any:
         return builder.fdiv(grown, builder.fadd(grown, _filled(args[0].type, 2.0)))
 
     return value(value), emit
-
-
-@intrinsic
-def tile(typing: Any, a: Any, b: Any, out: Any, i: Any, j: Any, more: Any) -> Any:
-    """Set four rows of one panel: ``out[i:i+4, j] = a[i:i+4] @ b[j]``.
-
-    Args: a (row, k) with any strides; b (panel, k, lane); out (row, panel, lane);
-    with ``more`` the product is added to what out holds.
-    """
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        va, vb, vo, i, j, more = args
-        size = a.dtype.bitwidth // 8
-        vector = context.get_value_type(Vector(a.dtype))
-        pointer = vector.as_pointer()
-        at_a, by_a = _element(context, builder, a, va, i)
-        at_b, by_b = _element(context, builder, b, vb, j)
-        at_o, by_o = _element(context, builder, out, vo, i, j)
-        shape = context.make_array(a)(context, builder, va).shape
-        depth = cgutils.unpack_tuple(builder, shape, 2)[1]
-        steps = [I64(r) for r in range(TILE)]
-        rows_a = [
-            cgutils.pointer_add(builder, at_a, builder.mul(r, by_a[0])) for r in steps
-        ]
-        rows_o = [
-            cgutils.pointer_add(builder, at_o, builder.mul(r, by_o[0]), pointer)
-            for r in steps
-        ]
-        # Stack slots that LLVM turns into registers, since all indices are constants.
-        sums = [
-            cgutils.alloca_once_value(builder, ir.Constant(vector, None)) for _ in steps
-        ]
-        with builder.if_then(more):
-            for row, slot in zip(rows_o, sums, strict=True):
-                builder.store(builder.load(row, align=size), slot)
-        fma = _function(
-            builder, f"llvm.fmuladd.{_suffix(vector)}", vector, [vector] * 3
-        )
-        with cgutils.for_range(builder, depth, intp=I64) as loop:
-            line = cgutils.pointer_add(
-                builder, at_b, builder.mul(loop.index, by_b[1]), pointer
-            )
-            line = builder.load(line, align=size)
-            along = builder.mul(loop.index, by_a[1])
-            for row, slot in zip(rows_a, sums, strict=True):
-                scalar = cgutils.pointer_add(
-                    builder, row, along, vector.element.as_pointer()
-                )
-                factor = _spread(builder, builder.load(scalar), vector)
-                builder.store(
-                    builder.call(fma, [factor, line, builder.load(slot)]), slot
-                )
-        for row, slot in zip(rows_o, sums, strict=True):
-            builder.store(builder.load(slot), row, align=size)
-        return context.get_dummy_value()
-
-    return types.void(a, b, out, types.intp, types.intp, types.boolean), emit
