@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from os import PathLike
-from typing import Annotated, Self, final
+from typing import Annotated, final
 
 import numpy as np
 import pandas as pd
@@ -68,6 +68,11 @@ class Diagnosis:
 
     tree: xr.DataTree
 
+    @property
+    def version(self) -> str:
+        """Give the version of the library that made it."""
+        return str(self.tree.attrs["learnability"])
+
     def group(self, name: str) -> xr.Dataset:
         """Give one group of the results."""
         return self.tree.children[name].to_dataset()
@@ -127,7 +132,7 @@ class Diagnosis:
         save_tree(self.tree, path)
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> Self:
+    def load(cls, path: str | PathLike[str]) -> "Diagnosis":
         """Read what `save` wrote.
 
         Raises:
@@ -378,8 +383,8 @@ def _stable_group(
         )
         for name, values in table.items():
             values[spread] = getattr(law, name)
-    data = {name: ("lag", values) for name, values in table.items()}
-    data["psi"] = (("lag", "sequence"), psi)
+    data = {name: xr.DataArray(v, dims="lag") for name, v in table.items()}
+    data["psi"] = xr.DataArray(psi, dims=("lag", "sequence"))
     meaning = "stable law of psi_n(l), the lag-l gradient along a random direction"
     return xr.Dataset(data, coords={"lag": _lag_axis(lags)}, attrs={"title": meaning})
 
@@ -393,5 +398,5 @@ def _detection_group(lags: list[int], need: Requirement) -> xr.Dataset:
         for name in ("needed", "lower", "upper", "resolved", "signal", "noise")
     }
     group = xr.Dataset(data, coords={"lag": _lag_axis(lags)})
-    group.attrs = {"strength": need.strength, "kappa": 2.0}
+    group.attrs = {"strength": float(need.strength), "kappa": 2.0}
     return group

@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Self, final
+from typing import Annotated, Literal, final
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -49,7 +49,7 @@ class Recipe(BaseModel):
     clip: Annotated[float, Field(gt=0)] | None = 1.0
 
     @model_validator(mode="after")
-    def _growing(self) -> Self:
+    def _growing(self) -> "Recipe":
         if self.final_batch is not None and self.final_batch < self.batch:
             raise ValueError(
                 f"final_batch is {self.final_batch}, below batch {self.batch}; "

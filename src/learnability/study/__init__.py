@@ -3,6 +3,7 @@
 from .run import Run, StudyData, draw_data, run_architecture
 from .settings import Architecture, Settings, load_settings, preset_names
 from .store import Store
+from .sweep import run_study, write_results
 
 __all__ = [
     "Architecture",
@@ -14,4 +15,6 @@ __all__ = [
     "load_settings",
     "preset_names",
     "run_architecture",
+    "run_study",
+    "write_results",
 ]

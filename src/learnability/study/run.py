@@ -57,6 +57,11 @@ def draw_data(settings: Settings) -> StudyData:
     return StudyData(direction, **sets)
 
 
+def run_settings(settings: Settings, architecture: Architecture) -> Settings:
+    """Give the settings of one run: the study's, with its architecture alone."""
+    return settings.model_copy(update={"architectures": (architecture,)})
+
+
 def run_architecture(
     settings: Settings,
     architecture: Architecture,
@@ -99,8 +104,8 @@ def run_architecture(
     )
     group = _training_group(settings, network, data, training)
     tree = diagnosis.tree.assign({"training": xr.DataTree(group)})
-    tree.attrs["settings"] = settings.to_toml()
-    tree.attrs["identity"] = settings.identity()
+    own = run_settings(settings, architecture)
+    tree.attrs |= {"settings": own.to_toml(), "identity": own.identity()}
     return Run(Diagnosis(tree), training.best.weights)
 
 

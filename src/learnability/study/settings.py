@@ -35,6 +35,7 @@ GATE_ARGUMENT: dict[type[Cell], str] = {
 
 CellName = Literal["ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM"]
 Count = Annotated[int, Field(ge=1)]
+Budget = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @final
@@ -101,12 +102,18 @@ class Settings(BaseModel):
     recipe: Recipe
     architectures: Annotated[tuple[Architecture, ...], Field(min_length=1)]
     lags: tuple[int, ...]
-    budgets: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+    budgets: Annotated[tuple[Budget, ...], Field(min_length=1)]
     measures: Measures = Measures()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         checked_lags(self.lags, self.task.steps)
+        largest = self.recipe.final_batch or self.recipe.batch
+        if largest > self.training_sequences:
+            raise ValueError(
+                f"a batch of {largest} does not fit into {self.training_sequences} "
+                "training sequences; make one smaller or the other larger"
+            )
         cells = [a.cell for a in self.architectures]
         for cell in cells:
             if cells.count(cell) > 1:

@@ -1,6 +1,7 @@
 """The owner of every path below a study's folder."""
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import final
 
@@ -91,6 +92,20 @@ class Store:
         run.diagnosis.save(self.results(cell))
         weights = {name: w.contiguous() for name, w in run.weights.items()}
         self.write(self.weights(cell), safetensors.torch.save(weights))
+
+    def finished(self, cell: str, settings: Settings) -> Diagnosis | None:
+        """Give a run's diagnosis if it was made with these settings by this version.
+
+        Raises:
+            ValueError: if there is a results file that cannot be read.
+        """
+        path = self.results(cell)
+        if not path.exists():
+            return None
+        diagnosis = Diagnosis.load(path)
+        made = (diagnosis.tree.attrs.get("identity"), diagnosis.version)
+        current = (settings.identity(), version("learnability"))
+        return diagnosis if made == current else None
 
     def load(self) -> dict[str, Diagnosis]:
         """Read the diagnoses of all architectures that the settings name.

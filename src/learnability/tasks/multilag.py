@@ -1,7 +1,7 @@
 """Regression on single delays of a white input: the lags are known."""
 
 from dataclasses import dataclass
-from typing import Annotated, Self, final
+from typing import Annotated, final
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ class MultiLag(BaseModel):
     steps: Annotated[int, Field(ge=2)] = 512
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "MultiLag":
         checked_lags(self.lags, self.steps)
         if len(self.lags) != len(self.coefficients):
             raise ValueError(

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -161,7 +161,7 @@ def sampled_exact(
     x: Float[Tensor, "sequence step input"],
     states: Float[Tensor, "sequence step state"],
     lags: Iterable[int],
-    anchors: Float[Tensor, "pair two"],
+    anchors: Int[Tensor, "pair 2"],
 ) -> Iterator[tuple[int, Float[Tensor, "pair unit"]]]:
     """Yield each lag with the exact gains of sampled windows.
 

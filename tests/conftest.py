@@ -1,0 +1,21 @@
+"""Checks the shapes in the annotations while tests run, and keeps threads few."""
+
+import jaxtyping
+import torch
+
+# Modules with compiled functions are left out: a compiler cannot read the checks.
+CHECKED = [
+    "learnability.cells",
+    "learnability.diagnosis",
+    "learnability.detection.gradient",
+    "learnability.evidence",
+    "learnability.tasks",
+    "learnability.training",
+    "learnability.transport.orders",
+    "learnability.transport.livi2025",
+    "learnability.transport.timescales",
+    "learnability.unroll.network",
+    "learnability.unroll.reference",
+]
+jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
+torch.set_num_threads(1)

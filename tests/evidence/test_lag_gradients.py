@@ -1,0 +1,106 @@
+"""Conservation, telescoping, and the gradients of single sequences."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+
+from learnability.evidence import (
+    evidence,
+    immediate_sensitivity,
+    lag_gradients,
+    random_direction,
+    sequence_gradients,
+    total_sensitivity,
+)
+from tests.networks import ALL, make_data, make_network, sizes
+
+
+def prepared(kind, norm, size):
+    network = make_network(kind, norm, size["inputs"], size["units"], size["seed"])
+    x, y = make_data(size["sequences"], size["steps"], size["inputs"], size["seed"])
+    states = network.states(x)
+    return network, x, y, states, network.error_signal(states, y)
+
+
+@pytest.mark.parametrize(("kind", "norm"), ALL)
+@given(size=sizes)
+@settings(max_examples=8, deadline=None)
+def test_parts_of_all_lags_add_up_to_the_gradient(kind, norm, size):
+    network, x, y, states, delta = prepared(kind, norm, size)
+    loss = 0.5 * ((network.read(states) - y) ** 2).sum()
+    names, parameters = zip(*network.cell.named_parameters(), strict=True)
+    whole = torch.autograd.grad(loss, parameters)
+    total = dict.fromkeys(names, torch.zeros(()))
+    for _, part in lag_gradients(network.cell, x, states.detach(), delta):
+        total = {name: total[name] + g for name, g in part.items()}
+    for name, expected in zip(names, whole, strict=True):
+        torch.testing.assert_close(total[name], expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize(("kind", "norm"), ALL)
+@given(size=sizes)
+@settings(max_examples=8, deadline=None)
+def test_total_evidence_telescopes_to_immediate(kind, norm, size):
+    network, x, _, states, delta = prepared(kind, norm, size)
+    cell, states = network.cell, states.detach()
+    w = random_direction(cell, seed=size["seed"])
+    v = total_sensitivity(cell, x, states, w)
+    lags = range(size["steps"])
+    immediate = evidence(cell, x, states, delta, w, lags)
+    total = evidence(cell, x, states, delta, w, lags, source=v)
+    after = torch.cat((total[1:], torch.full_like(total[:1], torch.nan))).nan_to_num()
+    there = ~torch.isnan(immediate)
+    difference = (total - after)[there]
+    torch.testing.assert_close(difference, immediate[there], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize(("kind", "norm"), ALL)
+def test_sensitivities_are_derivatives(kind, norm):
+    """Central differences of the states along w, total and immediate."""
+    network = make_network(kind, norm, seed=4)
+    cell, (x, _) = network.cell, make_data(2, 6, 3)
+    states = network.states(x).detach()
+    w, step = random_direction(cell, seed=1), 1e-6
+
+    def moved(sign: int) -> tuple[torch.Tensor, torch.Tensor]:
+        other = make_network(kind, norm, seed=4)
+        with torch.no_grad():
+            for name, p in other.cell.named_parameters():
+                p.add_(sign * step * w[name])
+            before = torch.nn.functional.pad(states, (0, 0, 1, 0))[:, :-1]
+            return other.states(x), other.cell.step(before, x)
+
+    (up, up_now), (down, down_now) = moved(1), moved(-1)
+    v = total_sensitivity(cell, x, states, w)
+    b = immediate_sensitivity(cell, x, states, w)
+    torch.testing.assert_close(v, (up - down) / (2 * step), rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(
+        b, (up_now - down_now) / (2 * step), rtol=1e-6, atol=1e-8
+    )
+
+
+@pytest.mark.parametrize(("kind", "norm"), ALL)
+def test_gradients_of_single_sequences(kind, norm):
+    """Every sequence and row against autograd, parameter by parameter."""
+    network = make_network(kind, norm, seed=2)
+    (x, _), (weight, _) = make_data(2, 6, 3), make_data(2, 3, 6, seed=9)
+    states = network.states(x).detach()
+    names = [f"cell.{n}" for n in ("ln_weight", "ln_bias") if norm]
+    names += [f"cell.{n}" for n in network.cell.factors(states, x)] + ["w_out", "b_out"]
+    parameters = dict(network.named_parameters())
+    assert set(names) == set(parameters)
+    found = sequence_gradients(network, x, states, weight)
+    for n in range(2):
+        for row in range(3):
+            output = (network(x)[n] * weight[n, row]).sum()
+            parts = torch.autograd.grad(output, [parameters[name] for name in names])
+            expected = torch.cat([g.flatten() for g in parts])
+            torch.testing.assert_close(found[n, row], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_direction_must_match_the_cell():
+    network, (x, _) = make_network("GRU", False), make_data(2, 4, 3)
+    with pytest.raises(ValueError, match="which the cell has not"):
+        immediate_sensitivity(
+            network.cell, x, network.states(x), {"W_q": torch.zeros(1)}
+        )

@@ -1,0 +1,50 @@
+"""Small float64 networks and sequences of every kind, for tests."""
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from learnability.cells import CELLS, Cell, TorchGRU
+from learnability.unroll import Network
+
+KINDS: dict[str, type[Cell]] = CELLS | {"TorchGRU": TorchGRU}
+ALL = [(kind, norm) for kind in KINDS for norm in (False, True)]
+
+
+def make_cell(kind: str, norm: bool, inputs: int, units: int, seed: int) -> Cell:
+    """Give a float64 cell with uniform weights, LayerNorm's made uneven too."""
+    cell = KINDS[kind](inputs, units, layernorm=norm, init="uniform", seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, p in cell.named_parameters():
+            if name.startswith("ln_"):
+                p.add_(0.3 * torch.randn(p.shape, generator=generator))
+    return cell.double()
+
+
+def make_network(
+    kind: str, norm: bool, inputs: int = 3, units: int = 5, seed: int = 0
+) -> Network:
+    """Give a float64 network around `make_cell`."""
+    return Network(make_cell(kind, norm, inputs, units, seed), seed=seed).double()
+
+
+def make_data(
+    sequences: int, steps: int, inputs: int, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Give float64 inputs and targets."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(sequences, steps, inputs, generator=generator, dtype=torch.float64)
+    y = torch.randn(sequences, steps, generator=generator, dtype=torch.float64)
+    return x, y
+
+
+sizes = st.fixed_dictionaries(
+    {
+        "sequences": st.integers(1, 3),
+        "steps": st.integers(1, 7),
+        "inputs": st.integers(1, 4),
+        "units": st.integers(2, 5),
+        "seed": st.integers(0, 10_000),
+    }
+)
