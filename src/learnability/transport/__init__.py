@@ -1,16 +1,22 @@
 """Steps in, out comes what arrives of a perturbation l steps ago."""
 
-from .envelope import Envelope, envelope, sampled_envelope
+from .envelope import Engine, envelope, envelopes, sampled_envelope
 from .jacobian import jacobians
 from .orders import ORDERS, Alignment, Order, exact_matrices, sampled_exact, transport
+from .record import Envelope
 from .timescales import time_scales
+from .windows import Accumulator, Windows
 
 __all__ = [
     "ORDERS",
+    "Accumulator",
     "Alignment",
+    "Engine",
     "Envelope",
     "Order",
+    "Windows",
     "envelope",
+    "envelopes",
     "exact_matrices",
     "jacobians",
     "sampled_envelope",

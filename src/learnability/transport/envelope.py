@@ -1,44 +1,25 @@
 """The envelope f(l): how much of a perturbation arrives on average after l steps."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from ..cells import Cell
 from ..grid import checked_lags
 from .orders import Alignment, Order, sampled_exact, transport
+from .record import Envelope
+from .sums import COMPILED
+from .windows import Accumulator
 
+Engine = Literal["auto", "reference", "compiled"]
+"""``compiled`` runs on a CPU in float32 and float64 and has no order ``exact``.
 
-@dataclass(frozen=True)
-class Envelope:
-    """Envelopes over lags; levels depend on the base rates, ratios to f(0) do not.
-
-    Attributes:
-        lags: lags in steps; (lag,).
-        mean: ``f(l) = mean_{n,t} sum_q |mu[q]|``; (lag,).
-        error: standard error of ``mean`` over sequences (or sampled windows); (lag,).
-        typical: ``exp mean_{n,t} log sum_q |mu[q]|``; (lag,).
-        unit_mean: ``mean_{n,t} |mu[q]|``; (lag, unit).
-        unit_typical: ``exp mean_{n,t} log |mu[q]|``; (lag, unit).
-        origin: f(0), by which ``normalised`` divides.
-    """
-
-    lags: Int[np.ndarray, "lag"]
-    mean: Float[np.ndarray, "lag"]
-    error: Float[np.ndarray, "lag"]
-    typical: Float[np.ndarray, "lag"]
-    unit_mean: Float[np.ndarray, "lag unit"]
-    unit_typical: Float[np.ndarray, "lag unit"]
-    origin: float
-
-    @property
-    def normalised(self) -> Float[np.ndarray, "lag"]:
-        """Give ``f(l)/f(0)``."""
-        return self.mean / self.origin
+``auto`` takes it where it runs.
+"""
 
 
 def envelope(
@@ -50,6 +31,7 @@ def envelope(
     order: Order,
     rates: Float[Tensor, "sequence step unit"] | None = None,
     alignment: Alignment = "states",
+    engine: Engine = "auto",
 ) -> Envelope:
     """Measure the envelope over all windows of some sequences.
 
@@ -65,9 +47,11 @@ def envelope(
         rates: base rates Lambda at every state; 1 unless given. They need the
             alignment ``states``, which names the source state.
         alignment: which windows count; see `orders.Alignment`.
+        engine: see `Engine`.
 
     Raises:
-        ValueError: if a lag does not fit, or rates come with the alignment ``steps``.
+        ValueError: if a lag does not fit, rates come with the alignment ``steps``, or
+            the engine cannot do it.
 
     Example:
         >>> import torch
@@ -80,11 +64,83 @@ def envelope(
 
     Source: Livi 2025, definition of the envelope (arXiv 2512.05790).
     """
+    return envelopes(
+        cell,
+        x,
+        states,
+        lags,
+        orders=[order],
+        rates=rates,
+        alignment=alignment,
+        engine=engine,
+    )[order]
+
+
+def envelopes(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    states: Float[Tensor, "sequence step state"],
+    lags: Iterable[int],
+    *,
+    orders: Iterable[Order] = COMPILED,
+    rates: Float[Tensor, "sequence step unit"] | None = None,
+    alignment: Alignment = "states",
+    engine: Engine = "auto",
+) -> dict[Order, Envelope]:
+    """Measure the envelopes of several orders, those without matrices in one pass.
+
+    Arguments are those of `envelope`.
+
+    Args:
+        orders: the transports.
+
+    Raises:
+        ValueError: as `envelope`.
+
+    Example:
+        >>> import torch
+        >>> from learnability.cells import ConstGate
+        >>> from learnability.unroll import unroll
+        >>> cell, x = ConstGate(3, 4, s=0.5), torch.zeros(2, 9, 3)
+        >>> list(envelopes(cell, x, unroll(cell, x), [1, 2]))
+        ['zero', 'first', 'diagonal']
+    """
     if rates is not None and alignment == "steps":
         raise ValueError("base rates need a source state: use alignment='states'")
-    chosen = checked_lags(lags, x.shape[1])
-    windows = transport(cell, x, states, [0, *chosen], order=order, alignment=alignment)
-    return _summarise(chosen, _weighted(windows, rates))
+    chosen, wanted = checked_lags(lags, x.shape[1]), list(orders)
+    fast = _compiled(wanted, x, engine)
+    found: dict[Order, Envelope] = {}
+    if fast:
+        sums = Accumulator(cell, chosen, alignment=alignment)
+        sums.add(x, states, rates=rates)
+        found = sums.result(fast).envelopes
+    for order in wanted:
+        if order not in found:
+            gains = transport(
+                cell, x, states, [0, *chosen], order=order, alignment=alignment
+            )
+            found[order] = _summarise(chosen, _weighted(gains, rates))
+    return {order: found[order] for order in wanted}
+
+
+def _compiled(orders: list[Order], x: Tensor, engine: Engine) -> list[Order]:
+    """Give the orders that the window kernels do."""
+    fits = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+    able: list[Order] = [order for order in orders if fits and order in COMPILED]
+    if engine == "auto":
+        return able
+    if engine == "reference":
+        return []
+    if engine != "compiled":
+        raise ValueError(
+            f"engine {engine!r} is unknown; use 'auto', 'reference' or 'compiled'"
+        )
+    if able != orders:
+        raise ValueError(
+            f"no window kernel does {orders} in {x.dtype} on {x.device}; "
+            "use engine='auto'"
+        )
+    return able
 
 
 def sampled_envelope(
