@@ -127,6 +127,35 @@ class Cell(nn.Module, ABC):
         """
 
     @abstractmethod
+    def partials(
+        self,
+        states: Float[Tensor, "sequence step state"],
+        x: Float[Tensor, "sequence step input"],
+    ) -> Float[Tensor, "sequence step partial unit"]:
+        """Give the partial derivatives of which `pull` makes ``J_t^T``.
+
+        Args:
+            states: the states after each step, from a zero initial state.
+            x: the inputs of the same steps.
+        """
+
+    @abstractmethod
+    def pull(
+        self,
+        adjoint: Float[Tensor, "*batch state"],
+        partials: Float[Tensor, "*#batch partial unit"],
+    ) -> tuple[Float[Tensor, "*batch state"], Float[Tensor, "*batch pre"]]:
+        """Give ``J_t^T lambda`` in closed form, a few products with the weights.
+
+        Args:
+            adjoint: lambda, cotangents of the state after the step.
+            partials: the step's own, see `partials`.
+
+        Returns:
+            The cotangents of the state before the step and of the projected input.
+        """
+
+    @abstractmethod
     def factors(
         self,
         states: Float[Tensor, "sequence step state"],

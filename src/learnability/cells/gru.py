@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..randomness import Seed
 from .base import Cell, Factor, Initialisation, Steps, logit, previous
-from .layernorm import normalise, own_derivative
+from .layernorm import normalise, own_derivative, pull_back, slopes
 
 
 class Reset(Cell):
@@ -70,6 +70,15 @@ class Reset(Cell):
         by_gate = (g - h) * z * (1 - z) * self.U_z.diagonal()
         return Steps(leak=1 - z, correction=by_gate + z * (1 - g**2) * k)
 
+    def gather(
+        self, h: Tensor, z: Tensor, a: Tensor, r: Tensor, turned: Tensor
+    ) -> Tensor:
+        """Give ``1 - z``, ``(g - h) z'``, r, turned, ``z (1 - g^2)``, LayerNorm's."""
+        g = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
+        by_candidate = slopes(a, self.ln_weight, z * (1 - g**2))
+        parts = (1 - z, (g - h) * z * (1 - z), r, turned, *by_candidate)
+        return torch.stack(parts, dim=-2)
+
 
 @final
 class GRU(Reset):
@@ -105,6 +114,24 @@ class GRU(Reset):
         h = previous(states)
         _, r, _ = self.gates(h, self.project(x))
         return self.affine_factors("zrg", x, {"z": h, "r": h, "g": r * h})
+
+    def partials(self, states: Tensor, x: Tensor) -> Tensor:
+        h = previous(states)
+        z, r, from_g = self.gates(h, self.project(x))
+        a = from_g + (r * h) @ self.U_g.T
+        return self.gather(h, z, a, r, h * r * (1 - r))
+
+    def pull(self, adjoint: Tensor, partials: Tensor) -> tuple[Tensor, Tensor]:
+        """Give ``(1-z) lambda + r u + U_z^T p_z + U_r^T p_r``, ``u = U_g^T p_g``.
+
+        ``p_g = LN^T(z (1-g^2) lambda)``, ``p_z = (g - h) z' lambda``, ``p_r = h r' u``.
+        """
+        keep, by_z, r, turned, by_candidate, *xhat = partials.unbind(dim=-2)
+        p_g = pull_back(by_candidate * adjoint, xhat)
+        u = p_g @ self.U_g
+        p_z, p_r = by_z * adjoint, turned * u
+        back = keep * adjoint + r * u + p_z @ self.U_z + p_r @ self.U_r
+        return back, torch.cat((p_z, p_r, p_g), dim=-1)
 
     def linearize(self, states: Tensor, x: Tensor) -> Steps:
         """Give leak and correction through ``A = U_g diag(r) + U_g diag(h r') U_r``."""
@@ -162,6 +189,24 @@ class TorchGRU(Reset):
         columns = factors["U_g"].columns
         inside = {"U_g": Factor(columns, h, r), "b_u": Factor(columns, None, r)}
         return factors | inside
+
+    def partials(self, states: Tensor, x: Tensor) -> Tensor:
+        h = previous(states)
+        z, r, from_g = self.gates(h, self.project(x))
+        u = h @ self.U_g.T + self.b_u
+        return self.gather(h, z, from_g + r * u, r, u * r * (1 - r))
+
+    def pull(self, adjoint: Tensor, partials: Tensor) -> tuple[Tensor, Tensor]:
+        """Give ``(1-z) lambda + U_z^T p_z + U_r^T p_r + U_g^T (r p_g)``.
+
+        ``p_g = LN^T(z (1-g^2) lambda)``, ``p_z = (g - h) z' lambda``, ``p_r = u r' p_g``,
+        u the product ``U_g h + b_u``.
+        """
+        keep, by_z, r, turned, by_candidate, *xhat = partials.unbind(dim=-2)
+        p_g = pull_back(by_candidate * adjoint, xhat)
+        p_z, p_r = by_z * adjoint, turned * p_g
+        back = p_z @ self.U_z + p_r @ self.U_r + (r * p_g) @ self.U_g
+        return keep * adjoint + back, torch.cat((p_z, p_r, p_g), dim=-1)
 
     def linearize(self, states: Tensor, x: Tensor) -> Steps:
         """Give leak and correction through ``A = diag(r) U_g + diag(u r') U_r``."""

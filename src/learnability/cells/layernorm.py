@@ -50,3 +50,36 @@ def own_derivative(
     xhat = (a - mean) / std
     flat, tilted = columns(torch.ones_like(a)), columns(xhat)
     return weight / std * (diagonal - flat / units - xhat * tilted / units)
+
+
+def slopes(
+    a: Float[Tensor, "*batch unit"], weight: Tensor | None, slope: Tensor
+) -> list[Tensor]:
+    """Give what `pull_back` needs: ``slope weight/std`` and xhat, or slope alone.
+
+    Args:
+        a: the pre-activation.
+        weight: LayerNorm's gain, or None.
+        slope: the derivative of the next state by ``LN(a)``, unit by unit.
+    """
+    if weight is None:
+        return [slope]
+    variance, mean = torch.var_mean(a, dim=-1, keepdim=True, correction=0)
+    scale = torch.rsqrt(variance + EPS)
+    return [slope * weight * scale, (a - mean) * scale]
+
+
+def pull_back(
+    y: Float[Tensor, "*batch unit"], xhat: list[Tensor]
+) -> Float[Tensor, "*batch unit"]:
+    """Give the cotangent of ``a``: ``y - mean y - xhat mean(xhat y)``.
+
+    Args:
+        y: the cotangent of ``LN(a)`` times ``weight/std``.
+        xhat: the normalised pre-activation; nothing without LayerNorm.
+    """
+    if not xhat:
+        return y
+    (normal,) = xhat
+    tilt = (y * normal).mean(dim=-1, keepdim=True)
+    return torch.addcmul(y - y.mean(dim=-1, keepdim=True), normal, tilt, value=-1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..randomness import Seed
 from .base import Cell, Factor, Initialisation, Steps, logit, previous
-from .layernorm import normalise, own_derivative
+from .layernorm import normalise, own_derivative, pull_back, slopes
 
 
 class Leaky(Cell):
@@ -77,6 +77,33 @@ class Leaky(Cell):
             )
 
         return self.split(states, x, own)
+
+    def partials(self, states: Tensor, x: Tensor) -> Tensor:
+        """Give ``1 - s``, ``(c - h) s'``, ``s (1 - c^2)``, then LayerNorm's."""
+        h, projected = previous(states), self.project(x)
+        s = self.gate(h, projected[..., self.units :])
+        a = projected[..., : self.units] + h @ self.W_h.T
+        c = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
+        by_candidate = slopes(a, self.ln_weight, s * (1 - c**2))
+        parts = ((1 - s).expand_as(h), (c - h) * s * (1 - s), *by_candidate)
+        return torch.stack(parts, dim=-2)
+
+    def pull(self, adjoint: Tensor, partials: Tensor) -> tuple[Tensor, Tensor]:
+        """Give ``(1-s) lambda + W_h^T p_c + U_s^T p_s``.
+
+        ``p_c = LN^T(s (1-c^2) lambda)``, ``p_s = (c - h) s' lambda``, summed over units
+        where they share the gate.
+        """
+        keep, by_gate, by_candidate, *xhat = partials.unbind(dim=-2)
+        p = pull_back(by_candidate * adjoint, xhat)
+        back = keep * adjoint + p @ self.W_h
+        return self.pull_gate(back, p, by_gate * adjoint)
+
+    @abstractmethod
+    def pull_gate(
+        self, back: Tensor, p: Tensor, by_gate: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Add the gate's path to what is pulled back and to the pre-activations."""
 
     def split(
         self, states: Tensor, x: Tensor, own: Callable[[Tensor], Tensor]
@@ -149,6 +176,11 @@ class ConstGate(Leaky):
     def gate_slope(self, s: Tensor) -> Tensor:
         return torch.zeros_like(s)
 
+    def pull_gate(
+        self, back: Tensor, p: Tensor, by_gate: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return back, p
+
 
 class TrainedGate(Leaky):
     """A leaky cell whose gate starts at s0 and follows inputs and state."""
@@ -211,6 +243,12 @@ class SharedGate(TrainedGate):
     def gate_slope(self, s: Tensor) -> Tensor:
         return s * (1 - s) * self.u_s
 
+    def pull_gate(
+        self, back: Tensor, p: Tensor, by_gate: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        shared = by_gate.sum(dim=-1, keepdim=True)
+        return back + shared * self.u_s, torch.cat((p, shared), dim=-1)
+
 
 @final
 class DiagGate(TrainedGate):
@@ -257,3 +295,8 @@ class DiagGate(TrainedGate):
 
     def gate_slope(self, s: Tensor) -> Tensor:
         return s * (1 - s) * self.U_s.diagonal()
+
+    def pull_gate(
+        self, back: Tensor, p: Tensor, by_gate: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return back + by_gate @ self.U_s, torch.cat((p, by_gate), dim=-1)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..randomness import Seed
 from .base import Cell, Factor, Initialisation, Steps, logit, previous
-from .layernorm import normalise, own_derivative
+from .layernorm import normalise, own_derivative, pull_back, slopes
 
 
 @final
@@ -98,6 +98,36 @@ class LSTM(Cell):
     def factors(self, states: Tensor, x: Tensor) -> dict[str, Factor]:
         h = previous(states)[..., self.output]
         return self.affine_factors("ifog", x, dict.fromkeys("ifog", h))
+
+    def partials(self, states: Tensor, x: Tensor) -> Tensor:
+        """Give f, e, ``g i'``, ``c f'``, ``tanh(c') o'``, ``i (1 - g^2)``, LayerNorm's."""
+        h, c = previous(states).chunk(2, dim=-1)
+        i, f, o, a = self.gates(h, self.project(x))
+        g = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
+        shown = torch.tanh(states[..., self.carried])
+        parts = (
+            f,
+            o * (1 - shown**2),
+            g * i * (1 - i),
+            c * f * (1 - f),
+            shown * o * (1 - o),
+            *slopes(a, self.ln_weight, i * (1 - g**2)),
+        )
+        return torch.stack(parts, dim=-2)
+
+    def pull(self, adjoint: Tensor, partials: Tensor) -> tuple[Tensor, Tensor]:
+        """Give ``U_i^T p_i + U_f^T p_f + U_o^T p_o + U_g^T p_g`` on h, ``f m`` on c.
+
+        ``m = lambda_c + e lambda_h``; ``p_i = g i' m``, ``p_f = c f' m``,
+        ``p_o = tanh(c') o' lambda_h``, ``p_g = LN^T(i (1-g^2) m)``.
+        """
+        keep, e, by_i, by_f, by_o, by_g, *xhat = partials.unbind(dim=-2)
+        on_h, on_c = adjoint.chunk(2, dim=-1)
+        m = on_c + e * on_h
+        p_g = pull_back(by_g * m, xhat)
+        p = torch.cat((by_i * m, by_f * m, by_o * on_h, p_g), dim=-1)
+        weight = torch.cat((self.U_i, self.U_f, self.U_o, self.U_g))
+        return torch.cat((p @ weight, keep * m), dim=-1), p
 
     def linearize(self, states: Tensor, x: Tensor) -> Steps:
         """Give the c -> c path of each unit, and its exit to h."""
