@@ -1,0 +1,139 @@
+"""What several figures share: lag axes, intervals, marks of censored values."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import (
+    ScaledTranslation,
+    Transform,
+    blended_transform_factory,
+)
+
+from ..diagnosis import Diagnosis
+from .style import Style, ink, key, label, own_axes, styles
+
+Runs = Mapping[str, Diagnosis]
+Values = Float[np.ndarray, " value"]
+
+APART = 1.6
+"""Points between the lines of two architectures that would hide one another."""
+ROOM = 1.25
+"""Factor of room at the ends of a logarithmic axis."""
+
+
+def prepared(runs: Runs, ax: Axes | None) -> tuple[Axes, dict[str, Style]]:
+    """Give the axes to draw into and the styles of the runs."""
+    if not runs:
+        raise ValueError("there are no runs to draw; give at least one diagnosis")
+    return own_axes(ax), styles(runs)
+
+
+def has(run: Diagnosis, group: str) -> bool:
+    """Say whether a diagnosis holds a group of results."""
+    return group in run.tree.children
+
+
+def moved(ax: Axes, style: Style, count: int, *, upright: bool = False) -> Transform:
+    """Give the data's transform, moved by a few points that tell runs apart.
+
+    The data stay what the record says; only the ink moves.
+    """
+    points = (style.place - (count - 1) / 2) * APART / 72
+    shift = (0, points) if upright else (points, 0)
+    figure = ax.get_figure(root=True)
+    return ax.transData + ScaledTranslation(*shift, figure.dpi_scale_trans)  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def plain_number(value: float, _: object = None) -> str:
+    """Give a tick's number without an exponent where it is short."""
+    if 1e-3 <= abs(value) < 1e5:
+        return f"{value:.6g}"
+    exponent = round(np.log10(value)) if value > 0 else 0
+    return rf"$10^{{{exponent}}}$"
+
+
+def lag_axis(ax: Axes, lags: Iterable[float], *, logarithmic: bool = True) -> None:
+    """Lay out the axis of lags, from the first to the last with a little room."""
+    grid = np.fromiter(lags, float)
+    ax.set_xlabel("lag in steps")
+    if not logarithmic:
+        ax.set_xlim(0, grid.max() * 1.05)
+        return
+    ax.set_xscale("log")
+    ax.set_xlim(grid.min() / ROOM, grid.max() * ROOM)
+    count_axis(ax)
+
+
+def count_axis(ax: Axes) -> None:
+    """Mark a logarithmic x-axis with plain numbers, more of them where it is short."""
+    low, high = ax.get_xlim()
+    decades = np.log10(high / low)
+    subs = (1.0, 2.0, 5.0) if decades < 2.6 else (1.0,)
+    ax.xaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
+    ax.xaxis.set_major_formatter(FuncFormatter(plain_number))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def all_lags(runs: Runs, group: str, name: str = "lag") -> Values:
+    """Give the lags of all runs, sorted, each once."""
+    grids = [
+        run.group(group)[name].values.astype(float)
+        for run in runs.values()
+        if has(run, group)
+    ]
+    return np.unique(np.concatenate(grids)) if grids else np.array([])
+
+
+def task_lags(ax: Axes, runs: Runs) -> list[Line2D]:
+    """Mark the lags that the task really has; give the legend's entry."""
+    found = all_lags(runs, "training", "task_lag")
+    for lag in found:
+        ax.axvline(lag, color=ink().quiet, lw=0.8, ls=":", zorder=0.6)
+    if not found.size:
+        return []
+    return [Line2D([], [], color=ink().quiet, lw=0.8, ls=":", label="lag of the task")]
+
+
+def bars(
+    ax: Axes, x: Values, low: Values, high: Values, style: Style, where: Transform
+) -> None:
+    """Draw intervals as upright bars."""
+    ax.vlines(
+        x,
+        low,
+        high,
+        color=style.colour,
+        lw=1.0,
+        alpha=0.55,
+        transform=where,
+        zorder=1.9,
+    )
+
+
+def beside(ax: Axes, style: Style, count: int) -> Transform:
+    """Give a transform whose y runs from 0 to 1 over the axes, moved apart by run."""
+    points = (style.place - (count - 1) / 2) * APART / 72
+    figure = ax.get_figure(root=True)
+    shift = ScaledTranslation(points, 0, figure.dpi_scale_trans)  # pyright: ignore[reportOptionalMemberAccess]
+    return blended_transform_factory(ax.transData, ax.transAxes) + shift
+
+
+def hollow(style: Style, marker: str) -> dict[str, Any]:
+    """Give the options of marks for censored values: open ones, without a line."""
+    return {"ls": "", "marker": marker, "mfc": "none", "mec": style.colour}
+
+
+def keys(found: Mapping[str, Style]) -> list[Line2D]:
+    """Give a legend's entry an architecture."""
+    return [key(style, label(name)) for name, style in found.items()]
+
+
+def open_mark(marker: str, text: str) -> Line2D:
+    """Give the legend's entry of a mark for censored values."""
+    quiet = ink().quiet
+    return Line2D([], [], ls="", marker=marker, mfc="none", mec=quiet, label=text)

@@ -1,0 +1,54 @@
+"""Figures as bytes: the same figure gives the same bytes."""
+
+from io import BytesIO
+from typing import Literal
+
+from matplotlib.figure import Figure
+
+from .style import rc_parameters, theme, theme_of
+
+Format = Literal["png", "svg", "pdf"]
+
+# What a writer would date; None leaves the date out.
+UNDATED = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def rendered(
+    figure: Figure, kind: Format = "png", *, dpi: float | None = None
+) -> bytes:
+    """Give a figure as the bytes of a file, without dates or versions in it.
+
+    Args:
+        figure: what to render.
+        kind: png, svg or pdf.
+        dpi: dots an inch of a PNG; 200 unless given.
+
+    Returns:
+        The file's content, the same for the same figure.
+
+    Raises:
+        ValueError: if there is no such kind.
+
+    Example:
+        >>> from learnability.plots.style import figure
+        >>> rendered(figure(1)[0])[1:4]
+        b'PNG'
+    """
+    if kind not in UNDATED:
+        raise ValueError(f"there is no kind {kind!r}; choose {', '.join(UNDATED)}")
+    place = BytesIO()
+    dots = rc_parameters("light")["savefig.dpi"] if dpi is None else dpi
+    # Ticks are made when a figure is rendered: the theme must still be in force.
+    with theme(theme_of(figure)):
+        figure.savefig(
+            place,
+            format=kind,
+            metadata=UNDATED[kind],
+            dpi=dots,
+            facecolor=figure.get_facecolor(),
+        )
+    return place.getvalue()

@@ -1,0 +1,315 @@
+"""How every figure looks: colours, markers, letters, sizes, in light and dark."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+from zlib import crc32
+
+import matplotlib as mpl
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.colors import same_color
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.typing import ColorType
+
+Theme = Literal["light", "dark"]
+
+COLUMN = 3.4
+"""Width in inches of a column of a two-column page."""
+PAGE = 7.0
+"""Width in inches of a page's text."""
+LONGEST_LABEL = 28
+"""Letters of a name in a legend; at column width more do not fit beside another."""
+
+
+class Ink(NamedTuple):
+    """The colours of a theme that carry no data."""
+
+    paper: str
+    text: str
+    quiet: str
+    grid: str
+
+
+INKS: dict[Theme, Ink] = {
+    "light": Ink("#FFFFFF", "#1C2128", "#5B6470", "#DDE1E6"),
+    "dark": Ink("#14171C", "#E6E9ED", "#9AA4B1", "#2E343D"),
+}
+
+# Searched for the largest smallest distance in OKLab over normal sight and the three
+# dichromacies (Machado et al. 2009), at a contrast of 3 or more to the paper.
+PALETTE: dict[Theme, tuple[str, ...]] = {
+    "light": (
+        "#9A6905",
+        "#004A1D",
+        "#1777F9",
+        "#F25691",
+        "#7600A2",
+        "#AB8D08",
+        "#9E4347",
+        "#00A0A5",
+    ),
+    "dark": (
+        "#F1A500",
+        "#B4FCC3",
+        "#68BBF0",
+        "#E83C70",
+        "#8E62FB",
+        "#FFE520",
+        "#FB757E",
+        "#7FE2FF",
+    ),
+}
+MARKERS = ("o", "s", "D", "v", "P", "X", "p", "h")
+KNOWN = ("ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM")
+"""Architectures with a place in the palette of their own, first places first."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one architecture is drawn.
+
+    Attributes:
+        colour: a hexadecimal colour.
+        marker: a matplotlib marker.
+        place: 0 for the first architecture of the figure, to move lines apart.
+    """
+
+    colour: str
+    marker: str
+    place: int
+
+
+def current_theme() -> Theme:
+    """Give the theme in force, read from the colour of the paper."""
+    return _theme_of(mpl.rcParams["figure.facecolor"])
+
+
+def theme_of(made: Figure) -> Theme:
+    """Give the theme that a figure was made in.
+
+    Args:
+        made: the figure.
+    """
+    return _theme_of(made.get_facecolor())
+
+
+def _theme_of(paper: ColorType) -> Theme:
+    return "dark" if same_color(paper, INKS["dark"].paper) else "light"
+
+
+def ink() -> Ink:
+    """Give the colours of the theme in force that carry no data."""
+    return INKS[current_theme()]
+
+
+def styles(names: Iterable[str]) -> dict[str, Style]:
+    """Give every architecture its colour and marker.
+
+    They depend on the names, not on their order: the cells of this package have places
+    of their own, others take free ones by a hash of their names.
+
+    Args:
+        names: of the architectures in a figure.
+
+    Returns:
+        A style a name.
+
+    Example:
+        >>> one, other = styles(["GRU", "LSTM"]), styles(["LSTM", "GRU"])
+        >>> one["GRU"].colour == other["GRU"].colour
+        True
+    """
+    shown = list(dict.fromkeys(names))
+    palette = PALETTE[current_theme()]
+    slots = _slots(shown)
+    order = sorted(shown, key=lambda name: (slots[name], name))
+    return {
+        name: Style(
+            palette[slots[name] % len(palette)],
+            # Beyond the palette's end a colour comes again with another marker.
+            MARKERS[(slots[name] + slots[name] // len(palette)) % len(MARKERS)],
+            order.index(name),
+        )
+        for name in shown
+    }
+
+
+def _slots(names: list[str]) -> dict[str, int]:
+    """Give every name a slot of its own: colour and marker follow from it."""
+    slots = {name: KNOWN.index(name) for name in names if name in KNOWN}
+    strangers = sorted(set(names) - set(KNOWN))
+    free = max(len(PALETTE["light"]), len(KNOWN) + len(strangers)) - len(KNOWN)
+    for name in strangers:
+        step = crc32(name.encode()) % free
+        taken = set(slots.values())
+        while len(KNOWN) + step in taken:
+            step = (step + 1) % free
+        slots[name] = len(KNOWN) + step
+    return slots
+
+
+@contextmanager
+def theme(name: Theme) -> Iterator[None]:
+    """Put a theme in force while figures are made and saved.
+
+    Args:
+        name: light or dark.
+
+    Raises:
+        ValueError: if there is no such theme.
+
+    Example:
+        >>> with theme("dark"):
+        ...     current_theme()
+        'dark'
+    """
+    if name not in INKS:
+        raise ValueError(f"there is no theme {name!r}; choose {' or '.join(INKS)}")
+    with mpl.rc_context(rc_parameters(name)):
+        yield
+
+
+def rc_parameters(name: Theme) -> dict[Any, Any]:
+    """Give matplotlib's parameters of a theme, from matplotlib's defaults on."""
+    paper, text, quiet, grid = INKS[name]
+    own = {
+        "axes.edgecolor": quiet,
+        "axes.facecolor": paper,
+        "axes.grid": True,
+        "axes.labelcolor": text,
+        "axes.labelsize": 8,
+        "axes.linewidth": 0.7,
+        "axes.prop_cycle": cycler(color=PALETTE[name]),
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlecolor": text,
+        "axes.titlelocation": "left",
+        "axes.titlesize": 8.5,
+        "axes.titleweight": "bold",
+        "figure.facecolor": paper,
+        "font.size": 8,
+        "grid.color": grid,
+        "grid.linewidth": 0.5,
+        "legend.fontsize": 7.5,
+        "legend.frameon": False,
+        "legend.handlelength": 1.6,
+        "legend.labelcolor": text,
+        "lines.linewidth": 1.4,
+        "lines.markersize": 3.6,
+        "savefig.dpi": 200,
+        "savefig.facecolor": paper,
+        "svg.fonttype": "path",
+        # A fixed salt: the names inside an SVG are otherwise new ones every time.
+        "svg.hashsalt": "learnability",
+        "text.color": text,
+        "xtick.color": quiet,
+        "xtick.labelcolor": text,
+        "xtick.labelsize": 7.5,
+        "ytick.color": quiet,
+        "ytick.labelcolor": text,
+        "ytick.labelsize": 7.5,
+    }
+    kept = {"backend", "backend_fallback", "interactive", "toolbar", "webagg.port"}
+    base = {k: v for k, v in mpl.rcParamsDefault.items() if k not in kept}
+    return {**base, **own}
+
+
+def figure(panels: int, *, width: float = PAGE) -> tuple[Figure, list[Axes]]:
+    """Make a figure with panels side by side, or stacked where it is narrow.
+
+    Args:
+        panels: how many.
+        width: of the figure, in inches.
+
+    Returns:
+        The figure, which pyplot does not know, and its axes.
+
+    Raises:
+        ValueError: if there are no panels or the width is not above 0.
+    """
+    if panels < 1 or not width > 0:
+        raise ValueError(
+            f"{panels} panels in {width} inches make no figure; give at least one "
+            "panel and a width above 0"
+        )
+    abreast = max(1, min(panels, round(width / 2.3) if panels > 1 else 1))
+    rows = -(-panels // abreast)
+    single = min(width, 5.0) * 0.68 if panels == 1 else 2.35
+    made = Figure(figsize=(width, single * rows + 0.45), layout="constrained")
+    grid = made.subplots(rows, abreast, squeeze=False)
+    every = list(grid.flat)
+    for spare in every[panels:]:
+        spare.remove()
+    return made, every[:panels]
+
+
+def own_axes(ax: Axes | None) -> Axes:
+    """Give the axes to draw into: those given, or those of a new pyplot figure."""
+    if ax is not None:
+        return ax
+    # Only a figure for a session needs pyplot; files are made without it.
+    from matplotlib import pyplot
+
+    return pyplot.subplots(layout="constrained")[1]
+
+
+def label(name: str) -> str:
+    """Give a name as a legend shows it: short, and free of matplotlib's markup.
+
+    Args:
+        name: any text.
+
+    Example:
+        >>> label("a" * 40)
+        'aaaaaaaaaaaaaa…aaaaaaaaaaaaa'
+        >>> label("cost $5")
+        'cost \\\\$5'
+    """
+    plain = " ".join(name.split())
+    if len(plain) > LONGEST_LABEL:
+        half = LONGEST_LABEL // 2
+        plain = f"{plain[:half]}…{plain[-(LONGEST_LABEL - half - 1) :]}"
+    # A legend leaves out labels that begin with an underscore.
+    return ("\u2009" + plain if plain.startswith("_") else plain).replace("$", r"\$")
+
+
+def key(style: Style, text: str, **changes: Any) -> Line2D:
+    """Make a legend's entry of an architecture."""
+    options: dict[str, Any] = {"color": style.colour, "marker": style.marker}
+    return Line2D([], [], label=text, **(options | changes))
+
+
+def legend(where: Axes | Figure, handles: list[Line2D]) -> None:
+    """Put a legend above the axes, or above all panels of a figure.
+
+    Args:
+        where: axes or figure.
+        handles: the entries, with their labels.
+    """
+    figure = where.get_figure(root=True)
+    columns = _columns([str(h.get_label()) for h in handles], figure.get_figwidth())  # pyright: ignore[reportOptionalMemberAccess]
+    if isinstance(where, Figure):
+        where.legend(handles=handles, loc="outside upper left", ncols=columns)
+    else:
+        where.legend(
+            handles=handles,
+            loc="lower left",
+            bbox_to_anchor=(0, 1.0),
+            borderaxespad=0.2,
+            ncols=columns,
+        )
+
+
+def _columns(labels: list[str], width: float) -> int:
+    """Give the most columns of a legend that fit into a width in inches."""
+    for columns in range(len(labels), 1, -1):
+        rows = -(-len(labels) // columns)
+        heights = [labels[i : i + rows] for i in range(0, len(labels), rows)]
+        # A letter of 7.5 points is about 0.062 inches wide, handle and gap 0.45.
+        needed = sum(0.062 * max(map(len, part)) + 0.45 for part in heights)
+        if needed < width:
+            return columns
+    return 1
