@@ -1,0 +1,99 @@
+"""Which engine runs, and what it says where it cannot."""
+
+import pytest
+import torch
+from torch.autograd import forward_ad
+
+from learnability.cells import CELLS, GRU, ConstGate
+from learnability.unroll import Network, ready, tangent, unroll, warm_up
+from learnability.unroll.engine import chosen, obstacle
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", CELLS)
+def test_compiled_by_itself_on_a_cpu(kind, dtype):
+    cell = CELLS[kind](2, 3).to(dtype)
+    assert chosen("auto", cell, torch.ones(1, 2, 2, dtype=dtype), None) == "compiled"
+
+
+class Own(torch.nn.Module):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("cell", "x", "reason"),
+    [
+        (GRU(2, 3), torch.ones(1, 2, 2, dtype=torch.float64), "dtypes are"),
+        (GRU(2, 3).half(), torch.ones(1, 2, 2).half(), "takes float32 or float64"),
+        (GRU(2, 3), torch.ones(1, 2, 2, device="meta"), "on meta"),
+        (GRU(2, 3), torch.ones(1, 2, 5), r"x has shape \(1, 2, 5\)"),
+        (GRU(2, 3), torch.ones(1, 0, 2), "x has shape"),
+        (Own(), torch.ones(1, 2, 2), "knows no Own"),
+    ],
+)
+def test_says_why_it_cannot(cell, x, reason):
+    assert chosen("auto", cell, x, None) == "reference"
+    with pytest.raises(ValueError, match=reason):
+        unroll(cell, x, engine="compiled")
+
+
+def test_an_unknown_engine_is_refused():
+    with pytest.raises(ValueError, match="must be auto, reference or compiled"):
+        unroll(GRU(2, 3), torch.ones(1, 2, 2), engine="fast")
+
+
+def test_transforms_use_the_reference():
+    cell, x = GRU(2, 3), torch.ones(2, 4, 2)
+    seen = []
+
+    def states(x):
+        seen.append(obstacle(cell, x))
+        return unroll(cell, x)
+
+    torch.func.jvp(states, (x,), (x,))
+    torch.func.vmap(states)(x[None])
+    torch.func.grad(lambda x: states(x).sum())(x)
+    assert all("torch.func" in reason for reason in seen)
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, x)
+        assert "forward-mode" in obstacle(cell, dual)
+        assert forward_ad.unpack_dual(unroll(cell, dual)).tangent is not None
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert "autocast" in obstacle(cell, x)
+
+
+def test_a_network_passes_its_engine_on():
+    x = torch.ones(2, 4, 2)
+    found = [Network(GRU(2, 3), engine=engine)(x) for engine in ("auto", "reference")]
+    torch.testing.assert_close(*found)
+    with pytest.raises(ValueError, match="dtypes are"):
+        Network(GRU(2, 3), engine="compiled")(x.double())
+
+
+@pytest.mark.parametrize("engine", ["reference", "compiled"])
+def test_a_direction_must_be_one_of_the_cell(engine):
+    cell, x = ConstGate(2, 3), torch.ones(2, 4, 2)
+    with pytest.raises(ValueError, match="U_s is no parameter of the cell; it has"):
+        tangent(cell, x, {"U_s": torch.ones(3, 3)}, engine=engine)
+    with pytest.raises(ValueError, match=r"has shape \(3,\); the parameter has \(3, 3"):
+        tangent(cell, x, {"W_h": torch.ones(3)}, engine=engine)
+
+
+@pytest.mark.parametrize("engine", ["reference", "compiled"])
+def test_a_tangent_is_linear_in_its_direction(engine):
+    cell, x = GRU(2, 3, layernorm=True).double(), torch.ones(2, 4, 2).double()
+    one, two = (
+        {n: torch.rand_like(p) for n, p in cell.named_parameters()} for _ in "ab"
+    )
+    mean = {n: (one[n] + two[n]) / 2 for n in one}
+    parts = [tangent(cell, x, w, engine=engine) for w in (one, two, mean)]
+    torch.testing.assert_close((parts[0] + parts[1]) / 2, parts[2])
+    assert not tangent(cell, x, {}, engine=engine).any()
+
+
+def test_ready_after_warm_up():
+    said = []
+    warm_up(torch.float32)
+    assert ready(torch.float32)
+    warm_up(torch.float32, on_wait=said.append, patience=0)
+    assert not said, "nothing to wait for"
