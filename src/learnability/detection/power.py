@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import elementwise
 
 from learnability.stable import law as stable_law
 from learnability.stable._checks import Reals, positive, probability, tail_index
@@ -125,9 +126,9 @@ def quantile_sum(
 
     Source: quantiles of the standard law.
     """
-    total = np.asarray(stable_law.quantile(1 - _chance("error", error), alpha))
+    total = np.asarray(stable_law.quantile(1 - chance("error", error), alpha))
     if miss is not None:
-        total = total + stable_law.quantile(1 - _chance("miss", miss), alpha)
+        total = total + stable_law.quantile(1 - chance("miss", miss), alpha)
     return total
 
 
@@ -157,13 +158,90 @@ def exponent_of(law: Law, alpha: NDArray[np.float64]) -> NDArray[np.float64]:
     return alpha if law == "v1" else np.asarray(stable_law.kappa(alpha))
 
 
-def _chance(name: str, value: ArrayLike) -> NDArray[np.float64]:
-    chance = probability(name, value)
-    if (chance > 0.5).any():
+def samples_needed_two_sided(
+    signal: ArrayLike,
+    scale: ArrayLike,
+    alpha: ArrayLike,
+    *,
+    error: ArrayLike = 0.05,
+    miss: ArrayLike = 0.05,
+) -> Reals:
+    """Return the samples needed by a two-sided test of 0 against +m or -m.
+
+    1 - miss = P(xi > q - s) + P(xi < -q - s), s = |m| N^(1/kappa)/sigma,
+    q = q_{1-error/2}
+
+    Arguments:
+        signal: m, location of one value, in the unit of the values.
+        scale: sigma, in the unit of the values.
+        alpha: tail index in (1, 2]; all broadcast.
+        error: probability of seeing a signal that is not there.
+        miss: probability of missing a signal that is there.
+
+    Returns:
+        N, not rounded.
+
+    Raises:
+        ValueError: alpha outside (1, 2], scale not positive, or a probability outside
+            (0, 1/2].
+
+    Example:
+        >>> two = samples_needed_two_sided(0.1, 1.0, 2.0)
+        >>> bool(two > samples_needed(0.1, 1.0, 2.0, miss=0.05))
+        True
+
+    Source: power of the two-sided test of a stable mean.
+    """
+    index = tail_index(alpha, mean_exists=True)
+    false, missed = chance("error", error), chance("miss", miss)
+    false, missed, index = np.broadcast_arrays(false, missed, index)
+    limit = np.asarray(stable_law.quantile(1 - false / 2, index))
+
+    def excess(
+        s: NDArray[np.float64],
+        q: NDArray[np.float64],
+        b: NDArray[np.float64],
+        a: NDArray[np.float64],
+    ) -> Reals:
+        return stable_law.survival(q - s, a) + stable_law.survival(q + s, a) - 1 + b
+
+    # The second tail only helps, so the one-sided distance is never too short.
+    farthest = limit + np.asarray(stable_law.quantile(1 - missed, index))
+    root = elementwise.find_root(
+        excess,
+        (np.zeros_like(farthest), farthest + 1e-9),
+        args=(limit, missed, index),
+    )
+    with np.errstate(divide="ignore"):
+        ratio = positive("scale", scale) / np.abs(np.asarray(signal, np.float64))
+    return ((root.x * ratio) ** np.asarray(stable_law.kappa(index)))[()]
+
+
+def chance(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """Return a probability of an error after checking that it lies in (0, 1/2].
+
+    Arguments:
+        name: for the sentence.
+        value: probability, any shape.
+
+    Returns:
+        The value as an array.
+
+    Raises:
+        ValueError: a probability outside (0, 1/2].
+
+    Example:
+        >>> float(chance("error", 0.05))
+        0.05
+
+    Source: a test that errs more often than a coin is turned round.
+    """
+    checked = probability(name, value)
+    if (checked > 0.5).any():
         raise ValueError(
-            f"{name} is {chance.max():g}, worse than a coin: give at most 0.5"
+            f"{name} is {checked.max():g}, worse than a coin: give at most 0.5"
         )
-    return chance
+    return checked
 
 
 @lru_cache(maxsize=1)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from learnability.stable import _resample
 from learnability.stable._checks import probability, sample_values
+from learnability.stable._distance import lowest_alpha_seen_as_two
 from learnability.stable._estimate import Estimate
+from learnability.stable.errors import Method
 from learnability.stable.koutrouvelis1980 import koutrouvelis
 from learnability.stable.likelihood import maximum_likelihood
 from learnability.stable.mcculloch1986 import mcculloch
-
-Method = Literal["koutrouvelis", "mcculloch", "likelihood"]
 
 ESTIMATORS = {
     "koutrouvelis": koutrouvelis,
@@ -62,7 +62,9 @@ def fit(
     """Fit a symmetric stable law to the values of every lag.
 
     x = location + sigma xi, xi with characteristic function exp(-|u|^alpha); intervals
-    are percentiles over resampled sequences, the same resample for all lags.
+    are percentiles over resampled sequences, the same resample for all lags. Close to
+    2 a sample may miss the large values that tell alpha from 2; the interval of alpha
+    reaches down to the alpha that looks like 2 with probability (1 - level)/2.
 
     Arguments:
         values: one value a lag and sequence (lag, sequence), at least 50 sequences.
@@ -99,8 +101,11 @@ def fit(
     ends = np.empty((3, 2, len(array)))
     for lag, row in enumerate(array):
         here = Estimate(*(part[lag] for part in estimate))
-        for parameter, draws in enumerate(_draws(method, row, counts, here)):
-            ends[parameter, :, lag] = np.quantile(draws, tails)
+        for parameter, draws in enumerate(_resample.draws(method, row, counts, here)):
+            # Of B sorted draws the k-th cuts off k/(B+1), as an exact interval needs.
+            ends[parameter, :, lag] = np.quantile(draws, tails, method="weibull")
+    farthest = lowest_alpha_seen_as_two(method, tails[0], array.shape[1])
+    ends[0, 0] = np.minimum(ends[0, 0], farthest)
     return StableFit(
         *estimate,
         *ends.reshape(6, -1),
@@ -121,13 +126,3 @@ def _check(method: str, level: float, resamples: int) -> None:
         raise ValueError(
             f"{resamples} resamples give no interval: ask for at least 20, 200 is usual"
         )
-
-
-def _draws(
-    method: Method, row: NDArray[np.float64], counts: _resample.Counts, here: Estimate
-) -> Estimate:
-    if method == "mcculloch":
-        return _resample.mcculloch(row, counts)
-    if method == "koutrouvelis":
-        return _resample.koutrouvelis(row, counts, here)
-    return _resample.likelihood(row, counts, here)

@@ -20,6 +20,9 @@ NEARLY_GAUSSIAN = 1e-6
 """For 2 - alpha below this the law is expanded around the Gaussian: its tail is a
 number of order (2 - alpha), which the table would lose against rounding."""
 
+STRAIGHT = 1e-7
+"""So close to 1/2 the distribution bends by less than its square, 1e-14."""
+
 FEW_ALPHAS = 64
 """With more distinct tail indices than this, one table per index no longer pays."""
 
@@ -213,10 +216,11 @@ def quantile(p: ArrayLike, alpha: ArrayLike) -> Reals:
     """
     level, index = np.broadcast_arrays(probability("p", p), tail_index(alpha))
     tail = np.minimum(level, 1 - level)
-    upper = -np.sqrt(2) * ndtri(tail)
-    other = (index < 2) & (tail < 0.5)
+    # Near the centre the distribution is a straight line, beyond a root is sought.
+    upper = np.array((0.5 - tail) / np.asarray(density(0.0, index)))
+    gaussian, other = index == 2, (index < 2) & (0.5 - tail > STRAIGHT)
+    upper[gaussian] = -np.sqrt(2) * ndtri(tail[gaussian])
     if other.any():
-        upper = np.array(upper)
         upper[other] = _upper_quantile(tail[other], index[other])
     return np.where(level < 0.5, -upper, upper)[()]
 

@@ -33,14 +33,15 @@ STEPS = 100
 class Point(NamedTuple):
     """Log likelihood and its derivatives at one (alpha, sigma, location).
 
-    value: sum of log densities; scores: (3, sequence), by alpha, log sigma, location
-    in units of sigma.
+    value: sum of log densities; log_density: (sequence); scores: (3, sequence), by
+    alpha, log sigma, location in units of sigma.
     """
 
     alpha: float
     sigma: float
     location: float
     value: float
+    log_density: NDArray[np.float64]
     scores: NDArray[np.float64]
 
 
@@ -105,11 +106,11 @@ def evaluate(
     # A value that far out under a Gaussian has density 0: minus infinity is right.
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = by_x / density if alpha < 2 else -magnitude / 2
-        total = np.log(density).sum() - values.size * np.log(sigma)
+        logs = np.log(density) - np.log(sigma)
         scores = np.stack(
             [by_alpha / density, -1 - magnitude * slope, -np.sign(z) * slope]
         )
-    return Point(alpha, sigma, location, float(total), scores)
+    return Point(alpha, sigma, location, float(logs.sum()), logs, scores)
 
 
 def _climb(values: NDArray[np.float64], start: NDArray[np.float64]) -> Point:

@@ -1,0 +1,146 @@
+"""Standard errors of the estimators from theory."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike, NDArray
+
+from learnability.stable import law
+from learnability.stable._checks import LOWEST_ALPHA, positive, tail_index
+from learnability.stable.information import information
+from learnability.stable.koutrouvelis1980 import FREQUENCIES, regression
+from learnability.stable.mcculloch1986 import LEVELS
+
+Method = Literal["koutrouvelis", "mcculloch", "likelihood"]
+
+EDGE = 1e-3
+"""At 2 - alpha below this the errors are those at this distance: the estimate stops at
+2 and has no standard error of its own."""
+
+ALPHA_STEP = 1e-4
+"""Step of the slopes of quantiles by alpha; their error is its square."""
+
+
+class Errors(NamedTuple):
+    """Standard errors of alpha, sigma and location, each of the shape of alpha."""
+
+    alpha: Float[np.ndarray, "*batch"]
+    sigma: Float[np.ndarray, "*batch"]
+    location: Float[np.ndarray, "*batch"]
+
+
+def standard_errors(
+    alpha: ArrayLike,
+    sigma: ArrayLike,
+    sequences: int,
+    *,
+    method: Method = "koutrouvelis",
+) -> Errors:
+    """Return the standard errors of an estimator on n values of a stable law.
+
+    likelihood: I^-1/n; koutrouvelis: (X' Z^-1 X)^-1/n; mcculloch: J C J'/n with
+    C_jk = p_j (1-p_k) / (f(q_j) f(q_k)) the covariance of the quantiles, j <= k
+
+    Arguments:
+        alpha: tail index in [0.5, 2], any shape.
+        sigma: scale, in the unit of the values, same shape.
+        sequences: number of values.
+        method: "koutrouvelis", "mcculloch" or "likelihood".
+
+    Returns:
+        `Errors`; for alpha within 0.001 of 2 those at this distance.
+
+    Raises:
+        ValueError: alpha outside [0.5, 2], sigma or sequences not positive, or an
+            unknown method.
+
+    Example:
+        >>> best = standard_errors(1.5, 1.0, 1000, method="likelihood")
+        >>> bool(best.alpha < standard_errors(1.5, 1.0, 1000).alpha)
+        True
+
+    Source: DuMouchel 1973, Ann. Stat. 1, 948; Koutrouvelis 1980, eq. 3.4; McCulloch
+    1986, Commun. Stat. Simul. Comput. 15, 1109, section 3.
+    """
+    index = np.minimum(tail_index(alpha), 2 - EDGE)
+    count = float(positive("sequences", sequences))
+    scale = positive("sigma", sigma)
+    errors = np.sqrt(variances(method, index) / count)
+    return Errors(errors[0], errors[1] * scale, errors[2] * scale)
+
+
+def variances(method: Method, alpha: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return n times the variances of alpha, log sigma and location/sigma.
+
+    As for `standard_errors`.
+
+    Arguments:
+        method: "koutrouvelis", "mcculloch" or "likelihood".
+        alpha: tail index in [0.5, 2), any shape.
+
+    Returns:
+        Variances (3, ...).
+
+    Raises:
+        ValueError: an unknown method.
+
+    Example:
+        >>> float(np.round(variances("likelihood", np.array(1.0))[2], 9))
+        2.0
+
+    Source: as for `standard_errors`.
+    """
+    if method == "koutrouvelis":
+        return _koutrouvelis(alpha)
+    if method == "likelihood":
+        return _likelihood(alpha)
+    if method == "mcculloch":
+        unique, back = np.unique(alpha, return_inverse=True)
+        columns = np.array([_mcculloch(float(one)) for one in unique])[back]
+        return columns.T.reshape(3, *alpha.shape)
+    raise ValueError(
+        f"method is {method!r}, but must be one of {', '.join(get_args(Method))}"
+    )
+
+
+def _koutrouvelis(alpha: NDArray[np.float64]) -> NDArray[np.float64]:
+    t = np.broadcast_to(FREQUENCIES, (*alpha.shape, len(FREQUENCIES)))
+    fit = regression(alpha, t)
+    diagonal = np.diagonal(fit.covariance, axis1=-2, axis2=-1)
+    return np.stack([diagonal[..., 0], diagonal[..., 1], fit.location_variance])
+
+
+def _likelihood(alpha: NDArray[np.float64]) -> NDArray[np.float64]:
+    exact = information(alpha)
+    determinant = exact.alpha * exact.sigma - np.square(exact.cross)
+    return np.stack(
+        [exact.sigma / determinant, exact.alpha / determinant, 1 / exact.location]
+    )
+
+
+@lru_cache(maxsize=1024)
+def _mcculloch(alpha: float) -> tuple[float, float, float]:
+    quantiles = np.asarray(law.quantile(LEVELS, alpha))
+    weight = np.asarray(law.density(quantiles, alpha))
+    joint = np.minimum(LEVELS, LEVELS[:, None]) - LEVELS * LEVELS[:, None]
+    covariance = joint / (weight * weight[:, None])
+    wide, narrow = quantiles[4] - quantiles[0], quantiles[3] - quantiles[1]
+    tails, quarters = np.array([-1, 0, 0, 0, 1]), np.array([0, -1, 0, 1, 0])
+    sides = np.clip([alpha - ALPHA_STEP, alpha + ALPHA_STEP], LOWEST_ALPHA, 2.0)
+    outer = 2 * np.asarray(law.quantile(0.95, sides))
+    inner = 2 * np.asarray(law.quantile(0.75, sides))
+    step = sides[1] - sides[0]
+    # log ratio = log R(alpha), and log sigma = log width - log width(alpha).
+    ratio_slope = (np.log(outer / inner)[1] - np.log(outer / inner)[0]) / step
+    by_alpha = (tails / wide - quarters / narrow) / ratio_slope
+    width_slope = (np.log(inner)[1] - np.log(inner)[0]) / step
+    by_sigma = quarters / narrow - width_slope * by_alpha
+    return (
+        float(by_alpha @ covariance @ by_alpha),
+        float(by_sigma @ covariance @ by_sigma),
+        float(covariance[2, 2]),
+    )
