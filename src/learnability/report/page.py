@@ -1,0 +1,152 @@
+"""One HTML page with everything that a study found; it needs no network."""
+
+import json
+from collections.abc import Mapping
+from html import escape
+from importlib import resources
+from string import Template
+from urllib.parse import quote
+
+import pandas as pd
+
+from ..diagnosis import Diagnosis
+from ..study.settings import Settings, load_settings, preset_names
+from .pictures import pictures
+from .table import table
+from .words import budgets, formatted, number, sentence, short
+
+
+def page(
+    settings: Settings,
+    runs: Mapping[str, Diagnosis],
+    *,
+    rows: pd.DataFrame | None = None,
+) -> str:
+    """Give the report of a study as one self-contained HTML page.
+
+    The page holds no time, so that the same results give the same bytes.
+
+    Args:
+        settings: the study.
+        runs: diagnoses by architecture.
+        rows: the study's `table`, if it was made before; it is made unless given.
+
+    Returns:
+        The page.
+
+    Raises:
+        ValueError: if there are no runs.
+    """
+    numbers = table(settings, runs) if rows is None else rows
+    parts = {
+        "title": escape(settings.name),
+        "style": _resource("page.css"),
+        "lead": _lead(settings, runs),
+        "answers": "\n".join(_answers(settings, runs, numbers)),
+        "table": _table(formatted(numbers), "numbers of the study, by architecture"),
+        "figures": "\n".join(pictures(runs)),
+        "lags": "\n".join(_by_lag(name, run) for name, run in runs.items()),
+        "command": escape(_command(settings)),
+        "versions": _versions(settings, runs),
+        "settings": escape(settings.to_toml()),
+        "download": quote(settings.to_toml(), safe=""),
+    }
+    return Template(_resource("page.html")).substitute(parts)
+
+
+def _resource(name: str) -> str:
+    return (resources.files(__package__) / name).read_text(encoding="utf-8")
+
+
+def _lead(settings: Settings, runs: Mapping[str, Diagnosis]) -> str:
+    """Say in a sentence what was asked."""
+    strengths = [run.group("detection").attrs["strength"] for run in runs.values()]
+    low, high = short(min(strengths)), short(max(strengths))
+    strength = low if low == high else f"{low} to {high}"
+    last = max(int(run.group("detection")["lag"].max()) for run in runs.values())
+    measures = settings.measures
+    return (
+        f"How many steps back a dependency of strength {strength} shows in the "
+        f"gradient of N sequences, tested at {measures.error:.0%} false alarms and "
+        f"{measures.miss:.0%} misses, at lags up to {number(last)}. The task's lags "
+        f"are {', '.join(map(str, settings.task.lags))}."
+    ).replace("%", "\u202f%")
+
+
+def _answers(
+    settings: Settings, runs: Mapping[str, Diagnosis], numbers: pd.DataFrame
+) -> list[str]:
+    """Give a list item an architecture."""
+    items = []
+    for row in numbers.to_dict("records"):
+        first = int(runs[row["cell"]].group("detection")["lag"].min())
+        said = sentence(row, budgets(numbers), settings.measures.level, first)
+        name = f"<strong><bdi>{escape(row['cell'])}</bdi></strong>"
+        items.append(f"<li>{name}: {escape(said)}</li>")
+    return items
+
+
+def _table(text: pd.DataFrame, caption: str) -> str:
+    """Give a table; the first column names the rows."""
+    head = "".join(f'<th scope="col">{escape(str(c))}</th>' for c in text.columns)
+    body = []
+    for first, *rest in text.itertuples(index=False):
+        cells = "".join(f"<td>{escape(str(value))}</td>" for value in rest)
+        body.append(
+            f'<tr><th scope="row"><bdi>{escape(str(first))}</bdi></th>{cells}</tr>'
+        )
+    # A box that scrolls must take the keyboard's focus.
+    return (
+        f'<div class="scroll" role="region" aria-label="{escape(caption)}" '
+        f'tabindex="0"><table><thead><tr>{head}</tr></thead>\n'
+        f"<tbody>{chr(10).join(body)}</tbody></table></div>"
+    )
+
+
+def _by_lag(name: str, run: Diagnosis) -> str:
+    """Give the summary of one diagnosis, folded away."""
+    rows = run.summary()
+    text = pd.DataFrame(
+        {
+            "lag": [str(lag) for lag in rows.index],
+            "f(l)/f(0)": [short(v) for v in rows["envelope"]],
+            "its error": [short(v, 2) for v in rows["envelope_error"]],
+            "alpha": _with_ends(rows, "alpha", "alpha_lower", "alpha_upper"),
+            "N(l)": _with_ends(
+                rows, "samples_needed", "samples_lower", "samples_upper"
+            ),
+            "resolved": ["yes" if r else "no" for r in rows["resolved"]],
+        }
+    )
+    shown = escape(name)
+    return (
+        f"<details><summary><bdi>{shown}</bdi></summary>"
+        f"{_table(text, f'numbers of {name}, by lag')}</details>"
+    )
+
+
+def _with_ends(rows: pd.DataFrame, middle: str, low: str, high: str) -> list[str]:
+    values = zip(rows[middle], rows[low], rows[high], strict=True)
+    return [f"{short(m)} ({short(a)} to {short(b)})" for m, a, b in values]
+
+
+def _command(settings: Settings) -> str:
+    """Give the command that makes the same study."""
+    for name in preset_names():
+        if load_settings(name).identity() == settings.identity():
+            return f"learnability run {name}"
+    return "learnability run study.toml"
+
+
+def _versions(settings: Settings, runs: Mapping[str, Diagnosis]) -> str:
+    """Give what the numbers were made with, as terms and descriptions."""
+    attributes = [run.tree.attrs for run in runs.values()]
+    facts = {"settings": settings.identity(), "seed": str(settings.seed)}
+    for name in ("learnability", "torch"):
+        found = sorted({str(a[name]) for a in attributes if name in a})
+        facts[name] = ", ".join(found) or "not recorded"
+    level = json.loads(settings.measures.model_dump_json())["level"]
+    facts["level of intervals"] = f"{level:.0%}".replace("%", "\u202f%")
+    return "\n".join(
+        f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items()
+    )

@@ -1,0 +1,101 @@
+"""Figures inside a page: light and dark, wide and narrow, each as SVG."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from html import escape
+from typing import NamedTuple
+
+from .. import plots
+from ..diagnosis import Diagnosis
+from ..plots.style import Theme
+
+NARROW = "(max-width: 640px)"
+DARK = "(prefers-color-scheme: dark)"
+
+
+class Caption(NamedTuple):
+    """What a figure shows, and how to read it."""
+
+    title: str
+    text: str
+
+
+CAPTIONS = {
+    "windows": Caption(
+        "Window against number of sequences",
+        "How far back N sequences let a network see: the longest lag up to which every "
+        "measured lag is detected. Bands are intervals. Lines end at the longest lag "
+        "measured; open arrows say that the window lies there or beyond.",
+    ),
+    "samples": Caption(
+        "Sequences needed at each lag",
+        "N(l), the number of sequences in whose gradient a dependency at lag l shows, "
+        "with its interval. An open arrow stands where a lag is not resolved: the "
+        "diagnosis saw no signal there and can only say that N(l) is at least this.",
+    ),
+    "envelope": Caption(
+        "What of a perturbation arrives",
+        "f(l)/f(0), the mean size of what a perturbation l steps ago still does, with "
+        "its standard error, in three scalings: the one in which it is a straight line "
+        "names the kind of decay.",
+    ),
+    "time_scales": Caption(
+        "Time scales of the units",
+        "Which share of the units decays at least as slowly as tau, each unit by "
+        "itself. Broad spectra and few slow units make long tails.",
+    ),
+    "tail_index": Caption(
+        "Tail index of the gradient",
+        "alpha of the stable law fitted to the lag's part of the gradient, with its "
+        "interval. 2 is Gaussian; the lower, the heavier the tails.",
+    ),
+    "learning": Caption(
+        "Training, and what was learnt",
+        "Mean square error by epoch (validation strong, training thin, noise that no "
+        "network can predict dashed) and the share of each lag of the task in the "
+        "prediction: 1 is all of it, from 1/2 on it counts as learnt.",
+    ),
+}
+
+
+def pictures(runs: Mapping[str, Diagnosis]) -> list[str]:
+    """Give every figure of the runs as an HTML figure that needs no other file.
+
+    Args:
+        runs: diagnoses by architecture.
+
+    Returns:
+        An element a figure.
+    """
+    wide = {look: _drawn(runs, look, plots.PAGE) for look in ("light", "dark")}
+    narrow = {look: _drawn(runs, look, plots.COLUMN) for look in ("light", "dark")}
+    return [_figure(name, list(runs), wide, narrow) for name in wide["light"]]
+
+
+def _drawn(runs: Mapping[str, Diagnosis], look: Theme, width: float) -> dict[str, str]:
+    """Give the figures of one look and width as data URIs."""
+    return {
+        name: "data:image/svg+xml;base64,"
+        + b64encode(plots.rendered(made, "svg")).decode()
+        for name, made in plots.draw_all(runs, look=look, width=width)
+    }
+
+
+def _figure(
+    name: str,
+    cells: list[str],
+    wide: dict[str, dict[str, str]],
+    narrow: dict[str, dict[str, str]],
+) -> str:
+    title, text = CAPTIONS[name]
+    described = escape(f"{title}, for {', '.join(cells)}. {text}", quote=True)
+    return f"""<figure id="{name}">
+<h3>{title}</h3>
+<picture>
+<source media="{NARROW} and {DARK}" srcset="{narrow["dark"][name]}">
+<source media="{NARROW}" srcset="{narrow["light"][name]}">
+<source media="{DARK}" srcset="{wide["dark"][name]}">
+<img src="{wide["light"][name]}" alt="{described}">
+</picture>
+<figcaption>{text}</figcaption>
+</figure>"""

@@ -1,0 +1,162 @@
+"""Numbers as people read them: the table as text, a sentence an architecture."""
+
+import math
+
+import pandas as pd
+
+
+def formatted(table: pd.DataFrame) -> pd.DataFrame:
+    """Give the table of a study as text, for a page or a terminal.
+
+    Args:
+        table: as `report.table` gives it.
+
+    Returns:
+        Columns as people read them: architecture; R² of its ceiling; time scale with
+        its spread; decay; alpha with its interval; a column a budget; the outcome, if
+        a training diverged.
+
+    Example:
+        >>> rows = pd.DataFrame([{"cell": "GRU", "r2": 0.5, "ceiling": 0.69}])
+        >>> formatted(rows).iloc[0].tolist()
+        ['GRU', '0.500 of 0.690']
+    """
+    rows = table.to_dict("records")
+    columns: dict[str, list[str]] = {"architecture": [str(row["cell"]) for row in rows]}
+    if "r2" in table:
+        columns["R² of ceiling"] = [_fit(row) for row in rows]
+    if "tau_median" in table:
+        columns["time scale (10–90\u202f%)"] = [_time_scale(row) for row in rows]
+    if "decay" in table:
+        columns["decay of f"] = [str(row["decay"]) for row in rows]
+    if "alpha" in table:
+        columns["alpha"] = [_alpha(row) for row in rows]
+    for budget in budgets(table):
+        columns[f"H at N = {number(budget)}"] = [window(row, budget) for row in rows]
+    if "outcome" in table and table["outcome"].astype(bool).any():
+        columns["outcome"] = [str(row["outcome"]) for row in rows]
+    return pd.DataFrame(columns)
+
+
+def budgets(table: pd.DataFrame) -> list[float]:
+    """Give the budgets whose windows a table holds, in its order."""
+    names = [str(c) for c in table.columns if str(c).startswith("H_")]
+    return [float(name[2:]) for name in names if name.count("_") == 1]
+
+
+def number(value: float) -> str:
+    """Give a number of sequences or steps with its thousands set apart.
+
+    Args:
+        value: any number.
+
+    Example:
+        >>> number(12500.0), number(0.5), number(math.inf), number(math.nan)
+        ('12,500', '0.5', '∞', '–')
+    """
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.6g}"
+
+
+def short(value: float, digits: int = 3) -> str:
+    """Give a number with a few significant digits.
+
+    Args:
+        value: any number.
+        digits: significant ones.
+
+    Example:
+        >>> short(8.44321), short(1234.5), short(math.inf)
+        ('8.44', '1,234', '∞')
+    """
+    if not math.isfinite(value) or abs(value) >= 1000:
+        return number(round(value) if math.isfinite(value) else value)
+    return f"{value:.{digits}g}"
+
+
+def window(row: dict, budget: float) -> str:
+    """Give a window with its interval; what reaches the last lag is there or beyond.
+
+    Args:
+        row: a row of the table.
+        budget: N.
+    """
+    name = f"H_{budget:.12g}"
+    middle = _reach(row[name], row[f"{name}_censored"])
+    high = _reach(row[f"{name}_upper"], row[f"{name}_upper_censored"])
+    low = row[f"{name}_lower"]
+    return f"{middle} ({low} to {high})"
+
+
+def sentence(row: dict, numbers: list[float], level: float, first: int) -> str:
+    """Say how far back a network sees, for its largest and smallest budget.
+
+    Args:
+        row: a row of the table.
+        numbers: budgets N.
+        level: confidence of the intervals.
+        first: the shortest lag measured.
+    """
+    most, least = max(numbers), min(numbers)
+    name = f"H_{most:.12g}"
+    low = row[f"{name}_lower"]
+    high = _spoken(row[f"{name}_upper"], row[f"{name}_upper_censored"])
+    said = (
+        f"{_with(most)} {_far(row, most, first)} ({level:.0%} interval {low} to {high})"
+    ).replace("%", "\u202f%")
+    if least < most:
+        said += f"; {_with(least)} {_far(row, least, first)}"
+    return said + "." + _learnt(row)
+
+
+def _with(budget: float) -> str:
+    return f"{number(budget)} sequence{'s' if budget != 1 else ''}"
+
+
+def _far(row: dict, budget: float, first: int) -> str:
+    name = f"H_{budget:.12g}"
+    verb = "show" if budget != 1 else "shows"
+    if row[name] == 0:
+        return f"{verb} no dependency, not even at lag {first}"
+    steps = _spoken(row[name], row[f"{name}_censored"])
+    return f"{verb} a dependency up to {steps} steps back"
+
+
+def _learnt(row: dict) -> str:
+    if math.isnan(row["r2"]):
+        return ""
+    if row["outcome"]:
+        return (
+            f" Its {row['outcome']}; the numbers are those of its best weights before."
+        )
+    return f" Training reached R² {row['r2']:.3f} of at most {row['ceiling']:.3f}."
+
+
+def _spoken(steps: int, censored: bool) -> str:
+    return f"{steps} or more" if censored else f"{steps}"
+
+
+def _reach(steps: int, censored: bool) -> str:
+    return f"≥{steps}" if censored else f"{steps}"
+
+
+def _fit(row: dict) -> str:
+    if math.isnan(row["r2"]):
+        return "not trained here"
+    return f"{row['r2']:.3f} of {row['ceiling']:.3f}"
+
+
+def _time_scale(row: dict) -> str:
+    low, high = short(row["tau_low"]), short(row["tau_high"])
+    middle = short(row["tau_median"])
+    return middle if middle == "–" else f"{middle} ({low} to {high})"
+
+
+def _alpha(row: dict) -> str:
+    if math.isnan(row["alpha"]):
+        return "–"
+    ends = f"{row['alpha_lower']:.2f} to {row['alpha_upper']:.2f}"
+    return f"{row['alpha']:.2f} ({ends})"
