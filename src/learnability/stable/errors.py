@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -99,9 +98,7 @@ def variances(method: Method, alpha: NDArray[np.float64]) -> NDArray[np.float64]
     if method == "likelihood":
         return _likelihood(alpha)
     if method == "mcculloch":
-        unique, back = np.unique(alpha, return_inverse=True)
-        columns = np.array([_mcculloch(float(one)) for one in unique])[back]
-        return columns.T.reshape(3, *alpha.shape)
+        return _mcculloch(alpha)
     raise ValueError(
         f"method is {method!r}, but must be one of {', '.join(get_args(Method))}"
     )
@@ -122,25 +119,25 @@ def _likelihood(alpha: NDArray[np.float64]) -> NDArray[np.float64]:
     )
 
 
-@lru_cache(maxsize=1024)
-def _mcculloch(alpha: float) -> tuple[float, float, float]:
-    quantiles = np.asarray(law.quantile(LEVELS, alpha))
-    weight = np.asarray(law.density(quantiles, alpha))
+def _mcculloch(alpha: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the variances by the slopes of the estimates by the five quantiles."""
+    index = alpha[..., None]
+    quantiles = np.asarray(law.quantile(LEVELS, index))
+    weight = np.asarray(law.density(quantiles, index))
     joint = np.minimum(LEVELS, LEVELS[:, None]) - LEVELS * LEVELS[:, None]
-    covariance = joint / (weight * weight[:, None])
-    wide, narrow = quantiles[4] - quantiles[0], quantiles[3] - quantiles[1]
+    covariance = joint / (weight[..., None, :] * weight[..., :, None])
+    wide = quantiles[..., 4, None] - quantiles[..., 0, None]
+    narrow = quantiles[..., 3, None] - quantiles[..., 1, None]
     tails, quarters = np.array([-1, 0, 0, 0, 1]), np.array([0, -1, 0, 1, 0])
-    sides = np.clip([alpha - ALPHA_STEP, alpha + ALPHA_STEP], LOWEST_ALPHA, 2.0)
-    outer = 2 * np.asarray(law.quantile(0.95, sides))
-    inner = 2 * np.asarray(law.quantile(0.75, sides))
-    step = sides[1] - sides[0]
-    # log ratio = log R(alpha), and log sigma = log width - log width(alpha).
-    ratio_slope = (np.log(outer / inner)[1] - np.log(outer / inner)[0]) / step
-    by_alpha = (tails / wide - quarters / narrow) / ratio_slope
-    width_slope = (np.log(inner)[1] - np.log(inner)[0]) / step
-    by_sigma = quarters / narrow - width_slope * by_alpha
-    return (
-        float(by_alpha @ covariance @ by_alpha),
-        float(by_sigma @ covariance @ by_sigma),
-        float(covariance[2, 2]),
+    low = np.maximum(index - ALPHA_STEP, LOWEST_ALPHA)
+    high = np.minimum(index + ALPHA_STEP, 2.0)
+    outer, inner = (
+        np.log(law.quantile(p, high) / law.quantile(p, low)) / (high - low)
+        for p in (0.95, 0.75)
     )
+    # log ratio = log R(alpha), and log sigma = log width - log width(alpha).
+    by_alpha = (tails / wide - quarters / narrow) / (outer - inner)
+    by_sigma = quarters / narrow - inner * by_alpha
+    slopes = np.stack([by_alpha, by_sigma])
+    spread = np.einsum("p...j,...jk,p...k->p...", slopes, covariance, slopes)
+    return np.concatenate([spread, covariance[None, ..., 2, 2]])

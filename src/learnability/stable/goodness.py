@@ -26,7 +26,7 @@ RANKS = np.array([1, 2, 5, 10, 20, 50])
 LARGEST_RESAMPLE = 4000
 """Size of a bootstrap sample: beyond it the null laws no longer move visibly."""
 
-ALPHA_STEP = 0.05
+ALPHA_STEP = 0.1
 """Laws nearer than this share a null law, which changes slowly with alpha."""
 
 SMALLEST_PROBABILITY = 1e-300

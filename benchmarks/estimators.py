@@ -1,0 +1,222 @@
+"""How good the estimators of a stable law are: bias, spread, efficiency, coverage.
+
+`report` measures everything in one run and writes one table; every figure carries the
+number of repetitions it rests on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import levy_stable
+
+from learnability.stable import check_stability, fit, law, maximum_likelihood
+from learnability.stable.errors import Method, variances
+from learnability.stable.fit import ESTIMATORS
+
+ALPHAS = (1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0)
+METHODS: tuple[Method, ...] = ("likelihood", "koutrouvelis", "mcculloch")
+
+REPETITIONS = {500: 2000, 2000: 2000, 12_000: 200, 200_000: 16}
+"""Of the estimate alone: an efficiency from 2000 is known to 3 %."""
+
+INTERVALS = {500: 500, 2000: 500, 12_000: 100, 200_000: 12}
+"""Of the estimate with its interval: a coverage from 500 is known to 1 %."""
+
+RESAMPLES = 200
+IMPOSTOR_COUNT, IMPOSTOR_REPETITIONS = 12_000, 100
+SPEED_LAGS, SPEED_SEQUENCES = 128, 8_000
+SPEED_VALUES, ORACLE_VALUES = 100_000, 200
+
+
+class Row(NamedTuple):
+    """One estimator at one law and size; triples are for alpha, sigma, location."""
+
+    method: Method
+    count: int
+    alpha: float
+    bias: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    efficiency: NDArray[np.float64]
+    coverage: NDArray[np.float64]
+    repetitions: int
+    intervals: int
+
+
+def measure(method: Method, count: int, alpha: float, *, effort: float = 1.0) -> Row:
+    """Measure one estimator at one law and sample size.
+
+    efficiency = Cramer-Rao bound / mean squared error; coverage of 95 % intervals
+
+    Arguments:
+        method: name of the estimator.
+        count: values of a sample.
+        alpha: tail index of the law; sigma is 1 and the location 0.
+        effort: factor on the numbers of repetitions.
+
+    Returns:
+        A `Row`; efficiency of alpha and sigma is NaN at alpha = 2, which has no bound.
+    """
+    repetitions = max(4, round(REPETITIONS[count] * effort))
+    intervals = max(4, round(INTERVALS[count] * effort))
+    truth = np.array([alpha, 1.0, 0.0])
+    seed = [round(100 * alpha), count]
+    values = law.sample(alpha, (repetitions, count), seed=seed)
+    found = np.stack(ESTIMATORS[method](values))
+    error = found - truth[:, None]
+    fitted = fit(
+        values[:intervals], method=method, resamples=RESAMPLES, seed=[*seed, 1]
+    )
+    inside = [
+        (getattr(fitted, f"{name}_lower") <= true)
+        & (true <= getattr(fitted, f"{name}_upper"))
+        for name, true in zip(("alpha", "sigma", "location"), truth, strict=True)
+    ]
+    bound = np.array([np.nan, np.nan, 2.0])
+    if alpha < 2:
+        bound = variances("likelihood", np.array(alpha))
+    return Row(
+        method=method,
+        count=count,
+        alpha=alpha,
+        bias=error.mean(1),
+        spread=found.std(1),
+        efficiency=bound / count / (error**2).mean(1),
+        coverage=np.mean(inside, axis=1),
+        repetitions=repetitions,
+        intervals=min(intervals, repetitions),
+    )
+
+
+def impostors(rng: np.random.Generator) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Yield laws by name with samples (repetition, sequence), stable ones last."""
+    size = (IMPOSTOR_REPETITIONS, IMPOSTOR_COUNT)
+    yield "Gaussian", rng.normal(size=size)
+    yield "Laplace", rng.laplace(size=size)
+    yield "Student t5", rng.standard_t(5, size=size)
+    yield "Student t3", rng.standard_t(3, size=size)
+    for share, width in ((0.1, 3), (0.5, 2), (0.05, 5), (0.05, 10), (0.01, 5)):
+        wide = np.where(rng.random(size) < share, width, 1)
+        name = f"Gaussian mixture, {share:.0%} {width} times wider"
+        yield name, rng.normal(size=size) * wide
+    for alpha in (1.2, 1.5, 1.8, 1.9):
+        yield f"stable, alpha {alpha}", law.sample(alpha, size, seed=rng)
+
+
+def verdicts(*, effort: float = 1.0) -> list[tuple[str, Counter[str], int]]:
+    """Return what the stability check says of laws whose nature is known.
+
+    Arguments:
+        effort: factor on the number of repetitions.
+
+    Returns:
+        Name of the law, how often each verdict was given, number of repetitions.
+    """
+    repetitions = max(4, round(IMPOSTOR_REPETITIONS * effort))
+    return [
+        (
+            name,
+            Counter(check_stability(values[:repetitions], seed=1).verdict),
+            repetitions,
+        )
+        for name, values in impostors(np.random.default_rng(2))
+    ]
+
+
+def speeds() -> list[tuple[str, float]]:
+    """Return times in seconds and the ratio to SciPy's density, on one thread."""
+    alphas = np.linspace(1.1, 2.0, SPEED_LAGS)[:, None]
+    values = law.sample(alphas, (SPEED_LAGS, SPEED_SEQUENCES), seed=3)
+    maximum_likelihood(values[:1])
+    start = time.perf_counter()
+    maximum_likelihood(values)
+    fitting = time.perf_counter() - start
+    x = law.sample(1.5, SPEED_VALUES, seed=4)
+    start = time.perf_counter()
+    law.density(x, 1.5)
+    ours = time.perf_counter() - start
+    start = time.perf_counter()
+    levy_stable.pdf(x[:ORACLE_VALUES], 1.5, 0.0)
+    oracle = (time.perf_counter() - start) * SPEED_VALUES / ORACLE_VALUES
+    return [
+        (
+            f"maximum likelihood, {SPEED_LAGS} lags x {SPEED_SEQUENCES} sequences",
+            fitting,
+        ),
+        (f"density of {SPEED_VALUES} values", ours),
+        ("scipy.stats.levy_stable over ours, a ratio", oracle / ours),
+    ]
+
+
+def report(path: str | Path, *, effort: float = 1.0) -> None:
+    """Measure all estimators and write the tables to a Markdown file.
+
+    Arguments:
+        path: file to write; it is replaced only when everything has been measured.
+        effort: factor on all numbers of repetitions; 1 takes half an hour.
+    """
+    rows = [
+        measure(method, count, alpha, effort=effort)
+        for count in REPETITIONS
+        for alpha in ALPHAS
+        for method in METHODS
+    ]
+    text = "\n".join(
+        [
+            "# Estimators of a symmetric stable law",
+            "",
+            "Samples of scale 1 and location 0. Triples are alpha / sigma / location;",
+            "efficiency is the Cramer-Rao bound over the mean squared error, coverage",
+            "that of nominal 95 % intervals.",
+            "",
+            *_estimator_table(rows),
+            "",
+            f"## Verdicts on {IMPOSTOR_COUNT} sequences",
+            "",
+            *_verdict_table(verdicts(effort=effort)),
+            "",
+            "## Speed, one thread",
+            "",
+            "| what | seconds, or ratio |",
+            "|---|---|",
+            *(f"| {name} | {value:.3g} |" for name, value in speeds()),
+            "",
+        ]
+    )
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + ".partial")
+    partial.write_text(text)
+    partial.replace(target)
+
+
+def _estimator_table(rows: list[Row]) -> Iterator[str]:
+    yield (
+        "| n | alpha | method | bias of alpha | sd of alpha | bias of sigma "
+        "| sd of sigma | sd of location | efficiency | coverage | repetitions |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+    for row in rows:
+        efficiency = " / ".join(f"{value:.2f}" for value in row.efficiency)
+        coverage = " / ".join(f"{value:.3f}" for value in row.coverage)
+        yield (
+            f"| {row.count} | {row.alpha} | {row.method} | {row.bias[0]:+.5f} "
+            f"| {row.spread[0]:.5f} | {row.bias[1]:+.5f} | {row.spread[1]:.5f} "
+            f"| {row.spread[2]:.5f} | {efficiency} | {coverage} "
+            f"| {row.repetitions}, {row.intervals} |"
+        )
+
+
+def _verdict_table(found: list[tuple[str, Counter[str], int]]) -> Iterator[str]:
+    names = ("compatible with a stable law", "finite variance: kappa = 2", "undecided")
+    yield f"| law | {' | '.join(names)} | repetitions |"
+    yield "|---|---|---|---|---|"
+    for name, counts, repetitions in found:
+        shares = " | ".join(f"{counts[one] / repetitions:.0%}" for one in names)
+        yield f"| {name} | {shares} | {repetitions} |"
