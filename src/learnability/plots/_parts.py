@@ -6,8 +6,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
 from matplotlib.transforms import (
     ScaledTranslation,
     Transform,
@@ -24,6 +32,10 @@ APART = 1.6
 """Points between the lines of two architectures that would hide one another."""
 ROOM = 1.25
 """Factor of room at the ends of a logarithmic axis."""
+FEW_LAGS = 6
+"""So many lags can each have a tick of their own."""
+SHORT_AXIS = 2.6
+"""Decades below which a logarithmic axis has room for ticks at 1, 2 and 5."""
 
 
 def prepared(runs: Runs, ax: Axes | None) -> tuple[Axes, dict[str, Style]]:
@@ -63,20 +75,24 @@ def lag_axis(ax: Axes, lags: Iterable[float], *, logarithmic: bool = True) -> No
     ax.set_xlabel("lag in steps")
     if not logarithmic:
         ax.set_xlim(0, grid.max() * 1.05)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         return
     ax.set_xscale("log")
     ax.set_xlim(grid.min() / ROOM, grid.max() * ROOM)
-    count_axis(ax)
+    number_axis(ax.xaxis)
+    if grid.size <= FEW_LAGS:
+        ax.xaxis.set_major_locator(FixedLocator(grid.tolist()))
+        ax.xaxis.set_minor_locator(NullLocator())
 
 
-def count_axis(ax: Axes) -> None:
-    """Mark a logarithmic x-axis with plain numbers, more of them where it is short."""
-    low, high = ax.get_xlim()
+def number_axis(axis: Axis) -> None:
+    """Mark a logarithmic axis with plain numbers, more of them where it is short."""
+    low, high = axis.get_view_interval()
     decades = np.log10(high / low)
-    subs = (1.0, 2.0, 5.0) if decades < 2.6 else (1.0,)
-    ax.xaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
-    ax.xaxis.set_major_formatter(FuncFormatter(plain_number))
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    subs = (1.0, 2.0, 5.0) if decades < SHORT_AXIS else (1.0,)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=12))
+    axis.set_major_formatter(FuncFormatter(plain_number))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def all_lags(runs: Runs, group: str, name: str = "lag") -> Values:
@@ -93,7 +109,7 @@ def task_lags(ax: Axes, runs: Runs) -> list[Line2D]:
     """Mark the lags that the task really has; give the legend's entry."""
     found = all_lags(runs, "training", "task_lag")
     for lag in found:
-        ax.axvline(lag, color=ink().quiet, lw=0.8, ls=":", zorder=0.6)
+        ax.axvline(lag, color=ink().quiet, lw=0.8, ls=":", alpha=0.7, zorder=0.6)
     if not found.size:
         return []
     return [Line2D([], [], color=ink().quiet, lw=0.8, ls=":", label="lag of the task")]

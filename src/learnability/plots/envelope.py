@@ -15,6 +15,7 @@ from ._parts import (
     hollow,
     keys,
     lag_axis,
+    number_axis,
     open_mark,
     plain_number,
     prepared,
@@ -166,5 +167,7 @@ def _height(ax: Axes, straight: bool) -> None:
         ax.set_ylim(bottom=0)
         return
     ax.set_yscale("log")
+    # f(0)/f(0) = 1 is the level that everything decays from.
     low, high = ax.get_ylim()
-    ax.set_ylim(max(low, FLOOR), high)
+    ax.set_ylim(min(max(low, FLOOR), 0.1), max(high, 1.3))
+    number_axis(ax.yaxis)

@@ -5,9 +5,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
-from ._parts import Runs, all_lags, has, keys, lag_axis, moved, prepared
+from ._parts import Runs, all_lags, has, keys, lag_axis, moved, number_axis, prepared
 from .style import PAGE, Style, figure, ink, label, legend
 from .style import key as style_key
 
@@ -38,6 +38,7 @@ def learning(runs: Runs, ax: Axes | None = None, *, key: bool = True) -> Axes:
     # Within a decade a logarithmic axis has hardly a number to read.
     if _spread(runs, trained) > 10:
         ax.set_yscale("log")
+        number_axis(ax.yaxis)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if key:
         legend(ax, learning_keys(runs, found))
@@ -82,8 +83,6 @@ def learnt_shares(runs: Runs, ax: Axes | None = None, *, key: bool = True) -> Ax
         raise ValueError("no run has a training; there are no learnt shares to draw")
     lag_axis(ax, lags)
     ax.set_xlabel("lag of the task in steps")
-    ax.xaxis.set_major_locator(FixedLocator(lags.tolist()))
-    ax.xaxis.set_minor_locator(NullLocator())
     for level, dash in ((1.0, "-"), (0.5, ":")):
         ax.axhline(level, color=ink().quiet, lw=0.8, ls=dash, zorder=0.6)
     for name, style in found.items():

@@ -15,6 +15,7 @@ from ._parts import (
     keys,
     lag_axis,
     moved,
+    number_axis,
     open_mark,
     prepared,
     task_lags,
@@ -48,6 +49,7 @@ def samples(runs: Runs, ax: Axes | None = None, *, key: bool = True) -> Axes:
     task_lags(ax, runs)
     low, high = _limits(runs)
     ax.set_ylim(low, high)
+    number_axis(ax.yaxis)
     for name, style in found.items():
         _one(ax, runs[name].group("detection"), style, len(found))
     if key:

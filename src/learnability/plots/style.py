@@ -1,5 +1,6 @@
 """How every figure looks: colours, markers, letters, sizes, in light and dark."""
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ PAGE = 7.0
 """Width in inches of a page's text."""
 LONGEST_LABEL = 28
 """Letters of a name in a legend; at column width more do not fit beside another."""
+
+LEGEND_ROW = 0.165
+LETTER = 0.064
+HANDLE = 0.42
+"""Inches of a legend's row, of a letter in it and of a handle with its gaps."""
 
 
 class Ink(NamedTuple):
@@ -172,6 +178,27 @@ def theme(name: Theme) -> Iterator[None]:
         yield
 
 
+def recoloured(text: str) -> str:
+    """Give the text of a light SVG figure in the colours of the dark theme.
+
+    The themes differ in colours only, and every colour of one has its counterpart.
+
+    Args:
+        text: the SVG.
+
+    Example:
+        >>> recoloured("fill: #ffffff")
+        'fill: #14171c'
+    """
+    light, dark = (
+        [colour.lower() for colour in (*INKS[look], *PALETTE[look])]
+        for look in ("light", "dark")
+    )
+    counterpart = dict(zip(light, dark, strict=True))
+    found = re.compile("|".join(light))
+    return found.sub(lambda match: counterpart[match.group()], text)
+
+
 def rc_parameters(name: Theme) -> dict[Any, Any]:
     """Give matplotlib's parameters of a theme, from matplotlib's defaults on."""
     paper, text, quiet, grid = INKS[name]
@@ -193,6 +220,7 @@ def rc_parameters(name: Theme) -> dict[Any, Any]:
         "font.size": 8,
         "grid.color": grid,
         "grid.linewidth": 0.5,
+        "legend.columnspacing": 1.4,
         "legend.fontsize": 7.5,
         "legend.frameon": False,
         "legend.handlelength": 1.6,
@@ -289,9 +317,12 @@ def legend(where: Axes | Figure, handles: list[Line2D]) -> None:
         where: axes or figure.
         handles: the entries, with their labels.
     """
-    figure = where.get_figure(root=True)
-    columns = _columns([str(h.get_label()) for h in handles], figure.get_figwidth())  # pyright: ignore[reportOptionalMemberAccess]
+    made = where.get_figure(root=True)
+    columns = _columns([str(h.get_label()) for h in handles], made.get_figwidth())  # pyright: ignore[reportOptionalMemberAccess]
     if isinstance(where, Figure):
+        # Further rows must not squeeze the panels.
+        rows = -(-len(handles) // columns)
+        where.set_figheight(where.get_figheight() + (rows - 1) * LEGEND_ROW)
         where.legend(handles=handles, loc="outside upper left", ncols=columns)
     else:
         where.legend(
@@ -307,9 +338,8 @@ def _columns(labels: list[str], width: float) -> int:
     """Give the most columns of a legend that fit into a width in inches."""
     for columns in range(len(labels), 1, -1):
         rows = -(-len(labels) // columns)
-        heights = [labels[i : i + rows] for i in range(0, len(labels), rows)]
-        # A letter of 7.5 points is about 0.062 inches wide, handle and gap 0.45.
-        needed = sum(0.062 * max(map(len, part)) + 0.45 for part in heights)
+        parts = [labels[i : i + rows] for i in range(0, len(labels), rows)]
+        needed = sum(LETTER * max(map(len, part)) + HANDLE for part in parts)
         if needed < width:
             return columns
     return 1

@@ -4,9 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
 
-from ._parts import ROOM, Runs, Values, count_axis, hollow, plain_number, prepared
+from ._parts import ROOM, Runs, Values, hollow, number_axis, prepared
 from .style import PAGE, Style, figure, label, legend
 from .style import key as style_key
 
@@ -49,8 +48,8 @@ def time_scales(
     ax.set_ylim(smallest / 1.3, 1.15)
     ax.set_xlabel(r"time scale $\tau$ in steps")
     ax.set_ylabel(r"share of units with at least $\tau$")
-    count_axis(ax)
-    ax.yaxis.set_major_formatter(FuncFormatter(plain_number))
+    number_axis(ax.xaxis)
+    number_axis(ax.yaxis)
     if key:
         legend(ax, time_scale_keys(runs, found, order))
     return ax

@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from ._parts import Runs, all_lags, count_axis, keys, moved, open_mark, prepared
+from ._parts import Runs, all_lags, keys, moved, number_axis, open_mark, prepared
 from .style import PAGE, Style, figure, ink, legend
 
 BUDGETS = tuple(float(n) for n in np.logspace(0, 6, 61))
@@ -49,7 +50,8 @@ def windows(
         _one(ax, runs[name].window(numbers), style, len(found))
     ax.set_xlabel("sequences $N$")
     ax.set_ylabel("window $H_N$ in steps")
-    count_axis(ax)
+    number_axis(ax.xaxis)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     if key:
         legend(ax, window_keys(runs, found, numbers))
     return ax

@@ -15,6 +15,9 @@ from .pictures import pictures
 from .table import table
 from .words import budgets, formatted, number, sentence, short
 
+LONG_CELL = 26
+"""Letters from which a cell of a table holds words rather than numbers."""
+
 
 def page(
     settings: Settings,
@@ -55,7 +58,7 @@ def page(
 
 
 def _resource(name: str) -> str:
-    return (resources.files(__package__) / name).read_text(encoding="utf-8")
+    return (resources.files("learnability.report") / name).read_text(encoding="utf-8")
 
 
 def _lead(settings: Settings, runs: Mapping[str, Diagnosis]) -> str:
@@ -67,9 +70,9 @@ def _lead(settings: Settings, runs: Mapping[str, Diagnosis]) -> str:
     measures = settings.measures
     return (
         f"How many steps back a dependency of strength {strength} shows in the "
-        f"gradient of N sequences, tested at {measures.error:.0%} false alarms and "
-        f"{measures.miss:.0%} misses, at lags up to {number(last)}. The task's lags "
-        f"are {', '.join(map(str, settings.task.lags))}."
+        f"gradient of N sequences, with {measures.error:.0%} false alarms and "
+        f"{measures.miss:.0%} misses. Measured up to lag {number(last)}; the task's "
+        f"own lags are {', '.join(map(str, settings.task.lags))}."
     ).replace("%", "\u202f%")
 
 
@@ -91,7 +94,7 @@ def _table(text: pd.DataFrame, caption: str) -> str:
     head = "".join(f'<th scope="col">{escape(str(c))}</th>' for c in text.columns)
     body = []
     for first, *rest in text.itertuples(index=False):
-        cells = "".join(f"<td>{escape(str(value))}</td>" for value in rest)
+        cells = "".join(_cell(str(value)) for value in rest)
         body.append(
             f'<tr><th scope="row"><bdi>{escape(str(first))}</bdi></th>{cells}</tr>'
         )
@@ -101,6 +104,12 @@ def _table(text: pd.DataFrame, caption: str) -> str:
         f'tabindex="0"><table><thead><tr>{head}</tr></thead>\n'
         f"<tbody>{chr(10).join(body)}</tbody></table></div>"
     )
+
+
+def _cell(value: str) -> str:
+    """Give a table's cell; numbers keep to one line, words may take more."""
+    kind = ' class="words"' if len(value) > LONG_CELL else ""
+    return f"<td{kind}>{escape(value)}</td>"
 
 
 def _by_lag(name: str, run: Diagnosis) -> str:

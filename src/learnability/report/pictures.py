@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .. import plots
 from ..diagnosis import Diagnosis
-from ..plots.style import Theme
+from ..plots.style import recoloured
 
 NARROW = "(max-width: 640px)"
 DARK = "(prefers-color-scheme: dark)"
@@ -67,35 +67,32 @@ def pictures(runs: Mapping[str, Diagnosis]) -> list[str]:
     Returns:
         An element a figure.
     """
-    wide = {look: _drawn(runs, look, plots.PAGE) for look in ("light", "dark")}
-    narrow = {look: _drawn(runs, look, plots.COLUMN) for look in ("light", "dark")}
-    return [_figure(name, list(runs), wide, narrow) for name in wide["light"]]
+    wide, narrow = _drawn(runs, plots.PAGE), _drawn(runs, plots.COLUMN)
+    return [_figure(name, list(runs), wide[name], narrow[name]) for name in wide]
 
 
-def _drawn(runs: Mapping[str, Diagnosis], look: Theme, width: float) -> dict[str, str]:
-    """Give the figures of one look and width as data URIs."""
+def _drawn(runs: Mapping[str, Diagnosis], width: float) -> dict[str, str]:
+    """Give the figures of one width as light SVG."""
     return {
-        name: "data:image/svg+xml;base64,"
-        + b64encode(plots.rendered(made, "svg")).decode()
-        for name, made in plots.draw_all(runs, look=look, width=width)
+        name: plots.rendered(made, "svg").decode()
+        for name, made in plots.draw_all(runs, width=width)
     }
 
 
-def _figure(
-    name: str,
-    cells: list[str],
-    wide: dict[str, dict[str, str]],
-    narrow: dict[str, dict[str, str]],
-) -> str:
+def _uri(svg: str) -> str:
+    return "data:image/svg+xml;base64," + b64encode(svg.encode()).decode()
+
+
+def _figure(name: str, cells: list[str], wide: str, narrow: str) -> str:
     title, text = CAPTIONS[name]
     described = escape(f"{title}, for {', '.join(cells)}. {text}", quote=True)
     return f"""<figure id="{name}">
 <h3>{title}</h3>
 <picture>
-<source media="{NARROW} and {DARK}" srcset="{narrow["dark"][name]}">
-<source media="{NARROW}" srcset="{narrow["light"][name]}">
-<source media="{DARK}" srcset="{wide["dark"][name]}">
-<img src="{wide["light"][name]}" alt="{described}">
+<source media="{NARROW} and {DARK}" srcset="{_uri(recoloured(narrow))}">
+<source media="{NARROW}" srcset="{_uri(narrow)}">
+<source media="{DARK}" srcset="{_uri(recoloured(wide))}">
+<img src="{_uri(wide)}" alt="{described}">
 </picture>
 <figcaption>{text}</figcaption>
 </figure>"""

@@ -106,13 +106,14 @@ def _tail_index(run: Diagnosis) -> dict[str, Value]:
 def _windows(run: Diagnosis, budgets: tuple[float, ...]) -> dict[str, Value]:
     last = int(run.group("detection")["lag"].max())
     row: dict[str, Value] = {}
-    for budget, found in run.window(budgets).iterrows():
-        name = budget_column(float(budget))  # pyright: ignore[reportArgumentType]
-        row[name] = int(found["window"])
-        row[f"{name}_lower"] = int(found["lower"])
-        row[f"{name}_upper"] = int(found["upper"])
-        row[f"{name}_censored"] = bool(found["censored"])
-        row[f"{name}_upper_censored"] = bool(found["upper"] == last)
+    found = run.window(budgets).to_dict("records")
+    for budget, window in zip(budgets, found, strict=True):
+        name = budget_column(budget)
+        row[name] = int(window["window"])
+        row[f"{name}_lower"] = int(window["lower"])
+        row[f"{name}_upper"] = int(window["upper"])
+        row[f"{name}_censored"] = bool(window["censored"])
+        row[f"{name}_upper_censored"] = bool(window["upper"] == last)
     return row
 
 
@@ -154,9 +155,8 @@ def fitted_decay(lags: ArrayLike, envelope: ArrayLike) -> str:
     except ValueError as error:
         # Too few lags with an envelope are an outcome here, not a wrong call.
         return f"no fit: {error}"
-    return f"{_words(found.best, grid)} ({found.evidence[0].weight:.0%})".replace(
-        "%", "\u202f%"
-    )
+    share = f"{found.evidence[0].weight:.0%}".replace("%", "\u202f%")
+    return f"{_words(found.best, grid)} ({share})"
 
 
 def _words(best: decay.Envelope, grid: NDArray[np.float64]) -> str:

@@ -4,6 +4,8 @@ import math
 
 import pandas as pd
 
+MISSING = "n/a"
+
 
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
     """Give the table of a study as text, for a page or a terminal.
@@ -26,14 +28,14 @@ def formatted(table: pd.DataFrame) -> pd.DataFrame:
     if "r2" in table:
         columns["R² of ceiling"] = [_fit(row) for row in rows]
     if "tau_median" in table:
-        columns["time scale (10–90\u202f%)"] = [_time_scale(row) for row in rows]
+        columns["time scale (10 to 90\u202f%)"] = [_time_scale(row) for row in rows]
     if "decay" in table:
         columns["decay of f"] = [str(row["decay"]) for row in rows]
     if "alpha" in table:
         columns["alpha"] = [_alpha(row) for row in rows]
     for budget in budgets(table):
         columns[f"H at N = {number(budget)}"] = [window(row, budget) for row in rows]
-    if "outcome" in table and table["outcome"].astype(bool).any():
+    if any(row.get("outcome") for row in rows):
         columns["outcome"] = [str(row["outcome"]) for row in rows]
     return pd.DataFrame(columns)
 
@@ -52,10 +54,10 @@ def number(value: float) -> str:
 
     Example:
         >>> number(12500.0), number(0.5), number(math.inf), number(math.nan)
-        ('12,500', '0.5', '∞', '–')
+        ('12,500', '0.5', '∞', 'n/a')
     """
     if math.isnan(value):
-        return "–"
+        return MISSING
     if math.isinf(value):
         return "∞"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.6g}"
@@ -104,11 +106,10 @@ def sentence(row: dict, numbers: list[float], level: float, first: int) -> str:
     name = f"H_{most:.12g}"
     low = row[f"{name}_lower"]
     high = _spoken(row[f"{name}_upper"], row[f"{name}_upper_censored"])
-    said = (
-        f"{_with(most)} {_far(row, most, first)} ({level:.0%} interval {low} to {high})"
-    ).replace("%", "\u202f%")
+    said = f"with {_with(most)} {_far(row, most, first)}"
+    said += f" ({level:.0%} interval {low} to {high})".replace("%", "\u202f%")
     if least < most:
-        said += f"; {_with(least)} {_far(row, least, first)}"
+        said += f"; with {_with(least)} {_far(row, least, first)}"
     return said + "." + _learnt(row)
 
 
@@ -118,11 +119,9 @@ def _with(budget: float) -> str:
 
 def _far(row: dict, budget: float, first: int) -> str:
     name = f"H_{budget:.12g}"
-    verb = "show" if budget != 1 else "shows"
     if row[name] == 0:
-        return f"{verb} no dependency, not even at lag {first}"
-    steps = _spoken(row[name], row[f"{name}_censored"])
-    return f"{verb} a dependency up to {steps} steps back"
+        return f"not even lag {first}"
+    return f"{_spoken(row[name], row[f'{name}_censored'])} steps back"
 
 
 def _learnt(row: dict) -> str:
@@ -152,11 +151,11 @@ def _fit(row: dict) -> str:
 def _time_scale(row: dict) -> str:
     low, high = short(row["tau_low"]), short(row["tau_high"])
     middle = short(row["tau_median"])
-    return middle if middle == "–" else f"{middle} ({low} to {high})"
+    return middle if middle == MISSING else f"{middle} ({low} to {high})"
 
 
 def _alpha(row: dict) -> str:
     if math.isnan(row["alpha"]):
-        return "–"
+        return MISSING
     ends = f"{row['alpha_lower']:.2f} to {row['alpha_upper']:.2f}"
     return f"{row['alpha']:.2f} ({ends})"
