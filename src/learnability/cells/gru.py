@@ -199,8 +199,8 @@ class TorchGRU(Reset):
     def pull(self, adjoint: Tensor, partials: Tensor) -> tuple[Tensor, Tensor]:
         """Give ``(1-z) lambda + U_z^T p_z + U_r^T p_r + U_g^T (r p_g)``.
 
-        ``p_g = LN^T(z (1-g^2) lambda)``, ``p_z = (g - h) z' lambda``, ``p_r = u r' p_g``,
-        u the product ``U_g h + b_u``.
+        ``p_g = LN^T(z (1-g^2) lambda)``, ``p_z = (g - h) z' lambda`` and
+        ``p_r = u r' p_g``, u the product ``U_g h + b_u``.
         """
         keep, by_z, r, turned, by_candidate, *xhat = partials.unbind(dim=-2)
         p_g = pull_back(by_candidate * adjoint, xhat)

@@ -100,7 +100,7 @@ class LSTM(Cell):
         return self.affine_factors("ifog", x, dict.fromkeys("ifog", h))
 
     def partials(self, states: Tensor, x: Tensor) -> Tensor:
-        """Give f, e, ``g i'``, ``c f'``, ``tanh(c') o'``, ``i (1 - g^2)``, LayerNorm's."""
+        """Give f, e, ``g i'``, ``c f'``, ``tanh(c') o'``, ``i (1 - g^2)``, LN's."""
         h, c = previous(states).chunk(2, dim=-1)
         i, f, o, a = self.gates(h, self.project(x))
         g = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))

@@ -14,6 +14,8 @@ from torch.func import functional_call, vjp
 
 from ..cells import Cell, previous
 from ..grid import checked_lags
+from ..transport.adjoint import sweeps, swept_evidence
+from ..transport.engine import Engine
 from .sensitivity import Direction, immediate_sensitivity, parameters
 
 
@@ -41,15 +43,18 @@ def sweep(
         zero there.
     """
     at = torch.as_tensor(anchors, device=x.device)
-    before = previous(states).detach()
-    adjoint = delta[:, at]
+    with torch.no_grad():
+        partials = cell.partials(states, x)
+    adjoint = delta[:, at].detach()
     for lag in range(longest + 1):
         source = at - lag
         yield lag, source, adjoint
         if lag < longest:
-            alive = source.clamp(min=0)
-            back = _pullback(cell, before[:, alive], x[:, alive])
-            adjoint = (back(adjoint)[0] * (source > 0)[:, None]).detach()
+            with torch.no_grad():
+                own = partials.index_select(1, source.clamp(min=0))
+                adjoint = cell.pull(adjoint, own)[0]
+                if int(source.min()) <= 0:
+                    adjoint = adjoint * (source > 0)[:, None]
 
 
 def _pullback(cell: Cell, before: Tensor, x: Tensor) -> Callable:
@@ -102,6 +107,7 @@ def evidence(
     *,
     anchors: Sequence[int] | None = None,
     source: Float[Tensor, "sequence step state"] | None = None,
+    engine: Engine = "auto",
 ) -> Float[Tensor, "lag sequence anchor"]:
     """Give ``psi_t(l) = delta_t . M_{t,l} b_{t-l}[w]``, the lag-l gradient along w.
 
@@ -115,23 +121,42 @@ def evidence(
         anchors: the steps t at which the loss is looked at; all unless given.
         source: what stands in place of the immediate b; with the total sensitivity v
             psi is the cumulated gradient of all lags >= l.
+        engine: ``compiled`` sweeps this package's cells on a CPU; ``auto`` takes it
+            where it can, ``reference`` is PyTorch anywhere.
 
     Returns:
         psi, nan where the anchor lies less than l steps after the start.
 
     Raises:
-        ValueError: if a lag does not fit or the direction does not match the cell.
+        ValueError: if a lag does not fit, the direction does not match the cell, or
+            the engine is unknown or cannot do this.
     """
     chosen = checked_lags(lags, x.shape[1], least=0)
     at = list(range(x.shape[1])) if anchors is None else list(anchors)
     if source is None:
         source = immediate_sensitivity(cell, x, states, direction)
+    if _compiled(engine, cell, x):
+        return swept_evidence(cell, x, delta, source, chosen, at)
     rows = []
     for lag, step, adjoint in sweep(cell, x, states, delta, at, chosen[-1]):
         if lag in chosen:
             psi = (adjoint * source[:, step.clamp(min=0)]).sum(dim=-1)
             rows.append(psi.masked_fill(step < 0, torch.nan))
     return torch.stack(rows)
+
+
+def _compiled(engine: Engine, cell: Cell, x: Tensor) -> bool:
+    if engine not in ("auto", "reference", "compiled"):
+        raise ValueError(
+            f"engine {engine!r} is unknown; use 'auto', 'reference' or 'compiled'"
+        )
+    able = sweeps(cell, x)
+    if engine == "compiled" and not able:
+        raise ValueError(
+            f"no compiled sweep for {type(cell).__name__} in {x.dtype} on {x.device}; "
+            "use engine='auto'"
+        )
+    return able and engine != "reference"
 
 
 def sequence_means(

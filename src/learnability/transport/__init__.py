@@ -1,6 +1,7 @@
 """Steps in, out comes what arrives of a perturbation l steps ago."""
 
-from .envelope import Engine, envelope, envelopes, sampled_envelope
+from .engine import Engine
+from .envelope import envelope, envelopes, sampled_envelope
 from .jacobian import jacobians
 from .orders import ORDERS, Alignment, Order, exact_matrices, sampled_exact, transport
 from .record import Envelope

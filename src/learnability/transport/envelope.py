@@ -1,7 +1,6 @@
 """The envelope f(l): how much of a perturbation arrives on average after l steps."""
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
 
 import numpy as np
 import torch
@@ -10,16 +9,11 @@ from torch import Tensor
 
 from ..cells import Cell
 from ..grid import checked_lags
+from .engine import Engine
 from .orders import Alignment, Order, sampled_exact, transport
 from .record import Envelope
 from .sums import COMPILED
 from .windows import Accumulator
-
-Engine = Literal["auto", "reference", "compiled"]
-"""``compiled`` runs on a CPU in float32 and float64 and has no order ``exact``.
-
-``auto`` takes it where it runs.
-"""
 
 
 def envelope(
@@ -47,7 +41,7 @@ def envelope(
         rates: base rates Lambda at every state; 1 unless given. They need the
             alignment ``states``, which names the source state.
         alignment: which windows count; see `orders.Alignment`.
-        engine: see `Engine`.
+        engine: ``compiled`` does all orders but ``exact``; see `engine.Engine`.
 
     Raises:
         ValueError: if a lag does not fit, rates come with the alignment ``steps``, or

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from ..cells import Cell, Steps
 from ..grid import checked_lags
-from .jacobian import jacobians, step_jacobians
+from .jacobian import jacobians
 
 Order = Literal["zero", "first", "diagonal", "exact"]
 ORDERS: tuple[Order, ...] = ("zero", "first", "diagonal", "exact")
@@ -136,7 +136,7 @@ def _exact_gains(
 
 def own_entries(
     cell: Cell,
-    matrix: Float[Tensor, "*batch state state"],
+    matrix: Float[Tensor, "*batch row state"],
     exit_: Float[Tensor, "*batch unit"] | None,
 ) -> Float[Tensor, "*batch unit"]:
     """Give each unit's gain from its carried to its output state.
@@ -146,7 +146,7 @@ def own_entries(
 
     Args:
         cell: the recurrence.
-        matrix: ``M_{t,l}``.
+        matrix: ``M_{t,l}``, or its rows of the output.
         exit_: the exit factor at the source state; None where c is h.
     """
     own = matrix[..., cell.output, cell.carried].diagonal(dim1=-2, dim2=-1)
@@ -164,6 +164,8 @@ def sampled_exact(
     anchors: Int[Tensor, "pair 2"],
 ) -> Iterator[tuple[int, Float[Tensor, "pair unit"]]]:
     """Yield each lag with the exact gains of sampled windows.
+
+    The output's rows of ``M_{t,l}`` are cotangents that each step pulls back.
 
     Args:
         cell: the recurrence.
@@ -183,15 +185,28 @@ def sampled_exact(
             "sample anchors at or after the largest lag"
         )
     exit_ = cell.linearize(states, x).exit
-    size = cell.state_size
-    matrix = torch.eye(size, dtype=x.dtype, device=x.device).expand(len(step), -1, -1)
+    matrix = torch.eye(cell.state_size, dtype=x.dtype, device=x.device)[cell.output]
+    matrix = matrix.expand(len(step), -1, -1)
     for lag in range(chosen[-1] + 1):
         if lag > 0:
-            source = step - lag
-            jacobian = step_jacobians(
-                cell, states[sequence, source], x[sequence, source + 1]
-            )
-            matrix = matrix @ jacobian
+            matrix = _with_step(cell, x, states, matrix, sequence, step - lag + 1)
         if lag in chosen:
             at = None if exit_ is None else exit_[sequence, step - lag]
             yield lag, own_entries(cell, matrix, at)
+
+
+def _with_step(
+    cell: Cell,
+    x: Tensor,
+    states: Tensor,
+    matrix: Float[Tensor, "pair unit state"],
+    sequence: Int[Tensor, "pair"],
+    step: Int[Tensor, "pair"],
+) -> Float[Tensor, "pair unit state"]:
+    """Give ``M J`` with the Jacobian of one step a pair: each row is a cotangent."""
+    with torch.no_grad():
+        around = torch.stack((step - 1, step), dim=1)
+        partials = cell.partials(
+            states[sequence[:, None], around], x[sequence[:, None], around]
+        )
+        return cell.pull(matrix, partials[:, 1:])[0]

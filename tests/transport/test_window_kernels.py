@@ -1,0 +1,194 @@
+"""The window kernels against their per-lag twin, and the laws of an accumulator."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from learnability.cells import ConstGate, Steps
+from learnability.evidence import matched_statistic
+from learnability.transport import Accumulator, envelope, envelopes
+from learnability.transport.envelope import _summarise
+from learnability.transport.orders import per_unit_gains
+from learnability.transport.sums import COMPILED
+from learnability.unroll import unroll
+from tests.networks import ALL, make_cell, make_data
+
+FIELDS = ("mean", "error", "typical", "unit_mean", "unit_typical")
+
+
+def closest(got, expected, tolerance):
+    """Hold two envelopes together; the error is a difference and scales with f."""
+    for field in FIELDS:
+        a, b = getattr(got, field), getattr(expected, field)
+        scale = expected.mean if field == "error" else np.abs(b)
+        assert np.array_equal(np.isnan(a), np.isnan(b))
+        assert (np.abs(a - b) <= tolerance * scale)[~np.isnan(b)].all(), field
+    assert got.origin == pytest.approx(expected.origin, rel=tolerance)
+
+
+@st.composite
+def problems(draw):
+    steps = draw(st.integers(2, 40))
+    lags = st.lists(st.integers(1, steps - 1), min_size=1, max_size=5, unique=True)
+    alignment = draw(st.sampled_from(["states", "steps"]))
+    return {
+        "sequences": draw(st.integers(1, 4)),
+        "steps": steps,
+        "units": draw(st.integers(1, 19)),
+        "lags": sorted(draw(lags)),
+        "alignment": alignment,
+        "rated": alignment == "states" and draw(st.booleans()),
+        "seed": draw(st.integers(0, 10_000)),
+    }
+
+
+def prepared(kind, norm, problem):
+    cell = make_cell(kind, norm, 3, problem["units"], problem["seed"])
+    x, _ = make_data(problem["sequences"], problem["steps"], 3, problem["seed"])
+    with torch.no_grad():
+        states = unroll(cell, x)
+    generator = torch.Generator().manual_seed(problem["seed"])
+    shape = (*x.shape[:2], problem["units"])
+    rates = torch.rand(shape, generator=generator, dtype=x.dtype) + 0.1
+    return cell, x, states, rates if problem["rated"] else None
+
+
+@pytest.mark.parametrize(("kind", "norm"), ALL)
+@given(problem=problems())
+@settings(max_examples=10, deadline=None)
+def test_envelopes_are_their_twins(kind, norm, problem):
+    cell, x, states, rates = prepared(kind, norm, problem)
+    options = {"rates": rates, "alignment": problem["alignment"]}
+    spread = torch.stack((x, x), dim=-1)[..., 0]  # not contiguous
+    arguments = (cell, spread, states, problem["lags"])
+    got = envelopes(*arguments, engine="compiled", **options)
+    for order in COMPILED:
+        twin = envelope(*arguments, order=order, engine="reference", **options)
+        closest(got[order], twin, 1e-10)
+
+
+@pytest.mark.parametrize(("kind", "norm"), ALL)
+def test_evidence_is_its_twin_along_every_direction(kind, norm):
+    problem = {"sequences": 5, "steps": 70, "units": 18, "rated": True, "seed": 3}
+    cell, x, states, rates = prepared(kind, norm, problem)
+    lags = [1, 2, 15, 16, 40, 69]
+    delta, *total = torch.randn(3, 5, 70, 18, dtype=x.dtype).unbind()
+    sums = Accumulator(cell, lags)
+    sums.add(x, states, rates=rates, delta=delta, total=torch.stack(total))
+    found = sums.result().evidence
+    for order in COMPILED:
+        gains = per_unit_gains(cell.linearize(states, x), lags, order)
+        mu = {lag: g[:, 1:] * rates[:, : g.shape[1] - 1] for lag, g in gains}
+        for d, v in enumerate(total):
+            psi = matched_statistic(mu, delta, v)
+            expected = np.stack([psi[lag].mean(dim=1).detach() for lag in lags])
+            np.testing.assert_allclose(
+                found[order][:, d], expected, rtol=1e-10, atol=1e-13
+            )
+
+
+def of_steps(steps, lags, **options):
+    """Give compiled and reference envelopes of given leak and correction."""
+    cell = ConstGate(1, steps.leak.shape[2]).to(steps.leak.dtype)
+    cell.linearize = lambda states, x: Steps(
+        *(None if v is None else v[: len(x)] for v in vars(steps).values())
+    )
+    x = torch.zeros(*steps.leak.shape[:2], 1, dtype=steps.leak.dtype)
+    sums = Accumulator(cell, lags, **options)
+    sums.add(x, torch.zeros_like(steps.leak))
+    double = Steps(steps.leak.double(), steps.correction.double())
+    twin = {}
+    for order in COMPILED:
+        gains = per_unit_gains(double, [0, *lags], order)
+        twin[order] = _summarise(lags, ((lag, g[:, 1:]) for lag, g in gains))
+    return sums.result().envelopes, twin
+
+
+def test_single_precision_follows_double():
+    generator = torch.Generator().manual_seed(0)
+    leak = 0.8 + 0.2 * torch.rand(3, 300, 21, generator=generator)
+    correction = 0.1 * torch.rand(3, 300, 21, generator=generator)
+    got, twin = of_steps(Steps(leak, correction), [1, 2, 31, 32, 200])
+    for order in COMPILED:
+        closest(got[order], twin[order], 2e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_saturated_gates_give_exact_zeros_and_ones(dtype):
+    leak = torch.ones(2, 40, 3, dtype=dtype)
+    leak[..., 1] = 0  # a unit that forgets at once
+    leak[1, 20, 2] = 0  # and one that forgets at one step of one sequence
+    got, twin = of_steps(Steps(leak, torch.zeros_like(leak)), [1, 7, 38])
+    for order in COMPILED:
+        closest(got[order], twin[order], 1e-6)
+        assert (got[order].unit_mean[:, 0] == 1).all()
+        assert (got[order].unit_typical[:, 1:] == 0).all()
+
+
+def test_a_window_that_underflows_ends_quietly():
+    leak = torch.full((1, 520, 5), 0.5)
+    with np.errstate(all="raise"):
+        got, _ = of_steps(Steps(leak, torch.zeros_like(leak)), [10, 100, 500])
+    for order in COMPILED:
+        mean = got[order].mean
+        assert mean[0] == pytest.approx(5 * 0.5**10)
+        assert mean[1] == pytest.approx(5 * 0.5**100)
+        assert mean[2] == 0
+        assert got[order].typical[2] == 0
+    typical = got["zero"].unit_typical[:, 0]
+    np.testing.assert_allclose(typical, 0.5 ** np.array([10, 100, 500.0]), rtol=1e-4)
+
+
+def test_uneven_batches_and_threads_change_nothing():
+    problem = {"sequences": 23, "steps": 50, "units": 20, "rated": True, "seed": 8}
+    cell, x, states, rates = prepared("LSTM", True, problem)
+    delta, v = torch.randn(2, 23, 50, 20, dtype=x.dtype).unbind()
+
+    def measured(cuts, threads):
+        allowed = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        sums = Accumulator(cell, [1, 3, 30])
+        for a, b in zip([0, *cuts], [*cuts, 23], strict=True):
+            sums.add(
+                x[a:b],
+                states[a:b],
+                rates=rates[a:b],
+                delta=delta[a:b],
+                total=v[None, a:b],
+            )
+        assert torch.get_num_threads() == threads
+        torch.set_num_threads(allowed)
+        return sums.result()
+
+    whole = measured([], 1)
+    for cuts, threads in (([], 3), ([], 1), ([1, 7, 19], 2)):
+        parts = measured(cuts, threads)
+        for order in COMPILED:
+            np.testing.assert_allclose(
+                parts.evidence[order], whole.evidence[order], rtol=1e-12
+            )
+            if cuts:
+                closest(parts.envelopes[order], whole.envelopes[order], 1e-11)
+                continue
+            for field in FIELDS:
+                a, b = (getattr(w.envelopes[order], field) for w in (parts, whole))
+                assert np.array_equal(a, b)
+
+
+def test_wrong_calls_name_the_remedy():
+    cell, x = ConstGate(1, 2), torch.zeros(2, 9, 1)
+    states = unroll(cell, x).detach()
+    with pytest.raises(ValueError, match="use 'states' or 'steps'"):
+        Accumulator(cell, [1], alignment="both")
+    with pytest.raises(ValueError, match="no sequence has been added"):
+        Accumulator(cell, [1]).result()
+    sums = Accumulator(cell, [1])
+    with pytest.raises(ValueError, match="give both or none"):
+        sums.add(x, states, delta=states)
+    sums.add(x, states)
+    with pytest.raises(ValueError, match="batches of one kind"):
+        sums.add(x[:, :5], states[:, :5])
+    with pytest.raises(ValueError, match="engine='auto'"):
+        envelope(cell, x, states, [1], order="exact", engine="compiled")
