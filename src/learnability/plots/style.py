@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 import matplotlib as mpl
+import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import same_color
@@ -337,8 +338,8 @@ def legend(where: Axes | Figure, handles: list[Line2D]) -> None:
 def _columns(labels: list[str], width: float) -> int:
     """Give the most columns of a legend that fit into a width in inches."""
     for columns in range(len(labels), 1, -1):
-        rows = -(-len(labels) // columns)
-        parts = [labels[i : i + rows] for i in range(0, len(labels), rows)]
+        # matplotlib deals a legend's entries to its columns in the same way.
+        parts = np.array_split(labels, columns)
         needed = sum(LETTER * max(map(len, part)) + HANDLE for part in parts)
         if needed < width:
             return columns
