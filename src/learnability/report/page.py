@@ -1,7 +1,7 @@
 """One HTML page with everything that a study found; it needs no network."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
 from string import Template
@@ -24,6 +24,7 @@ def page(
     runs: Mapping[str, Diagnosis],
     *,
     rows: pd.DataFrame | None = None,
+    drawn: Sequence[str] | None = None,
 ) -> str:
     """Give the report of a study as one self-contained HTML page.
 
@@ -33,6 +34,7 @@ def page(
         settings: the study.
         runs: diagnoses by architecture.
         rows: the study's `table`, if it was made before; it is made unless given.
+        drawn: the study's `pictures`, in the same way.
 
     Returns:
         The page.
@@ -47,7 +49,7 @@ def page(
         "lead": _lead(settings, runs),
         "answers": "\n".join(_answers(settings, runs, numbers)),
         "table": _table(formatted(numbers), "numbers of the study, by architecture"),
-        "figures": "\n".join(pictures(runs)),
+        "figures": "\n".join(pictures(runs) if drawn is None else drawn),
         "lags": "\n".join(_by_lag(name, run) for name, run in runs.items()),
         "command": escape(_command(settings)),
         "versions": _versions(settings, runs),
