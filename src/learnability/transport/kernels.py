@@ -22,7 +22,7 @@ LEAK, CORRECTION, OWN, RATE, EXIT, DELTA, TOTAL = range(7)  # kinds of rows
 FIRST_MANTISSA, FIRST_EXPONENT = 3, 4  # rows of a span's sums behind the three orders
 
 # Sources of a block: mantissas in [1, 2) multiplied this often stay below 2^127.
-BLOCK = 64
+BLOCK = 96
 SPAN = 16  # lags between two looks at what has underflowed
 # A product of sizes is turned into its logarithm before it leaves this range.
 LOW, HIGH = 1e-150, 1e150
