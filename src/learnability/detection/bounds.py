@@ -222,7 +222,7 @@ def fano(
 
 
 def _over(
-    required: NDArray[np.float64],
+    required: Reals,
     signal: ArrayLike,
     scale: ArrayLike,
     alpha: float,

@@ -88,7 +88,7 @@ def jackknife_error(
     """
     n = without.shape[-1]
     centred = without - without.mean(axis=-1, keepdims=True)
-    return np.sqrt((n - 1) / n * (centred**2).sum(axis=-1))
+    return np.asarray(np.sqrt((n - 1) / n * (centred**2).sum(axis=-1)))
 
 
 def measured_strength(

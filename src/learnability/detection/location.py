@@ -141,9 +141,7 @@ def samples_needed_by(
     Source: asymptotic normality, van der Vaart 1998, Asymptotic Statistics, chapter 5.
     """
     variance = location_variance(estimator, alpha, clip=clip)
-    return (_normal_quantile(error, miss) ** 2 * variance * _ratio(signal, scale) ** 2)[
-        ()
-    ]
+    return _normal_quantile(error, miss) ** 2 * variance * _ratio(signal, scale) ** 2
 
 
 def samples_needed_by_median_of_means(
@@ -192,19 +190,17 @@ def samples_needed_by_median_of_means(
     return (distance ** (1 / exponent))[()]
 
 
-def _ratio(signal: ArrayLike, scale: ArrayLike) -> NDArray[np.float64]:
+def _ratio(signal: ArrayLike, scale: ArrayLike) -> Reals:
     with np.errstate(divide="ignore"):
         return positive("scale", scale) / np.abs(np.asarray(signal, np.float64))
 
 
-def _normal_quantile(error: ArrayLike, miss: ArrayLike | None) -> NDArray[np.float64]:
+def _normal_quantile(error: ArrayLike, miss: ArrayLike | None) -> Reals:
     total = -ndtri(chance("error", error))
     return total if miss is None else total - ndtri(chance("miss", miss))
 
 
-def _second_moment(
-    limit: NDArray[np.float64], alpha: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _second_moment(limit: NDArray[np.float64], alpha: NDArray[np.float64]) -> Reals:
     """Return E xi^2 over |xi| < t, by Gauss-Legendre in asinh(x)."""
     nodes, weights = np.polynomial.legendre.leggauss(CLIP_NODES)
     end = np.arcsinh(limit)[..., None]

@@ -20,7 +20,7 @@ def _lags(lags: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(lags, np.float64)
 
 
-def _scaled_integral(z: NDArray[np.float64], order: int) -> NDArray[np.float64]:
+def _scaled_integral(z: Reals, order: int) -> Reals:
     """Return exp(z) E_n(z) of the exponential integral, n = 1 or 2, for z > 0."""
     return hyperu(1.0, 2.0 - order, z)
 
@@ -139,9 +139,7 @@ class TwoExponentials(Envelope):
                 f"w = {self.w:g} must lie inside (0, 1): for one mode take Exponential"
             )
 
-    def _modes(
-        self, lags: ArrayLike
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _modes(self, lags: ArrayLike) -> tuple[Reals, Reals]:
         grid = _lags(lags)
         return np.log1p(-self.w) - grid / self.ta, np.log(self.w) - grid / self.tb
 
@@ -249,7 +247,7 @@ class UniformTimeScales(Envelope):
         if self.longest <= 1:
             raise ValueError(f"longest = {self.longest:g} steps must be above 1 step")
 
-    def _scaled(self, lags: ArrayLike, order: int) -> NDArray[np.float64]:
+    def _scaled(self, lags: ArrayLike, order: int) -> Reals:
         """Return exp(l/T) [T^(n-1) E_n(l/T) - E_n(l)]/(T-1) at l > 0."""
         grid = _lags(lags)
         long = self.longest ** (order - 1) * _scaled_integral(
@@ -267,4 +265,4 @@ class UniformTimeScales(Envelope):
 
     def log_slope(self, lags: ArrayLike) -> Reals:
         """Return -[E1(l/T) - E1(l)] / [T E2(l/T) - E2(l)]."""
-        return (-self._scaled(lags, 1) / self._scaled(lags, 2))[()]
+        return -self._scaled(lags, 1) / self._scaled(lags, 2)

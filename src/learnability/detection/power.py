@@ -129,7 +129,7 @@ def quantile_sum(
     total = np.asarray(stable_law.quantile(1 - chance("error", error), alpha))
     if miss is not None:
         total = total + stable_law.quantile(1 - chance("miss", miss), alpha)
-    return total
+    return np.asarray(total)
 
 
 def exponent_of(law: Law, alpha: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -253,7 +253,7 @@ def _nodes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.pi / 2 * np.sin(u) ** 2, np.pi / 4 * weights * slope
 
 
-def _potential(theta: float, alpha: NDArray[np.float64]) -> NDArray[np.float64]:
+def _potential(theta: float, alpha: NDArray[np.float64]) -> Reals:
     exponent = alpha / (alpha - 1)
     # V overflows near theta = 0, where exp(-V) is 0 as it should be.
     with np.errstate(over="ignore"):

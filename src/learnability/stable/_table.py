@@ -19,7 +19,7 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
 from learnability.stable import _contour
-from learnability.stable._checks import LOWEST_ALPHA
+from learnability.stable._checks import LOWEST_ALPHA, Reals
 
 Kind = Literal["density", "survival"]
 
@@ -52,7 +52,7 @@ def _nodes(count: int, basis: Literal["chebyshev", "power"]) -> Nodes:
     return Nodes(points, np.asarray(np.linalg.inv(matrix), np.float64))
 
 
-def _power(kind: Kind, alpha: NDArray[np.float64] | float) -> NDArray[np.float64]:
+def _power(kind: Kind, alpha: NDArray[np.float64] | float) -> Reals:
     return np.asarray(alpha) / 2 + (0.5 if kind == "density" else 0.0)
 
 

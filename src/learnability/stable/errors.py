@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
 from learnability.stable import law
-from learnability.stable._checks import LOWEST_ALPHA, positive, tail_index
+from learnability.stable._checks import LOWEST_ALPHA, Reals, positive, tail_index
 from learnability.stable.information import information
 from learnability.stable.koutrouvelis1980 import FREQUENCIES, regression
 from learnability.stable.mcculloch1986 import LEVELS
@@ -72,7 +72,7 @@ def standard_errors(
     return Errors(errors[0], errors[1] * scale, errors[2] * scale)
 
 
-def variances(method: Method, alpha: NDArray[np.float64]) -> NDArray[np.float64]:
+def variances(method: Method, alpha: Reals) -> NDArray[np.float64]:
     """Return n times the variances of alpha, log sigma and location/sigma.
 
     As for `standard_errors`.
@@ -93,12 +93,13 @@ def variances(method: Method, alpha: NDArray[np.float64]) -> NDArray[np.float64]
 
     Source: as for `standard_errors`.
     """
+    index = np.asarray(alpha)
     if method == "koutrouvelis":
-        return _koutrouvelis(alpha)
+        return _koutrouvelis(index)
     if method == "likelihood":
-        return _likelihood(alpha)
+        return _likelihood(index)
     if method == "mcculloch":
-        return _mcculloch(alpha)
+        return _mcculloch(index)
     raise ValueError(
         f"method is {method!r}, but must be one of {', '.join(get_args(Method))}"
     )

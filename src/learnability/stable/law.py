@@ -242,7 +242,7 @@ def _upper_quantile(
 
 def _evaluate(
     kind: Literal["density", "survival"],
-    x: NDArray[np.float64],
+    x: Reals,
     alpha: NDArray[np.float64],
 ) -> Reals:
     """Return density or survival at x >= 0 with the branch that suits each value."""
