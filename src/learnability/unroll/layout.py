@@ -171,6 +171,7 @@ class Layout:
             mixing=recipe.mixing,
             constant=self.constant,
             units=self.units,
+            share=1 / self.units,
             products=self.products(),
             weight=self.by_section(matrix),
             gain=self.row(values.get("ln_weight")),

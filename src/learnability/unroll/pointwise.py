@@ -1,4 +1,4 @@
-"""What a step does besides its products, one row (sequence) at a time.
+"""What a step does besides its products, for all rows (sequences) of a block.
 
 Forward, a row maps pre-activations to the next state and writes down the partial
 derivatives of the carried unit (h, or the LSTM's c):
@@ -33,6 +33,7 @@ class Recurrence(NamedTuple):
         mixing: n, the number of sections with a direct share in the carried unit.
         constant: the gate of CONST.
         units: H.
+        share: 1/H.
         products: rows (source, first panel, last, first k, last) of the pre-activation
             ``source[:, k] @ weight[k, panel]``; source 1 has r*h in place of h.
         weight: (panel, k, lane), k running over h, 1, x.
@@ -45,6 +46,7 @@ class Recurrence(NamedTuple):
     mixing: int
     constant: float
     units: int
+    share: float
     products: np.ndarray
     weight: np.ndarray
     gain: np.ndarray
@@ -53,43 +55,57 @@ class Recurrence(NamedTuple):
 
 
 @part
-def center(row, i, live, units):
-    """Give mean and 1/std of a candidate's pre-activation, both as vectors."""
-    panels = live.shape[1]
-    sums = splat(row, 0.0)
-    for p in range(panels):
-        sums = sums + load(row, i, p)
-    mean = splat(row, total(sums)) / units
-    squares = splat(row, 0.0)
-    for p in range(panels):
-        d = (load(row, i, p) - mean) * load(live, 0, p)
-        squares = squares + d * d
-    return mean, 1.0 / root(splat(row, total(squares)) / units + EPS)
+def normalise(rec, pre, saved):
+    """Replace the candidates' pre-activations by their LayerNorm.
+
+    One short loop over rows after another: each row waits for its own sums, and only
+    short loops leave the processor enough other rows to work on meanwhile.
+    """
+    panels, slot, spare = rec.live.shape[1], slots(rec), pre.shape[1] - 1
+    for i in range(pre.shape[0]):
+        sums = splat(pre, 0.0)
+        for p in range(panels):
+            sums = sums + load(pre, i, p)
+        pre[i, spare, 0] = total(sums)
+    for i in range(pre.shape[0]):
+        mean = splat(pre, pre[i, spare, 0]) * rec.share
+        squares = splat(pre, 0.0)
+        for p in range(panels):
+            d = (load(pre, i, p) - mean) * load(rec.live, 0, p)
+            store(pre, i, p, d)
+            squares = squares + d * d
+        pre[i, spare, 0] = total(squares)
+    for i in range(pre.shape[0]):
+        scale = 1.0 / root(splat(pre, pre[i, spare, 0]) * rec.share + EPS)
+        store(saved, i, (slot + 1) * panels, scale)
+        for p in range(panels):
+            xhat = load(pre, i, p) * scale
+            store(saved, i, slot * panels + p, xhat)
+            store(pre, i, p, load(rec.gain, 0, p) * xhat + load(rec.bias, 0, p))
 
 
 @part
-def normalise_row(rec, pre, i, saved, slot):
-    """Replace a candidate's pre-activation by its LayerNorm."""
+def squash(rec, pre, last):
+    """Replace candidates by their tanh and gates, up to panel `last`, by sigmoids."""
     panels = rec.live.shape[1]
-    mean, scale = center(pre, i, rec.live, rec.units)
-    store(saved, i, (slot + 1) * panels, scale)
-    for p in range(panels):
-        xhat = (load(pre, i, p) - mean) * scale * load(rec.live, 0, p)
-        store(saved, i, slot * panels + p, xhat)
-        store(pre, i, p, load(rec.gain, 0, p) * xhat + load(rec.bias, 0, p))
+    for i in range(pre.shape[0]):
+        for p in range(panels):
+            store(pre, i, p, tanh(load(pre, i, p)))
+        for p in range(panels, last):
+            store(pre, i, p, sigmoid(load(pre, i, p)))
 
 
 @part
 def leaky_row(rec, pre, i, h, saved):
-    """``h' = (1 - s) h + s c``, ``c = tanh(a)``: the leaky cells and both GRUs."""
+    """``h' = (1 - s) h + s c``: the leaky cells and, with z for s, the GRUs."""
     panels = rec.live.shape[1]
     s = splat(pre, rec.constant)
     if rec.gate == SHARED:
-        s = sigmoid(splat(pre, pre[i, panels, 0]))
+        s = splat(pre, pre[i, panels, 0])
     for p in range(panels):
-        past, c = load(h, i, p), tanh(load(pre, i, p))
+        past, c = load(h, i, p), load(pre, i, p)
         if rec.gate == OWN:
-            s = sigmoid(load(pre, i, panels + p))
+            s = load(pre, i, panels + p)
         keep = 1.0 - s
         store(saved, i, p, keep)
         store(saved, i, panels + p, s * (1.0 - c * c))
@@ -103,44 +119,43 @@ def memory_row(pre, i, h, c, saved):
     """``c' = f c + i g``, ``h' = o tanh(c')``; sections g, i, f, o."""
     panels = c.shape[1]
     for p in range(panels):
-        g = tanh(load(pre, i, p))
-        enter = sigmoid(load(pre, i, panels + p))
-        forget = sigmoid(load(pre, i, 2 * panels + p))
-        out = sigmoid(load(pre, i, 3 * panels + p))
-        past = load(c, i, p)
-        now = forget * past + enter * g
-        shown = tanh(now)
+        g, enter = load(pre, i, p), load(pre, i, panels + p)
+        forget, past = load(pre, i, 2 * panels + p), load(c, i, p)
         store(saved, i, p, forget)
         store(saved, i, panels + p, enter * (1.0 - g * g))
         store(saved, i, 2 * panels + p, g * enter * (1.0 - enter))
         store(saved, i, 3 * panels + p, past * forget * (1.0 - forget))
+        store(c, i, p, forget * past + enter * g)
+    for p in range(panels):
+        out, shown = load(pre, i, 3 * panels + p), tanh(load(c, i, p))
         store(saved, i, 4 * panels + p, shown * out * (1.0 - out))
         store(saved, i, 5 * panels + p, out * (1.0 - shown * shown))
-        store(c, i, p, now)
         store(h, i, p, out * shown)
 
 
 @part
-def reset_before_row(rec, pre, i, h, turned_h, saved):
+def reset_before(rec, pre, h, turned_h, saved):
     """Write ``r h`` where the product with U_g reads it."""
     panels = rec.live.shape[1]
-    for p in range(panels):
-        r, past = sigmoid(load(pre, i, 2 * panels + p)), load(h, i, p)
-        store(turned_h, i, p, r * past)
-        store(saved, i, 3 * panels + p, r)
-        store(saved, i, 4 * panels + p, past * r * (1.0 - r))
+    for i in range(pre.shape[0]):
+        for p in range(panels):
+            r, past = sigmoid(load(pre, i, 2 * panels + p)), load(h, i, p)
+            store(turned_h, i, p, r * past)
+            store(saved, i, 3 * panels + p, r)
+            store(saved, i, 4 * panels + p, past * r * (1.0 - r))
 
 
 @part
-def reset_after_row(rec, pre, i, saved):
-    """Add ``r u`` to the candidate, u the product of U_g and h."""
+def reset_after(rec, pre, saved):
+    """Add ``r u`` to the candidates, u the product of U_g and h."""
     panels = rec.live.shape[1]
-    for p in range(panels):
-        r = sigmoid(load(pre, i, 2 * panels + p))
-        u = load(pre, i, 3 * panels + p)
-        store(pre, i, p, load(pre, i, p) + r * u)
-        store(saved, i, 3 * panels + p, r)
-        store(saved, i, 4 * panels + p, u * r * (1.0 - r))
+    for i in range(pre.shape[0]):
+        for p in range(panels):
+            r = sigmoid(load(pre, i, 2 * panels + p))
+            u = load(pre, i, 3 * panels + p)
+            store(pre, i, p, load(pre, i, p) + r * u)
+            store(saved, i, 3 * panels + p, r)
+            store(saved, i, 4 * panels + p, u * r * (1.0 - r))
 
 
 @part
@@ -152,12 +167,16 @@ def slots(rec):
 @part
 def activate(rec, pre, h, c, saved):
     """Advance all rows of a block from pre-activations to the next state."""
-    for i in range(pre.shape[0]):
-        if rec.reset == AFTER:
-            reset_after_row(rec, pre, i, saved)
-        if rec.gain.shape[1] > 0:
-            normalise_row(rec, pre, i, saved, slots(rec))
-        if rec.gate == MEMORY:
+    panels = rec.live.shape[1]
+    if rec.reset == AFTER:
+        reset_after(rec, pre, saved)
+    if rec.gain.shape[1] > 0:
+        normalise(rec, pre, saved)
+    if rec.gate == MEMORY:
+        squash(rec, pre, 4 * panels)
+        for i in range(pre.shape[0]):
             memory_row(pre, i, h, c, saved)
-        else:
+    else:
+        squash(rec, pre, panels + 1 if rec.gate == SHARED else rec.mixing * panels)
+        for i in range(pre.shape[0]):
             leaky_row(rec, pre, i, h, saved)

@@ -8,14 +8,14 @@ pass a few steps' cotangents, until their share of the weights' gradient is adde
 import numpy as np
 from numba import njit
 
-from .pointwise import BEFORE, MEMORY, PLAIN, activate, reset_before_row
+from .pointwise import BEFORE, MEMORY, PLAIN, activate, reset_before
 from .tile import TILE, correlate, multiply
 from .transposed import pull, push, reset_before_back, reset_push
 from .vectors import load, part, store
 
 # Rows (sequences times steps) whose weight gradient is taken at once: enough to hide
 # the gradient's own traffic, few enough for the second-level cache.
-CHUNK = 128
+CHUNK = 64
 
 
 @njit(inline="always")
@@ -100,8 +100,7 @@ def preactivate(rec, sources, pre, saved, direction, v, d):
         source, k0, k1 = rec.products[n, 0], rec.products[n, 3], rec.products[n, 4]
         panels = rec.products[n, 1], rec.products[n, 2]
         if source == 1:
-            for i in range(pre.shape[0]):
-                reset_before_row(rec, pre, i, sources[0], sources[1], saved)
+            reset_before(rec, pre, sources[0], sources[1], saved)
             for i in range(d.shape[0]):
                 reset_push(rec, saved, i, d, v[0], v[1])
         multiply(sources[source], rec.weight, pre, panels, k0, k1, False)

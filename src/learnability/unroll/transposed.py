@@ -38,38 +38,43 @@ def mixing_row(rec, saved, i, carried, grads):
 
 
 @part
-def normalise_back(rec, saved, i, grads, gains):
-    """Lead a candidate's cotangent through LayerNorm, and gather its weights'.
+def normalise_back(rec, saved, grads, gains):
+    """Lead the candidates' cotangents through LayerNorm, and gather its weights'.
 
     ``da = (y - mean y - xhat mean(xhat y)) / std``, y the cotangent times the gain.
     """
-    panels, slot = rec.live.shape[1], slots(rec)
-    flat, tilted = splat(saved, 0.0), splat(saved, 0.0)
-    for p in range(panels):
-        y, xhat = load(grads, i, p), load(saved, i, slot * panels + p)
-        store(gains, 0, p, load(gains, 0, p) + y * xhat)
-        store(gains, 1, p, load(gains, 1, p) + y)
-        y = y * load(rec.gain, 0, p)
-        store(grads, i, p, y)
-        flat = flat + y
-        tilted = tilted + y * xhat
-    mean = splat(saved, total(flat)) / rec.units
-    slope = splat(saved, total(tilted)) / rec.units
-    scale = load(saved, i, (slot + 1) * panels)
-    for p in range(panels):
-        xhat = load(saved, i, slot * panels + p)
-        a = (load(grads, i, p) - mean - xhat * slope) * load(rec.live, 0, p)
-        store(grads, i, p, a * scale)
+    panels, slot, spare = rec.live.shape[1], slots(rec), grads.shape[1] - 1
+    for i in range(grads.shape[0]):
+        flat, tilted = splat(saved, 0.0), splat(saved, 0.0)
+        for p in range(panels):
+            y, xhat = load(grads, i, p), load(saved, i, slot * panels + p)
+            store(gains, 0, p, load(gains, 0, p) + y * xhat)
+            store(gains, 1, p, load(gains, 1, p) + y)
+            y = y * load(rec.gain, 0, p)
+            store(grads, i, p, y)
+            flat = flat + y
+            tilted = tilted + y * xhat
+        grads[i, spare, 0] = total(flat)
+        grads[i, spare, 1] = total(tilted)
+    for i in range(grads.shape[0]):
+        mean = splat(saved, grads[i, spare, 0]) * rec.share
+        slope = splat(saved, grads[i, spare, 1]) * rec.share
+        scale = load(saved, i, (slot + 1) * panels)
+        for p in range(panels):
+            xhat = load(saved, i, slot * panels + p)
+            a = (load(grads, i, p) - mean - xhat * slope) * load(rec.live, 0, p)
+            store(grads, i, p, a * scale)
 
 
 @part
-def reset_after_back(rec, saved, i, grads):
-    """Lead the candidate's cotangent to r and to u."""
+def reset_after_back(rec, saved, grads):
+    """Lead the candidates' cotangents to r and to u."""
     panels = rec.live.shape[1]
-    for p in range(panels):
-        a = load(grads, i, p)
-        store(grads, i, 2 * panels + p, load(saved, i, 4 * panels + p) * a)
-        store(grads, i, 3 * panels + p, load(saved, i, 3 * panels + p) * a)
+    for i in range(grads.shape[0]):
+        for p in range(panels):
+            a = load(grads, i, p)
+            store(grads, i, 2 * panels + p, load(saved, i, 4 * panels + p) * a)
+            store(grads, i, 3 * panels + p, load(saved, i, 3 * panels + p) * a)
 
 
 @part
@@ -98,10 +103,10 @@ def pull(rec, saved, past, past_c, grads, gains):
             mixing_row(rec, saved, i, past_c, grads)
         else:
             mixing_row(rec, saved, i, past, grads)
-        if rec.gain.shape[1] > 0:
-            normalise_back(rec, saved, i, grads, gains)
-        if rec.reset == AFTER:
-            reset_after_back(rec, saved, i, grads)
+    if rec.gain.shape[1] > 0:
+        normalise_back(rec, saved, grads, gains)
+    if rec.reset == AFTER:
+        reset_after_back(rec, saved, grads)
 
 
 @part
@@ -113,8 +118,8 @@ def normalise_push(rec, saved, i, d, along):
         a = load(d, i, p)
         flat = flat + a
         tilted = tilted + a * load(saved, i, slot * panels + p)
-    mean = splat(saved, total(flat)) / rec.units
-    slope = splat(saved, total(tilted)) / rec.units
+    mean = splat(saved, total(flat)) * rec.share
+    slope = splat(saved, total(tilted)) * rec.share
     scale = load(saved, i, (slot + 1) * panels)
     for p in range(panels):
         xhat = load(saved, i, slot * panels + p)

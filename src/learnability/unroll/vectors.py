@@ -179,30 +179,32 @@ def total(typing: Any, value: Any) -> Any:
     return value.dtype(value), emit
 
 
-def _expm1(builder: Any, x: Any) -> Any:
-    """Emit ``exp(x) - 1``, accurate also where x is small.
+def _exp(builder: Any, x: Any, more: float) -> Any:
+    """Emit ``exp(x) + more``; with more = -1 accurate also where x is small.
 
-    ``x = n ln 2 + r`` with ``|r| <= ln 2 / 2``, then ``2^n (exp(r) - 1) + 2^n - 1``
-    with Taylor's series, cut where the rest is below half a unit in the last place.
+    ``x = n ln 2 + r`` with ``|r| <= ln 2 / 2``, then ``2^n (exp(r) - 1) + 2^n + more``.
+    Taylor's series is cut where the rest is below a quarter unit in the last place.
     """
     vector = x.type
-    single = vector.count == WIDTH // 4
+    single = vector.count == lanes(np.dtype(np.float32))
     limit, mantissa, bias, degree = (87, 23, 127, 7) if single else (708, 52, 1023, 13)
     for compare, bound in ((">", float(limit)), ("<", -float(limit))):
         edge = _filled(vector, bound)
         # Ordered: a NaN is beyond no bound and stays one.
         x = builder.select(builder.fcmp_ordered(compare, x, edge), edge, x)
-    # Adding 1.5 * 2^mantissa rounds to an integer and leaves it in the low bits.
-    magic = _filled(vector, 1.5 * 2.0**mantissa)
-    turns = builder.fmul(x, _filled(vector, 1 / math.log(2)))
-    shifted = builder.fadd(turns, magic)
+    # Adding 1.5 * 2^mantissa rounds to an integer; the lowest bits are n + bias.
+    magic = _filled(vector, 1.5 * 2.0**mantissa + bias)
+    turns = builder.fmul(x, _filled(vector, 1 / math.log(2)), flags=FLAGS)
+    shifted = builder.fadd(turns, magic, flags=FLAGS)
     n = builder.fsub(shifted, magic)
-    # ln 2 in two parts, the first with so few bits that n times it is exact.
+    # ln 2 in two parts, the first short enough that n times it is exact.
     few = 2.0 ** (12 if single else 42)
     high = math.floor(math.log(2) * few) / few
-    low = math.log(2) - high
-    r = builder.fsub(x, builder.fmul(n, _filled(vector, high)), flags=FLAGS)
-    r = builder.fsub(r, builder.fmul(n, _filled(vector, low), flags=FLAGS), flags=FLAGS)
+    r = builder.fsub(
+        x, builder.fmul(n, _filled(vector, high), flags=FLAGS), flags=FLAGS
+    )
+    low = builder.fmul(n, _filled(vector, math.log(2) - high), flags=FLAGS)
+    r = builder.fsub(r, low, flags=FLAGS)
     series = _filled(vector, 1 / math.factorial(degree))
     for k in range(degree - 1, 0, -1):
         series = builder.fmul(series, r, flags=FLAGS)
@@ -211,16 +213,13 @@ def _expm1(builder: Any, x: Any) -> Any:
         )
     series = builder.fmul(series, r, flags=FLAGS)
     integer = ir.VectorType(I32 if single else I64, vector.count)
-
-    def every(value: int) -> ir.Constant:
-        return ir.Constant(
-            integer, [ir.Constant(integer.element, value)] * vector.count
-        )
-
-    bits = builder.shl(builder.bitcast(shifted, integer), every(mantissa))
-    power = builder.bitcast(builder.add(bits, every(bias << mantissa)), vector)
-    less = builder.fsub(power, _filled(vector, 1.0))
-    return builder.fadd(builder.fmul(power, series, flags=FLAGS), less, flags=FLAGS)
+    shift = ir.Constant(
+        integer, [ir.Constant(integer.element, mantissa)] * vector.count
+    )
+    power = builder.shl(builder.bitcast(shifted, integer), shift)
+    power = builder.bitcast(power, vector)
+    grown = builder.fmul(power, series, flags=FLAGS)
+    return builder.fadd(grown, builder.fadd(power, _filled(vector, more)), flags=FLAGS)
 
 
 @intrinsic
@@ -240,8 +239,7 @@ def sigmoid(typing: Any, value: Any) -> Any:
     """Give ``1 / (1 + exp(-x))``; it never is a denormal number."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        grown = _expm1(builder, builder.fneg(args[0]))
-        bottom = builder.fadd(grown, _filled(args[0].type, 2.0))
+        bottom = _exp(builder, builder.fneg(args[0]), 1.0)
         return builder.fdiv(_filled(args[0].type, 1.0), bottom)
 
     return value(value), emit
@@ -252,7 +250,7 @@ def tanh(typing: Any, value: Any) -> Any:
     """Give ``(exp(2x) - 1) / (exp(2x) + 1)``."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        grown = _expm1(builder, builder.fadd(args[0], args[0]))
+        grown = _exp(builder, builder.fadd(args[0], args[0]), -1.0)
         return builder.fdiv(grown, builder.fadd(grown, _filled(args[0].type, 2.0)))
 
     return value(value), emit
