@@ -8,14 +8,13 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from learnability.plots.legends import LONGEST_LABEL, label
 from learnability.plots.style import (
     INKS,
     KNOWN,
-    LONGEST_LABEL,
     PALETTE,
     current_theme,
     figure,
-    label,
     styles,
     theme,
 )

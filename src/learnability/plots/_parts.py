@@ -23,7 +23,8 @@ from matplotlib.transforms import (
 )
 
 from ..diagnosis import Diagnosis
-from .style import Style, ink, key, label, own_axes, styles
+from .legends import key, label, whole_figure
+from .style import Style, ink, own_axes, styles
 
 Runs = Mapping[str, Diagnosis]
 Values = Float[np.ndarray, " value"]
@@ -57,8 +58,8 @@ def moved(ax: Axes, style: Style, count: int, *, upright: bool = False) -> Trans
     """
     points = (style.place - (count - 1) / 2) * APART / 72
     shift = (0, points) if upright else (points, 0)
-    figure = ax.get_figure(root=True)
-    return ax.transData + ScaledTranslation(*shift, figure.dpi_scale_trans)  # pyright: ignore[reportOptionalMemberAccess]
+    inches = whole_figure(ax).dpi_scale_trans
+    return ax.transData + ScaledTranslation(*shift, inches)
 
 
 def plain_number(value: float, _: object = None) -> str:
@@ -134,8 +135,7 @@ def bars(
 def beside(ax: Axes, style: Style, count: int) -> Transform:
     """Give a transform whose y runs from 0 to 1 over the axes, moved apart by run."""
     points = (style.place - (count - 1) / 2) * APART / 72
-    figure = ax.get_figure(root=True)
-    shift = ScaledTranslation(points, 0, figure.dpi_scale_trans)  # pyright: ignore[reportOptionalMemberAccess]
+    shift = ScaledTranslation(points, 0, whole_figure(ax).dpi_scale_trans)
     return blended_transform_factory(ax.transData, ax.transAxes) + shift
 
 

@@ -20,7 +20,8 @@ from ._parts import (
     plain_number,
     prepared,
 )
-from .style import PAGE, Style, figure, ink, legend
+from .legends import legend
+from .style import PAGE, Style, figure, ink
 
 Scaling = Literal["exponential", "power", "logarithmic"]
 
@@ -108,7 +109,8 @@ def envelope_figure(runs: Runs, *, width: float = PAGE) -> Figure:
     made, panels = figure(3, width=width)
     for ax, scaling in zip(panels, SCALINGS, strict=True):
         envelope(runs, ax, scaling=scaling, key=False)
-        if ax is not panels[0] and ax.get_subplotspec().colspan.start > 0:  # pyright: ignore[reportOptionalMemberAccess]
+        place = ax.get_subplotspec()
+        if place is not None and not place.is_first_col():
             ax.set_ylabel("")
     _, found = prepared(runs, panels[0])
     legend(made, envelope_keys(found, (), falls_below(runs)))

@@ -8,8 +8,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ._parts import Runs, all_lags, has, keys, lag_axis, moved, number_axis, prepared
-from .style import PAGE, Style, figure, ink, label, legend
-from .style import key as style_key
+from .legends import key as style_key
+from .legends import label, legend
+from .style import PAGE, Style, figure, ink
 
 
 def learning(runs: Runs, ax: Axes | None = None, *, key: bool = True) -> Axes:

@@ -20,7 +20,8 @@ from ._parts import (
     prepared,
     task_lags,
 )
-from .style import PAGE, Style, figure, legend
+from .legends import legend
+from .style import PAGE, Style, figure
 
 NOT_RESOLVED = "not resolved, at least"
 

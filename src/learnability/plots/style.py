@@ -8,12 +8,10 @@ from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 import matplotlib as mpl
-import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.typing import ColorType
 
 Theme = Literal["light", "dark"]
@@ -22,13 +20,6 @@ COLUMN = 3.4
 """Width in inches of a column of a two-column page."""
 PAGE = 7.0
 """Width in inches of a page's text."""
-LONGEST_LABEL = 28
-"""Letters of a name in a legend; at column width more do not fit beside another."""
-
-LEGEND_ROW = 0.165
-LETTER = 0.064
-HANDLE = 0.42
-"""Inches of a legend's row, of a letter in it and of a handle with its gaps."""
 
 
 class Ink(NamedTuple):
@@ -283,64 +274,3 @@ def own_axes(ax: Axes | None) -> Axes:
     from matplotlib import pyplot
 
     return pyplot.subplots(layout="constrained")[1]
-
-
-def label(name: str) -> str:
-    """Give a name as a legend shows it: short, and free of matplotlib's markup.
-
-    Args:
-        name: any text.
-
-    Example:
-        >>> label("a" * 40)
-        'aaaaaaaaaaaaaa…aaaaaaaaaaaaa'
-        >>> label("cost $5")
-        'cost \\\\$5'
-    """
-    plain = " ".join(name.split())
-    if len(plain) > LONGEST_LABEL:
-        half = LONGEST_LABEL // 2
-        plain = f"{plain[:half]}…{plain[-(LONGEST_LABEL - half - 1) :]}"
-    # A legend leaves out labels that begin with an underscore.
-    return ("\u2009" + plain if plain.startswith("_") else plain).replace("$", r"\$")
-
-
-def key(style: Style, text: str, **changes: Any) -> Line2D:
-    """Make a legend's entry of an architecture."""
-    options: dict[str, Any] = {"color": style.colour, "marker": style.marker}
-    return Line2D([], [], label=text, **(options | changes))
-
-
-def legend(where: Axes | Figure, handles: list[Line2D]) -> None:
-    """Put a legend above the axes, or above all panels of a figure.
-
-    Args:
-        where: axes or figure.
-        handles: the entries, with their labels.
-    """
-    made = where.get_figure(root=True)
-    columns = _columns([str(h.get_label()) for h in handles], made.get_figwidth())  # pyright: ignore[reportOptionalMemberAccess]
-    if isinstance(where, Figure):
-        # Further rows must not squeeze the panels.
-        rows = -(-len(handles) // columns)
-        where.set_figheight(where.get_figheight() + (rows - 1) * LEGEND_ROW)
-        where.legend(handles=handles, loc="outside upper left", ncols=columns)
-    else:
-        where.legend(
-            handles=handles,
-            loc="lower left",
-            bbox_to_anchor=(0, 1.0),
-            borderaxespad=0.2,
-            ncols=columns,
-        )
-
-
-def _columns(labels: list[str], width: float) -> int:
-    """Give the most columns of a legend that fit into a width in inches."""
-    for columns in range(len(labels), 1, -1):
-        # matplotlib deals a legend's entries to its columns in the same way.
-        parts = np.array_split(labels, columns)
-        needed = sum(LETTER * max(map(len, part)) + HANDLE for part in parts)
-        if needed < width:
-            return columns
-    return 1

@@ -17,7 +17,8 @@ from ._parts import (
     open_mark,
     prepared,
 )
-from .style import PAGE, Style, figure, ink, legend
+from .legends import legend
+from .style import PAGE, Style, figure, ink
 
 
 def tail_index(runs: Runs, ax: Axes | None = None, *, key: bool = True) -> Axes:

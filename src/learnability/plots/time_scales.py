@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ._parts import ROOM, Runs, Values, hollow, number_axis, prepared
-from .style import PAGE, Style, figure, label, legend
-from .style import key as style_key
+from .legends import key as style_key
+from .legends import label, legend
+from .style import PAGE, Style, figure
 
 ORDER = "diagonal"
 """A unit's own decay. The exact transport adds what comes back through other units."""

@@ -10,7 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ._parts import Runs, all_lags, keys, moved, number_axis, open_mark, prepared
-from .style import PAGE, Style, figure, ink, legend
+from .legends import legend
+from .style import PAGE, Style, figure, ink
 
 BUDGETS = tuple(float(n) for n in np.logspace(0, 6, 61))
 """Ten budgets a decade, from one sequence to a million."""

@@ -9,8 +9,9 @@ from .. import plots
 from ..diagnosis import Diagnosis
 from ..plots.style import recoloured
 
-NARROW = "(max-width: 640px)"
+NARROW = "screen and (max-width: 640px)"
 DARK = "(prefers-color-scheme: dark)"
+"""Paper is neither narrow nor dark: print takes the wide light figures."""
 
 
 class Caption(NamedTuple):
@@ -91,7 +92,7 @@ def _figure(name: str, cells: list[str], wide: str, narrow: str) -> str:
 <picture>
 <source media="{NARROW} and {DARK}" srcset="{_uri(recoloured(narrow))}">
 <source media="{NARROW}" srcset="{_uri(narrow)}">
-<source media="{DARK}" srcset="{_uri(recoloured(wide))}">
+<source media="screen and {DARK}" srcset="{_uri(recoloured(wide))}">
 <img src="{_uri(wide)}" alt="{described}">
 </picture>
 <figcaption>{text}</figcaption>
