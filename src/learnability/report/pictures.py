@@ -9,10 +9,6 @@ from .. import plots
 from ..diagnosis import Diagnosis
 from ..plots.style import recoloured
 
-NARROW = "screen and (max-width: 640px)"
-DARK = "(prefers-color-scheme: dark)"
-"""Paper is neither narrow nor dark: print takes the wide light figures."""
-
 
 class Caption(NamedTuple):
     """What a figure shows, and how to read it."""
@@ -87,13 +83,20 @@ def _uri(svg: str) -> str:
 def _figure(name: str, cells: list[str], wide: str, narrow: str) -> str:
     title, text = CAPTIONS[name]
     described = escape(f"{title}, for {', '.join(cells)}. {text}", quote=True)
+    looks = {
+        "wide light": wide,
+        "wide dark": recoloured(wide),
+        "narrow light": narrow,
+        "narrow dark": recoloured(narrow),
+    }
+    # The style sheet shows one of the four; on paper it is always the first, which a
+    # choice among sources made for the screen would not grant.
+    images = "\n".join(
+        f'<img class="{look}" src="{_uri(svg)}" alt="{described}">'
+        for look, svg in looks.items()
+    )
     return f"""<figure id="{name}">
 <h3>{title}</h3>
-<picture>
-<source media="{NARROW} and {DARK}" srcset="{_uri(recoloured(narrow))}">
-<source media="{NARROW}" srcset="{_uri(narrow)}">
-<source media="screen and {DARK}" srcset="{_uri(recoloured(wide))}">
-<img src="{_uri(wide)}" alt="{described}">
-</picture>
+{images}
 <figcaption>{text}</figcaption>
 </figure>"""
