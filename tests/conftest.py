@@ -3,6 +3,8 @@
 import jaxtyping
 import torch
 
+import tests.typecheck  # noqa: F401 - the hook below looks it up by name
+
 # Modules with compiled functions are left out: a compiler cannot read the checks.
 CHECKED = [
     "learnability.cells",
@@ -17,5 +19,5 @@ CHECKED = [
     "learnability.unroll.network",
     "learnability.unroll.reference",
 ]
-jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
+jaxtyping.install_import_hook(CHECKED, "tests.typecheck.check")
 torch.set_num_threads(1)

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from . import __version__
+from .detection import decay
+from .detection.decay import Envelope, noise_level
 from .display import Display
 from .study.settings import Settings, load_settings
 from .study.store import Store
 from .study.sweep import run_study, write_results
+from .unroll import warm_up
 
 MANY = Parameter(consume_multiple=True, negative="")
 
@@ -77,6 +81,7 @@ def run(
     )
     store = Store(output or Path("runs") / settings.name)
     console, started = Console(), time.monotonic()
+    warm_up(on_wait=lambda sentence: console.print(sentence, highlight=False))
     with Display(console) as display:
         runs = run_study(settings, store, display)
         write_results(settings, runs, store, display.stage("figures and report"))
@@ -100,6 +105,73 @@ def report(folder: Path, /) -> None:
     with Display(console) as display:
         write_results(settings, runs, store, display.stage("figures and report"))
     _show(settings, store, console)
+
+
+@app.command
+def theory(
+    family: str,
+    /,
+    *,
+    samples: list[float],
+    alpha: float = 2.0,
+    error: float = 0.05,
+    parameters: Annotated[list[str] | None, MANY] = None,
+) -> None:
+    """Give the window of an envelope family without any network.
+
+    With one noise floor at all lags, H_N is where the envelope falls to the level
+    that N samples can still tell from noise.
+
+    Parameters
+    ----------
+    family
+        Name of the envelope, such as Exponential or PowerLaw.
+    samples
+        Numbers of sequences N.
+    alpha
+        Tail index of the noise, above 1 and at most 2.
+    error
+        Probability to take the sign of the signal for the wrong one.
+    parameters
+        The family's parameters, such as `beta=0.8` or `tau=50`.
+    """
+    envelope = _family(family, parameters or [])
+    shown = Table("N", "noise level", "H_N (steps)", title=repr(envelope))
+    for n in samples:
+        level = noise_level(n, alpha, error=error)
+        window = envelope.window(samples=n, alpha=alpha, error=error)
+        shown.add_row(f"{n:g}", f"{level:.6g}", f"{window:.6g}")
+    Console().print(shown)
+
+
+def _family(name: str, parameters: list[str]) -> Envelope:
+    """Give an envelope from its name and words like ``tau=50``."""
+    kinds = {k.__name__: k for k in vars(decay).values() if _is_family(k)}
+    if name not in kinds:
+        raise ValueError(f"there is no family {name!r}; choose {', '.join(kinds)}")
+    known = {f.name: f.default is MISSING for f in fields(kinds[name])}
+    given = dict(_number(word) for word in parameters)
+    for parameter, required in known.items():
+        if required and parameter not in given:
+            raise ValueError(f"{name} needs a value: --parameters {parameter}=...")
+    for parameter in given:
+        if parameter not in known:
+            raise ValueError(
+                f"{name} has no parameter {parameter!r}; it has {', '.join(known)}"
+            )
+    return kinds[name](**given)
+
+
+def _is_family(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Envelope) and is_dataclass(kind)
+
+
+def _number(word: str) -> tuple[str, float]:
+    name, _, value = word.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise ValueError(f"{word!r} is no NAME=NUMBER, such as tau=50") from None
 
 
 def _chosen(settings: Settings, cells: list[str] | None) -> Settings:
@@ -130,10 +202,14 @@ def _show(settings: Settings, store: Store, console: Console) -> None:
     wide.print(f"report: {store.report}", highlight=False, soft_wrap=True)
 
 
-def main() -> None:
-    """Run the command line; a wrong call ends in one sentence and exit code 2."""
+def main(words: list[str] | None = None) -> None:
+    """Run the command line; a wrong call ends in one sentence and exit code 2.
+
+    Args:
+        words: the words after the command's name; those of the process unless given.
+    """
     try:
-        app(exit_on_error=False, print_error=False)
+        app(words, exit_on_error=False, print_error=False)
     except (ValueError, cyclopts.CycloptsError) as error:
         sentence = " ".join(str(error).split())
         print(f"learnability: {sentence}", file=sys.stderr)

@@ -21,7 +21,7 @@ from .grid import checked_lags
 from .randomness import stream
 from .storage import load_tree, save_tree
 from .tasks import Sequences
-from .transport import ORDERS, Envelope, envelope, sampled_envelope, time_scales
+from .transport import Envelope, Order, envelopes, sampled_envelope, time_scales
 from .unroll import Network
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
@@ -248,26 +248,23 @@ class _Work:
 
     def _by_order(
         self, states: Tensor, rates: Tensor | None, stage: str
-    ) -> dict[str, Envelope]:
-        cell, x, found = self.network.cell, self.data.x, {}
-        for place, order in enumerate(ORDERS):
-            self.progress(stage, place / len(ORDERS))
-            with torch.no_grad():
-                found[order] = (
-                    sampled_envelope(
-                        cell,
-                        x,
-                        states,
-                        self.lags,
-                        windows=self.measures.exact_windows,
-                        seed=stream(self.seed, "windows"),
-                        rates=rates,
-                    )
-                    if order == "exact"
-                    else envelope(cell, x, states, self.lags, order=order, rates=rates)
-                )
+    ) -> dict[Order, Envelope]:
+        cell, x = self.network.cell, self.data.x
+        self.progress(stage, 0.0)
+        with torch.no_grad():
+            found = envelopes(cell, x, states, self.lags, rates=rates)
+            self.progress(stage, 0.5)
+            exact = sampled_envelope(
+                cell,
+                x,
+                states,
+                self.lags,
+                windows=self.measures.exact_windows,
+                seed=stream(self.seed, "windows"),
+                rates=rates,
+            )
         self.progress(stage, 1.0)
-        return found
+        return {**found, "exact": exact}
 
     def evidence(self) -> xr.Dataset:
         self.progress("evidence", 0.0)
@@ -336,7 +333,7 @@ def _lag_axis(lags: list[int]) -> xr.DataArray:
     return xr.DataArray(lags, dims="lag", attrs={"units": "steps"})
 
 
-def _envelope_group(found: dict[str, Envelope]) -> xr.Dataset:
+def _envelope_group(found: dict[Order, Envelope]) -> xr.Dataset:
     lags = next(iter(found.values())).lags.tolist()
     dims = {"unit_mean": ("lag", "unit"), "unit_typical": ("lag", "unit")}
     data = {
@@ -351,7 +348,7 @@ def _envelope_group(found: dict[str, Envelope]) -> xr.Dataset:
     return xr.Dataset(data, coords={"order": list(found), "lag": _lag_axis(lags)})
 
 
-def _time_scale_group(found: dict[str, Envelope]) -> xr.Dataset:
+def _time_scale_group(found: dict[Order, Envelope]) -> xr.Dataset:
     tau = xr.DataArray(
         np.stack([time_scales(f.lags, f.unit_mean) for f in found.values()]),
         dims=("order", "unit"),

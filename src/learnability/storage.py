@@ -1,5 +1,6 @@
 """Trees of labelled arrays on disk: written whole or not at all, read with care."""
 
+import contextlib
 import os
 from os import PathLike
 from pathlib import Path
@@ -19,7 +20,8 @@ def replace_file(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what was never made cannot be removed
+            temporary.unlink()
         raise ValueError(
             f"{path} cannot be written ({error.strerror or error}); "
             "choose another folder"

@@ -215,8 +215,8 @@ class Cell(nn.Module, ABC):
         """Give the next state: the cell's equation."""
         return self.advance(state, self.project(x))
 
-    def forward(self, state: Tensor, x: Tensor, *, projected: bool = False) -> Tensor:
-        return self.advance(state, x) if projected else self.step(state, x)
+    def forward(self, state: Tensor, x: Tensor) -> Tensor:
+        return self.step(state, x)
 
     def affine_factors(
         self, gates: str, x: Tensor, sources: dict[str, Tensor]

@@ -15,13 +15,10 @@ def normalise(
 ) -> Float[Tensor, "*batch unit"]:
     """Give ``LN(a) = weight * (a - mean a) / sqrt(var a + eps) + bias``.
 
-    Without a weight it is the identity. Weight and bias may have leading axes of
-    their own, which broadcast against those of ``a``.
+    Without a weight it is the identity.
     """
-    if weight is None or bias is None:
+    if weight is None:
         return a
-    if weight.ndim > 1:
-        return functional.layer_norm(a, a.shape[-1:], eps=EPS) * weight + bias
     return functional.layer_norm(a, a.shape[-1:], weight, bias, EPS)
 
 

@@ -47,7 +47,7 @@ class ProbeStatistics:
 
 def whitened(
     x: Float[Tensor, "sequence step input"],
-) -> Float[Tensor, "sequence step input"]:
+) -> Float[Tensor, "sequence step axis"]:
     """Give inputs of mean 0 and covariance I, by the principal axes of x.
 
     Axes without variance are left out.

@@ -7,11 +7,10 @@ gradient as a product over steps; see `cells.base.Factor`.
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.func import functional_call, vjp
 
-from ..cells import Cell, Factor, previous
+from ..cells import Cell, Factor
 from ..unroll import Network
-from .sensitivity import parameters
+from .sensitivity import immediate_sensitivity
 
 
 def pre_cotangents(
@@ -32,30 +31,36 @@ def pre_cotangents(
         cotangent: any number of rows for every sequence.
 
     Returns:
-        p, and the gradients of LayerNorm's parameters (sequence, row, unit).
+        p, and the gradients of LayerNorm's parameters by name (sequence, row, unit).
     """
-    with torch.no_grad():
-        before, projected = previous(states), cell.project(x)
-    fixed = parameters(cell)
-    rows = cotangent.shape[:2]
-    norm = {
-        name: p.expand(*rows, -1) for name, p in fixed.items() if name.startswith("ln_")
-    }
-    gradients = {name: torch.zeros_like(p) for name, p in norm.items()}
     adjoint = torch.zeros_like(cotangent[:, :, 0])
-    reached = []
-    for t in reversed(range(x.shape[1])):
+    adjoints, reached = [], []
+    with torch.no_grad():
+        partials = cell.partials(states, x)
+        for t in reversed(range(x.shape[1])):
+            total = adjoint + cotangent[:, :, t]
+            adjoint, p = cell.pull(total, partials[:, None, t])
+            adjoints.append(total)
+            reached.append(p)
+    whole = torch.stack(adjoints[::-1], dim=2)
+    return torch.stack(reached[::-1], dim=2), _norm_gradients(cell, x, states, whole)
 
-        def step(state: Tensor, pre: Tensor, scale: dict[str, Tensor]) -> Tensor:
-            at = fixed | scale
-            return functional_call(cell, at, (state, pre), {"projected": True})
 
-        spread = (v[:, t, None].expand(*rows, -1) for v in (before, projected))
-        back = vjp(step, *spread, norm)[1]
-        adjoint, p, parts = back(adjoint + cotangent[:, :, t])
-        reached.append(p)
-        gradients = {name: g + parts[name] for name, g in gradients.items()}
-    return torch.stack(reached[::-1], dim=2), gradients
+def _norm_gradients(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    states: Float[Tensor, "sequence step state"],
+    adjoint: Float[Tensor, "sequence row step state"],
+) -> dict[str, Tensor]:
+    """Give the gradients of LayerNorm's parameters for every sequence and row."""
+    found = {}
+    for name in ("ln_weight", "ln_bias") if cell.layernorm else ():
+        # A unit's gain and bias move that unit alone: all of them can move at once.
+        ones = torch.ones_like(getattr(cell, name))
+        moved = immediate_sensitivity(cell, x, states, {name: ones})
+        gradient = torch.einsum("nrts,nts->nrs", adjoint, moved)
+        found[name] = gradient.unflatten(-1, (-1, cell.units)).sum(dim=-2)
+    return found
 
 
 def weight_gradient(

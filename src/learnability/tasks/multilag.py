@@ -15,14 +15,14 @@ from ..randomness import Seed, torch_generator
 
 @dataclass(frozen=True)
 class Sequences:
-    """Inputs and targets, a row a sequence.
+    """Inputs (sequence, step, input) and targets (sequence, step).
 
     Raises:
         ValueError: if there is none, sizes disagree, or a value is not finite.
     """
 
-    x: Float[Tensor, "sequence step input"]
-    y: Float[Tensor, "sequence step"]
+    x: Float[Tensor, "..."]
+    y: Float[Tensor, "..."]
 
     def __post_init__(self) -> None:
         if self.x.numel() == 0:

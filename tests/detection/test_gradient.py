@@ -1,0 +1,140 @@
+"""N(l) from probe gradients: unbiasedness, the jackknife, coverage, a closed form."""
+
+import numpy as np
+import pytest
+
+from learnability.detection.gradient import (
+    jackknife_error,
+    measured_strength,
+    requirement,
+    split_variance,
+    u_statistic,
+)
+
+
+def statistics(s):
+    """Give q_i and S_i . S of vectors (sequence, parameter), as one lag."""
+    return (s**2).sum(axis=1)[None], (s @ s.sum(axis=0))[None]
+
+
+def brute_u(s):
+    n, gram = len(s), s @ s.T
+    return (gram.sum() - np.trace(gram)) / (n * (n - 1))
+
+
+def test_u_is_the_mean_over_pairs_and_its_jackknife_leaves_one_out():
+    s = np.random.default_rng(0).normal(0.3, 1.0, size=(9, 4))
+    whole, without = u_statistic(*statistics(s))
+    assert whole[0] == pytest.approx(brute_u(s), rel=1e-12)
+    left_out = [brute_u(np.delete(s, i, axis=0)) for i in range(9)]
+    np.testing.assert_allclose(without[0], left_out, rtol=1e-10)
+
+
+def test_u_is_unbiased():
+    """The mean over repetitions is ||E S||^2, within 4 of its standard errors."""
+    random, mean = np.random.default_rng(1), np.array([0.2, -0.1, 0.05])
+    draws = [
+        u_statistic(*statistics(random.normal(mean, 1.0, size=(12, 3))))[0][0]
+        for _ in range(4000)
+    ]
+    error = np.std(draws) / len(draws) ** 0.5
+    assert abs(np.mean(draws) - mean @ mean) < 4 * error
+
+
+def test_split_variance_leaves_one_out():
+    p = np.random.default_rng(2).normal(size=(1, 11)) + np.tile([0.0, 5.0], 6)[:11]
+    halves = p[0, ::2], p[0, 1::2]
+    whole, without = split_variance(p)
+    spread = sum(((h - h.mean()) ** 2).sum() for h in halves)
+    assert whole[0] == pytest.approx(spread / 9, rel=1e-12)
+    for i in range(11):
+        parts = [
+            np.delete(h, i // 2) if i % 2 == k else h for k, h in enumerate(halves)
+        ]
+        spread = sum(((h - h.mean()) ** 2).sum() for h in parts)
+        assert without[0, i] == pytest.approx(spread / 8, rel=1e-10)
+
+
+def test_jackknife_of_a_mean_is_its_standard_error():
+    x = np.random.default_rng(3).normal(size=40)
+    without = (x.sum() - x) / 39
+    assert jackknife_error(without) == pytest.approx(x.std(ddof=1) / 40**0.5, rel=1e-10)
+
+
+def sample(random, n, mean, spread, noise):
+    """Give S_n around a mean and G_n of known noise along it, as one lag."""
+    s = mean + spread * random.normal(size=(n, len(mean)))
+    g = noise * random.normal(size=(n, len(mean)))
+    halves = [s[k::2].sum(axis=0) for k in (0, 1)]
+    projection = np.empty((1, 1, n))
+    for k in (0, 1):
+        other = halves[1 - k] / np.linalg.norm(halves[1 - k])
+        projection[0, 0, k::2] = g[k::2] @ other
+    return *statistics(s), projection
+
+
+def test_interval_covers_the_closed_form():
+    """N = (z + z)^2 noise^2/(c^2 ||s||^2): covered in 92 to 98 of 100 cases."""
+    random, mean = np.random.default_rng(4), np.array([0.5, 0.2, 0.0])
+    z = 1.6448536269514722
+    truth = (2 * z) ** 2 * 3.0**2 / (0.5**2 * mean @ mean)
+    repetitions, covered = 600, 0
+    for _ in range(repetitions):
+        r = requirement(*sample(random, 200, mean, 1.0, 3.0), strength=0.5)
+        covered += r.lower[0] <= truth <= r.upper[0]
+    assert 0.92 < covered / repetitions < 0.98
+
+
+def test_requirement_scales_as_stated():
+    draws = sample(np.random.default_rng(5), 200, np.array([1.0, 0.0]), 0.5, 1.0)
+    square, dot, projection = draws
+    base = requirement(*draws, strength=1.0).needed[0]
+    assert requirement(*draws, strength=2.0).needed[0] == pytest.approx(base / 4)
+    louder = requirement(square, dot, 3 * projection, strength=1.0)
+    assert louder.needed[0] == pytest.approx(9 * base)
+    # The same factor on the loss multiplies signal and noise: nothing changes.
+    both = requirement(4 * square, 4 * dot, 2 * projection, strength=1.0)
+    assert both.needed[0] == pytest.approx(base)
+    sharper = requirement(*draws, strength=1.0, error=0.01, miss=0.1)
+    ratio = (2.3263478740408408 + 1.2815515655446004) ** 2 / (
+        2 * 1.6448536269514722
+    ) ** 2
+    assert sharper.needed[0] == pytest.approx(ratio * base)
+
+
+def test_pure_noise_is_not_resolved():
+    random = np.random.default_rng(6)
+    resolved = [
+        requirement(*sample(random, 100, np.zeros(5), 1.0, 1.0), strength=1.0).resolved[
+            0
+        ]
+        for _ in range(200)
+    ]
+    assert np.mean(resolved) < 0.06
+    r = requirement(*sample(random, 100, np.zeros(5), 1.0, 1.0), strength=0.0)
+    assert r.needed[0] == r.upper[0] == np.inf
+
+
+def test_strength_is_that_of_the_strongest_lag_or_none():
+    random = np.random.default_rng(7)
+    noise = random.normal(size=(6, 2, 400))
+    noise[3] += np.array([[0.6], [0.8]])  # a dependency of strength 1
+    assert measured_strength(noise) == pytest.approx(1.0, abs=4 / 400**0.5)
+    false = [measured_strength(random.normal(size=(6, 2, 100))) > 0 for _ in range(300)]
+    assert np.mean(false) < 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"strength": -1.0}, "cannot be negative"),
+        ({"strength": 1.0, "error": 0.0}, "error is 0"),
+        ({"strength": 1.0, "level": 1.5}, "level is 1.5"),
+    ],
+)
+def test_wrong_calls_are_named(change, message):
+    draws = sample(np.random.default_rng(8), 20, np.ones(2), 1.0, 1.0)
+    with pytest.raises(ValueError, match=message):
+        requirement(*draws, **change)
+    with pytest.raises(ValueError, match="too few"):
+        requirement(*(d[..., :3] for d in draws), strength=1.0)

@@ -1,0 +1,92 @@
+"""Probe statistics against brute force; the window of pure noise is 0."""
+
+import numpy as np
+import pytest
+import torch
+
+from learnability.cells import CELLS
+from learnability.detection import window
+from learnability.detection.gradient import measured_strength, requirement
+from learnability.evidence import probe_statistics
+from learnability.evidence.probe import probe_signals, shifted, whitened
+from learnability.tasks import MultiLag, Sequences
+from learnability.unroll import Network
+from tests.networks import make_data, make_network
+
+
+def gradient(network, output):
+    parts = torch.autograd.grad(output, list(network.parameters()), allow_unused=True)
+    return torch.cat([g.flatten() for g in parts if g is not None])
+
+
+@pytest.mark.parametrize("kind", ["SharedGate", "LSTM"])
+@pytest.mark.parametrize("known", [True, False])
+def test_statistics_against_autograd(kind, known):
+    network = make_network(kind, True, inputs=2, units=3)
+    x, y = make_data(5, 8, 2)
+    data, lags = Sequences(x, y), [1, 3]
+    u = torch.tensor([0.6, 0.8]).double() if known else None
+    found = probe_statistics(network, data, lags, direction=u)
+    signals = probe_signals(x, u)
+    for i, lag in enumerate(lags):
+        s, g = [], []
+        for n in range(5):
+            probes = shifted(signals[:, n], lag)
+            rows = [gradient(network, (p * network(x)[n]).mean()) for p in probes]
+            s.append(torch.stack(rows))
+            g.append(gradient(network, 0.5 * ((network(x)[n] - y[n]) ** 2).mean()))
+        s, g = torch.stack(s), torch.stack(g)
+        square = (s**2).sum(dim=-1).mean(dim=1)
+        dot = (s * s.sum(dim=0)).sum(dim=-1).mean(dim=1)
+        np.testing.assert_allclose(found.square[i], square, rtol=1e-8)
+        np.testing.assert_allclose(found.dot[i], dot, rtol=1e-8)
+        for n in range(5):
+            other = s[1 - n % 2 :: 2].sum(dim=0)
+            along = (other / other.norm(dim=-1, keepdim=True)) @ g[n]
+            np.testing.assert_allclose(found.projection[i, :, n], along, rtol=1e-8)
+        target = (shifted(signals, lag) * (y - y.mean())).sum(dim=-1) / (8 - lag)
+        np.testing.assert_allclose(found.target[i], target, rtol=1e-10)
+
+
+def test_whitened_inputs_have_unit_covariance():
+    x, _ = make_data(50, 9, 3)
+    x = x @ torch.tensor([[2.0, 0, 0], [1, 1, 0], [3, 1, 0]]).double() + 5  # rank 2
+    flat = whitened(x).reshape(-1, 2)
+    eye = torch.eye(2).double()
+    torch.testing.assert_close(flat.T @ flat / len(flat), eye, rtol=1e-9, atol=1e-9)
+    assert flat.mean(dim=0).abs().max() < 1e-12
+
+
+def test_probe_needs_a_direction_that_varies():
+    x = torch.zeros(4, 5, 2).double()
+    with pytest.raises(ValueError, match="do not vary"):
+        probe_signals(x, torch.tensor([1.0, 0.0]).double())
+
+
+TASK = MultiLag(lags=(1, 3), coefficients=(0.6, 0.5), noise=0.3, inputs=2, steps=8)
+LAGS = [1, 2, 3, 4]
+
+
+def detection_window(kind, seed, *, permute):
+    direction = TASK.direction(seed=seed)
+    data = TASK.draw(60, seed=seed + 1, direction=direction)
+    data = data.permuted(seed=seed + 2) if permute else data
+    network = Network(CELLS[kind](2, 6, init="uniform", seed=seed), seed=seed)
+    found = probe_statistics(network, data, LAGS, direction=direction)
+    need = requirement(
+        found.square,
+        found.dot,
+        found.projection,
+        strength=measured_strength(found.target),
+    )
+    return int(window(LAGS, need.needed, [1e9]).contiguous[0])
+
+
+@pytest.mark.parametrize("kind", sorted(CELLS))
+def test_window_of_permuted_targets_is_zero(kind):
+    """In at least 95 of 100 studies at error 5 %, whatever the budget."""
+    seeds = range(0, 2000, 20)
+    empty = [detection_window(kind, seed, permute=True) == 0 for seed in seeds]
+    assert sum(empty) >= 95
+    # The same networks and inputs with their own targets do have windows.
+    assert any(detection_window(kind, seed, permute=False) > 0 for seed in seeds[:20])

@@ -1,0 +1,23 @@
+"""The quick preset, made so small that a test can run it."""
+
+from learnability.study import Settings, load_settings
+
+
+def small_settings() -> Settings:
+    """Give a study of all five cells that takes seconds."""
+    quick = load_settings("quick")
+    architectures = [
+        a.model_copy(update={"units": 5}).model_dump(mode="json")
+        for a in quick.architectures
+    ]
+    return quick.changed(
+        name="small",
+        task={"steps": 12, "inputs": 2, "lags": [1, 3], "coefficients": [0.6, 0.5]},
+        training_sequences=32,
+        validation_sequences=16,
+        diagnosis_sequences=64,
+        lags=[1, 2, 4, 8],
+        recipe={"epochs": 2, "batch": 16},
+        measures={"exact_windows": 8, "anchors": 2, "resamples": 20},
+        architectures=architectures,
+    )

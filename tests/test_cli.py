@@ -1,0 +1,159 @@
+"""The command line: its output, its sentences, its exit codes."""
+
+import contextlib
+import io
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from learnability.cli import main
+from tests.study.small import small_settings
+
+
+@dataclass
+class Ended:
+    """What a call left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def call(*words: str, cwd: Path | None = None) -> Ended:
+    """Run the command line in this process, as a fresh one takes seconds to import."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    captured = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
+    with contextlib.chdir(cwd or Path.cwd()), captured[0], captured[1]:
+        try:
+            main(list(words))
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
+def test_a_process_ends_in_the_same_way():
+    command = [sys.executable, "-m", "learnability", "run", "fast"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "there is no preset 'fast'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "small.toml").write_text(small_settings().to_toml())
+    done = call("run", "small.toml", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_run_ends_with_table_and_report(study):
+    folder, output = study
+    for cell in ("ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM"):
+        assert cell in output
+        assert (folder / "runs/small/results" / f"{cell}.nc").exists()
+    assert "training: done in" in output
+    assert "runs/small/report.html" in output
+    made = {p.name for p in (folder / "runs/small").iterdir()}
+    assert {"report.html", "table.csv", "settings.toml", "figures"} <= made
+    assert not list((folder / "runs").rglob("*.tmp"))
+
+
+def test_report_can_be_made_again(study):
+    folder, _ = study
+    page = folder / "runs/small/report.html"
+    before = page.read_bytes()
+    page.unlink()
+    done = call("report", "runs/small", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert page.read_bytes() == before
+
+
+def test_second_run_keeps_the_first(study):
+    folder, _ = study
+    done = call("run", "small.toml", cwd=folder)
+    assert done.stdout.count("it was there already") == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "fast"], "there is no preset 'fast'"),
+        (["run", "quick", "--lags", "0", "3"], "lag 0 is too small"),
+        (["run", "quick", "--lags", "100000"], "lag 100000 does not fit"),
+        (["run", "quick", "--lags", "3", "3"], "lag 3 is given twice"),
+        (["run", "quick", "--budgets", "0"], "greater than 0 (got 0.0)"),
+        (["run", "quick", "--budgets", "-5"], "greater than 0 (got -5.0)"),
+        (["run", "quick", "--budgets", "nan"], "budgets.0"),
+        (["run", "quick", "--epochs", "0"], "recipe.epochs"),
+        (["run", "quick", "--sequences", "0"], "training_sequences"),
+        (["run", "quick", "--sequences", "3"], "does not fit into 3"),
+        (["run", "quick", "--cells", "RNN"], "the study has no 'RNN'"),
+        (["run", "quick", "--seed", "-1"], "seed"),
+        (["run", "quick", "--seed", "x"], "--seed"),
+        (["run", "quick", "--output", "/proc/none"], "cannot be written"),
+        (["run"], "preset"),
+        (["run", "quick", "--nonsense"], "--nonsense"),
+        (["report", "nothing"], "holds no study"),
+        (["forecast"], "forecast"),
+        (["theory", "Logarithmic", "--alpha", "2.5", "--samples", "10"], "alpha"),
+        (["theory", "Logarithmic", "--alpha", "1", "--samples", "10"], "alpha"),
+        (["theory", "Logarithmic", "--alpha", "1.5", "--samples", "0"], "samples"),
+        (["theory", "PowerLaw", "--samples", "9"], "beta=..."),
+        (["theory", "Exponential", "--samples", "9", "--parameters", "tau"], "tau=50"),
+        (["theory", "Steps", "--alpha", "1.5", "--samples", "9"], "Steps"),
+    ],
+)
+def test_wrong_call_ends_in_one_line(tmp_path, words, message):
+    done = call(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert message.lower() in done.stderr.lower()
+    assert "Traceback" not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "taken").write_text("a file stands where the folder should be")
+    done = call("run", "quick", "--output", "taken", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "missing"])
+def test_damaged_results_are_named(study, tmp_path, damage):
+    source, copy = study[0] / "runs/small", tmp_path / "copy"
+    (copy / "results").mkdir(parents=True)
+    (copy / "settings.toml").write_bytes((source / "settings.toml").read_bytes())
+    for path in (source / "results").iterdir():
+        content = {"truncated": path.read_bytes()[:3000], "text": b"no numbers"}
+        if damage != "missing":
+            (copy / "results" / path.name).write_bytes(content[damage])
+    done = call("report", str(copy))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "ConstGate.nc" in done.stderr
+    assert not (copy / "report.html").exists()
+
+
+def test_theory_needs_no_network():
+    words = ["theory", "PowerLaw", "--samples", "1e5", "--alpha", "1.5"]
+    done = call(*words, "--parameters", "beta=0.8")
+    assert done.returncode == 0, done.stderr
+    assert "29.034" in done.stdout
+
+
+def test_help_says_what_to_do_first():
+    done = call("--help")
+    assert done.returncode == 0
+    assert "learnability run quick" in done.stdout
+    for command in ("run", "report", "theory"):
+        assert command in done.stdout
+        assert call(command, "--help").returncode == 0
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", call("--version").stdout)

@@ -1,0 +1,117 @@
+"""Training: recipes, checkpoints, divergence as an outcome."""
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from learnability.cells import DiagGate
+from learnability.tasks import MultiLag
+from learnability.training import (
+    Recipe,
+    make_optimizer,
+    mean_square_error,
+    r_squared,
+    train,
+)
+from learnability.unroll import Network
+
+TASK = MultiLag(lags=(1, 2), coefficients=(0.6, 0.5), noise=0.3, inputs=2, steps=12)
+DIRECTION = TASK.direction(seed=0)
+DATA = TASK.draw(128, seed=1, direction=DIRECTION)
+VALIDATION = TASK.draw(64, seed=2, direction=DIRECTION)
+
+
+def fit(recipe, seed=0, weights=0):
+    network = Network(DiagGate(2, 12, s0=0.3, seed=weights), seed=weights)
+    return network, train(network, DATA, VALIDATION, recipe, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate"),
+    [("adamw", 2e-2), ("rmsprop", 5e-3), ("momentum", 0.3), ("sgd", 1.0)],
+)
+def test_every_optimizer_learns(optimizer, rate):
+    network, training = fit(Recipe(optimizer=optimizer, rate=rate, epochs=40, batch=16))
+    assert not training.diverged
+    training.restore(network, training.best)
+    assert r_squared(network, VALIDATION) > 0.4 * TASK.ceiling
+
+
+def test_best_and_last_are_both_kept():
+    network, training = fit(Recipe(rate=3e-2, epochs=15, batch=16))
+    errors = training.history["validation"]
+    assert training.best.epoch == int(np.argmin(errors))
+    assert training.last.epoch == 14
+    for checkpoint in (training.best, training.last):
+        training.restore(network, checkpoint)
+        assert mean_square_error(network, VALIDATION) == checkpoint.validation
+        assert checkpoint.validation == errors[checkpoint.epoch]
+
+
+def test_seeds_of_order_and_weights_are_apart():
+    recipe = Recipe(rate=1e-2, epochs=2, batch=16)
+    first, again, other = (fit(recipe, seed=s)[1].history for s in (0, 0, 1))
+    assert first == again
+    assert first["train"] != other["train"]
+    assert first != fit(recipe, weights=1)[1].history
+
+
+def test_divergence_is_an_outcome_with_a_sentence():
+    network, training = fit(
+        Recipe(optimizer="momentum", rate=1e6, epochs=30, batch=16, clip=None)
+    )
+    assert training.diverged
+    assert "diverged in epoch" in training.outcome
+    assert "lower the rate" in training.outcome
+    training.restore(network, training.best)
+    assert all(torch.isfinite(p).all() for p in network.parameters())
+
+
+def test_clipping_bounds_the_step():
+    clip, rate = 1e-3, 1.0
+    recipe = Recipe(optimizer="sgd", rate=rate, epochs=1, batch=128, clip=clip)
+    before = Network(DiagGate(2, 12, s0=0.3))
+    network, training = fit(recipe)
+    moved = [
+        a - b for a, b in zip(network.parameters(), before.parameters(), strict=True)
+    ]
+    length = torch.cat([m.flatten() for m in moved]).norm()
+    assert float(length.detach()) == pytest.approx(rate * clip, rel=1e-3)
+    assert training.history["clipped"] == [1.0]
+
+
+def test_batches_grow_and_rates_fall():
+    recipe = Recipe(epochs=5, batch=8, final_batch=128, rate=0.4, schedule="cosine")
+    assert [recipe.batch_at(e) for e in range(5)] == [8, 16, 32, 64, 128]
+    assert recipe.rate_at(0) == 0.4
+    assert recipe.rate_at(0.5) == pytest.approx(0.2)
+    assert recipe.rate_at(1) == pytest.approx(0)
+    assert fit(recipe)[1].history["batch"] == [8, 16, 32, 64, 128]
+
+
+def test_loss_is_half_the_square_error():
+    """One step of SGD moves against the gradient of 1/2 (yhat - y)^2."""
+    network, _ = fit(Recipe(optimizer="sgd", rate=0.1, epochs=1, batch=128, clip=None))
+    twin = Network(DiagGate(2, 12, s0=0.3))
+    loss = 0.5 * ((twin(DATA.x) - DATA.y) ** 2).mean()
+    loss.backward()
+    for new, old in zip(network.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(new, old - 0.1 * old.grad, rtol=1e-5, atol=1e-6)
+
+
+def test_decay_reaches_the_optimizer():
+    network = Network(DiagGate(2, 3))
+    for name in ("adamw", "sgd", "momentum", "rmsprop"):
+        recipe = Recipe(optimizer=name, weight_decay=0.01, rate=0.5)
+        group = make_optimizer(recipe, network.parameters()).param_groups[0]
+        assert (group["lr"], group["weight_decay"]) == (0.5, 0.01)
+
+
+def test_wrong_recipes_are_named():
+    with pytest.raises(ValidationError, match="batches stay or grow"):
+        Recipe(batch=8, final_batch=4)
+    with pytest.raises(ValidationError, match="rate"):
+        Recipe(rate=0)
+    with pytest.raises(ValueError, match="does not fit into 128 sequences"):
+        fit(Recipe(batch=200))
