@@ -10,7 +10,7 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 
 from learnability import plots
-from learnability.plots.style import KNOWN, recoloured
+from learnability.plots.style import INKS, KNOWN, recoloured
 
 from .records import diagnosis, extreme, nothing_resolved, training_group
 
@@ -109,6 +109,18 @@ def test_the_same_figure_gives_the_same_bytes(kind):
         for _ in range(2)
     )
     assert first == second
+
+
+def test_a_dark_figure_saved_outside_its_theme_stays_dark():
+    with plots.theme("dark"):
+        made = plots.FIGURES["tail_index"]({"GRU": FULL["GRU"]})
+    made.draw_without_rendering()
+    ink = INKS["dark"]
+    for axis in (made.axes[0].xaxis, made.axes[0].yaxis):
+        for tick in axis.get_major_ticks():
+            assert tick.label1.get_color() == ink.text
+            assert tick.label1.get_fontsize() == 7.5
+            assert tick.gridline.get_color() == ink.grid
 
 
 def test_order_of_the_runs_changes_the_legend_alone():

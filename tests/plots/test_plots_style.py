@@ -127,6 +127,13 @@ def test_a_session_s_own_parameters_do_not_reach_the_figures():
         assert mpl.rcParams["lines.linewidth"] < 2
 
 
+def test_a_session_with_dark_figures_gets_the_dark_palette():
+    with mpl.rc_context({"figure.facecolor": "black"}):
+        assert styles(["GRU"])["GRU"].colour in PALETTE["dark"]
+    with mpl.rc_context({"figure.facecolor": "none"}):
+        assert styles(["GRU"])["GRU"].colour in PALETTE["light"]
+
+
 @pytest.mark.parametrize("wrong", ["", "sepia"])
 def test_an_unknown_theme_is_refused(wrong):
     with pytest.raises(ValueError, match="no theme"), theme(wrong):

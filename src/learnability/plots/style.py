@@ -10,7 +10,7 @@ from zlib import crc32
 import matplotlib as mpl
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.colors import same_color
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 
@@ -81,7 +81,7 @@ class Style:
 
 
 def current_theme() -> Theme:
-    """Give the theme in force, read from the colour of the paper."""
+    """Give the theme in force: the session's figures have light paper or dark."""
     return _theme_of(mpl.rcParams["figure.facecolor"])
 
 
@@ -95,7 +95,9 @@ def theme_of(made: Figure) -> Theme:
 
 
 def _theme_of(paper: ColorType) -> Theme:
-    return "dark" if same_color(paper, INKS["dark"].paper) else "light"
+    *rgb, opacity = to_rgba(paper)
+    # Paper that is seen through is most likely laid on white.
+    return "dark" if opacity > 0 and sum(rgb) < 1.5 else "light"
 
 
 def ink() -> Ink:
@@ -263,7 +265,22 @@ def figure(panels: int, *, width: float = PAGE) -> tuple[Figure, list[Axes]]:
     every = list(grid.flat)
     for spare in every[panels:]:
         spare.remove()
+    for ax in every[:panels]:
+        _hold_ticks(ax)
     return made, every[:panels]
+
+
+def _hold_ticks(ax: Axes) -> None:
+    """Fix the look of ticks that are made when the figure is saved, maybe elsewhere."""
+    _, text, quiet, grid = ink()
+    ax.tick_params(
+        which="both",
+        color=quiet,
+        labelcolor=text,
+        labelsize=mpl.rcParams["xtick.labelsize"],
+        grid_color=grid,
+        grid_linewidth=mpl.rcParams["grid.linewidth"],
+    )
 
 
 def own_axes(ax: Axes | None) -> Axes:

@@ -146,7 +146,7 @@ def fitted_decay(lags: ArrayLike, envelope: ArrayLike) -> str:
         >>> import numpy as np
         >>> lags = np.arange(1.0, 30.0)
         >>> fitted_decay(lags, np.exp(-lags / 5))
-        'exponential, τ = 5 (76 %)'
+        'exponential, τ = 5 (42 %)'
     """
     grid, f = np.asarray(lags, float), np.asarray(envelope, float)
     there = np.isfinite(f) & (f > 0) & (grid >= 1)
@@ -155,7 +155,7 @@ def fitted_decay(lags: ArrayLike, envelope: ArrayLike) -> str:
     except ValueError as error:
         # Too few lags with an envelope are an outcome here, not a wrong call.
         return f"no fit: {error}"
-    share = f"{found.evidence[0].weight:.0%}".replace("%", "\u202f%")
+    share = f"{found.evidence[0].weight:.0%}".replace("%", " %")
     return f"{_words(found.best, grid)} ({share})"
 
 

@@ -30,7 +30,7 @@ def formatted(table: pd.DataFrame) -> pd.DataFrame:
     if "tau_median" in table:
         columns["time scale (10 to 90\u202f%)"] = [_time_scale(row) for row in rows]
     if "decay" in table:
-        columns["decay of f"] = [str(row["decay"]) for row in rows]
+        columns["decay of f"] = [_thin(str(row["decay"])) for row in rows]
     if "alpha" in table:
         columns["alpha"] = [_alpha(row) for row in rows]
     for budget in budgets(table):
@@ -140,6 +140,11 @@ def _spoken(steps: int, censored: bool) -> str:
 
 def _reach(steps: int, censored: bool) -> str:
     return f"≥{steps}" if censored else f"{steps}"
+
+
+def _thin(text: str) -> str:
+    """Put a thin space that no line breaks at before a percent sign."""
+    return text.replace(" %", "\u202f%")
 
 
 def _fit(row: dict) -> str:
