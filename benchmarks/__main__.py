@@ -1,0 +1,73 @@
+"""Measure all rows, or one: ``python -m benchmarks [--only NAME]``.
+
+A row is a function without arguments that gives its measurement. To add some, write a
+module that has them by name and name it in `collect`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from fnmatch import filter as matching
+from pathlib import Path
+from typing import Any
+
+from . import recurrences, windows
+from .harness import machine
+
+LATEST = Path(__file__).with_name("latest.json")
+FIELDS = ("name", "ratio", "ours", "theirs", "unit", "asked")
+
+
+def collect() -> dict[str, Callable[[], Any]]:
+    """Give all rows by name, in the order of the table."""
+    return recurrences.rows() | windows.ROWS
+
+
+def measure(name: str, row: Callable[[], Any]) -> dict[str, object]:
+    """Give one measurement as it is kept, with the load that it met."""
+    load = round(os.getloadavg()[0], 2)
+    found = row()
+    kept = {field: getattr(found, field) for field in FIELDS} | {"name": name}
+    digits = {f: float(f"{kept[f]:.4g}") for f in ("ratio", "ours", "theirs")}
+    return kept | digits | {"load": load}
+
+
+def line(row: dict[str, Any]) -> str:
+    """Give a row of the table."""
+    asked = "" if row["asked"] is None else f"(asked {row['asked']:g})"
+    sides = f"{row['ours']:g} against {row['theirs']:g} {row['unit']}"
+    return f"{row['name']:24} {row['ratio']:7.3g} {asked:12} {sides}"
+
+
+def write(rows: list[dict[str, object]], keep: bool) -> None:
+    """Write latest.json; with keep, rows of other names stay."""
+    names = {row["name"] for row in rows}
+    if keep and LATEST.exists():
+        old = json.loads(LATEST.read_text())["rows"]
+        rows = [row for row in old if row["name"] not in names] + rows
+    text = json.dumps({"machine": machine(), "rows": rows}, indent=1)
+    LATEST.write_text(text + "\n")
+
+
+def main() -> None:
+    """Print a line a row, and write them all."""
+    every = collect()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("--only", metavar="NAME", help="one row, or a pattern: tr*")
+    only = parser.parse_args().only
+    names = list(every) if only is None else matching(every, only)
+    if not names:
+        parser.error(f"no row {only!r}; there are {', '.join(every)}")
+    print(*(f"{key}: {value}" for key, value in machine().items()), sep="\n")
+    rows = []
+    for name in names:
+        rows.append(measure(name, every[name]))
+        print(line(rows[-1]), flush=True)
+    write(rows, keep=only is not None)
+
+
+if __name__ == "__main__":
+    main()
