@@ -152,9 +152,12 @@ def test_files_leave_pyplot_alone():
 
 
 def test_axes_are_made_where_none_are_given():
-    ax = plots.windows({"GRU": FULL["GRU"]})
+    ax = plots.windows(FULL)
     assert ax.figure.number in pyplot.get_fignums()
-    assert ax.get_legend() is not None
+    ax.figure.draw_without_rendering()
+    legend = ax.get_legend().get_window_extent()
+    assert legend.x1 < ax.figure.bbox.x1
+    assert legend.y1 < ax.figure.bbox.y1
     pyplot.close(ax.figure)
 
 

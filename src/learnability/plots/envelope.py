@@ -78,7 +78,6 @@ def envelope(
             _compared(ax, record.sel(order=other), style, other, straight)
         _line(ax, record.sel(order=order), style, straight)
     _height(ax, straight)
-    ax.set_title(SCALINGS[scaling])
     if key:
         below = not straight and falls_below(runs, order)
         legend(ax, envelope_keys(found, compare, below))
@@ -109,6 +108,7 @@ def envelope_figure(runs: Runs, *, width: float = PAGE) -> Figure:
     made, panels = figure(3, width=width)
     for ax, scaling in zip(panels, SCALINGS, strict=True):
         envelope(runs, ax, scaling=scaling, key=False)
+        ax.set_title(SCALINGS[scaling])
         place = ax.get_subplotspec()
         if place is not None and not place.is_first_col():
             ax.set_ylabel("")

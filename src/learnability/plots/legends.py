@@ -7,10 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .style import Style
+from .style import Style, ink
 
 LONGEST_LABEL = 28
 """Letters of a name in a legend; at column width more do not fit beside another."""
+LETTERS = 7.5
+"""Size of a legend's letters in points."""
 LEGEND_ROW = 0.165
 LETTER = 0.064
 HANDLE = 0.42
@@ -66,20 +68,34 @@ def legend(where: Axes | Figure, handles: list[Line2D]) -> None:
         handles: the entries, with their labels.
     """
     labels = [str(handle.get_label()) for handle in handles]
-    columns = _columns(labels, whole_figure(where).get_figwidth())
+    columns = _columns(labels, _width(where))
+    # Letters and gaps are those that the columns were counted with, whatever the
+    # session's own are.
+    look: dict[str, Any] = {
+        "handles": handles,
+        "ncols": columns,
+        "fontsize": LETTERS,
+        "frameon": False,
+        "handlelength": 1.6,
+        "columnspacing": 1.4,
+        "labelcolor": ink().text,
+    }
     if isinstance(where, Figure):
         # Further rows must not squeeze the panels.
         rows = -(-len(handles) // columns)
         where.set_figheight(where.get_figheight() + (rows - 1) * LEGEND_ROW)
-        where.legend(handles=handles, loc="outside upper left", ncols=columns)
+        where.legend(loc="outside upper left", **look)
     else:
-        where.legend(
-            handles=handles,
-            loc="lower left",
-            bbox_to_anchor=(0, 1.0),
-            borderaxespad=0.2,
-            ncols=columns,
-        )
+        anchor = {"bbox_to_anchor": (0, 1.0), "borderaxespad": 0.2}
+        where.legend(loc="lower left", **anchor, **look)
+
+
+def _width(where: Axes | Figure) -> float:
+    """Give the inches across which a legend may spread."""
+    made = whole_figure(where)
+    if isinstance(where, Figure):
+        return made.get_figwidth()
+    return where.get_position().width * made.get_figwidth()
 
 
 def _columns(labels: list[str], width: float) -> int:
