@@ -167,6 +167,12 @@ def test_fit_finds_the_family(family):
     assert found.effective_lags < LAGS.size
 
 
+@pytest.mark.parametrize("family", FAMILIES, ids=name)
+def test_every_family_fits_itself(family):
+    found = decay.fit(LAGS, family.value(LAGS), families=[type(family)]).best
+    np.testing.assert_allclose(found.value(LAGS), family.value(LAGS), rtol=1e-3)
+
+
 def test_fit_without_noise_is_exact():
     found = decay.fit(LAGS, decay.PowerLaw(0.7, 3.0).value(LAGS)).best
     assert isinstance(found, decay.PowerLaw)

@@ -61,6 +61,28 @@ def test_shift_and_scale(estimator):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_no_unit_is_too_small_or_too_large(estimator, size):
+    values = law.sample(1.4, 200, seed=4)
+    plain, moved = estimator(values), estimator(size * values)
+    np.testing.assert_allclose(moved.alpha, plain.alpha, atol=1e-3)
+    np.testing.assert_allclose(moved.sigma / size, plain.sigma, rtol=1e-3)
+
+
+def test_one_enormous_value_is_a_tail():
+    values = np.append(np.random.default_rng(2).normal(size=500), 1e150)
+    for estimator in (koutrouvelis, mcculloch):
+        assert abs(estimator(values).sigma * np.sqrt(2) - 1) < 0.2
+
+
+def test_likelihood_without_a_maximum():
+    values = law.sample(0.6, 400, seed=3)
+    values[:160] = 0.0
+    with pytest.raises(ArithmeticError, match="no maximum that can be found"):
+        maximum_likelihood(values)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_many_lags_at_once_equal_one_at_a_time(estimator):
     values = law.sample(np.array([[1.2], [1.9]]), (2, 300), seed=6)
     together = estimator(values)

@@ -1,6 +1,6 @@
 """From a fitted law to a window: samples needed, windows, envelopes and their decay."""
 
-from learnability.detection import bounds, decay, gates, spectrum
+from learnability.detection import bounds, decay, gates, noise, spectrum
 from learnability.detection.location import (
     best_clip,
     location_variance,
@@ -33,6 +33,7 @@ __all__ = [
     "gates",
     "location_variance",
     "need",
+    "noise",
     "reach",
     "samples_needed",
     "samples_needed_by",

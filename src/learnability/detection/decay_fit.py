@@ -8,17 +8,17 @@ the rho that makes each family most likely.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import least_squares
-from scipy.special import expit, logit
 
+from learnability.detection.decay_starts import build, starts
 from learnability.detection.envelope import Envelope
 from learnability.detection.families import (
     Exponential,
@@ -261,7 +261,7 @@ def _best(
 ) -> _Candidate:
     """Return the best fit of one family over several starts."""
     candidates = [
-        _refine(family, start, lags, target, whiten) for start in _starts(family, lags)
+        _refine(family, start, lags, target, whiten) for start in starts(family, lags)
     ]
     return min(candidates, key=lambda one: one.squares)
 
@@ -274,7 +274,7 @@ def _refine(
     whiten: NDArray[np.float64],
 ) -> _Candidate:
     def shape_residual(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
-        difference = target - _build(family, parameters, 1.0).log_value(lags)
+        difference = target - build(family, parameters, 1.0).log_value(lags)
         return whiten @ np.asarray(difference)
 
     ones = whiten @ np.ones(lags.size)
@@ -290,44 +290,6 @@ def _refine(
             residual, start, bounds=(start - FARTHEST, start + FARTHEST), xtol=1e-12
         ).x
     raw = shape_residual(solution)
-    envelope = _build(family, solution, float(np.exp(ones @ raw / (ones @ ones))))
+    envelope = build(family, solution, float(np.exp(ones @ raw / (ones @ ones))))
     final = residual(solution)
     return _Candidate(envelope, solution, float(final @ final))
-
-
-def _build(
-    family: type[Envelope], parameters: NDArray[np.float64], c: float
-) -> Envelope:
-    """Return the family at unbounded parameters (logarithms, or a logit for w)."""
-    values = np.exp(parameters)
-    if family is TwoExponentials:
-        values[0] = expit(parameters[0])
-    if family is LogUniform:
-        values[1] = values[0] * (1 + values[1])
-    return cast(Callable[..., Envelope], family)(*values.tolist(), c)
-
-
-def _starts(
-    family: type[Envelope], lags: NDArray[np.float64]
-) -> list[NDArray[np.float64]]:
-    """Return unbounded parameters to start from: time scales across the grid."""
-    first, middle, last = np.log([lags[0], np.sqrt(lags[0] * lags[-1]), lags[-1]])
-    times = [first + 0.5, middle, last]
-    starts = {
-        Exponential: [[t] for t in times],
-        PowerLaw: [[0.0]],
-        Logarithmic: [[]],
-        Stretched: [[g, t] for t in times for g in (-0.7, 0.0)],
-        TruncatedPower: [[b, t] for t in times for b in (-1.5, 0.0)],
-        GammaRates: [[0.0, t] for t in times],
-        LogUniform: [[first, last - first + 1e-3], [first, 1.0], [middle, 1.0]],
-        TwoExponentials: [
-            [logit(w), a, b]
-            for w in (0.1, 0.5)
-            for a, b in ((first, middle), (middle, last))
-        ],
-    }
-    if family not in starts:
-        names = ", ".join(known.__name__ for known in FAMILIES)
-        raise ValueError(f"{family.__name__} cannot be fitted: choose among {names}")
-    return [np.array(one, np.float64) for one in starts[family]]

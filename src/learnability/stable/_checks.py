@@ -12,6 +12,10 @@ Reals: TypeAlias = NDArray[np.float64] | np.float64
 LOWEST_ALPHA = 0.5
 """The tables of the law begin here; the theory of learning needs alpha > 1."""
 
+NEARLY_GAUSSIAN = 1e-6
+"""For 2 - alpha below this the law is expanded around the Gaussian: its tail is a
+number of order (2 - alpha), which the table would lose against rounding."""
+
 FEWEST_VALUES = 50
 """Below this the 5 % quantile rests on two values and no estimator is usable."""
 

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from scipy.integrate import cumulative_trapezoid
 from scipy.interpolate import PchipInterpolator
 
-from learnability.stable._checks import LOWEST_ALPHA
+from learnability.stable._checks import LOWEST_ALPHA, NEARLY_GAUSSIAN
 from learnability.stable.errors import Method, variances
 
-CLOSEST, POINTS = 1e-7, 400
-"""Grid of 2 - alpha, equal in logarithms; 800 points change R by less than 1e-4."""
+CLOSEST, POINTS = 2 * NEARLY_GAUSSIAN, 400
+"""Grid of 2 - alpha, equal in logarithms, from where the law is told from the Gaussian;
+800 points change R by less than 1e-4."""
 
 NEVER_TWO = {
     "likelihood": (0.33, 0.27),

@@ -42,14 +42,20 @@ def survival(x: NDArray[np.float64], alpha: NDArray[np.float64]) -> NDArray[np.f
     return (size * np.sin(angle)).sum(-1)
 
 
-def scores(
-    x: NDArray[np.float64], alpha: NDArray[np.float64]
+def log_scores(
+    x: NDArray[np.float64], alpha: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the density and its derivatives by x and by alpha at x >= 20."""
-    size, angle = _terms(x, alpha, 1)
-    order = TERMS * alpha[:, None]
-    terms = size * np.sin(angle)
-    by_x = -(terms * (order + 1)).sum(-1) / x
-    growth = TERMS * (digamma(order + 1) - np.log(x)[:, None])
-    by_alpha = terms * growth - size * np.cos(angle) * np.pi / 2 * TERMS
-    return terms.sum(-1), by_x, by_alpha.sum(-1)
+    """Return the log density and its derivatives by x and by alpha at x >= 20.
+
+    Everything is relative to the first term, so that no x is too large.
+    """
+    order, angle = TERMS * alpha, np.pi / 2 * TERMS * (2 - alpha)
+    log_x = np.log(x)
+    powers = np.exp(-np.outer(log_x, order - alpha))
+    factor = np.exp(gammaln(order + 1) - gammaln(TERMS + 1.0))
+    sines = factor * np.sin(angle)
+    total = powers @ sines
+    by_x = -(powers @ (sines * (order + 1))) / total / x
+    own = TERMS * (sines * digamma(order + 1) - factor * np.cos(angle) * np.pi / 2)
+    by_alpha = (powers @ own - log_x * (powers @ (sines * TERMS))) / total
+    return np.log(total / np.pi) - (alpha + 1) * log_x, by_x, by_alpha

@@ -141,22 +141,21 @@ def lookup_each(
     return result
 
 
-def lookup_scores(
+def lookup_log_scores(
     x: NDArray[np.float64], alpha: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the density at 0 <= x <= 20 and its derivatives by x and by alpha."""
+    """Return the log density at 0 <= x <= 20, its derivatives by x and by alpha."""
     cell, position = _place(x)
     polynomials = _polynomials("density", alpha)
     powers = np.arange(1, DEGREE + 1)[:, None]
     slopes = polynomials[1:] * powers * (2 / _cell_width())
     value = _horner(polynomials, cell, position)
-    by_s = _horner(slopes, cell, position)
-    by_alpha = _horner(_polynomials("by_alpha", alpha), cell, position)
+    by_s = _horner(slopes, cell, position) / value
+    by_alpha = _horner(_polynomials("by_alpha", alpha), cell, position) / value
     square = 1 + x * x
-    unscale = square ** -_power("density", alpha)
-    by_x = by_s / np.hypot(x, WIDTH) - (1 + alpha) * x / square * value
+    log_square = np.log(square)
     return (
-        value * unscale,
-        by_x * unscale,
-        (by_alpha - 0.5 * np.log(square) * value) * unscale,
+        np.log(value) - (1 + alpha) / 2 * log_square,
+        by_s / np.hypot(x, WIDTH) - (1 + alpha) * x / square,
+        by_alpha - 0.5 * log_square,
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from learnability.stable import _series, _table
-from learnability.stable._checks import Reals, tail_index
+from learnability.stable._checks import NEARLY_GAUSSIAN, Reals, tail_index
 
 PANEL_NODES = 8
 """Gauss-Legendre nodes a panel; 16 change the information by less than 1e-10."""
@@ -43,41 +43,34 @@ class Information(NamedTuple):
     location: Reals
 
 
-def derivatives(
+def log_derivatives(
     x: NDArray[np.float64], alpha: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the density at x >= 0 and its derivatives by x and by alpha, flat.
+    """Return the log density at x >= 0 and its derivatives by x and by alpha.
+
+    log p, d log p/dx, d log p/d alpha
 
     Arguments:
         x: values, not negative, one axis.
-        alpha: one tail index in [0.5, 2].
+        alpha: one tail index in [0.5, 2 - 1e-6].
 
     Returns:
-        Density, d/dx and d/d alpha, shape of x.
+        Three arrays of the shape of x.
 
     Example:
-        >>> density, slope, _ = derivatives(np.array([0.0, 1.0]), 2.0)
-        >>> bool(abs(slope[1] / density[1] + 0.5) < 1e-12)
+        >>> value, slope, _ = log_derivatives(np.array([0.0, 1.0]), 1.0)
+        >>> bool(abs(slope[1] + 1) < 1e-9)
         True
 
     Source: Zolotarev 1986, differentiated under the integral.
     """
     far = x > _table.LARGEST_X
     if not far.any():
-        value, by_x, by_alpha = _table.lookup_scores(x, alpha)
-    else:
-        value, by_x, by_alpha = (np.empty_like(x) for _ in range(3))
-        near = ~far
-        parts = _table.lookup_scores(x[near], alpha)
-        tails = _series.scores(x[far], np.full(np.count_nonzero(far), alpha))
-        for whole, part, tail in zip(
-            (value, by_x, by_alpha), parts, tails, strict=True
-        ):
-            whole[near], whole[far] = part, tail
-    if alpha == 2:
-        value = np.exp(-x * x / 4) / np.sqrt(4 * np.pi)
-        by_x = -x / 2 * value
-    return value, by_x, by_alpha
+        return _table.lookup_log_scores(x, alpha)
+    whole = np.empty((3, *x.shape))
+    whole[:, ~far] = _table.lookup_log_scores(x[~far], alpha)
+    whole[:, far] = _series.log_scores(x[far], alpha)
+    return whole[0], whole[1], whole[2]
 
 
 def score(x: ArrayLike, alpha: float) -> Score:
@@ -88,13 +81,14 @@ def score(x: ArrayLike, alpha: float) -> Score:
 
     Arguments:
         x: values, any shape.
-        alpha: one tail index in [0.5, 2).
+        alpha: one tail index in [0.5, 2 - 1e-6].
 
     Returns:
         A `Score` of arrays of the shape of x.
 
     Raises:
-        ValueError: alpha outside [0.5, 2], or 2, where the score in alpha is infinite.
+        ValueError: alpha outside [0.5, 2], or so close to 2 that the score in alpha
+            is not finite.
 
     Example:
         >>> cauchy = score(3.0, 1.0)
@@ -104,20 +98,17 @@ def score(x: ArrayLike, alpha: float) -> Score:
     Source: Nolan 2001, in Levy Processes (Birkhauser), p. 379.
     """
     index = float(tail_index(alpha))
-    if index == 2:
+    if index > 2 - NEARLY_GAUSSIAN:
         raise ValueError(
-            "alpha is 2, where the score in alpha grows like exp(x^2/4): "
+            f"alpha is {index:g}, where the score in alpha grows like exp(x^2/4): "
             "use the Gaussian score x/2 of the location, or alpha < 2"
         )
     values = np.asarray(x, np.float64)
     magnitude = np.abs(values).ravel()
-    density, by_x, by_alpha = (
-        part.reshape(values.shape) for part in derivatives(magnitude, index)
+    _, slope, by_alpha = (
+        part.reshape(values.shape) for part in log_derivatives(magnitude, index)
     )
-    slope = by_x / density
-    return Score(
-        by_alpha / density, -1 - np.abs(values) * slope, -np.sign(values) * slope
-    )
+    return Score(by_alpha, -1 - np.abs(values) * slope, -np.sign(values) * slope)
 
 
 def information(alpha: ArrayLike) -> Information:
@@ -129,8 +120,8 @@ def information(alpha: ArrayLike) -> Information:
         alpha: tail index in [0.5, 2], any shape.
 
     Returns:
-        An `Information` of arrays of the shape of alpha; at alpha = 2 the entries
-        `alpha` and `cross` are infinite.
+        An `Information` of arrays of the shape of alpha; at alpha = 2 (within 1e-6)
+        the entries `alpha` and `cross` are infinite.
 
     Raises:
         ValueError: alpha outside [0.5, 2].
@@ -149,18 +140,18 @@ def information(alpha: ArrayLike) -> Information:
 
 @lru_cache(maxsize=4096)
 def _information(alpha: float) -> tuple[float, float, float, float]:
-    if alpha == 2:
+    if alpha > 2 - NEARLY_GAUSSIAN:
         # Gaussian of variance 2; the tail that alpha < 2 adds is infinitely telling.
         return np.inf, -np.inf, 2.0, 0.5
     x, weight = _quadrature(alpha)
-    density, by_x, by_alpha = derivatives(x, alpha)
-    in_sigma = -density - x * by_x
-    # Twice the half line; dividing by the density turns two slopes into one average.
-    weight = 2 * weight / density
+    log_density, by_x, by_alpha = log_derivatives(x, alpha)
+    by_sigma = -1 - x * by_x
+    # Twice the half line.
+    weight = 2 * weight * np.exp(log_density)
     return (
         float(weight @ (by_alpha * by_alpha)),
-        float(weight @ (by_alpha * in_sigma)),
-        float(weight @ (in_sigma * in_sigma)),
+        float(weight @ (by_alpha * by_sigma)),
+        float(weight @ (by_sigma * by_sigma)),
         float(weight @ (by_x * by_x)),
     )
 

@@ -14,11 +14,13 @@ from scipy.optimize import elementwise
 from scipy.special import gamma, ndtr, ndtri
 
 from learnability.stable import _series, _table
-from learnability.stable._checks import Reals, positive, probability, tail_index
-
-NEARLY_GAUSSIAN = 1e-6
-"""For 2 - alpha below this the law is expanded around the Gaussian: its tail is a
-number of order (2 - alpha), which the table would lose against rounding."""
+from learnability.stable._checks import (
+    NEARLY_GAUSSIAN,
+    Reals,
+    positive,
+    probability,
+    tail_index,
+)
 
 STRAIGHT = 1e-7
 """So close to 1/2 the distribution bends by less than its square, 1e-14."""

@@ -15,7 +15,7 @@ from scipy.optimize import OptimizeResult, minimize
 
 from learnability.stable._checks import LOWEST_ALPHA, sample_values
 from learnability.stable._estimate import Estimate
-from learnability.stable.information import derivatives
+from learnability.stable.information import log_derivatives
 from learnability.stable.koutrouvelis1980 import koutrouvelis
 
 LARGEST_ALPHA = 2 - 1e-6
@@ -28,6 +28,10 @@ LARGEST_GRADIENT = 0.05
 """Where rounding ends the climb earlier: a twentieth of a standard error is left."""
 
 STEPS = 100
+
+FARTHEST = 20.0
+"""Of log sigma from its start: the likelihood of many equal values has no maximum, it
+grows without end as sigma shrinks to them."""
 
 
 class Point(NamedTuple):
@@ -72,8 +76,17 @@ def maximum_likelihood(values: ArrayLike) -> Estimate:
     start = koutrouvelis(array)
     rows = array.reshape(-1, array.shape[-1])
     starts = np.stack([np.ravel(part) for part in start], -1)
-    found = [_climb(row, begin) for row, begin in zip(rows, starts, strict=True)]
-    columns = np.array([(p.alpha, p.sigma, p.location) for p in found]).T
+    columns = np.empty((3, len(rows)))
+    for lag, (row, (alpha, sigma, location)) in enumerate(
+        zip(rows, starts, strict=True)
+    ):
+        # In units of the start no square of a value leaves the range of a double.
+        found = _climb((row - location) / sigma, float(alpha))
+        columns[:, lag] = (
+            found.alpha,
+            sigma * found.sigma,
+            location + sigma * found.location,
+        )
     return Estimate(*columns.reshape(3, *array.shape[:-1]))
 
 
@@ -102,21 +115,21 @@ def evaluate(
     """
     z = (values - location) / sigma
     magnitude = np.abs(z)
-    density, by_x, by_alpha = derivatives(magnitude, alpha)
-    # A value that far out under a Gaussian has density 0: minus infinity is right.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slope = by_x / density if alpha < 2 else -magnitude / 2
-        logs = np.log(density) - np.log(sigma)
-        scores = np.stack(
-            [by_alpha / density, -1 - magnitude * slope, -np.sign(z) * slope]
-        )
+    if alpha > LARGEST_ALPHA:
+        # A Gaussian of variance 2; its score in alpha is not finite and not used.
+        log_density, slope = -z * z / 4 - np.log(4 * np.pi) / 2, -magnitude / 2
+        by_alpha = np.full(z.shape, np.nan)
+    else:
+        log_density, slope, by_alpha = log_derivatives(magnitude, alpha)
+    logs = log_density - np.log(sigma)
+    scores = np.stack([by_alpha, -1 - magnitude * slope, -np.sign(z) * slope])
     return Point(alpha, sigma, location, float(logs.sum()), logs, scores)
 
 
-def _climb(values: NDArray[np.float64], start: NDArray[np.float64]) -> Point:
-    """Climb from a consistent start in coordinates in which a unit is one error."""
-    alpha = float(np.clip(start[0], LOWEST_ALPHA, LARGEST_ALPHA))
-    origin = evaluate(values, alpha, float(start[1]), float(start[2]))
+def _climb(values: NDArray[np.float64], start: float) -> Point:
+    """Climb from alpha, scale 1, location 0; a unit of y is one standard error."""
+    alpha = float(np.clip(start, LOWEST_ALPHA, LARGEST_ALPHA))
+    origin = evaluate(values, alpha, 1.0, 0.0)
     # Lower triangular, so that the bounds of alpha bound the first coordinate alone.
     errors = np.linalg.cholesky(np.linalg.inv(origin.scores @ origin.scores.T))
 
@@ -125,13 +138,13 @@ def _climb(values: NDArray[np.float64], start: NDArray[np.float64]) -> Point:
         return evaluate(
             values,
             float(np.clip(alpha + change[0], LOWEST_ALPHA, LARGEST_ALPHA)),
-            origin.sigma * float(np.exp(change[1])),
-            origin.location + origin.sigma * float(change[2]),
+            float(np.exp(np.clip(change[1], -FARTHEST, FARTHEST))),
+            float(change[2]),
         )
 
     def loss(y: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         point = at(y)
-        gradient = point.scores.sum(1) * [1, 1, origin.sigma / point.sigma]
+        gradient = point.scores.sum(1) / [1, 1, point.sigma]
         return origin.value - point.value, -errors.T @ gradient
 
     bounds = (np.array([LOWEST_ALPHA, LARGEST_ALPHA]) - alpha) / errors[0, 0]
@@ -143,18 +156,19 @@ def _climb(values: NDArray[np.float64], start: NDArray[np.float64]) -> Point:
         bounds=[tuple(bounds), (None, None), (None, None)],
         options={"gtol": TOLERANCE, "ftol": 1e-12, "maxcor": 6, "maxiter": STEPS},
     )
-    _require_maximum(result, bounds, values.size)
-    return _or_gaussian(values, at(result.x))
+    best = at(result.x)
+    _require_maximum(result, bounds, best.sigma, values.size)
+    return _or_gaussian(values, best)
 
 
 def _require_maximum(
-    result: OptimizeResult, bounds: NDArray[np.float64], count: int
+    result: OptimizeResult, bounds: NDArray[np.float64], sigma: float, count: int
 ) -> None:
     """Raise where the likelihood still rises by more than rounding explains."""
     moved = result.x - result.jac
     moved[0] = np.clip(moved[0], *bounds)
     rise = float(np.abs(moved - result.x).max())
-    if rise > LARGEST_GRADIENT:
+    if rise > LARGEST_GRADIENT or abs(np.log(sigma)) >= FARTHEST:
         raise ArithmeticError(
             f"the likelihood of {count} values has no maximum that can be found, its "
             f"slope is {rise:.2g} a standard error: use the method 'koutrouvelis'"
