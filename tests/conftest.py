@@ -9,6 +9,7 @@ import tests.typecheck  # noqa: F401 - the hook below looks it up by name
 CHECKED = [
     "learnability.cells",
     "learnability.diagnosis",
+    "learnability.groups",
     "learnability.detection.gradient",
     "learnability.evidence",
     "learnability.tasks",

@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from . import detection, evidence, stable, transport
 from .cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU
+from .detection import decay
 from .diagnosis import Diagnosis, Measures, diagnose_network
 from .tasks import MultiLag, Sequences
 from .training import Recipe, Training, train
@@ -26,6 +27,7 @@ __all__ = [
     "SharedGate",
     "TorchGRU",
     "Training",
+    "decay",
     "detection",
     "diagnose_network",
     "evidence",

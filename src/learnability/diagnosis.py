@@ -14,14 +14,20 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, optim
 
-from . import evidence, stable
-from .detection.gradient import Requirement, measured_strength, requirement
+from . import evidence
+from .detection.gradient import measured_strength, requirement
 from .detection.window import window as detection_window
 from .grid import checked_lags
+from .groups import (
+    detection_group,
+    envelope_group,
+    stable_group,
+    time_scale_group,
+)
 from .randomness import stream
 from .storage import load_tree, save_tree
 from .tasks import Sequences
-from .transport import Envelope, Order, envelopes, sampled_envelope, time_scales
+from .transport import Envelope, Order, envelopes, sampled_envelope
 from .unroll import Network
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
@@ -237,13 +243,13 @@ class _Work:
         states = self.states
         plain = self._by_order(states, None, "envelope")
         groups = {
-            "envelope": _envelope_group(plain),
-            "time_scales": _time_scale_group(plain),
+            "envelope": envelope_group(plain),
+            "time_scales": time_scale_group(plain),
         }
         if optimizer is not None:
             rates = evidence.base_rates(optimizer, self.network.cell, states)
             weighted = self._by_order(states, rates, "effective envelope")
-            groups["effective"] = _envelope_group(weighted)
+            groups["effective"] = envelope_group(weighted)
         return groups
 
     def _by_order(
@@ -286,11 +292,12 @@ class _Work:
             )
         )
         self.progress("evidence", 0.5)
-        group = _stable_group(
+        group = stable_group(
             self.lags,
             psi.double().cpu().numpy(),
-            self.measures,
-            stream(self.seed, "resamples"),
+            level=self.measures.level,
+            resamples=self.measures.resamples,
+            seed=stream(self.seed, "resamples"),
         )
         self.progress("evidence", 1.0)
         return group
@@ -316,84 +323,4 @@ class _Work:
             miss=measures.miss,
             level=measures.level,
         )
-        return _detection_group(self.lags, need)
-
-
-ENVELOPE_MEANINGS = {
-    "mean": "f(l) = mean over windows of sum_q |mu[q]|",
-    "error": "standard error of mean",
-    "typical": "exp mean log sum_q |mu[q]|",
-    "normalised": "f(l)/f(0)",
-    "unit_mean": "mean |mu[q]|",
-    "unit_typical": "exp mean log |mu[q]|",
-}
-
-
-def _lag_axis(lags: list[int]) -> xr.DataArray:
-    return xr.DataArray(lags, dims="lag", attrs={"units": "steps"})
-
-
-def _envelope_group(found: dict[Order, Envelope]) -> xr.Dataset:
-    lags = next(iter(found.values())).lags.tolist()
-    dims = {"unit_mean": ("lag", "unit"), "unit_typical": ("lag", "unit")}
-    data = {
-        name: xr.DataArray(
-            np.stack([getattr(f, name) for f in found.values()]),
-            dims=("order", *dims.get(name, ("lag",))),
-            attrs={"long_name": meaning},
-        )
-        for name, meaning in ENVELOPE_MEANINGS.items()
-    }
-    data["origin"] = xr.DataArray([f.origin for f in found.values()], dims="order")
-    return xr.Dataset(data, coords={"order": list(found), "lag": _lag_axis(lags)})
-
-
-def _time_scale_group(found: dict[Order, Envelope]) -> xr.Dataset:
-    tau = xr.DataArray(
-        np.stack([time_scales(f.lags, f.unit_mean) for f in found.values()]),
-        dims=("order", "unit"),
-        attrs={"units": "steps", "long_name": "-1/slope of log mean |mu[q]|"},
-    )
-    return xr.Dataset({"tau": tau}, coords={"order": list(found)})
-
-
-def _stable_group(
-    lags: list[int],
-    psi: Float[np.ndarray, "lag sequence"],
-    measures: Measures,
-    seed: np.random.SeedSequence,
-) -> xr.Dataset:
-    """Fit a stable law a lag; a lag without a spread has no law, and gets nan."""
-    spread = np.ptp(psi, axis=1) > 0
-    names = [
-        name + end
-        for name in ("alpha", "sigma", "location")
-        for end in ("", "_lower", "_upper")
-    ]
-    table = {name: np.full(len(lags), np.nan) for name in names}
-    if spread.any():
-        law = stable.fit(
-            psi[spread],
-            level=measures.level,
-            resamples=measures.resamples,
-            seed=seed,
-        )
-        for name, values in table.items():
-            values[spread] = getattr(law, name)
-    data = {name: xr.DataArray(v, dims="lag") for name, v in table.items()}
-    data["psi"] = xr.DataArray(psi, dims=("lag", "sequence"))
-    meaning = "stable law of psi_n(l), the lag-l gradient along a random direction"
-    return xr.Dataset(data, coords={"lag": _lag_axis(lags)}, attrs={"title": meaning})
-
-
-def _detection_group(lags: list[int], need: Requirement) -> xr.Dataset:
-    units = {"needed": "sequences", "lower": "sequences", "upper": "sequences"}
-    data = {
-        name: xr.DataArray(
-            getattr(need, name), dims="lag", attrs={"units": units.get(name, "1")}
-        )
-        for name in ("needed", "lower", "upper", "resolved", "signal", "noise")
-    }
-    group = xr.Dataset(data, coords={"lag": _lag_axis(lags)})
-    group.attrs = {"strength": float(need.strength), "kappa": 2.0}
-    return group
+        return detection_group(self.lags, need)

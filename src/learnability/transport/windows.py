@@ -55,7 +55,8 @@ class Accumulator:
         ValueError: if the alignment is unknown.
 
     Example:
-        >>>         >>> from learnability.cells import ConstGate
+        >>> import torch
+        >>> from learnability.cells import ConstGate
         >>> from learnability.unroll import unroll
         >>> cell, x = ConstGate(3, 4, s=0.5), torch.zeros(2, 9, 3)
         >>> sums = Accumulator(cell, [1, 2])
