@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import cyclopts
+import pandas as pd
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +22,7 @@ from .study.store import Store
 from .study.sweep import run_study, write_results
 from .unroll import warm_up
 
+DRAWING = "figures and report"
 MANY = Parameter(consume_multiple=True, negative="")
 
 app = App(
@@ -84,10 +86,10 @@ def run(
     warm_up(on_wait=lambda sentence: console.print(sentence, highlight=False))
     with Display(console) as display:
         runs = run_study(settings, store, display)
-        write_results(settings, runs, store, display.stage("figures and report"))
+        rows = write_results(settings, runs, store, display.stage(DRAWING))
     seconds = round(time.monotonic() - started, 1)
     store.write(store.timing, json.dumps({"seconds": seconds}) + "\n")
-    _show(settings, store, console)
+    _show(rows, settings, store, console)
     console.print(f"{seconds:.0f} s in all", highlight=False)
 
 
@@ -103,8 +105,8 @@ def report(folder: Path, /) -> None:
     store = Store(folder)
     settings, runs, console = store.load_settings(), store.load(), Console()
     with Display(console) as display:
-        write_results(settings, runs, store, display.stage("figures and report"))
-    _show(settings, store, console)
+        rows = write_results(settings, runs, store, display.stage(DRAWING))
+    _show(rows, settings, store, console)
 
 
 @app.command
@@ -187,16 +189,16 @@ def _chosen(settings: Settings, cells: list[str] | None) -> Settings:
     )
 
 
-def _show(settings: Settings, store: Store, console: Console) -> None:
+def _show(
+    rows: pd.DataFrame, settings: Settings, store: Store, console: Console
+) -> None:
     """Print the table of a study and where its report lies."""
-    from .report import formatted, table
+    from .report import formatted
 
-    rows = formatted(table(settings, store.load()))
-    shown = Table(title=settings.name)
-    for column in rows.columns:
-        shown.add_column(str(column))
-    for row in rows.itertuples(index=False):
-        shown.add_row(*(str(value) for value in row))
+    text = formatted(rows)
+    shown = Table(*text.columns, title=settings.name)
+    for row in text.itertuples(index=False):
+        shown.add_row(*row)
     wide = console if console.is_terminal else Console(width=160)
     wide.print(shown)
     wide.print(f"report: {store.report}", highlight=False, soft_wrap=True)

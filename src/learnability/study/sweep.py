@@ -1,8 +1,9 @@
 """A whole study: every architecture in turn, then table, figures and report."""
 
-import io
 from collections.abc import Callable, Mapping
 from typing import Protocol
+
+import pandas as pd
 
 from ..diagnosis import Diagnosis
 from .run import Progress, draw_data, run_architecture, run_settings
@@ -61,15 +62,16 @@ def write_results(
     runs: Mapping[str, Diagnosis],
     store: Store,
     progress: Callable[[float], None],
-) -> None:
-    """Write the table, the figures and the report page of a study."""
+) -> pd.DataFrame:
+    """Write the table, the figures and the report page of a study; give the table."""
     from .. import plots, report  # they load plotting libraries: only here
 
-    store.write(store.table, report.table(settings, runs).to_csv(index=False))
+    rows = report.table(settings, runs)
+    store.write(store.table, rows.to_csv(index=False))
     for place, (name, figure) in enumerate(plots.draw_all(runs)):
-        progress(place / (len(plots.FIGURES) + 1))
-        image = io.BytesIO()
-        figure.savefig(image, format="png", metadata={"Software": None})
-        store.write(store.figure(name), image.getvalue())
-    store.write(store.report, report.page(settings, runs))
+        progress(place / (2 * len(plots.FIGURES)))
+        store.write(store.figure(name), plots.rendered(figure, "png"))
+    progress(0.5)
+    store.write(store.report, report.page(settings, runs, rows=rows))
     progress(1.0)
+    return rows
