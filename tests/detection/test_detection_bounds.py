@@ -78,6 +78,17 @@ def test_exponents():
     assert abs(exponent - 1 / (0.5 / kappa(1.3) + 0.25)) < 1e-9
 
 
+@pytest.mark.parametrize(
+    ("alpha", "printed"), [(1.2, 0.34), (1.5, 0.28), (1.8, 0.24), (2.0, 0.25)]
+)
+def test_published_exponent_as_a_lower_bound(alpha, printed):
+    assert abs(bounds.largest_slope(alpha) - printed) < 0.006
+    for signal in (3.0, 0.1, 1e-3):
+        loose = bounds.le_cam_published(signal, 1.0, alpha)
+        assert loose <= bounds.le_cam(signal, 1.0, alpha) * (1 + 1e-6)
+    assert abs(slope(bounds.le_cam_published, 1.0, alpha) - alpha) < 1e-9
+
+
 def test_median_of_means_joins_mean_and_median():
     whole = samples_needed_by_median_of_means(0.1, 1.0, 1.5, share=1.0)
     np.testing.assert_allclose(whole, samples_needed_by("median", 0.1, 1.0, 1.5))

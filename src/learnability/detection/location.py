@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import OptimizeResult, minimize_scalar
 from scipy.special import gamma, ndtri
 
 from learnability.detection.power import chance
@@ -95,7 +95,7 @@ def best_clip(alpha: float) -> float:
     index = float(tail_index(alpha, mean_exists=True))
     if index == 2:
         raise ValueError("at alpha = 2 every clip loses: take the mean")
-    found = minimize_scalar(
+    found: OptimizeResult = minimize_scalar(
         lambda t: float(location_variance("clipped", index, clip=np.exp(t))),
         bounds=(np.log(0.05), np.log(WIDEST_CLIP)),
         method="bounded",

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from learnability.stable._checks import sample_values
 from learnability.stable.errors import standard_errors
@@ -139,10 +139,10 @@ def check_stability(
     aggregation = aggregate(values)
     goodness = goodness_of_fit(values, resamples=resamples, seed=seed)
     rise = _rise(aggregation)
-    limit = norm.isf(SIGNIFICANCE / 2 / max(len(aggregation.block) - 1, 1))
+    limit = -ndtri(SIGNIFICANCE / 2 / max(len(aggregation.block) - 1, 1))
     rejected = np.abs(rise) > limit
     rejected |= np.minimum(goodness.anderson_darling_p, goodness.tail_p) < SIGNIFICANCE
-    upper = aggregation.alpha + norm.isf((1 - LEVEL) / 2) * aggregation.error
+    upper = aggregation.alpha + ndtri((1 + LEVEL) / 2) * aggregation.error
     averaged = len(aggregation.block) > 1
     verdicts: list[Verdict] = [
         _verdict(bool(no), bool(first), bool(last), averaged)
