@@ -99,7 +99,6 @@ def best_clip(alpha: float) -> float:
         lambda t: float(location_variance("clipped", index, clip=np.exp(t))),
         bounds=(np.log(0.05), np.log(WIDEST_CLIP)),
         method="bounded",
-        options={"xatol": 1e-8},
     )
     return float(np.exp(found.x))
 
