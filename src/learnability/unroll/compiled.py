@@ -144,7 +144,7 @@ class Unroll(torch.autograd.Function):
         return states
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
         x, state, states, saved, *parameters = ctx.saved_tensors
         values = dict(zip(ctx.names, parameters, strict=True))
         wanted = ctx.needs_input_grad[2:]

@@ -3,6 +3,9 @@
 A block's rows pass all steps together. Its operands stay in the cache: the weights as
 panels one vector wide, a row ``(h, 1, x)`` for each sequence, and in the backward
 pass a few steps' cotangents, until their share of the weights' gradient is added.
+
+Numba's cache on disk knows the date of this file only: after a change in a module that
+the loops call, touch it.
 """
 
 import numpy as np
