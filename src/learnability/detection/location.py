@@ -7,7 +7,7 @@ N = z^2 sigma^2 v / m^2: exponent 2 whatever alpha is.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -95,11 +95,14 @@ def best_clip(alpha: float) -> float:
     index = float(tail_index(alpha, mean_exists=True))
     if index == 2:
         raise ValueError("at alpha = 2 every clip loses: take the mean")
-    found: OptimizeResult = minimize_scalar(
-        lambda t: float(location_variance("clipped", index, clip=np.exp(t))),
-        bounds=(np.log(0.05), np.log(WIDEST_CLIP)),
-        method="bounded",
-    )
+
+    def loss(log_clip: float) -> float:
+        clip = np.exp(log_clip)
+        return float(location_variance("clipped", index, clip=clip))
+
+    bounds = (float(np.log(0.05)), float(np.log(WIDEST_CLIP)))
+    # SciPy's annotations call the result an object.
+    found = cast(OptimizeResult, minimize_scalar(loss, bounds=bounds, method="bounded"))
     return float(np.exp(found.x))
 
 
