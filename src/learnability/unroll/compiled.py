@@ -7,6 +7,7 @@ LayerNorm, H rounded up to whole vectors (16 float32); and in the backward pass 
 most 32 copies of the weights. Without gradients, a few hundred kilobytes a thread.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Timer
@@ -21,6 +22,7 @@ from ..cells import Cell, ConstGate
 from . import reference, scan
 from .layout import Layout
 from .tile import TILE
+from .vectors import WIDTH
 
 # Rows of a block: at most as many as keep its operands in a second-level cache of
 # 512 KiB at 128 units; at least one tile; in between, PARTS blocks to share out.
@@ -72,7 +74,16 @@ class Unrolling:
         return slice(k * self.rows, (k + 1) * self.rows)
 
     def empty(self, *shape: int) -> np.ndarray:
-        return np.empty(shape, self.x.dtype)
+        """Give an array that begins on a cache line, so that no vector straddles two.
+
+        NumPy asks for large pages, which PyTorch does not: a fresh 30 MB cost 8,000
+        page faults there.
+        """
+        dtype = self.x.dtype
+        spare = WIDTH // dtype.itemsize
+        flat = np.empty(math.prod(shape) + spare, dtype)
+        skip = -flat.ctypes.data % WIDTH // dtype.itemsize
+        return flat[skip : skip + math.prod(shape)].reshape(shape)
 
     def forward(self, *, keep: bool) -> tuple[Tensor, Tensor]:
         """Give the states and the partial derivatives, all of them if `keep`."""
