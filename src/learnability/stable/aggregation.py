@@ -32,8 +32,10 @@ FEWEST_BLOCKS, ENOUGH_BLOCKS = 100, 500
 """Blocks are doubled as long as a quarter of the sequences, or 500 blocks, are left;
 100 at least, where the interval of alpha = 1.8 still ends near 2."""
 
-LEVEL = 0.95
-"""Of the interval of alpha that must end below 2 for a stable law."""
+LEVEL, LEVEL_OF_MEANS = 0.95, 0.99
+"""Of the intervals of alpha, of single values and of the largest blocks, that must end
+below 2 for a stable law. The second is strict because a few wide values among narrow
+ones look stable until many are averaged."""
 
 SIGNIFICANCE = 0.02
 """Of each of three tests against a stable law: together about 5 %."""
@@ -142,11 +144,12 @@ def check_stability(
     limit = -ndtri(SIGNIFICANCE / 2 / max(len(aggregation.block) - 1, 1))
     rejected = np.abs(rise) > limit
     rejected |= np.minimum(goodness.anderson_darling_p, goodness.tail_p) < SIGNIFICANCE
-    upper = aggregation.alpha + ndtri((1 + LEVEL) / 2) * aggregation.error
+    single = _reaches_two(aggregation, 0, LEVEL)
+    means = _reaches_two(aggregation, -1, LEVEL_OF_MEANS)
     averaged = len(aggregation.block) > 1
     verdicts: list[Verdict] = [
         _verdict(bool(no), bool(first), bool(last), averaged)
-        for no, first, last in zip(rejected, upper[0] >= 2, upper[-1] >= 2, strict=True)
+        for no, first, last in zip(rejected, single, means, strict=True)
     ]
     return StabilityCheck(tuple(verdicts), aggregation, rise, goodness)
 
@@ -160,6 +163,13 @@ def _verdict(
     if averaged and not rejected and not mean_reaches_two and not single_reaches_two:
         return STABLE
     return UNDECIDED
+
+
+def _reaches_two(
+    aggregation: Aggregation, block: int, level: float
+) -> NDArray[np.bool_]:
+    upper = ndtri((1 + level) / 2) * aggregation.error[block]
+    return aggregation.alpha[block] + upper >= 2
 
 
 def _means(values: NDArray[np.float64], block: int) -> NDArray[np.float64]:
