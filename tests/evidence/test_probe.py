@@ -71,7 +71,9 @@ def detection_window(kind, seed, *, permute):
     direction = TASK.direction(seed=seed)
     data = TASK.draw(60, seed=seed + 1, direction=direction)
     data = data.permuted(seed=seed + 2) if permute else data
-    network = Network(CELLS[kind](2, 6, init="uniform", seed=seed), seed=seed)
+    fast = {"s": 0.5} if kind == "ConstGate" else {}
+    cell = CELLS[kind](2, 6, init="uniform", seed=seed, **fast)
+    network = Network(cell, seed=seed)
     found = probe_statistics(network, data, LAGS, direction=direction)
     need = requirement(
         found.square,
