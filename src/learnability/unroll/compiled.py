@@ -8,7 +8,7 @@ most 32 copies of the weights. Without gradients, a few hundred kilobytes a thre
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Timer
 from typing import Any
@@ -27,6 +27,8 @@ from .vectors import WIDTH
 # Rows of a block: at most as many as keep its operands in a second-level cache of
 # 512 KiB at 128 units; at least one tile; in between, PARTS blocks to share out.
 ROWS, PARTS = 32, 8
+# glibc's threshold grows to 32 MiB at most, its own header included.
+LARGEST_KEPT = (32 << 20) - 65536
 # Sums of weight gradients that are kept apart until the end, and so the most threads
 # that a backward pass can use; fixed, so that results do not depend on the threads.
 SUMS = 32
@@ -53,6 +55,16 @@ def share(task: Callable[[int], None], count: int) -> None:
         min(threads(), count), initializer=torch.set_flush_denormal, initargs=(True,)
     ) as pool:
         list(pool.map(task, range(count)))
+
+
+def keep_freed_memory() -> None:
+    """Teach the C library to keep freed arrays of up to 32 MB for the next ones.
+
+    glibc hands a freed array back to the kernel, whose page faults then cost a train
+    step up to 10 ms, until it has seen one as large freed (mallopt(3), dynamic
+    threshold). Elsewhere this does nothing.
+    """
+    torch.empty(LARGEST_KEPT, dtype=torch.uint8)
 
 
 class Unrolling:
@@ -85,29 +97,32 @@ class Unrolling:
         skip = -flat.ctypes.data % WIDTH // dtype.itemsize
         return flat[skip : skip + math.prod(shape)].reshape(shape)
 
-    def forward(self, *, keep: bool) -> tuple[Tensor, Tensor]:
-        """Give the states and the partial derivatives, all of them if `keep`."""
+    def forward(self, *, keep: bool) -> tuple[Tensor, list[Tensor]]:
+        """Give the states and each block's partial derivatives, all if `keep`."""
         batch, steps, _ = self.x.shape
         slots = self.layout.slots(layernorm=self.rec.gain.shape[1] > 0)
         states = self.empty(batch, steps, self.state.shape[1])
         kept = steps if keep else 1
-        saved = self.empty(self.count, kept, self.rows, slots, self.layout.lanes)
+        shape = (kept, self.rows, slots, self.layout.lanes)
+        # An array a block: the allocator keeps small ones for the next step.
+        saved = [self.empty(*shape) for _ in range(self.count)]
 
         def task(k: int) -> None:
             b = self.block(k)
             scan.forward(self.rec, self.x[b], self.state[b], states[b], saved[k])
 
         share(task, self.count)
-        return torch.from_numpy(states), torch.from_numpy(saved)
+        return torch.from_numpy(states), [torch.from_numpy(part) for part in saved]
 
     def backward(
-        self, states: Tensor, saved: Tensor, grad: Tensor, *, want_x: bool
+        self, states: Tensor, saved: Sequence[Tensor], grad: Tensor, *, want_x: bool
     ) -> dict[str, Tensor]:
         """Give the gradients by name; x (if wanted) and state among them."""
         layout, sums = self.layout, min(self.count, SUMS)
         back, back_x = layout.transposed(self.matrix)
         back_x = back_x if want_x else back_x[:0]
-        out, kept, by = states.numpy(), saved.numpy(), grad.contiguous().numpy()
+        out, by = states.numpy(), grad.contiguous().numpy()
+        kept = [part.numpy() for part in saved]
         d_x, d_state = np.empty_like(self.x), np.empty_like(self.state)
         d_weight = np.zeros((sums, *layout.gradient_shape), self.x.dtype)
         gains = np.zeros((sums, 2, *self.rec.live.shape[1:]), self.x.dtype)
@@ -151,12 +166,13 @@ class Unroll(torch.autograd.Function):
         values = dict(zip(names, parameters, strict=True))
         states, saved = Unrolling(cell, values, x, state).forward(keep=True)
         ctx.cell, ctx.names = cell, names
-        ctx.save_for_backward(x, state, states, saved, *parameters)
+        ctx.save_for_backward(x, state, states, *parameters, *saved)
         return states
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
-        x, state, states, saved, *parameters = ctx.saved_tensors
+        x, state, states, *rest = ctx.saved_tensors
+        parameters, saved = rest[: len(ctx.names)], rest[len(ctx.names) :]
         values = dict(zip(ctx.names, parameters, strict=True))
         wanted = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():  # a second derivative will be taken
@@ -237,6 +253,7 @@ def warm_up(
         >>> ready(torch.float32)
         True
     """
+    keep_freed_memory()
     if ready(dtype):
         return
     sentence = f"compiling the time loops for {dtype}, once on this machine (20 s)"
