@@ -1,8 +1,10 @@
 """Hold the library against files of reference numbers.
 
-``python -m tests.golden FILE.npz ...`` takes files in the formats of MATH, section 9:
-``exact_*`` (brute force by automatic differentiation), ``livi2025_*`` (the published
-programme's numbers) and ``livi2025_estimators`` (its estimates of stable laws). It
+``python -m tests.golden FILE.npz ...`` takes files in the formats that
+``golden_data/README.md`` lists: ``exact_*`` (brute force by automatic differentiation),
+``livi2025_*`` (the published programme's numbers) and ``livi2025_estimators`` (its
+estimates of stable laws). It tells them apart by what they hold, whatever their names,
+sizes and lags. It
 prints the largest relative error of every quantity and exits with 1 where one exceeds
 its tolerance, with 2 where a file cannot be read.
 """

@@ -31,7 +31,7 @@ def own_derivative(
     """Give the derivative of each unit's ``LN(a)`` by its own past state.
 
     With ``A = da/dh``: ``k_q = weight_q/std (A_qq - mean_i A_iq - xhat_q mean_i(xhat_i
-    A_iq))``, and ``A_qq`` without LayerNorm (MATH, section 2).
+    A_iq))``, and ``A_qq`` without LayerNorm.
 
     Args:
         a: the pre-activation.

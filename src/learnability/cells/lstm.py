@@ -153,7 +153,7 @@ class LSTM(Cell):
     def inward(
         self, states: Tensor, x: Tensor, own: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Give f, o and ``k_t = dc_t/dh_{t-1}`` of each unit (MATH, section 2).
+        """Give f, o and ``k_t = dc_t/dh_{t-1}`` of each unit.
 
         ``k = c f' U_f[q, q] + i g' own(a) + g i' U_i[q, q]``.
         """

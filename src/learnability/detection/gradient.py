@@ -3,8 +3,8 @@
 Averaging n gradients, a dependency of strength c at lag l moves their mean by
 ``c ||s_l||`` along ``s_l/||s_l||``, against a noise of ``sigma_l/sqrt(n)``. A test at
 size a that misses with probability b therefore needs ``N(l) = (z_{1-a} + z_{1-b})^2 /
-rho_l`` sequences, ``rho_l = c^2 ||s_l||^2/sigma_l^2`` the information of one (MATH,
-section 7 A).
+rho_l`` sequences, ``rho_l = c^2 ||s_l||^2/sigma_l^2`` the information of one
+(docs/windows.md).
 """
 
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def u_statistic(
         square: ``q_i = ||S_i||^2``.
         dot: ``S_i . S``, S the sum over all sequences.
 
-    Source: Hoeffding 1948; MATH, section 7 A.
+    Source: Hoeffding 1948.
     """
     n = square.shape[-1]
     a, q = dot.sum(axis=-1, keepdims=True), square.sum(axis=-1, keepdims=True)

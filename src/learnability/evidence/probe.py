@@ -2,7 +2,7 @@
 
 Probe ``phi_l(t) = u . x_{t-l}`` of unit variance; ``S_n(l) = (1/T) sum_t phi_l(t)
 d yhat_t / d theta`` is what a dependency of unit strength adds to the gradient of
-sequence n, ``G_n`` the gradient of its loss (MATH, section 7 A). Both passes stream
+sequence n, ``G_n`` the gradient of its loss (docs/windows.md). Both passes stream
 over sequences: no array of sequences x parameters is ever stored whole.
 """
 

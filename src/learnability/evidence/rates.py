@@ -64,7 +64,7 @@ def base_rates(
     """Give ``Lambda[q]`` at every state: the step sizes, reduced to a unit.
 
     ``Lambda[q] = sum_j lambda[q, j] h_j^2 / sum_j h_j^2`` at the source step, the row
-    mean where h = 0, averaged over the recurrent matrices (MATH, section 3).
+    mean where h = 0, averaged over the recurrent matrices.
 
     Args:
         optimizer: the one that trained the cell.

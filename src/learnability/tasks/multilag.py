@@ -147,7 +147,7 @@ def learnt_shares(
     """Give ``rho_k = Cov(yhat_t, u . x_{t-l_k})/c_k``: 1 where a lag is learnt.
 
     The covariance is divided by the probe's second moment, so that the zero history
-    before the first step does not lower it (MATH, section 8).
+    before the first step does not lower it.
 
     Args:
         task: the task.

@@ -9,7 +9,7 @@ gain per unit is, with leak a and correction r of each step,
 * ``exact``: the unit's own entry of ``M_{t,l} = J_t ... J_{t-l+1}``.
 
 No order divides by a: ``(P, S) <- (a P, a S + r P)`` gives ``prod a`` and the
-first-order sum, finite when a gate saturates (MATH, section 2).
+first-order sum, finite when a gate saturates.
 """
 
 from collections.abc import Iterable, Iterator

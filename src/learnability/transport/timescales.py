@@ -26,7 +26,7 @@ def time_scales(
         >>> np.round(time_scales(lags, np.exp(-lags / 5.0)[:, None]), 6)
         array([5.])
 
-    Source: MATH, section 3.
+    Source: Livi 2025, time scales of units (arXiv 2512.05790).
     """
     alive = unit_mean > np.finfo(float).tiny
     weight = alive.astype(float)
