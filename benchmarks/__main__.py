@@ -42,12 +42,10 @@ def line(row: dict[str, Any]) -> str:
     return f"{row['name']:24} {row['ratio']:7.3g} {asked:12} {sides}"
 
 
-def write(rows: list[dict[str, object]], keep: bool) -> None:
-    """Write latest.json; with keep, rows of other names stay."""
-    names = {row["name"] for row in rows}
-    if keep and LATEST.exists():
-        old = json.loads(LATEST.read_text())["rows"]
-        rows = [row for row in old if row["name"] not in names] + rows
+def write(row: dict[str, object]) -> None:
+    """Put a row into latest.json, in the place of an older one of its name."""
+    old = json.loads(LATEST.read_text())["rows"] if LATEST.exists() else []
+    rows = [kept for kept in old if kept["name"] != row["name"]] + [row]
     text = json.dumps({"machine": machine(), "rows": rows}, indent=1)
     LATEST.write_text(text + "\n")
 
@@ -62,11 +60,12 @@ def main() -> None:
     if not names:
         parser.error(f"no row {only!r}; there are {', '.join(every)}")
     print(*(f"{key}: {value}" for key, value in machine().items()), sep="\n")
-    rows = []
+    if only is None:
+        LATEST.unlink(missing_ok=True)
     for name in names:
-        rows.append(measure(name, every[name]))
-        print(line(rows[-1]), flush=True)
-    write(rows, keep=only is not None)
+        row = measure(name, every[name])
+        write(row)
+        print(line(row), flush=True)
 
 
 if __name__ == "__main__":

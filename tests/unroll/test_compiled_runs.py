@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+from learnability import workers
 from learnability.cells import DiagGate
-from learnability.unroll import compiled, unroll, warm_up
+from learnability.unroll import unroll, warm_up
 from tests.networks import KINDS, make_cell
 from tests.unroll.twins import draw, everything
 
@@ -37,7 +38,7 @@ def test_the_number_of_threads_changes_no_bit(kind, monkeypatch):
     run = problem(kind)
     first = run()
     for threads in (1, 2, 3):
-        monkeypatch.setattr(compiled, "threads", lambda n=threads: n)
+        monkeypatch.setattr(workers, "threads", lambda n=threads: n)
         again = run()
         assert all(torch.equal(first[name], again[name]) for name in first)
 
@@ -45,7 +46,7 @@ def test_the_number_of_threads_changes_no_bit(kind, monkeypatch):
 @pytest.mark.usefixtures("restored_threads")
 def test_torch_limits_the_threads():
     torch.set_num_threads(1)
-    assert compiled.threads() == 1
+    assert workers.threads() == 1
 
 
 def test_calls_from_several_threads_do_not_meet():

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from ..cells import Cell
 from ..unroll import scan
-from ..unroll.compiled import share
 from ..unroll.layout import RECIPES, Layout
 from ..unroll.pointwise import MEMORY, Recurrence
 from ..unroll.scan import flat, step_back
 from ..unroll.tile import TILE
 from ..unroll.transposed import pull
 from ..unroll.vectors import load, part, store
+from ..workers import in_threads
 
 # Sequences of a block: the forward pass wants many, the kept partial derivatives few
 # (100 kB a sequence and 32 steps at 128 units).
@@ -71,7 +71,7 @@ def swept_evidence(
         saved = unrolled(rec, layout, inputs[b], cell.state_size)
         sweep_block(rec, back, saved, by[b], met[b], at, slots, psi[:, b])
 
-    share(task, -(-len(x) // BLOCK))
+    list(in_threads(task, range(-(-len(x) // BLOCK))))
     return torch.from_numpy(psi)
 
 

@@ -1,17 +1,15 @@
 """Sums over the windows of many sequences, a slice at a time, and what they say."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numba import config
 from torch import Tensor
 
 from ..cells import Cell
+from ..workers import in_threads
 from . import kernels
 from .orders import Order
 from .record import Envelope
@@ -103,8 +101,14 @@ class WindowSums:
         def work(part: slice) -> tuple[np.ndarray, ...]:
             return self._measure(batch.cut(part))
 
-        for sums in in_threads(work, slices(len(batch.x), size)):
+        parts = slices(len(batch.x), size)
+        # One array a batch: thousands of small ones would pin the heap around them.
+        psi = np.empty((len(batch.x), 3 * self.layout.directions, len(self.lags)))
+        found = in_threads(work, parts, with_torch=True)
+        for part, (*sums, evidence) in zip(parts, found, strict=True):
+            psi[part] = evidence
             self._merge(*sums)
+        self.psi.append(psi)
 
     def _measure(self, batch: Batch) -> tuple[np.ndarray, ...]:
         """Linearise a slice and take all its sums."""
@@ -134,14 +138,12 @@ class WindowSums:
         unit_logs: np.ndarray,
         logs: np.ndarray,
         by_sequence: np.ndarray,
-        psi: np.ndarray,
     ) -> None:
         self.step_logs += step_logs
         self.sizes += sizes
         self.unit_logs += unit_logs
         self.logs += logs
         self.moments.add(by_sequence)
-        self.psi.append(psi)
 
     def envelope(self, order: Order) -> Envelope:
         """Give the envelope of an order, lag 0 as its origin."""
@@ -230,21 +232,3 @@ def spans(lags: Int[np.ndarray, "lag"]) -> tuple[np.ndarray, np.ndarray]:
 def slices(count: int, size: int) -> list[slice]:
     """Cut ``count`` sequences into parts."""
     return [slice(i, min(i + size, count)) for i in range(0, count, size)]
-
-
-def in_threads(
-    work: Callable[[slice], tuple[np.ndarray, ...]], parts: list[slice]
-) -> Iterator[tuple[np.ndarray, ...]]:
-    """Yield the work's results in the order of the parts.
-
-    As many threads run as both PyTorch and Numba are allowed, each with a PyTorch of
-    one thread; on return PyTorch has its own number again.
-    """
-    allowed = torch.get_num_threads()
-    threads = min(allowed, config.NUMBA_NUM_THREADS, len(parts))  # pyright: ignore
-    alone = {"initializer": torch.set_num_threads, "initargs": (1,)}
-    try:
-        with ThreadPoolExecutor(threads, **alone) as pool:
-            yield from pool.map(work, parts)
-    finally:
-        torch.set_num_threads(allowed)

@@ -9,16 +9,15 @@ most 32 copies of the weights. Without gradients, a few hundred kilobytes a thre
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from threading import Timer
 from typing import Any
 
 import numpy as np
 import torch
-from numba.core import config
 from torch import Tensor
 
 from ..cells import Cell, ConstGate
+from ..workers import in_threads
 from . import reference, scan
 from .layout import Layout
 from .tile import TILE
@@ -38,23 +37,6 @@ def rows_of_block(batch: int) -> int:
     """Give the rows of a block, a function of the batch alone."""
     rows = -(-batch // PARTS)
     return min(ROWS, TILE * -(-rows // TILE))
-
-
-def threads() -> int:
-    """Give the threads to use: no more than Torch and Numba are both allowed."""
-    return min(torch.get_num_threads(), config.NUMBA_NUM_THREADS)  # pyright: ignore
-
-
-def share(task: Callable[[int], None], count: int) -> None:
-    """Call ``task(0) .. task(count - 1)`` from threads that flush denormal numbers.
-
-    A gradient that underflows would slow every product that it meets. The caller's
-    own thread keeps its mode.
-    """
-    with ThreadPoolExecutor(
-        min(threads(), count), initializer=torch.set_flush_denormal, initargs=(True,)
-    ) as pool:
-        list(pool.map(task, range(count)))
 
 
 def keep_freed_memory() -> None:
@@ -111,7 +93,7 @@ class Unrolling:
             b = self.block(k)
             scan.forward(self.rec, self.x[b], self.state[b], states[b], saved[k])
 
-        share(task, self.count)
+        list(in_threads(task, range(self.count)))
         return torch.from_numpy(states), [torch.from_numpy(part) for part in saved]
 
     def backward(
@@ -134,7 +116,7 @@ class Unrolling:
                 found = d_x[b], d_state[b], d_weight[s], gains[s]
                 scan.backward(self.rec, back, back_x, *given, *found)
 
-        share(task, sums)
+        list(in_threads(task, range(sums)))
         named = {"x": torch.from_numpy(d_x), "state": torch.from_numpy(d_state)}
         return named | layout.gradients(d_weight.sum(0), gains.sum(0))
 
@@ -147,7 +129,7 @@ class Unrolling:
             b = self.block(k)
             scan.tangent(self.rec, weight, along, self.x[b], self.state[b], totals[b])
 
-        share(task, self.count)
+        list(in_threads(task, range(self.count)))
         return torch.from_numpy(totals)
 
 

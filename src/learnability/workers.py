@@ -1,0 +1,76 @@
+"""Threads for compiled loops: made once and kept, like those of any BLAS.
+
+A new thread costs more than a short loop, and a thread that has multiplied matrices
+leaves megabytes behind that the BLAS never frees.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from threading import Barrier, Lock
+from typing import TypeVar
+
+import torch
+from numba.core import config
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+_making, _alone = Lock(), Lock()
+# Threads do not survive a fork; the child makes its own.
+os.register_at_fork(after_in_child=_pools.clear)
+
+
+def threads() -> int:
+    """Give the threads to use: no more than Torch and Numba are both allowed."""
+    return min(torch.get_num_threads(), config.NUMBA_NUM_THREADS)  # pyright: ignore
+
+
+def in_threads(
+    work: Callable[[Part], Result], parts: Sequence[Part], *, with_torch: bool = False
+) -> Iterator[Result]:
+    """Yield the work's results in the order of the parts.
+
+    The workers flush denormal numbers, which slow every product that they meet; the
+    caller's own thread keeps its mode.
+
+    Args:
+        work: what to do with a part, in loops that hold no lock.
+        parts: what to do it with.
+        with_torch: whether the work calls PyTorch, whose operations then use one
+            thread each.
+    """
+    pool = _pool(threads())
+    with _torch_alone() if with_torch else nullcontext():
+        yield from pool.map(work, parts)
+
+
+@contextmanager
+def _torch_alone() -> Iterator[None]:
+    with _alone:
+        allowed = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(allowed)
+
+
+def _pool(count: int) -> ThreadPoolExecutor:
+    """Give the pool of so many workers, all of them running."""
+    with _making:
+        if count not in _pools:
+            pool = ThreadPoolExecutor(count, initializer=_settle)
+            barrier, allowed = Barrier(count), torch.get_num_threads()
+            list(pool.map(lambda _: barrier.wait(), range(count)))
+            # A worker's setting of its own threads reaches the BLAS of all.
+            torch.set_num_threads(allowed)
+            _pools[count] = pool
+        return _pools[count]
+
+
+def _settle() -> None:
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(1)
