@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..detection import decay
+from ..detection.decay_fit import FEWEST_LAGS
 from ..diagnosis import Diagnosis
 from ..plots.time_scales import ORDER
 from ..study.settings import Settings
@@ -150,11 +151,9 @@ def fitted_decay(lags: ArrayLike, envelope: ArrayLike) -> str:
     """
     grid, f = np.asarray(lags, float), np.asarray(envelope, float)
     there = np.isfinite(f) & (f > 0) & (grid >= 1)
-    try:
-        found = decay.fit(grid[there], f[there], families=NAMED)
-    except ValueError as error:
-        # Too few lags with an envelope are an outcome here, not a wrong call.
-        return f"no fit: {error}"
+    if there.sum() < FEWEST_LAGS:  # an outcome here, not a wrong call
+        return f"no fit: {there.sum()} lags, fewer than {FEWEST_LAGS}"
+    found = decay.fit(grid[there], f[there], families=NAMED)
     share = f"{found.evidence[0].weight:.0%}".replace("%", " %")
     return f"{_words(found.best, grid)} ({share})"
 
