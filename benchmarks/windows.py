@@ -1,14 +1,11 @@
 """Envelopes, evidence and the exact sweep: against plain PyTorch, against the machine.
 
-Every row is measured in one process by turns and is the median of its pairs. Run
-``python -m benchmarks.windows`` for all rows or with the names of some.
+Every row is measured in one process by turns and is the median of its pairs.
 """
 
 from __future__ import annotations
 
 import statistics
-import sys
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,27 +16,12 @@ from torch import Tensor
 from learnability.cells import GRU, Cell, DiagGate
 from learnability.evidence import evidence
 from learnability.transport import Accumulator
-from learnability.unroll import unroll
+from learnability.unroll import unroll, warm_up
 
-from .harness import high_water
+from .harness import Row, Work, peak, product_rate, seconds
 
 PAIRS = 3
 SHARE = 16  # the per-lag implementation does one lag in 16 and its time is scaled
-
-
-class Row(NamedTuple):
-    """One measurement: ours against a bound, both sides in `unit`.
-
-    A ratio of `at least` or more is asked of every row but memory's, which asks for
-    `ours` below `theirs`.
-    """
-
-    name: str
-    ratio: float
-    ours: float
-    theirs: float
-    unit: str
-    asked: float
 
 
 class Problem(NamedTuple):
@@ -106,15 +88,9 @@ def in_one_pass(given: Problem) -> None:
     sums.result()
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Give the time of one call."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
 def windows() -> Row:
     """Measure the windows of 256 sequences, T 512, H 64, 128 lags."""
+    warm_up()  # which also helps the other side; so each order of rows is the same
     given = problem(256, 512, 64)
     some = given.lags[SHARE // 2 :: SHARE]
     in_one_pass(given)
@@ -130,17 +106,23 @@ def windows() -> Row:
     return Row("windows", ratio, ours, theirs, "s", 100)
 
 
-def memory() -> Row:
-    """Measure the peak memory of 2,000 sequences, T 1024, H 128, in batches of 50."""
+def many_batches() -> Work:
+    """Give the windows of 2,000 sequences, T 1024, H 128, in batches of 50, as work."""
     given = problem(50, 1024, 128)
-    sums = Accumulator(given.cell, given.lags)
-    before = high_water()
-    for _ in range(2000 // len(given.x)):
-        sums.add(given.x, given.states, delta=given.delta, total=given.total[None])
-    sums.result()
-    after = high_water()
-    used = (after - before) / 1024
-    return Row("windows memory", 300 / max(used, 1), used, 300, "MB", 1)
+
+    def work() -> None:
+        sums = Accumulator(given.cell, given.lags)
+        for _ in range(2000 // len(given.x)):
+            sums.add(given.x, given.states, delta=given.delta, total=given.total[None])
+        sums.result()
+
+    return work
+
+
+def memory() -> Row:
+    """Measure the peak memory of many batches beyond the arrays of one."""
+    used = peak(many_batches)
+    return Row("memory", 300 / max(used, 1), used, 300, "MB", 1)
 
 
 def sweep() -> Row:
@@ -152,7 +134,6 @@ def sweep() -> Row:
         states = unroll(cell, x)
     delta, source = torch.randn(2, sequences, steps, units).unbind()
     anchors = np.linspace(256, steps - 1, 4).astype(int).tolist()
-    a, b = torch.randn(2, 2048, 2048).unbind()
 
     def swept() -> None:
         evidence(cell, x, states, delta, {}, range(257), anchors=anchors, source=source)
@@ -160,10 +141,7 @@ def sweep() -> Row:
     swept()
     # One product with each of three recurrent matrices, a row and lag.
     work = sequences * 4 * 256 * 3 * 2 * units**2 / 1e9
-    pairs = [
-        (work / seconds(swept), 2 * 2048**3 / 1e9 / seconds(lambda: a @ b))
-        for _ in range(2 * PAIRS)
-    ]
+    pairs = [(work / seconds(swept), product_rate()) for _ in range(2 * PAIRS)]
     ratio = statistics.median(ours / theirs for ours, theirs in pairs)
     ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
     return Row("sweep", ratio, ours, theirs, "GFLOP/s", 0.4)
@@ -174,17 +152,3 @@ ROWS: dict[str, Callable[[], Row]] = {
     "memory": memory,
     "sweep": sweep,
 }
-
-
-def main(names: list[str]) -> None:
-    """Print a line a row."""
-    for name in names or ROWS:
-        row = ROWS[name]()
-        print(
-            f"{row.name:15} {row.ratio:8.3g} (asked {row.asked:g}): "
-            f"{row.ours:.4g} against {row.theirs:.4g} {row.unit}"
-        )
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

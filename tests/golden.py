@@ -34,7 +34,6 @@ from learnability.evidence import (
     immediate_sensitivity,
     lag_gradients,
     matched_statistic,
-    total_sensitivity,
 )
 from learnability.transport import exact_matrices, jacobians
 from learnability.transport.livi2025 import (
@@ -42,7 +41,7 @@ from learnability.transport.livi2025 import (
     published_inward,
     published_steps,
 )
-from learnability.unroll import Network
+from learnability.unroll import Network, tangent
 
 EXACT, ESTIMATE = 1e-9, 2e-3
 # Below this share of a quantity's largest value at the same lag, rounding rules.
@@ -130,7 +129,7 @@ def exact_checks(file: Numbers) -> Iterator[Check]:
     jacobian = jacobians(cell, x, states)
     direction = {n: torch.tensor(v) for n, v in group(file, "w/").items()}
     b = immediate_sensitivity(cell, x, states, direction)
-    v = total_sensitivity(cell, x, states, direction)
+    v = tangent(cell, x, direction)
     values = {"states": states, "delta": delta, "jac": jacobian, "imm": b, "tot": v}
     for name, value in values.items():
         yield name, value.numpy(), file[name], EXACT
@@ -267,7 +266,7 @@ def published_checks(file: Numbers) -> Iterator[Check]:
         delta = network.error_signal(states, y)[..., cell.output]
         yhat = network.read(states)
         values = published_step_values(cell, x, states, published)
-    v = total_sensitivity(cell, x, states, direction)[..., cell.output]
+    v = tangent(cell, x, direction)[..., cell.output]
     values |= {
         "h": states[..., cell.output],
         "yhat": yhat,

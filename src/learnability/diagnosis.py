@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from os import PathLike
 from typing import Annotated, final
@@ -217,7 +218,7 @@ class _Work:
     measures: Measures
     progress: Progress
 
-    @property
+    @cached_property
     def states(self) -> Tensor:
         with torch.no_grad():
             return self.network.states(self.data.x)

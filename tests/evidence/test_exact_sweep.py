@@ -12,10 +12,10 @@ from learnability.evidence import (
     lag_gradients,
     random_direction,
     sweep,
-    total_sensitivity,
 )
 from learnability.transport import sampled_exact
 from learnability.transport.orders import own_entries
+from learnability.unroll import tangent
 from tests.networks import ALL, make_data, make_network
 from tests.reference import sweep as twin
 
@@ -117,7 +117,7 @@ def test_conservation_and_telescoping_over_long_sequences(kind, norm):
     w = random_direction(cell, seed=3)
     lags = range(size["steps"])
     immediate = evidence(cell, x, states, delta, w, lags, engine="compiled")
-    v = total_sensitivity(cell, x, states, w)
+    v = tangent(cell, x, w)
     total = evidence(cell, x, states, delta, w, lags, source=v, engine="compiled")
     after = torch.cat((total[1:], torch.zeros_like(total[:1]))).nan_to_num()
     scale = total.nan_to_num().abs().max()

@@ -10,8 +10,8 @@ from learnability.evidence import (
     lag_gradients,
     random_direction,
     sequence_gradients,
-    total_sensitivity,
 )
+from learnability.unroll import tangent
 from tests.networks import ALL, make_data, make_network, sizes
 
 
@@ -44,7 +44,7 @@ def test_total_evidence_telescopes_to_immediate(kind, norm, size):
     network, x, _, states, delta = prepared(kind, norm, size)
     cell, states = network.cell, states.detach()
     w = random_direction(cell, seed=size["seed"])
-    v = total_sensitivity(cell, x, states, w)
+    v = tangent(cell, x, w)
     lags = range(size["steps"])
     immediate = evidence(cell, x, states, delta, w, lags)
     total = evidence(cell, x, states, delta, w, lags, source=v)
@@ -71,7 +71,7 @@ def test_sensitivities_are_derivatives(kind, norm):
             return other.states(x), other.cell.step(before, x)
 
     (up, up_now), (down, down_now) = moved(1), moved(-1)
-    v = total_sensitivity(cell, x, states, w)
+    v = tangent(cell, x, w)
     b = immediate_sensitivity(cell, x, states, w)
     torch.testing.assert_close(v, (up - down) / (2 * step), rtol=1e-6, atol=1e-8)
     torch.testing.assert_close(

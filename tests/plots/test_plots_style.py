@@ -121,13 +121,13 @@ def test_a_theme_ends_where_its_context_ends():
     assert dict(mpl.rcParams) == before
 
 
-def test_a_session_s_own_parameters_do_not_reach_the_figures():
+def test_a_caller_s_own_parameters_do_not_reach_the_figures():
     with mpl.rc_context({"font.size": 30, "lines.linewidth": 9}), theme("light"):
         assert mpl.rcParams["font.size"] == 8
         assert mpl.rcParams["lines.linewidth"] < 2
 
 
-def test_a_session_with_dark_figures_gets_the_dark_palette():
+def test_a_caller_with_dark_figures_gets_the_dark_palette():
     with mpl.rc_context({"figure.facecolor": "black"}):
         assert styles(["GRU"])["GRU"].colour in PALETTE["dark"]
     with mpl.rc_context({"figure.facecolor": "none"}):

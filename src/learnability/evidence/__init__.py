@@ -8,7 +8,6 @@ from .sensitivity import (
     Direction,
     immediate_sensitivity,
     random_direction,
-    total_sensitivity,
 )
 from .sequence_gradients import sequence_gradients
 
@@ -26,5 +25,4 @@ __all__ = [
     "sequence_gradients",
     "sequence_means",
     "sweep",
-    "total_sensitivity",
 ]

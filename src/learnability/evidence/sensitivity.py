@@ -64,26 +64,3 @@ def immediate_sensitivity(
     before = previous(states).detach()
     step = jvp(lambda p: functional_call(cell, p, (before, x)), (at,), (along,))
     return step[1].detach()
-
-
-def total_sensitivity(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    states: Float[Tensor, "sequence step state"],
-    direction: Direction,
-) -> Float[Tensor, "sequence step state"]:
-    """Give ``v_k[w] = J_k v_{k-1} + b_k[w]``, the state's whole derivative along w.
-
-    Arguments and errors are those of `immediate_sensitivity`.
-    """
-    at, along = _complete(cell, direction)
-    before = previous(states).detach()
-    v, out = torch.zeros_like(before[:, 0]), []
-    for state, x_t in zip(before.unbind(1), x.unbind(1), strict=True):
-
-        def step(p: Direction, s: Tensor, x_t: Tensor = x_t) -> Tensor:
-            return functional_call(cell, p, (s, x_t))
-
-        v = jvp(step, (at, state), (along, v))[1]
-        out.append(v)
-    return torch.stack(out, dim=1).detach()

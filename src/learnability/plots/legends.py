@@ -70,7 +70,7 @@ def legend(where: Axes | Figure, handles: list[Line2D]) -> None:
     labels = [str(handle.get_label()) for handle in handles]
     columns = _columns(labels, _width(where))
     # Letters and gaps are those that the columns were counted with, whatever the
-    # session's own are.
+    # caller's own are.
     look: dict[str, Any] = {
         "handles": handles,
         "ncols": columns,

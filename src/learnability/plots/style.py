@@ -81,7 +81,7 @@ class Style:
 
 
 def current_theme() -> Theme:
-    """Give the theme in force: the session's figures have light paper or dark."""
+    """Give the theme in force: the caller's figures have light paper or dark."""
     return _theme_of(mpl.rcParams["figure.facecolor"])
 
 
@@ -282,7 +282,7 @@ def own_axes(ax: Axes | None) -> Axes:
     """Give the axes to draw into: those given, or those of a new pyplot figure."""
     if ax is not None:
         return ax
-    # Only a figure for a session needs pyplot; files are made without it.
+    # Only a figure to be shown at once needs pyplot; files are made without it.
     from matplotlib import pyplot
 
     return pyplot.subplots(layout="constrained")[1]
