@@ -16,6 +16,7 @@ from typing import Any
 
 from . import recurrences, windows
 from .harness import machine
+from .table import markdown
 
 LATEST = Path(__file__).with_name("latest.json")
 FIELDS = ("name", "ratio", "ours", "theirs", "unit", "asked")
@@ -55,7 +56,14 @@ def main() -> None:
     every = collect()
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--only", metavar="NAME", help="one row, or a pattern: tr*")
-    only = parser.parse_args().only
+    parser.add_argument(
+        "--table", action="store_true", help="print latest.json's table"
+    )
+    words = parser.parse_args()
+    if words.table:
+        rows = json.loads(LATEST.read_text())["rows"]
+        return print(markdown({row["name"]: row for row in rows}))
+    only = words.only
     names = list(every) if only is None else matching(every, only)
     if not names:
         parser.error(f"no row {only!r}; there are {', '.join(every)}")

@@ -2,13 +2,16 @@
 
 import contextlib
 import io
+import json
 import re
 from pathlib import Path
 
 import learnability as lw
+from benchmarks.table import markdown
 from learnability.study import Settings
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_ten_lines_run(tmp_path):
@@ -43,3 +46,8 @@ def test_every_public_name_is_on_the_first_page():
     for name in lw.__all__:
         assert hasattr(lw, name)
     assert sorted(lw.__all__) == sorted(set(lw.__all__))
+
+
+def test_the_speed_table_is_the_latest_measurement():
+    latest = json.loads((ROOT / "benchmarks/latest.json").read_text(encoding="utf-8"))
+    assert markdown({row["name"]: row for row in latest["rows"]}) in README
