@@ -14,6 +14,8 @@ from typing import TypeVar
 import torch
 from numba.core import config
 
+from .runtime import release_openmp
+
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
@@ -43,6 +45,7 @@ def in_threads(
             thread each.
     """
     pool = _pool(threads())
+    release_openmp()
     with _torch_alone() if with_torch else nullcontext():
         yield from pool.map(work, parts)
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..cells import Cell, ConstGate
+from ..runtime import keep_freed_memory
 from ..workers import in_threads
 from . import reference, scan
 from .layout import Layout
@@ -26,8 +27,6 @@ from .vectors import WIDTH
 # Rows of a block: at most as many as keep its operands in a second-level cache of
 # 512 KiB at 128 units; at least one tile; in between, PARTS blocks to share out.
 ROWS, PARTS = 32, 8
-# glibc's threshold grows to 32 MiB at most, its own header included.
-LARGEST_KEPT = (32 << 20) - 65536
 # Sums of weight gradients that are kept apart until the end, and so the most threads
 # that a backward pass can use; fixed, so that results do not depend on the threads.
 SUMS = 32
@@ -37,16 +36,6 @@ def rows_of_block(batch: int) -> int:
     """Give the rows of a block, a function of the batch alone."""
     rows = -(-batch // PARTS)
     return min(ROWS, TILE * -(-rows // TILE))
-
-
-def keep_freed_memory() -> None:
-    """Teach the C library to keep freed arrays of up to 32 MB for the next ones.
-
-    glibc hands a freed array back to the kernel, whose page faults then cost a train
-    step up to 10 ms, until it has seen one as large freed (mallopt(3), dynamic
-    threshold). Elsewhere this does nothing.
-    """
-    torch.empty(LARGEST_KEPT, dtype=torch.uint8)
 
 
 class Unrolling:

@@ -1,0 +1,53 @@
+"""Libraries around the loops: workers let go, memory kept."""
+
+import platform
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from learnability.runtime import release_openmp
+
+FAULTS = """
+import resource, sys, torch
+from learnability.runtime import keep_freed_memory
+if sys.argv[1] == "kept":
+    keep_freed_memory()
+def work():
+    a = [torch.ones(5_000_000) for _ in range(5)]  # 100 MB, each below the largest kept
+    return sum(float(x[0]) for x in a)
+work(), work()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+work()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+def test_idle_openmp_workers_are_let_go_and_come_back():
+    if torch.get_num_threads() < 2 or not torch.backends.openmp.is_available():
+        pytest.skip("PyTorch runs no OpenMP workers here")
+    x = torch.arange(2.0**21)
+    first = x.sum()
+    running = len(list(Path("/proc/self/task").iterdir()))
+    release_openmp()
+    # A worker that was let go may take a moment to end.
+    for _ in range(1000):
+        if len(list(Path("/proc/self/task").iterdir())) < running:
+            break
+    else:
+        pytest.fail("the idle workers are still there")
+    assert x.sum() == first
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is taught")
+def test_freed_memory_is_kept():
+    def faults(how):
+        words = [sys.executable, "-c", FAULTS, how]
+        return int(subprocess.run(words, capture_output=True, check=True).stdout)
+
+    pages = 100_000_000 / resource.getpagesize()
+    assert faults("kept") < 0.01 * pages
