@@ -45,7 +45,7 @@ def own_derivative(
     variance, mean = torch.var_mean(a, dim=-1, keepdim=True, correction=0)
     std = torch.sqrt(variance + EPS)
     xhat = (a - mean) / std
-    flat, tilted = columns(torch.ones_like(a)), columns(xhat)
+    flat, tilted = columns(a.new_ones(units)), columns(xhat)
     return weight / std * (diagonal - flat / units - xhat * tilted / units)
 
 

@@ -10,16 +10,30 @@ adds to stays in the first-level cache; between spans denormal numbers become 0 
 windows that are 0 in all units of a panel are left out from there on.
 
 Arrays of vectors: (kind or place, row, lane). A panel is one vector of units.
+
+Numba's cache on disk knows the date of this file only: after a change in a module that
+the loops call, touch it.
 """
 
 import numpy as np
 from numba import njit
 
-from ..unroll.vectors import WIDTH, load, splat, store, total
-from .bits import exponent, flushed, magnitude, mantissa
-
-LEAK, CORRECTION, OWN, RATE, EXIT, DELTA, TOTAL = range(7)  # kinds of rows
-FIRST_MANTISSA, FIRST_EXPONENT = 3, 4  # rows of a span's sums behind the three orders
+from ..unroll.vectors import WIDTH, load, part, splat, store
+from .bits import exponent, mantissa
+from .carry import (
+    CORRECTION,
+    DELTA,
+    EXIT,
+    FIRST_EXPONENT,
+    FIRST_MANTISSA,
+    LEAK,
+    OWN,
+    RATE,
+    TOTAL,
+    carry,
+    carry_two,
+    dead,
+)
 
 # Sources of a block: mantissas in [1, 2) multiplied this often stay below 2^127.
 BLOCK = 96
@@ -29,7 +43,7 @@ LOW, HIGH = 1e-150, 1e150
 LOG2 = np.log(2.0)
 
 
-@njit(cache=True, nogil=True)
+@part
 def pack(values, out, kind):
     """Write (step, unit) as panels, a row of zeros before each panel's first step."""
     steps, units = values.shape
@@ -42,7 +56,7 @@ def pack(values, out, kind):
                 out[kind, row, q] = values[t, p * lanes + q]
 
 
-@njit(cache=True, nogil=True)
+@part
 def begin(rows, base, first, sources, state, place, rated):
     """Set the three products of a block's sources to lag 0."""
     for k in range(sources):
@@ -54,63 +68,7 @@ def begin(rows, base, first, sources, state, place, rated):
         store(state, 2, place + k, gain)
 
 
-@njit(cache=True, nogil=True)
-def carry(rows, at, lags, slots, state, k, sums, totals, through, directions):
-    """Carry one source of one panel through a span of lags.
-
-    Args: at, the row of the source; lags, (first, last); slots, the place of each lag
-    among a span's recorded ones, or -1; sums (what, slot, lane) and totals (order,
-    slot), added to; through, whether there is an exit factor.
-    """
-    zero, tilt, own = load(state, 0, k), load(state, 1, k), load(state, 2, k)
-    for lag in range(lags[0], lags[1]):
-        row = at + lag
-        if lag > 0:
-            a = load(rows, LEAK, row)
-            tilt = a * tilt + load(rows, CORRECTION, row) * zero
-            zero = a * zero
-            own = load(rows, OWN, row) * own
-        i = slots[lag]
-        if i >= 0:
-            x, y, z = zero, zero + tilt, own
-            if through:
-                e = load(rows, EXIT, row)
-                x, y, z = e * x, e * y, e * z
-            measure(x, y, z, sums, totals, i)
-            for d in range(directions):
-                weight = load(rows, DELTA, row) * load(rows, TOTAL + d, at)
-                j = FIRST_EXPONENT + 1 + 3 * d
-                store(sums, j, i, load(sums, j, i) + x * weight)
-                store(sums, j + 1, i, load(sums, j + 1, i) + y * weight)
-                store(sums, j + 2, i, load(sums, j + 2, i) + z * weight)
-    store(state, 0, k, flushed(zero))
-    store(state, 1, k, flushed(tilt))
-    store(state, 2, k, flushed(own))
-
-
-@njit(cache=True, nogil=True)
-def measure(x, y, z, sums, totals, i):
-    """Add the sizes of three gains, and of ``first`` the logarithm's parts."""
-    x, y, z = magnitude(x), magnitude(y), magnitude(z)
-    totals[0, i] += total(x)
-    totals[1, i] += total(y)
-    totals[2, i] += total(z)
-    store(sums, 0, i, load(sums, 0, i) + x)
-    store(sums, 1, i, load(sums, 1, i) + y)
-    store(sums, 2, i, load(sums, 2, i) + z)
-    m = load(sums, FIRST_MANTISSA, i) * mantissa(y)
-    store(sums, FIRST_MANTISSA, i, m)
-    store(sums, FIRST_EXPONENT, i, load(sums, FIRST_EXPONENT, i) + exponent(y))
-
-
-@njit(cache=True, nogil=True)
-def dead(state, k):
-    """Tell whether a window carries nothing in any unit of its panel."""
-    size = magnitude(load(state, 0, k)) + magnitude(load(state, 1, k))
-    return total(size + magnitude(load(state, 2, k))) == 0
-
-
-@njit(cache=True, nogil=True)
+@part
 def add_logarithms(totals, left, lags, slots, out):
     """Add ``log sum_q |mu|`` of a block's windows; out (order, slot)."""
     for order in range(3):
@@ -120,7 +78,7 @@ def add_logarithms(totals, left, lags, slots, out):
                 continue
             product, logarithm = 1.0, 0.0
             for k in range(min(totals.shape[0], left - lag + 1)):
-                size = np.float64(totals[k, order, i])
+                size = np.float64(totals[k, i, order])
                 if size < LOW or size > HIGH:
                     logarithm += np.log(size) if size > 0 else -np.inf
                     continue
@@ -131,7 +89,7 @@ def add_logarithms(totals, left, lags, slots, out):
             out[order, i] += logarithm + np.log(product)
 
 
-@njit(cache=True, nogil=True)
+@part
 def restart(sums, first, last):
     """Set sums to nothing: products to 1, the rest to 0."""
     for what in range(sums.shape[0]):
@@ -140,7 +98,7 @@ def restart(sums, first, last):
             store(sums, what, i, splat(sums, value))
 
 
-@njit(cache=True, nogil=True)
+@part
 def gather(sums, count, whole, place):
     """Add a block's sums to those of the sequence."""
     for what in range(sums.shape[0]):
@@ -156,7 +114,7 @@ def gather(sums, count, whole, place):
         store(whole, FIRST_EXPONENT, at, power)
 
 
-@njit(cache=True, nogil=True)
+@part
 def finish(whole, grid, own, by_sequence, first, psi):
     """Add a sequence's sums to those of all, in double precision.
 
@@ -178,7 +136,7 @@ def finish(whole, grid, own, by_sequence, first, psi):
                 psi[j, i] += whole[FIRST_EXPONENT + 1 + j, row + i, lane]
 
 
-@njit(cache=True, nogil=True)
+@part
 def silence(sums, lags, slots):
     """Note that a window is 0 in all units of the panel."""
     for lag in range(lags[0], lags[1]):
@@ -186,32 +144,52 @@ def silence(sums, lags, slots):
             store(sums, FIRST_MANTISSA, slots[lag], splat(sums, 0.0))
 
 
-@njit(cache=True, nogil=True)
+@part
 def carry_block(rows, at, lags, steps_left, slots, state, place, sums, totals, through):
-    """Carry a block's sources of one panel through a span of lags.
+    """Carry a block's sources of one panel through a span of lags, two at a time.
 
-    Args: at, the row of the first source; steps_left, the steps after it.
+    Args: at, the row of the first source; steps_left, the steps after it; totals
+    (source, slot, order).
     """
     directions = rows.shape[0] - TOTAL
-    for k in range(totals.shape[0]):
-        reach = (lags[0], min(lags[1], steps_left - k + 1))
+    k, count = 0, totals.shape[0]
+    while k < count:
+        left = steps_left - k + 1  # lags that source k has, 0 included
+        reach = (lags[0], min(lags[1], left))
         if reach[1] <= reach[0]:
             break
-        if dead(state, place + k):
+        two = k + 1 < count and left > lags[1]
+        size = 2 if two else 1
+        here, own = at + k, totals[k : k + size]
+        if dead(state, place + k) and (not two or dead(state, place + k + 1)):
             silence(sums, reach, slots)
-        else:
-            carry(
+        elif two:
+            carry_two(
                 rows,
-                at + k,
+                here,
                 reach,
                 slots,
                 state,
                 place + k,
                 sums,
-                totals[k],
+                own,
                 through,
                 directions,
             )
+        else:
+            carry(
+                rows,
+                here,
+                reach,
+                slots,
+                state,
+                place + k,
+                sums,
+                own,
+                through,
+                directions,
+            )
+        k += size
 
 
 @njit(cache=True, nogil=True)
@@ -227,7 +205,7 @@ def sequence(rows, steps, first, slots, starts, flags, whole, logarithms):
     panels, grid = rows.shape[1] // (steps + 1), starts[-1]
     state = np.empty((3, panels * BLOCK, rows.shape[2]), rows.dtype)
     sums = np.empty((whole.shape[0], SPAN, rows.shape[2]), rows.dtype)
-    totals = np.empty((BLOCK, 3, SPAN), rows.dtype)
+    totals = np.empty((BLOCK, SPAN, 4), rows.dtype)  # orders, padded
     restart(whole, 0, whole.shape[1])
     for source in range(first, steps, BLOCK):
         left = steps - 1 - source
