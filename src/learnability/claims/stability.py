@@ -21,15 +21,15 @@ from ..unroll import Network, unroll
 from .record import Claim, Curve, Measured, Panel, Part, Tolerance
 from .simulate import octaves, windows
 
-INPUTS, UNITS = 4, 32
-SLOW, FAST = 0.004, 0.5
-"""Gates of the slowest and the fastest unit: 250 and 1.4 steps."""
+INPUTS, UNITS = 4, 16
+SLOW, FAST = 0.004, 0.8
+"""Gates of the slowest and the fastest unit: 250 steps and less than one."""
 RECURRENCE, DRIVE = 0.3, 2.0
 """Factors of the orthogonal recurrent and input matrices."""
-PAIRS = 4
+PAIRS = 6
 TUNINGS = 2
 LAGS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-STRENGTH = 0.3
+STRENGTH = 0.4
 """Of the dependency to be detected, against targets of unit variance."""
 SCALE = 5.0
 """Of the common noise floor, against a unit's own f(0) = 1."""
@@ -50,7 +50,7 @@ def lonely(units: int) -> np.ndarray:
 
     Example:
         >>> lonely(3)
-        array([0.004, 0.5  , 0.5  ])
+        array([0.004, 0.8  , 0.8  ])
     """
     return np.append(SLOW, np.full(units - 1, FAST))
 
@@ -63,7 +63,7 @@ def broad(units: int) -> np.ndarray:
 
     Example:
         >>> broad(2)
-        array([0.004, 0.5  ])
+        array([0.004, 0.8  ])
     """
     return np.geomspace(SLOW, FAST, units)
 
@@ -82,8 +82,8 @@ class Sizes:
 
     steps: int = 1500
     trajectories: int = 4
-    sequences: int = 128
-    length: int = 512
+    sequences: int = 256
+    length: int = 256
     longest: int = 512
 
 
