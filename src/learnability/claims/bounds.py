@@ -90,7 +90,8 @@ def lower_bounds(
         "times); shown is the N at which the rule comes closest.",
         parts=tuple(_part(name, trials) for name in BOUNDS),
         panels=tuple(
-            _panel(name, alpha, trials) for name in BOUNDS for alpha in (1.2, 2.0)
+            _panel(name, alpha, trials)
+            for name, alpha in (("Le Cam", 1.2), ("Le Cam", 2.0), ("Fano", 1.2))
         ),
         caption="Share of wrong decisions by the number of samples (points), and the "
         "least that any rule can reach (line).",

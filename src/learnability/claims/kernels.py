@@ -138,7 +138,7 @@ def first_order(
         "Gaussian inputs, LayerNorm off and on; ratio of the envelopes at lags counted "
         "in units of the time scale tau of a unit (20 steps; LSTM 2).",
         parts=_orders(found),
-        panels=tuple(_panel(name, found) for name in cells),
+        panels=tuple(_panel(name, found, "first order") for name in cells),
         caption="Sum over units of the own entries of the Jacobian product: exact "
         "(points, standard errors over networks) and first order (lines), without and "
         "with LayerNorm.",
@@ -178,7 +178,7 @@ def published_gru(seed: int, *, units: int = UNITS, gains: Gains = gru_gains) ->
                 ("lag 320", "at sixteen time scales", (320,)),
             )
         ),
-        panels=(_panel("GRU", found),),
+        panels=(_panel("GRU", found, "published"),),
         caption="Sum over units of the own entries of the Jacobian product: exact "
         "(points, standard errors over networks) and as published (lines), without and "
         "with LayerNorm.",
@@ -254,7 +254,7 @@ def _part(
     )
 
 
-def _panel(name: str, found: list[Kernels]) -> Panel:
+def _panel(name: str, found: list[Kernels], kernel: str) -> Panel:
     curves = []
     for hue, k in enumerate(k for k in found if k.cell == name):
         mean = k.exact.mean(axis=0)
@@ -262,6 +262,6 @@ def _panel(name: str, found: list[Kernels]) -> Panel:
         lags, label = k.lags.astype(float), "LayerNorm" if k.layernorm else "without"
         curves += [
             Curve(f"exact, {label}", lags, mean, error, "points", hue),
-            Curve(f"approximate, {label}", lags, k.other.mean(axis=0), None, "line", hue),
+            Curve(f"{kernel}, {label}", lags, k.other.mean(axis=0), None, "line", hue),
         ]
     return Panel(name, "lag in steps", "sum of |M[q,q]|", tuple(curves), "xy")

@@ -31,9 +31,9 @@ TUNINGS = 2
 LAGS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 STRENGTH = 0.4
 """Of the dependency to be detected, against targets of unit variance."""
-SCALE = 5.0
+SCALE = 8.0
 """Of the common noise floor, against a unit's own f(0) = 1."""
-BUDGET = 100
+BUDGET = 200
 LARGER = 3.0
 """The factor by which the windows must differ."""
 SAME = 1.02
