@@ -13,7 +13,7 @@ from .record import (
     Verdict,
 )
 from .run import EXPERIMENTS, chosen_letters, run_claims
-from .table import numbers, verdicts
+from .table import markdown, numbers, verdicts
 
 __all__ = [
     "EXPERIMENTS",
@@ -28,6 +28,7 @@ __all__ = [
     "Tolerance",
     "Verdict",
     "chosen_letters",
+    "markdown",
     "numbers",
     "run_claims",
     "verdicts",

@@ -77,7 +77,9 @@ def averaging(
         f"{BLOCKS} independent blocks.",
         parts=(part,),
         panels=(
-            Panel("spread of the mean", "N", "interquartile range", tuple(curves), "xy"),
+            Panel(
+                "spread of the mean", "N", "interquartile range", tuple(curves), "xy"
+            ),
         ),
         caption="Spread of the mean of N values, simulated (points) and falling with "
         "the exponent that the tail index demands (lines).",

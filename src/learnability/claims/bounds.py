@@ -1,4 +1,4 @@
-"""(f) No decision rule errs less often than the lower bounds of Le Cam and Fano allow."""
+"""(f) No rule errs less often than the lower bounds of Le Cam and Fano allow."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,8 +86,9 @@ def lower_bounds(
         "and Fano.",
         testbed=f"Signal {SIGNAL:g} sigma; N = {', '.join(map(str, SIZES))}; mean, "
         f"median, clipped mean and likelihood ratio decide its sign ({replicates:,} "
-        f"times) or which of {CANDIDATES} lags carries it ({replicates // CANDIDATES:,} "
-        "times); shown is the N at which the rule comes closest.",
+        f"times) or which of {CANDIDATES} lags carries it "
+        f"({replicates // CANDIDATES:,} times); shown is the N at which the rule comes "
+        "closest.",
         parts=tuple(_part(name, trials) for name in BOUNDS),
         panels=tuple(
             _panel(name, alpha, trials)

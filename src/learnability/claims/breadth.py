@@ -72,9 +72,9 @@ def breadth(
         letter="d",
         title="Broader spectra",
         statement="A broader spectrum of time scales enlarges the window.",
-        testbed=f"{NETWORKS} networks of {UNITS} units with rates or time scales from a "
-        f"gamma law (coefficient of variation {shape**-0.5:.2g}) against networks with "
-        f"the same mean in every unit; noise floor simulated anew for each by "
+        testbed=f"{NETWORKS} networks of {UNITS} units with rates or time scales from "
+        f"a gamma law (coefficient of variation {shape**-0.5:.2g}) against networks "
+        "with the same mean in every unit; noise floor simulated anew for each by "
         f"{replicates:,} means of up to {largest:,} values.",
         parts=_parts(sizes, by_rate, by_scale),
         panels=(
@@ -102,7 +102,7 @@ def _compared(scales: Values, levels: list[Values]) -> Breadth:
     narrow = np.exp(-lags / TAU)
     rows = []
     for tau, level in zip(scales, levels, strict=True):
-        broad = windows(envelope_of_units(tau, lags), level) + 0.5
+        broad = windows(np.asarray(envelope_of_units(tau, lags)), level) + 0.5
         rows.append((broad, windows(narrow, level) + 0.5))
     broad, flat = np.array(rows, float).swapaxes(0, 1)
     logs = np.log(broad / flat)

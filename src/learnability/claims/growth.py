@@ -78,7 +78,9 @@ def growth(
     Source: Livi 2025, arXiv 2512.05790, scaling of the window.
     """
     found = [
-        one for alpha in ALPHAS for one in _grown(seed, alpha, replicates, largest, draw)
+        one
+        for alpha in ALPHAS
+        for one in _grown(seed, alpha, replicates, largest, draw)
     ]
     names = list(dict.fromkeys(one.name for one in found))
     return Claim(
@@ -106,7 +108,9 @@ def _grown(
 ) -> list[Growth]:
     rng = np.random.default_rng(stream(seed, f"growth {alpha}"))
     sizes = octaves(largest // 16, largest)
-    noise = running_means(lambda rows, n: draw(alpha, (rows, n), rng), sizes, replicates)
+    noise = running_means(
+        lambda rows, n: draw(alpha, (rows, n), rng), sizes, replicates
+    )
     kappa = float(stable.kappa(alpha))
     c = LOG_WINDOW * float(noise_level(largest, alpha, error=ERROR))
     families: dict[str, tuple[Envelope, float]] = {

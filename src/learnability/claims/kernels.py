@@ -1,4 +1,4 @@
-"""(h) First order against exact transport; (i) the published GRU kernel against both."""
+"""(h) First order, and (i) the published GRU kernel, against exact transport."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..cells import CELLS, GRU, Cell
+from ..cells import CELLS, Cell
 from ..cells.base import Steps
 from ..randomness import stream
 from ..transport.livi2025 import published_gains, published_steps
@@ -17,8 +17,6 @@ from ..unroll import unroll
 from .record import Claim, Curve, Measured, Panel, Part, Tolerance
 
 INPUTS, UNITS = 16, 128
-LEAK = {"LSTM": 0.5}
-"""What a unit keeps at initialisation where it is not 0.95: the published forget gate."""
 LAGS = (1, 2, 5, 10, 20, 40, 80, 160, 320)
 LAGS_LSTM = (1, 2, 4, 8, 16, 32)
 NETWORKS = 4
@@ -185,12 +183,12 @@ def published_gru(seed: int, *, units: int = UNITS, gains: Gains = gru_gains) ->
     )
 
 
-def _kernels(seed: int, name: str, layernorm: bool, units: int, gains: Gains) -> Kernels:
-    lags = list(LAGS_LSTM if name == "LSTM" else LAGS)
-    pairs = [_one(seed, k, name, layernorm, units, lags, gains) for k in range(NETWORKS)]
+def _kernels(seed: int, name: str, norm: bool, units: int, gains: Gains) -> Kernels:
+    lags: list[int] = [*(LAGS_LSTM if name == "LSTM" else LAGS)]
+    pairs = [_one(seed, k, name, norm, units, lags, gains) for k in range(NETWORKS)]
     exact, other = (np.array(rows) for rows in zip(*pairs, strict=True))
     tau = 2 if name == "LSTM" else 20
-    return Kernels(name, layernorm, tau, np.array(lags), exact, other)
+    return Kernels(name, norm, tau, np.array(lags), exact, other)
 
 
 def _one(
@@ -238,7 +236,9 @@ def _part(
     in_tau: bool = False,
 ) -> Part:
     numbers = tuple(
-        k.compared(int(lag * k.tau) if in_tau else int(lag)) for k in found for lag in lags
+        k.compared(int(lag * k.tau) if in_tau else int(lag))
+        for k in found
+        for lag in lags
     )
     ratios = np.array([n.value for n in numbers])
     worst = float(ratios[np.argmax(np.abs(np.log(ratios)))])

@@ -1,7 +1,7 @@
 """What an experiment hands back: numbers, a tolerance, and the verdict it gives.
 
-A claim has parts, each with one tolerance that all of its numbers must meet. The verdict
-is computed from them and from nothing else.
+A claim has parts, each with one tolerance that all of its numbers must meet. The
+verdict is computed from them and from nothing else.
 """
 
 from collections.abc import Sequence
@@ -74,20 +74,41 @@ class Tolerance:
         """Say it in words."""
         return WORDS[self.rule].format(self.number)
 
-    def holds(self, measured: Measured) -> bool:
-        """Say whether a number meets it; one that is not finite never does."""
+    def room(self, measured: Measured) -> float:
+        """Give how far a number is from the edge: below 0 it does not meet it.
+
+        In standard errors, in logarithms for ``factor``; numbers that are computed and
+        not sampled have all the room or none.
+
+        Args:
+            measured: the number.
+        """
         v, x = measured.value, measured.expected
         if not np.isfinite([v, x, measured.error]).all():
-            return False
+            return -np.inf
         if self.rule == "factor":
-            return v > 0 and x > 0 and abs(np.log(v / x)) <= np.log(self.number)
-        room = self.number * measured.error
+            away = abs(np.log(v / x)) if v > 0 and x > 0 else np.inf
+            return float(np.log(self.number) - away)
+        gap = v - x
+        if measured.error == 0:
+            kept = {"equal": gap == 0, "above": gap > 0, "below": gap < 0}
+            return np.inf if kept.get(self.rule, gap >= 0) else -np.inf
+        score = gap / measured.error
         return {
-            "equal": abs(v - x) <= room,
-            "above": v - room > x,
-            "below": v + room < x,
-            "not below": v + room >= x,
+            "equal": self.number - abs(score),
+            "above": score - self.number,
+            "below": -score - self.number,
+            "not below": score + self.number,
         }[self.rule]
+
+    def holds(self, measured: Measured) -> bool:
+        """Say whether a number meets it; one that is not finite never does.
+
+        Args:
+            measured: the number.
+        """
+        room = self.room(measured)
+        return room > 0 if self.rule in ("above", "below") else room >= 0
 
 
 @final
@@ -201,11 +222,12 @@ class Claim:
         a restriction``: where the parts that held say.
 
         Example:
-            >>> good = Part("a", "", Tolerance("above"), (Measured("", 1, 0, 0),), ("",) * 2)
-            >>> bad = Part("b", "", Tolerance("below"), (Measured("", 1, 0, 0),), ("",) * 2)
+            >>> one = (Measured("", 1, 0, 0),)
+            >>> good = Part("a", "", Tolerance("above"), one, ("yes", "no"))
+            >>> bad = Part("b", "", Tolerance("below"), one, ("yes", "no"))
             >>> Claim("a", "", "", "", (good, bad), (), "").verdict
             'holds with a restriction'
-        """  # noqa: E501
+        """
         held = [part.verdict == HELD for part in self.parts]
         if all(held):
             return HELD

@@ -106,9 +106,7 @@ def bootstrap(
     Source: Efron 1979, Ann. Stat. 7, 1.
     """
     count = len(data)
-    draws = [
-        statistic(data[rng.integers(count, size=count)]) for _ in range(resamples)
-    ]
+    draws = [statistic(data[rng.integers(count, size=count)]) for _ in range(resamples)]
     return np.asarray(statistic(data)), np.std(draws, axis=0, ddof=1)
 
 

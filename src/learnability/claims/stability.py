@@ -146,9 +146,9 @@ def stability(
         f"detection window of a dependency of strength {STRENGTH:g}.",
         parts=_parts(found),
         panels=_panels(found),
-        caption="Exact envelopes (means over pairs), windows under a noise floor common "
-        "to all lags, and samples needed to detect a dependency in the gradient (where "
-        f"resolved in every pair; dashed: N = {BUDGET}).",
+        caption="Exact envelopes (means over pairs), windows under a noise floor "
+        "common to all lags, and samples needed to detect a dependency in the gradient "
+        f"(where resolved in every pair; dashed: N = {BUDGET}).",
     )
 
 
@@ -221,9 +221,7 @@ def _seen(
     probe = torch.zeros(INPUTS, dtype=torch.float64)
     probe[0] = 1.0
     network = Network(cell, seed=rng).double()
-    found = probe_statistics(
-        network, Sequences(inputs, targets), LAGS, direction=probe
-    )
+    found = probe_statistics(network, Sequences(inputs, targets), LAGS, direction=probe)
     need = requirement(found.square, found.dot, found.projection, strength=STRENGTH)
     return Seen(_exponent(cell, x), f.mean, need)
 

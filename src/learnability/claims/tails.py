@@ -145,15 +145,12 @@ def _parts(found: dict[str, np.ndarray]) -> tuple[Part, ...]:
             Tolerance("above", 3.0),
             measured(steps, np.diff(window), gaps, np.zeros(len(steps))),
             (
-                f"the mean's window falls from {window[-1]:.0f} to {window[0]:.0f} lags "
-                f"between alpha = {ALPHAS[-1]:g} and {ALPHAS[0]:g}",
+                f"the mean's window falls from {window[-1]:.0f} to {window[0]:.0f} "
+                f"lags between alpha = {ALPHAS[-1]:g} and {ALPHAS[0]:g}",
                 "heavier tails do not always shorten the window of the mean",
             ),
         ),
-        *(
-            _uncompressed(name, *found[name].T)
-            for name in ("median", "clipped")
-        ),
+        *(_uncompressed(name, *found[name].T) for name in ("median", "clipped")),
     )
 
 

@@ -41,8 +41,8 @@ def threshold(
     return Claim(
         letter="g",
         title="A threshold is not a confidence",
-        statement="A fixed threshold on the signal-to-noise ratio |m| N^(1/kappa)/sigma "
-        "is not a confidence.",
+        statement="A fixed threshold on the signal-to-noise ratio "
+        "|m| N^(1/kappa)/sigma is not a confidence.",
         testbed=f"{replicates:,} means of {VALUES} values with a signal that just "
         "reaches the threshold; counted is how often the mean has the wrong sign.",
         parts=_parts(shares, errors),
@@ -59,8 +59,8 @@ def threshold(
                 "xy",
             ),
         ),
-        caption="Share of means with the wrong sign, simulated (points; none where none "
-        "was seen) and the tail probability of the stable law (lines).",
+        caption="Share of means with the wrong sign, simulated (points; none where "
+        "none was seen) and the tail probability of the stable law (lines).",
     )
 
 
@@ -97,8 +97,8 @@ def _parts(shares: Values, errors: Values) -> tuple[Part, ...]:
         ),
         Part(
             "threshold 20, heavy tails",
-            f"At the threshold 20 more than {SURE:g} of the signs are wrong at alpha up "
-            "to 1.5.",
+            f"At the threshold 20 more than {SURE:g} of the signs are wrong at alpha "
+            "up to 1.5.",
             Tolerance("above", 3.0),
             measured(
                 [n.format("20") for n in names[:2]],

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from ..claims import Claim, chosen_letters, numbers, run_claims, verdicts
+from ..claims import Claim, chosen_letters, markdown, numbers, run_claims, verdicts
 from ..claims.record import FAILED, HELD, RESTRICTED, Verdict
 from ..display import Display
 from ..storage import replace_file
@@ -28,8 +28,8 @@ def claims(
     """Put each statement of the theory to the test by simulation, with a verdict.
 
     Writes claims.html (one page that needs no network), table.csv (a row a part of a
-    claim) and numbers.csv (every measured number with its standard error), and prints
-    the table. The same seed gives the same page.
+    claim), numbers.csv (every measured number with its standard error) and claims.md,
+    and prints the table. The same seed gives the same files.
 
     Parameters
     ----------
@@ -47,9 +47,14 @@ def claims(
         found = run_claims(seed, letters, progress=display.stage("claims"))
         page = _page(found, seed, display)
     rows = verdicts(found)
-    replace_file(output / "table.csv", rows.to_csv(index=False).encode())
-    replace_file(output / "numbers.csv", numbers(found).to_csv(index=False).encode())
-    replace_file(output / "claims.html", page.encode())
+    files = {
+        "table.csv": rows.to_csv(index=False),
+        "numbers.csv": numbers(found).to_csv(index=False),
+        "claims.md": markdown(found, seed=seed),
+        "claims.html": page,
+    }
+    for name, content in files.items():
+        replace_file(output / name, content.encode())
     _show(rows, console)
     spent = time.monotonic() - started
     console.print(f"page: {output / 'claims.html'}", highlight=False, soft_wrap=True)

@@ -59,9 +59,12 @@ def _lead(claims: Sequence[Claim]) -> str:
         else f"{count} {verdict}"
         for verdict, count in counted.items()
     )
+    parts = [part.verdict == HELD for claim in claims for part in claim.parts]
     return (
         f"{len(claims)} statements about the learnability window, each tested by "
-        f"simulation: {said}. Every verdict is computed from the tolerance beside it."
+        f"simulation: {said}. Of their {len(parts)} parts {sum(parts)} held and "
+        f"{len(parts) - sum(parts)} failed. Every verdict is computed from the "
+        "tolerance beside it."
     )
 
 
@@ -91,7 +94,8 @@ def _section(claim: Claim) -> str:
     name = f"claim-{claim.letter}"
     items = "\n".join(_item(part) for part in claim.parts)
     return f"""<section class="claim" id="{name}" aria-labelledby="{name}-title">
-<h2 id="{name}-title">({claim.letter}) {escape(claim.title)} {_badge(claim.verdict)}</h2>
+<h2 id="{name}-title">({claim.letter}) {escape(claim.title)}
+{_badge(claim.verdict)}</h2>
 <p><strong>{escape(claim.statement)}</strong></p>
 <p>{escape(claim.explanation)}</p>
 <p class="lead">{escape(claim.testbed)}</p>
@@ -115,10 +119,11 @@ def _item(part: Part) -> str:
 
 
 def _picture(claim: Claim) -> str:
-    drawn = [
-        plots.rendered(claim_figure(claim, width=width), "svg").decode()
-        for width in (plots.PAGE, plots.COLUMN)
-    ]
+    with plots.theme("light"):
+        drawn = [
+            plots.rendered(claim_figure(claim, width=width), "svg").decode()
+            for width in (plots.PAGE, plots.COLUMN)
+        ]
     caption = Caption("", escape(claim.caption))
     described = f"{claim.title}. {claim.caption}"
     return figure_element(f"figure-{claim.letter}", caption, described, *drawn)
@@ -151,7 +156,9 @@ def digits(value: float, significant: int = 4) -> str:
         >>> digits(0.123456), digits(123456.7), digits(2.4e-7)
         ('0.1235', '123,457', '2.4e-07')
     """
-    return number(round(value)) if 1e4 <= abs(value) < 1e9 else f"{value:.{significant}g}"
+    return (
+        number(round(value)) if 1e4 <= abs(value) < 1e9 else f"{value:.{significant}g}"
+    )
 
 
 def _command(claims: Sequence[Claim], seed: int) -> str:
