@@ -88,8 +88,8 @@ def scaling(
         "exponent alpha (v1) or kappa (v4).",
         testbed=f"Common floor: a leaky unit of gate {GATE:g}, targets with stable "
         "noise at the output, the gradient of the read-out weight, N(l) where the sign "
-        f"of the mean errs in {ERROR:.0%} of {replicates:,} repetitions. Carried "
-        f"noise: {UNITS} units with time scales spread about 20 steps, signal and noise "
+        f"of the mean errs in {ERROR:.0%} of {replicates:,} runs. Carried noise: "
+        f"{UNITS} units with time scales spread about 20 steps, signal and noise "
         "of each carried by the same transport.".replace("%", "\u202f%"),
         parts=_parts(common, carried),
         panels=(

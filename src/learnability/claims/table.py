@@ -102,7 +102,9 @@ def markdown(claims: Sequence[Claim], *, seed: int) -> str:
         seed: of the experiments.
     """
     sections = [HEAD, f"## Verdicts with seed {seed}\n"]
-    overview = [f"| {c.letter} | {c.statement} | **{c.verdict}** |" for c in claims]
+    overview = [
+        f"| {c.letter} | {_plain(c.statement)} | **{c.verdict}** |" for c in claims
+    ]
     sections.append("\n".join(["| | claim | verdict |", "|---|---|---|", *overview]))
     sections += [_section(claim) for claim in claims]
     return "\n".join(sections).replace("\u202f", " ") + "\n"
