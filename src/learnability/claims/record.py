@@ -83,7 +83,7 @@ class Tolerance:
         Args:
             measured: the number.
         """
-        v, x = measured.value, measured.expected
+        v, x = float(measured.value), float(measured.expected)
         if not np.isfinite([v, x, measured.error]).all():
             return -np.inf
         if self.rule == "factor":
@@ -93,7 +93,7 @@ class Tolerance:
         if measured.error == 0:
             kept = {"equal": gap == 0, "above": gap > 0, "below": gap < 0}
             return np.inf if kept.get(self.rule, gap >= 0) else -np.inf
-        score = gap / measured.error
+        score = gap / float(measured.error)
         return {
             "equal": self.number - abs(score),
             "above": score - self.number,

@@ -156,7 +156,7 @@ def carried_noise(seed: int, alpha: float, replicates: int, draw: Draw) -> Scali
     signal = (one / CARRIED_NEED) ** (1 / float(stable.kappa(alpha)))
     rng = np.random.default_rng(stream(seed, f"carried noise {alpha}"))
     formula = samples_needed_carried(mu, signal, 1.0, alpha, error=ERROR)
-    sizes = octaves(8, 2**11, 4)
+    sizes = octaves(8, 2**10, 4)
     noise = running_means(
         lambda rows, count: draw(alpha, (rows, count, UNITS), rng),
         sizes,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .. import stable
 
@@ -107,7 +107,7 @@ def bootstrap(
     """
     count = len(data)
     draws = [statistic(data[rng.integers(count, size=count)]) for _ in range(resamples)]
-    return np.asarray(statistic(data)), np.std(draws, axis=0, ddof=1)
+    return np.asarray(statistic(data)), np.asarray(np.std(draws, axis=0, ddof=1))
 
 
 def slope(x: Values, y: Values) -> float:
@@ -156,7 +156,7 @@ def needed(
 
 
 def windows(
-    envelope: Float[np.ndarray, " lag"], levels: Values
+    envelope: Float[np.ndarray, " lag"], levels: ArrayLike
 ) -> Int[np.ndarray, "..."]:
     """Give the longest lag up to which a falling envelope reaches each level.
 
@@ -170,4 +170,5 @@ def windows(
         >>> int(windows(np.array([0.5, 0.25, 0.125]), np.array(0.2)))
         2
     """
-    return np.searchsorted(-envelope, -np.asarray(levels), side="right")
+    found = np.searchsorted(-envelope, -np.asarray(levels, float), side="right")
+    return np.asarray(found)

@@ -237,7 +237,7 @@ def _parts(found: list[tuple[Seen, Seen]]) -> tuple[Part, ...]:
         for k, (one, two) in enumerate(found, 1)
     )
     budget = np.array([BUDGET])
-    floor = [[s.reached(budget)[0] for s in pair] for pair in found]
+    floor = [[int(s.reached(budget)[0]) for s in pair] for pair in found]
     detected = [[s.detected for s in pair] for pair in found]
     level = np.mean([two.exponent[0] for _, two in found])
     return (
