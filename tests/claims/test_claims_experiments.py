@@ -29,15 +29,15 @@ SMALL_PAIR = stability.Sizes(
 )
 
 SMALL = {
-    "a": lambda **k: averaging.averaging(0, replicates=1200, largest=128, **k),
+    "a": lambda **k: averaging.averaging(0, replicates=1200, largest=64, **k),
     "b": lambda **k: scaling.scaling(0, replicates=200, largest=2**13, **k),
-    "c": lambda **k: growth.growth(0, replicates=800, largest=2**10, **k),
+    "c": lambda **k: growth.growth(0, replicates=600, largest=2**9, **k),
     "d": lambda **k: breadth.breadth(0, replicates=60, largest=2**11, **k),
     "e": lambda **k: tails.tails(0, replicates=400, values=301, **k),
-    "f": lambda **k: bounds.lower_bounds(0, replicates=1600, **k),
+    "f": lambda **k: bounds.lower_bounds(0, replicates=1200, **k),
     "g": lambda **k: threshold.threshold(0, replicates=20_000, **k),
-    "h": lambda **k: kernels.first_order(0, cells=["ConstGate"], units=24, **k),
-    "i": lambda **k: kernels.published_gru(0, units=24, **k),
+    "h": lambda **k: kernels.first_order(0, cells=["ConstGate"], units=16, **k),
+    "i": lambda **k: kernels.published_gru(0, units=16, **k),
     "j": lambda **k: stability.stability(0, sizes=SMALL_PAIR, pairs=2, **k),
 }
 
@@ -148,7 +148,7 @@ def test_a_bound_that_is_too_high_is_seen_to_be_violated():
     assert "errs less often" in claim.explanation
 
 
-@pytest.mark.parametrize("letter", ["h", "i"])
+@pytest.mark.parametrize("letter", ["i"])
 def test_the_exact_kernel_would_pass(letter):
     def exact(cell, x, states, lags):
         anchors = torch.tensor([[0, x.shape[1] - 1]])

@@ -11,7 +11,7 @@ from tests.claims.test_claims_experiments import SMALL, small
 from tests.report.test_report_page import Outline
 from tests.test_cli import call
 
-LETTERS = "adg"
+LETTERS = "dg"
 
 
 @pytest.fixture(scope="module")
