@@ -35,7 +35,6 @@ class Growth:
     Attributes:
         name: of the family.
         alpha: tail index.
-        level: signal that makes eps_N cross the envelope at lags worth counting.
         family: the envelope.
         size: N; (size,).
         window: H_N, simulated; (size,).
