@@ -82,7 +82,23 @@ def _uri(svg: str) -> str:
 
 def _figure(name: str, cells: list[str], wide: str, narrow: str) -> str:
     title, text = CAPTIONS[name]
-    described = escape(f"{title}, for {', '.join(cells)}. {text}", quote=True)
+    described = f"{title}, for {', '.join(cells)}. {text}"
+    return figure_element(name, Caption(title, text), described, wide, narrow)
+
+
+def figure_element(
+    name: str, caption: Caption, described: str, wide: str, narrow: str
+) -> str:
+    """Give one figure in four looks as an HTML element that needs no other file.
+
+    Args:
+        name: its id on the page.
+        caption: above and below it, HTML.
+        described: what it shows, for who cannot see it.
+        wide: light SVG at the width of a page.
+        narrow: light SVG at the width of a column.
+    """
+    words = escape(described, quote=True)
     looks = {
         "wide light": wide,
         "wide dark": recoloured(wide),
@@ -92,11 +108,11 @@ def _figure(name: str, cells: list[str], wide: str, narrow: str) -> str:
     # The style sheet shows one of the four; on paper it is always the first, which a
     # choice among sources made for the screen would not grant.
     images = "\n".join(
-        f'<img class="{look}" src="{_uri(svg)}" alt="{described}">'
+        f'<img class="{look}" src="{_uri(svg)}" alt="{words}">'
         for look, svg in looks.items()
     )
     return f"""<figure id="{name}">
-<h3>{title}</h3>
+<h3>{caption.title}</h3>
 {images}
-<figcaption>{text}</figcaption>
+<figcaption>{caption.text}</figcaption>
 </figure>"""
