@@ -51,7 +51,8 @@ def averaging(
         numbers.append(Measured(f"slope, {name}", slopes.mean(), error, expected))
         middle = np.exp(logs.mean(axis=0))
         bars = middle * logs.std(axis=0, ddof=1) / BLOCKS**0.5
-        line = middle[0] * sizes**expected
+        height = np.log(middle / sizes**expected).mean()
+        line = np.exp(height) * sizes**expected
         curves += [
             Curve(name, sizes.astype(float), middle, bars, "points", hue),
             Curve("slope -1/kappa", sizes.astype(float), line, None, "line", hue),
