@@ -16,7 +16,10 @@ from torch import Tensor
 
 from ..grid import checked_lags
 from ..tasks import Sequences
+from ..transport.engine import Engine
 from ..unroll import Network
+from .lag_gradients import compiled_sweep
+from .probe_sweep import Sweep
 from .sequence_gradients import sequence_gradients
 
 CHUNK_BYTES = 128 * 2**20  # of gradients held at once; beyond it speed gains nothing
@@ -97,6 +100,7 @@ def probe_statistics(
     *,
     direction: Float[Tensor, "input"] | None = None,
     progress: Callable[[float], None] | None = None,
+    engine: Engine = "auto",
 ) -> ProbeStatistics:
     """Measure the probe gradients of all lags in two passes over the sequences.
 
@@ -106,17 +110,23 @@ def probe_statistics(
         lags: lags in steps, from 1.
         direction: u of the probe; None averages over the axes of the whitened inputs.
         progress: called with the share of the work that is done.
+        engine: ``compiled`` is for this package's cells on a CPU; ``auto`` takes it
+            where it can, ``reference`` is PyTorch anywhere.
 
     Raises:
-        ValueError: if a lag does not fit or there are fewer than 4 sequences.
+        ValueError: if a lag does not fit, there are fewer than 4 sequences, or the
+            engine is unknown or cannot do this.
     """
     chosen = checked_lags(lags, data.x.shape[1])
     if len(data) < 4:
         raise ValueError(f"{len(data)} sequences are too few to split; give at least 4")
     signals = probe_signals(data.x, direction)
     walk = _Walk(network, data, signals, chosen, progress)
-    sums, square = _sums(walk)
-    dot, projection = _projections(walk, sums)
+    if compiled_sweep(engine, network.cell, data.x):
+        square, dot, projection = walk.compiled().statistics()
+    else:
+        sums, square = _sums(walk)
+        dot, projection = _projections(walk, sums)
     directions, lag_count = len(signals), len(chosen)
     shape = (lag_count, directions, len(data))
     return ProbeStatistics(
@@ -141,6 +151,11 @@ class _Walk:
     @property
     def rows(self) -> int:
         return len(self.lags) * len(self.signals)
+
+    def compiled(self) -> Sweep:
+        count = range(len(self.signals))
+        probes = [(direction, lag) for lag in self.lags for direction in count]
+        return Sweep(self.network, self.data, self.signals, probes, self.progress)
 
     def chunks(self, passed: int) -> Iterator[tuple[slice, Tensor]]:
         """Yield sequences and their gradients: a row a (lag, direction), then G."""
