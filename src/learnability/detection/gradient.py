@@ -24,8 +24,10 @@ class Requirement:
         upper: upper end of N(l); inf where the lag is not resolved.
         resolved: whether the information of one sequence is surely above 0.
         signal: U(l), the unbiased estimate of ``||s_l||^2``.
-        noise: ``sigma_l``.
+        noise: ``sigma_l``; the scale of the stable law where kappa is not 2.
         strength: c.
+        kappa: exponent of N in the formula used: 2 is the Gaussian one, more than 2
+            that of a stable law (`heavy_noise`).
     """
 
     needed: Float[np.ndarray, "lag"]
@@ -35,6 +37,7 @@ class Requirement:
     signal: Float[np.ndarray, "lag"]
     noise: Float[np.ndarray, "lag"]
     strength: float
+    kappa: Float[np.ndarray, "lag"]
 
 
 def u_statistic(
@@ -181,6 +184,7 @@ def requirement(
         signal=signal,
         noise=np.sqrt(variance),
         strength=strength,
+        kappa=np.full(signal.shape, 2.0),
     )
 
 
