@@ -19,7 +19,7 @@ from ..tasks import Sequences
 from ..transport.engine import Engine
 from ..unroll import Network
 from .lag_gradients import compiled_sweep
-from .probe_sweep import Sweep
+from .probe_sweep import Found, Sweep
 from .sequence_gradients import sequence_gradients
 
 CHUNK_BYTES = 128 * 2**20  # of gradients held at once; beyond it speed gains nothing
@@ -122,19 +122,48 @@ def probe_statistics(
         raise ValueError(f"{len(data)} sequences are too few to split; give at least 4")
     signals = probe_signals(data.x, direction)
     walk = _Walk(network, data, signals, chosen, progress)
-    if compiled_sweep(engine, network.cell, data.x):
-        square, dot, projection = walk.compiled().statistics()
-    else:
-        sums, square = _sums(walk)
-        dot, projection = _projections(walk, sums)
-    directions, lag_count = len(signals), len(chosen)
-    shape = (lag_count, directions, len(data))
+    square, dot, projection = walk.statistics(engine)
+    shape = (len(chosen), len(signals), len(data))
     return ProbeStatistics(
         lags=np.array(chosen),
         square=square.reshape(shape).mean(axis=1),
         dot=dot.reshape(shape).mean(axis=1),
         projection=projection.reshape(shape),
         target=_targets(data, signals, chosen),
+    )
+
+
+def feature_statistics(
+    network: Network,
+    data: Sequences,
+    features: Float[Tensor, "feature sequence step"],
+    *,
+    engine: Engine = "auto",
+) -> ProbeStatistics:
+    """Measure the probe gradients of any features of the past, in two passes.
+
+    Args:
+        network: the network, at the weights of interest.
+        data: inputs and targets.
+        features: ``phi_k(t)``, each in place of ``u . x_{t-l}``.
+        engine: see `probe_statistics`.
+
+    Returns:
+        The statistics, a row a feature in place of a lag.
+
+    Raises:
+        ValueError: as `probe_statistics`.
+    """
+    if len(data) < 4:
+        raise ValueError(f"{len(data)} sequences are too few to split; give at least 4")
+    found = _Walk(network, data, features, [0], None).statistics(engine)
+    square, dot, projection = found
+    return ProbeStatistics(
+        lags=np.arange(len(features)),
+        square=square,
+        dot=dot,
+        projection=projection[:, None],
+        target=_targets(data, features, [0]).swapaxes(0, 1),
     )
 
 
@@ -152,10 +181,15 @@ class _Walk:
     def rows(self) -> int:
         return len(self.lags) * len(self.signals)
 
-    def compiled(self) -> Sweep:
+    def statistics(self, engine: Engine) -> Found:
+        """Give squares, products and projections, a row a (lag, direction)."""
+        if not compiled_sweep(engine, self.network.cell, self.data.x):
+            sums, square = _sums(self)
+            return Found(square, *_projections(self, sums))
         count = range(len(self.signals))
         probes = [(direction, lag) for lag in self.lags for direction in count]
-        return Sweep(self.network, self.data, self.signals, probes, self.progress)
+        signals = self.signals
+        return Sweep(self.network, self.data, signals, probes, self.progress).found()
 
     def chunks(self, passed: int) -> Iterator[tuple[slice, Tensor]]:
         """Yield sequences and their gradients: a row a (lag, direction), then G."""

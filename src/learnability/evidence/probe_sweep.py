@@ -95,7 +95,7 @@ class Sweep:
         norm = 2 * self.rec.gain.shape[1] * self.layout.lanes
         return norm + self.layout.units + 1
 
-    def statistics(self) -> Found:
+    def found(self) -> Found:
         """Pass twice over the sequences: for the sums, and for the products."""
         square = self._pass(0)[0]
         dot, projection = self._pass(1)

@@ -1,0 +1,1 @@
+"""How far to trust each window: predicted against realised ones."""
