@@ -30,7 +30,7 @@ from .settings import Trial
 FACTOR = float(2 * norm.isf(0.05)) ** 2
 """10.82: samples times information at 5 % false alarms and 5 % misses."""
 
-STRENGTH, NOISE, INPUTS, GATE = 0.5, 0.3, 2, 0.2
+STRENGTH, NOISE, INPUTS, GATE = 0.4, 0.7, 2, 0.2
 DIAGNOSED, MIDDLE, TRUTH = 2000, 20_000, 40_000
 """Sequences that predict the error, that place the test's limit, and that stand for
 infinitely many."""

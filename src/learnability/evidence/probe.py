@@ -8,6 +8,7 @@ over sequences: no array of sequences x parameters is ever stored whole.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -209,7 +210,23 @@ class _Walk:
             error = self.network.read(states) - y
         probes = [shifted(self.signals[:, part], lag) for lag in self.lags]
         weight = torch.cat([*probes, error[None]]).movedim(0, 1) / x.shape[1]
-        return sequence_gradients(self.network, x, states, weight).double()
+        found = sequence_gradients(self.network, x, states, weight).double()
+        level = weight[:, :-1].sum(dim=-1, keepdim=True).double()
+        found[:, :-1] -= level * self.mean
+        return found
+
+    @cached_property
+    def mean(self) -> Float[Tensor, "parameter"]:
+        """Give ``E d yhat_t/d theta``, which is taken off every probed gradient."""
+        total = None
+        for x in self.data.x.split(64):
+            with torch.no_grad():
+                states = self.network.states(x)
+            weight = x.new_full((len(x), 1, x.shape[1]), 1 / x.shape[1])
+            found = sequence_gradients(self.network, x, states, weight)[:, 0].double()
+            total = found.sum(dim=0) + (0 if total is None else total)
+        assert total is not None  # data are never empty
+        return total / len(self.data)
 
 
 def _halves(part: slice) -> tuple[slice, slice]:

@@ -88,12 +88,36 @@ class Sweep:
         # A row's sums belong to one thread, so that no order of threads can matter.
         self.sums = np.zeros((*size, *self.layout.gradient_shape), dtype)
         self.rest = np.zeros((*size, self._rest_size), dtype)
+        self.mean, self.rest_mean = self._mean()
 
     @cached_property
     def _rest_size(self) -> int:
         """How many numbers LayerNorm's and the read-out's gradients have."""
         norm = 2 * self.rec.gain.shape[1] * self.layout.lanes
         return norm + self.layout.units + 1
+
+    def _mean(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give ``E d yhat_t/d theta``: of the matrix, and of the rest."""
+        names, values = zip(*self.network.named_parameters(), strict=True)
+        size = self.data.y.numel()
+        total = [torch.zeros_like(value) for value in values]
+        for x in self.data.x.split(BLOCK * WAVE):
+            output = self.network(x).sum() / size
+            found = torch.autograd.grad(output, values, allow_unused=True)
+            total = [
+                t if g is None else t + g for t, g in zip(total, found, strict=True)
+            ]
+        named = {
+            name.removeprefix("cell."): value.detach()
+            for name, value in zip(names, total, strict=True)
+        }
+        layout, shape = self.layout, self.layout.gradient_shape
+        matrix = layout.stack(named).T
+        matrix = torch.nn.functional.pad(matrix, (0, 0, 0, shape[0] - len(matrix)))
+        norm = [layout.row(named.get(name)) for name in ("ln_weight", "ln_bias")]
+        read = (named["w_out"].numpy(), named["b_out"].reshape(1).numpy())
+        rest = np.concatenate([*(n.ravel() for n in norm), *read])
+        return np.ascontiguousarray(matrix.numpy().reshape(shape)), rest
 
     def found(self) -> Found:
         """Pass twice over the sequences: for the sums, and for the products."""
@@ -145,6 +169,7 @@ class Sweep:
         *,
         by: np.ndarray,
         found: np.ndarray,
+        centred: bool = True,
     ) -> np.ndarray:
         """Make the gradients of some rows; give those of what is not in the matrix."""
         lanes = self.layout.lanes
@@ -159,6 +184,7 @@ class Sweep:
             block.saved,
             weight,
             self.w_out,
+            self.mean if centred else np.zeros_like(self.mean),
             first,
             sums,
             by,
@@ -167,7 +193,8 @@ class Sweep:
         )
         read = weight @ block.states[..., : self.layout.units]
         parts = (norm.reshape(*weight.shape[:2], -1), read, weight.sum(-1)[..., None])
-        return np.concatenate(parts, axis=-1)
+        rest = np.concatenate(parts, axis=-1)
+        return rest - weight.sum(-1)[..., None] * self.rest_mean if centred else rest
 
     def _loss(self, block: _Block) -> tuple[np.ndarray, np.ndarray]:
         """Give the gradient of each sequence's loss: of the matrix, and of the rest."""
@@ -176,7 +203,7 @@ class Sweep:
         sums = np.zeros((1, len(block.x), *shape), weight.dtype)
         found = np.zeros((2, 1, len(block.x)), weight.dtype)
         none = np.zeros((0, *shape), weight.dtype)
-        rest = self._rows(block, weight, 0, sums, by=none, found=found)
+        rest = self._rows(block, weight, 0, sums, by=none, found=found, centred=False)
         return sums[0], rest[:, 0]
 
     def _weight(self, group: slice, block: _Block) -> np.ndarray:

@@ -54,6 +54,15 @@ def clean(rec, own):
 
 
 @part
+def centre(own, mean, level):
+    """Take off what the rows' mean weight adds along the mean gradient."""
+    share = splat(own, level)
+    for k in range(own.shape[0]):
+        for p in range(own.shape[1]):
+            store(own, k, p, load(own, k, p) - share * load(mean, k, p))
+
+
+@part
 def add(own, whole):
     """Add a gradient to a sum of gradients; give its square."""
     square = splat(own, 0.0)
@@ -87,12 +96,25 @@ def product(one, other):
 
 @njit(cache=True, nogil=True)
 def probe_rows(
-    rec, back, x, states, saved, weight, w_out, first, sums, gradients, found, norm
+    rec,
+    back,
+    x,
+    states,
+    saved,
+    weight,
+    w_out,
+    mean,
+    first,
+    sums,
+    gradients,
+    found,
+    norm,
 ):
     """Make the gradients of some rows of a block of sequences, and use them.
 
     Args: saved (step, sequence, slot, lane); weight (sequence, row, step), of each
-    output; w_out (1, panel, lane); first, the place of the block's first sequence;
+    output; w_out (1, panel, lane); mean (column, panel, lane), taken off each gradient
+    as often as its weights add up to; first, the place of the block's first sequence;
     sums (row, part, column, panel, lane); gradients (sequence, column, panel, lane) of
     the loss, or none. Without them the gradient of sequence n is added to part n
     modulo parts of `sums`, and found[0], (row, sequence), is its square; with them
@@ -131,6 +153,7 @@ def probe_rows(
             own[:] = 0
             weigh(rec, sources, grads[:, r], steps, own)
             clean(rec, own)
+            centre(own, mean, weight[i, r].sum())
             if gradients.shape[0] == 0:
                 found[0, r, i] = add(own, sums[r, (first + i) % sums.shape[1]])
             else:
