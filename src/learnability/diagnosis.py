@@ -315,7 +315,7 @@ class _Work:
         measures, seed = self.measures, stream(self.seed, "noise law")
         strength = measures.strength
         if strength is None:
-            strength = measured_strength(statistics.target, error=measures.error)
+            strength = measured_strength(statistics.target, error=measures.error / 2)
         need = requirement(
             statistics.square,
             statistics.dot,
