@@ -1,5 +1,6 @@
 """The owner of every path below a calibration's folder."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,5 @@ class Store:
 
 def identity_of(settings: BaseModel, *words: str) -> str:
     """Give a short hash of settings and of words beside them."""
-    import hashlib
-
     text = settings.model_dump_json() + "\n".join(words)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

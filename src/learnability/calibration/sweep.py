@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 
+from .brute import try_cell
 from .run import Record, run_one
-from .settings import Calibration
-from .store import Store
+from .settings import Calibration, Trial
+from .store import Store, identity_of
 
-RUNS = "runs"
+RUNS, TRIALS = "runs", "trials"
 
 
 def run_all(
@@ -43,6 +44,42 @@ def kept(calibration: Calibration, store: Store) -> list[Record]:
     """Give the records of the runs that are there, without making any."""
     found = (store.load(RUNS, run.identity()) for run in calibration.runs())
     return [record for record in found if record is not None]
+
+
+def try_all(
+    calibration: Calibration,
+    store: Store,
+    *,
+    workers: int = 1,
+    progress: Callable[[float], None] | None = None,
+) -> list[Record]:
+    """Try detection by brute force on all cells; what is there is kept.
+
+    Args:
+        calibration: its settings; `Calibration.trial` says how finely.
+        store: where results are kept.
+        workers: processes.
+        progress: called with the share of the cells that are done.
+
+    Returns:
+        A record a cell.
+
+    Raises:
+        ValueError: as `run_all`.
+    """
+    return do_all(try_cell, TRIALS, _trials(calibration), store, workers, progress)
+
+
+def kept_trials(calibration: Calibration, store: Store) -> list[Record]:
+    """Give the records of the trials that are there, without making any."""
+    found = (store.load(TRIALS, identity) for identity in _trials(calibration))
+    return [record for record in found if record is not None]
+
+
+def _trials(calibration: Calibration) -> dict[str, tuple[str, Trial]]:
+    cells = dict.fromkeys(a.cell for a in calibration.architectures.values())
+    trial = calibration.trial
+    return {identity_of(trial, cell): (cell, trial) for cell in cells}
 
 
 def do_all(
