@@ -29,7 +29,7 @@ class Predictor(NamedTuple):
 PREDICTORS = {
     "output sensitivity": Predictor(("f",)),
     "probe strength": Predictor(("s",)),
-    "detection after warm-up": Predictor(("detection",)),
+    "detection information": Predictor(("detection",)),
     "lag alone": Predictor(("log_lag",), baseline=True),
     "lag and N": Predictor(("log_lag", "log_n"), baseline=True),
     "learnt share at that step": Predictor(("now",), baseline=True),

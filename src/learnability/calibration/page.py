@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ..plots import calibration as draw
+from ..plots.style import theme
 from ..report.pictures import embedded
 from ..report.words import short
 from .findings import MEASURED, PREDICTORS, Findings
@@ -46,8 +47,9 @@ def page(
         "title": escape(calibration.name),
         "style": (resources.files("learnability.report") / "page.css").read_text(),
         "lead": escape(_lead(calibration, found)),
-        "sections": "\n".join([*_learning(found), *_detection(trials)]),
     }
+    with theme("light"):
+        parts["sections"] = "\n".join([*_learning(found), *_detection(trials)])
     text = (resources.files("learnability.calibration") / "page.html").read_text()
     return Template(text).substitute(parts)
 

@@ -78,7 +78,7 @@ def embedded(made: Figure, described: str) -> str:
         described: what a reader who cannot see it is told.
     """
     svg = plots.rendered(made, "svg").decode()
-    looks = {"wide light": svg, "wide dark": recoloured(svg)}
+    looks = {"wide narrow light": svg, "wide narrow dark": recoloured(svg)}
     images = "\n".join(
         f'<img class="{look}" src="{_uri(one)}" alt="{escape(described, quote=True)}">'
         for look, one in looks.items()
