@@ -9,6 +9,7 @@ import pytest
 
 from learnability.calibration import (
     Trial,
+    brute,
     findings,
     make_page,
     preset,
@@ -17,7 +18,6 @@ from learnability.calibration import (
     store_of,
     try_all,
 )
-from learnability.calibration import brute
 from learnability.calibration import sweep as sweep_module
 from learnability.calibration.table import bands_table, contiguous, longest, windows
 from learnability.cli import main

@@ -119,7 +119,7 @@ def projections(
             past = (data.x @ b.direction)[:, : b.task.steps - lag]
             error[:, lag:] += STRENGTH * past
             without.append((error * change).mean(dim=1))
-    return tuple(torch.cat(part).double().numpy() for part in (there, without))  # pyright: ignore[reportReturnType]
+    return torch.cat(there).double().numpy(), torch.cat(without).double().numpy()
 
 
 def trial_errors(cell: str, trial: Trial) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,9 @@ MEASURED = {
     **{f"published, {name}": (name, longest) for name in SETTINGS},
 }
 """Windows that need no constants: what they see, and how it becomes a window."""
+
+Frame = Any
+"""A DataFrame inside this module: pandas' annotations defeat a type checker."""
 
 RESAMPLES = 500
 LEVEL = 0.95
@@ -87,7 +90,7 @@ def findings(records: list[dict], *, seed: int = 0) -> Findings:
     Raises:
         ValueError: if there are no records, or of fewer than two cells.
     """
-    rows = bands_table(records)
+    rows: Frame = bands_table(records)
     if rows["cell"].nunique() < 2:
         raise ValueError("runs of one cell only: nothing can be left out; run more")
     scored = {family: _scores(own) for family, own in rows.groupby("family")}
@@ -111,15 +114,15 @@ def findings(records: list[dict], *, seed: int = 0) -> Findings:
     )
 
 
-def _of(rows: pd.DataFrame, family: str) -> pd.DataFrame:
+def _of(rows: Frame, family: str) -> Frame:
     return rows[rows["family"] == family]
 
 
-def _x(rows: pd.DataFrame, name: str) -> np.ndarray:
+def _x(rows: Frame, name: str) -> np.ndarray:
     return rows[list(PREDICTORS[name].columns)].to_numpy(float)
 
 
-def _scores(own: pd.DataFrame) -> dict[str, np.ndarray]:
+def _scores(own: Frame) -> dict[str, np.ndarray]:
     """Give a score a row for every method; above 0 says learnt (or detected)."""
     y, cell = own["learnt"].to_numpy(), own["cell"].to_numpy()
     found = {name: held_out(_x(own, name), y, cell) for name in PREDICTORS}
@@ -130,9 +133,7 @@ def _reach(name: str) -> Callable[[np.ndarray], np.ndarray]:
     return MEASURED[name][1] if name in MEASURED else contiguous
 
 
-def _predicted(
-    rows: pd.DataFrame, family: str, scores: dict[str, np.ndarray]
-) -> pd.DataFrame:
+def _predicted(rows: Frame, family: str, scores: dict[str, np.ndarray]) -> pd.DataFrame:
     own = _of(rows, family)
     first = own.groupby("run", sort=False).first()
     base = {name: first[name].to_numpy() for name in ("cell", "samples", "seed")}
@@ -153,11 +154,11 @@ def _predicted(
 
 
 def _judged(
-    rows: pd.DataFrame, family: str, scores: dict[str, np.ndarray], seed: int
+    rows: Frame, family: str, scores: dict[str, np.ndarray], seed: int
 ) -> pd.DataFrame:
     own = _of(rows, family)
     y, cells = own["learnt"].to_numpy(), own["cell"].unique()
-    predicted = _predicted(rows, family, scores)
+    predicted: Frame = _predicted(rows, family, scores)
     random = np.random.default_rng(stream(seed, f"cells {family}"))
     draws = [random.choice(cells, len(cells)) for _ in range(RESAMPLES)]
     found = []
@@ -167,11 +168,11 @@ def _judged(
         by_cell = {c: off[windows_of["cell"].to_numpy() == c] for c in cells}
         places = {c: np.flatnonzero(own["cell"].to_numpy() == c) for c in cells}
 
-        def area(drawn: np.ndarray, s: np.ndarray = score, at: dict = places) -> float:
+        def area(drawn: Any, s: np.ndarray = score, at: dict = places) -> float:
             rows_of = np.concatenate([at[c] for c in drawn])
             return area_under_curve(s[rows_of], y[rows_of])
 
-        def error(drawn: np.ndarray, at: dict = by_cell) -> float:
+        def error(drawn: Any, at: dict = by_cell) -> float:
             return float(np.concatenate([at[c] for c in drawn]).mean())
 
         row = {"family": family, "method": name, "cells": len(cells), "runs": len(off)}
@@ -192,9 +193,7 @@ def _ends(values: list[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _tested(
-    fitted: pd.DataFrame, tested: pd.DataFrame, name: str
-) -> dict[str, float | int]:
+def _tested(fitted: Frame, tested: Frame, name: str) -> dict[str, float | int]:
     """Judge a law fitted to some rows on others, of one family."""
     law = fit_logistic(_x(fitted, name), fitted["learnt"].to_numpy())
     score, y = law.score(_x(tested, name)), tested["learnt"].to_numpy()
@@ -207,7 +206,7 @@ def _tested(
     }
 
 
-def _transfer(rows: pd.DataFrame) -> pd.DataFrame:
+def _transfer(rows: Frame) -> pd.DataFrame:
     """Fit a law to one family and use it on another, without refitting."""
     names = rows["family"].unique()
     return pd.DataFrame(
@@ -226,7 +225,7 @@ def _transfer(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _beyond(rows: pd.DataFrame) -> pd.DataFrame:
+def _beyond(rows: Frame) -> pd.DataFrame:
     """Fit laws to smaller N and other cells; use them at the largest N."""
     most, found = rows["samples"].max(), []
     for family, own in rows.groupby("family", sort=False):
@@ -239,16 +238,16 @@ def _beyond(rows: pd.DataFrame) -> pd.DataFrame:
                     found.append({"family": family, "method": name, **result})
     if not found:
         return pd.DataFrame(columns=["family", "method", "right", "error", "runs"])
-    groups = pd.DataFrame(found).groupby(["family", "method"], sort=False)
+    groups: Frame = pd.DataFrame(found).groupby(["family", "method"], sort=False)
     averaged = groups[["right", "error"]].mean()
     return averaged.assign(runs=groups["runs"].sum()).reset_index()
 
 
-def _needs(rows: pd.DataFrame) -> pd.DataFrame:
+def _needs(rows: Frame) -> pd.DataFrame:
     """Give samples of learning and of detection, where both are inside the grid."""
     found = []
     for (family, cell, band), own in rows.groupby(["family", "cell", "band"]):
-        share = own.groupby("samples")["learnt"].mean()
+        share: Frame = own.groupby("samples")["learnt"].mean()
         enough = share.index[share > 0.5]
         # N(l) of the network that was trained on most sequences.
         best = own[own["samples"] == own["samples"].max()]

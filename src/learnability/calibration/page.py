@@ -6,6 +6,7 @@ from importlib import resources
 from string import Template
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..plots import calibration as draw
@@ -56,8 +57,9 @@ def page(
 
 def _lead(calibration: Calibration, found: Findings) -> str:
     made, wanted = len(found.realised), len(calibration.runs())
-    limited = int(found.realised["limited"].sum())
-    diverged = int(found.realised["diverged"].sum())
+    limited, diverged = (
+        int(np.sum(found.realised[name])) for name in ("limited", "diverged")
+    )
     some = "" if made == wanted else f" Partial: {wanted - made} runs are missing."
     return (
         f"{made} of {wanted} trainings: {len(calibration.architectures)} networks, "

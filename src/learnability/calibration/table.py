@@ -112,7 +112,7 @@ def by_run(rows: pd.DataFrame, values: np.ndarray) -> np.ndarray:
         rows: of one family, so that all runs have as many bands.
         values: one a row.
     """
-    return values.reshape(rows["run"].nunique(), -1)
+    return values.reshape(len(np.unique(rows["run"])), -1)
 
 
 def windows(rows: pd.DataFrame) -> pd.DataFrame:

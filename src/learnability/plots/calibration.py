@@ -1,6 +1,7 @@
 """Predicted against realised windows, and detection against brute force."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -217,7 +218,9 @@ def trial_figure(
     return made
 
 
-def _each(rows: pd.DataFrame, found: Mapping[str, Style], column: str = "family"):
+def _each(
+    rows: Any, found: Mapping[str, Style], column: str = "family"
+) -> Iterator[tuple[Style, tuple[Any, Any]]]:
     """Yield the style and the rows of every name that has any."""
     for name, own in rows.groupby(column, sort=False):
         yield found[str(name)], (name, own)
