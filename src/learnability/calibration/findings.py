@@ -36,6 +36,15 @@ PREDICTORS = {
     "output sensitivity at the start": Predictor(("f_start",)),
     "probe strength at the start": Predictor(("s_start",)),
 }
+CANDIDATES = {
+    "A memory": Predictor(("memory",)),
+    "B memory and sensitivity": Predictor(("memory", "f")),
+    "C learning curve": Predictor(("now", "gain")),
+    "D complexity": Predictor(("f", "log_count")),
+    "E everything": Predictor(("f", "s", "now", "gain", "memory", "log_n")),
+}
+"""Stated before they were tried: docs/preregistered.md."""
+
 MEASURED = {
     "detection, at the end": ("end", contiguous),
     "detection, after warm-up": ("detection", contiguous),
@@ -66,6 +75,8 @@ class Findings:
         transfer: a row a (predictor, fitted family, family).
         beyond: a row a (family, predictor): laws of smaller N, at the largest N and on
             unseen cells.
+        unseen: a row a (family, method), candidates among them: laws of all other
+            families, with intervals.
         needs: a row a (family, cell, band): samples that learning took (the smallest N
             of the grid with which most seeds learnt it) against those of detection.
     """
@@ -77,6 +88,7 @@ class Findings:
     reliability: dict[tuple[str, str], list[Bin]]
     transfer: pd.DataFrame
     beyond: pd.DataFrame
+    unseen: pd.DataFrame
     needs: pd.DataFrame
 
 
@@ -110,6 +122,7 @@ def findings(records: list[dict], *, seed: int = 0) -> Findings:
         },
         transfer=_transfer(rows),
         beyond=_beyond(rows),
+        unseen=_unseen(rows, seed),
         needs=_needs(rows),
     )
 
@@ -119,7 +132,7 @@ def _of(rows: Frame, family: str) -> Frame:
 
 
 def _x(rows: Frame, name: str) -> np.ndarray:
-    return rows[list(PREDICTORS[name].columns)].to_numpy(float)
+    return rows[list((PREDICTORS | CANDIDATES)[name].columns)].to_numpy(float)
 
 
 def _scores(own: Frame) -> dict[str, np.ndarray]:
@@ -156,9 +169,19 @@ def _predicted(rows: Frame, family: str, scores: dict[str, np.ndarray]) -> pd.Da
 def _judged(
     rows: Frame, family: str, scores: dict[str, np.ndarray], seed: int
 ) -> pd.DataFrame:
-    own = _of(rows, family)
-    y, cells = own["learnt"].to_numpy(), own["cell"].unique()
     predicted: Frame = _predicted(rows, family, scores)
+    return _with_intervals(_of(rows, family), predicted, family, scores, seed)
+
+
+def _with_intervals(
+    own: Frame,
+    predicted: Frame,
+    family: str,
+    scores: dict[str, np.ndarray],
+    seed: int,
+) -> pd.DataFrame:
+    """Give areas and errors of some methods on one family, with intervals."""
+    y, cells = own["learnt"].to_numpy(), own["cell"].unique()
     random = np.random.default_rng(stream(seed, f"cells {family}"))
     draws = [random.choice(cells, len(cells)) for _ in range(RESAMPLES)]
     found = []
@@ -223,6 +246,21 @@ def _transfer(rows: Frame) -> pd.DataFrame:
             if one != other
         ]
     )
+
+
+def _unseen(rows: Frame, seed: int) -> pd.DataFrame:
+    """Fit laws to all families but one; use them there, without refitting."""
+    found = []
+    for family in rows["family"].unique() if rows["family"].nunique() > 1 else ():
+        own, others = _of(rows, family), rows[rows["family"] != family]
+        y = others["learnt"].to_numpy()
+        scores = {
+            name: fit_logistic(_x(others, name), y).score(_x(own, name))
+            for name in PREDICTORS | CANDIDATES
+        }
+        predicted = _predicted(rows, family, scores)
+        found.append(_with_intervals(own, predicted, family, scores, seed))
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
 def _beyond(rows: Frame) -> pd.DataFrame:

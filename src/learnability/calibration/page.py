@@ -114,6 +114,17 @@ def _learning(found: Findings) -> list[str]:
                 _frame(found.transfer, ["method", "fitted", "family"]),
             )
         )
+    if len(found.unseen):
+        sections.append(
+            _section(
+                "A family that no constant was fitted to",
+                "Laws fitted to all other families. A to E were stated before they "
+                "were tried (docs/preregistered.md); the bar was an area of 0.95 and a "
+                "mean error of 0.5 bands.",
+                draw.scores_figure(found.unseen),
+                _scores(found.unseen),
+            )
+        )
     if len(found.beyond):
         sections.append(
             _section(

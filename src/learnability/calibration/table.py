@@ -29,8 +29,9 @@ def bands_table(records: Sequence[Record]) -> pd.DataFrame:
         what was known after the warm-up, as logarithms: ``f`` and ``s`` (S of MATH 7 B,
         ``c f sqrt(N (T - l))/noise``), ``detection`` (N/N(l)), ``log_lag``, ``log_n``;
         ``now`` (learnt share), ``memory``, ``gain`` (change of the share in the second
-        half of the warm-up); with ``_start`` the same before training; ``end`` and the
-        published settings by name, log N/N(l) at the end.
+        half of the warm-up), ``log_count`` (log of the effective number of
+        dependencies, ``(sum c^2)^2/sum c^4``); with ``_start`` the same before
+        training; ``end`` and the published settings by name, log N/N(l) at the end.
 
     Raises:
         ValueError: if there are no records.
@@ -54,6 +55,7 @@ def _rows(number: int, record: Record) -> pd.DataFrame:
         "learnt": share >= LEARNT,
         "log_lag": np.log(lag),
         "log_n": np.full(len(lag), np.log(n)),
+        "log_count": np.full(len(lag), np.log((c**2).sum() ** 2 / (c**4).sum())),
         "gain": np.array(record["warm"]["share"]) - np.array(record["half"]),
         "end": _log(n * np.array(record["end"]["rate"])),
     }
