@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ..plots import calibration as draw
+from ..plots.files import rendered
 from ..plots.style import theme
-from ..report.pictures import embedded
+from ..report.pictures import Caption, figure_element
 from ..report.words import short
 from .findings import MEASURED, PREDICTORS, Findings
 from .settings import Calibration
@@ -184,11 +185,15 @@ def _detection(trials: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _section(title: str, text: str, figure: Any, *tables: str) -> str:
-    shown = "" if figure is None else embedded(figure, f"{title}. {text}")
+    said = f"<p>{escape(text)}</p>"
+    if figure is not None:
+        svg = rendered(figure, "svg").decode()
+        name = "-".join(title.lower().replace(",", "").split())
+        # One width for all screens: names of methods leave no room at a column's.
+        caption = Caption("", escape(text))
+        said = figure_element(name, caption, f"{title}. {text}", svg, svg)
     body = "\n".join(tables)
-    return (
-        f"<section><h2>{escape(title)}</h2><p>{escape(text)}</p>{shown}{body}</section>"
-    )
+    return f"<section><h2>{escape(title)}</h2>{said}{body}</section>"
 
 
 def _scores(scores: pd.DataFrame) -> str:

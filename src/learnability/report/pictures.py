@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
 
-from matplotlib.figure import Figure
-
 from .. import plots
 from ..diagnosis import Diagnosis
 from ..plots.style import recoloured
@@ -68,22 +66,6 @@ def pictures(runs: Mapping[str, Diagnosis]) -> list[str]:
     """
     wide, narrow = _drawn(runs, plots.PAGE), _drawn(runs, plots.COLUMN)
     return [_figure(name, list(runs), wide[name], narrow[name]) for name in wide]
-
-
-def embedded(made: Figure, described: str) -> str:
-    """Give one figure of a page's width as HTML images, light and dark.
-
-    Args:
-        made: the figure.
-        described: what a reader who cannot see it is told.
-    """
-    svg = plots.rendered(made, "svg").decode()
-    looks = {"wide narrow light": svg, "wide narrow dark": recoloured(svg)}
-    images = "\n".join(
-        f'<img class="{look}" src="{_uri(one)}" alt="{escape(described, quote=True)}">'
-        for look, one in looks.items()
-    )
-    return f"<figure>{images}</figure>"
 
 
 def _drawn(runs: Mapping[str, Diagnosis], width: float) -> dict[str, str]:
