@@ -17,6 +17,7 @@ from torch import Tensor, optim
 
 from . import evidence
 from .detection.gradient import measured_strength, requirement
+from .detection.heavy_noise import heavy_requirement, noise_law
 from .detection.window import window as detection_window
 from .grid import checked_lags
 from .groups import (
@@ -311,15 +312,25 @@ class _Work:
             direction=direction,
             progress=lambda share: self.progress("detection", share),
         )
-        measures = self.measures
+        measures, seed = self.measures, stream(self.seed, "noise law")
         strength = measures.strength
         if strength is None:
-            strength = measured_strength(statistics.target, error=measures.error)
+            strength = measured_strength(statistics.target, error=measures.error / 2)
         need = requirement(
             statistics.square,
             statistics.dot,
             statistics.projection,
             strength=strength,
+            error=measures.error,
+            miss=measures.miss,
+            level=measures.level,
+        )
+        law = noise_law(statistics.projection, level=measures.level, seed=seed)
+        need = heavy_requirement(
+            need,
+            law,
+            statistics.square,
+            statistics.dot,
             error=measures.error,
             miss=measures.miss,
             level=measures.level,
