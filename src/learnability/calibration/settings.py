@@ -143,24 +143,22 @@ class Calibration(BaseModel):
         ]
 
 
-def families(steps: int, inputs: int, *, loud: bool) -> tuple[Family, ...]:
-    """Give the kinds of tasks: delays, bands, a smooth kernel; also at high noise.
+def families(steps: int, inputs: int) -> tuple[Family, ...]:
+    """Give the kinds of tasks: delays, bands, a smooth kernel; at low and high noise.
 
     Args:
         steps: T.
         inputs: D.
-        loud: whether bands come at high noise too.
     """
     size = {"inputs": inputs, "steps": steps}
     delays, edges = (1, 2, 4, 8, 12, 16, 24), (1, 2, 4, 7, 11, 16, 23, 32)
-    kinds = {
-        "delays": sharp(delays, coefficient=0.35, noise=0.3, **size),
-        "delays, noisy": sharp(delays, coefficient=0.35, noise=1.0, **size),
-        "bands": blurred(edges, coefficient=0.35, noise=0.3, **size),
-        "smooth": smooth(edges, scale=16.0, size=0.93, noise=0.3, **size),
-    }
-    if loud:
-        kinds["bands, noisy"] = blurred(edges, coefficient=0.35, noise=1.0, **size)
+    kinds = {}
+    for word, noise in (("", 0.3), (", noisy", 1.0)):
+        level = {"noise": noise, **size}
+        kinds[f"delays{word}"] = sharp(delays, coefficient=0.35, **level)
+        kinds[f"bands{word}"] = blurred(edges, coefficient=0.35, **level)
+        # As much signal as 7 delays of 0.35 make.
+        kinds[f"smooth{word}"] = smooth(edges, scale=16.0, size=0.93, **level)
     return tuple(Family(name=name, task=task) for name, task in kinds.items())
 
 
@@ -202,12 +200,12 @@ def preset(name: str) -> Calibration:
 
     Example:
         >>> len(preset("large").runs())
-        600
+        720
     """
     presets = {
         "tiny": Calibration(
             name="tiny",
-            families=families(48, 4, loud=False)[:2],
+            families=families(48, 4)[:2],
             architectures=dict(list(architectures(8, more=False).items())[2:4]),
             samples=(8, 32),
             seeds=(0,),
@@ -216,7 +214,7 @@ def preset(name: str) -> Calibration:
         ),
         "small": Calibration(
             name="small",
-            families=families(48, 4, loud=False),
+            families=families(48, 4),
             architectures=architectures(24, more=False),
             samples=(16, 64, 256),
             seeds=(0, 1),
@@ -224,7 +222,7 @@ def preset(name: str) -> Calibration:
         ),
         "large": Calibration(
             name="large",
-            families=families(96, 4, loud=True),
+            families=families(96, 4),
             architectures=architectures(32, more=True),
             samples=(16, 64, 256, 1024, 4096),
             seeds=(0, 1, 2),
