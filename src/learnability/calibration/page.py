@@ -24,7 +24,7 @@ SHOWN = (
     "learnt share at that step",
     *MEASURED,
 )
-LAWS = (
+LAWS = ("output sensitivity", "probe strength", "learnt share at that step")
     "output sensitivity",
     "probe strength",
     "lag alone",

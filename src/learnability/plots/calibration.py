@@ -233,4 +233,4 @@ def _nudge(style: Style, found: Mapping[str, Style]) -> float:
 def _short(method: str) -> str:
     """Give a method's name on two lines where it is long."""
     words = method.split(", ")
-    return "\n".join(words) if len(method) > 24 and len(words) > 1 else method
+    return "\n".join(words) if len(method) > 20 and len(words) > 1 else method
