@@ -25,11 +25,6 @@ SHOWN = (
     *MEASURED,
 )
 LAWS = ("output sensitivity", "probe strength", "learnt share at that step")
-    "output sensitivity",
-    "probe strength",
-    "lag alone",
-    "learnt share at that step",
-)
 
 
 def page(
