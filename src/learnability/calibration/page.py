@@ -104,8 +104,8 @@ def _learning(found: Findings) -> list[str]:
         sections.append(
             _section(
                 "From one family to another",
-                "Share of bands called right by a law fitted to one family and used on "
-                "another without refitting.",
+                "Per cent of bands called right by a law fitted to one family and used "
+                "on another without refitting.",
                 draw.transfer_figure(found.transfer, LAWS),
                 _frame(found.transfer, ["method", "fitted", "family"]),
             )

@@ -58,9 +58,10 @@ def scores_figure(scores: pd.DataFrame, *, width: float = PAGE) -> Figure:
         width: of the figure in inches.
     """
     made, panels = figure(2, width=width)
-    made.set_size_inches(width, 3.9)
     methods = list(dict.fromkeys(scores["method"]))[::-1]
     found = styles(scores["family"].unique())
+    # A line a family of every method.
+    made.set_size_inches(width, 1 + 0.065 * len(methods) * (1 + len(found)))
     titles = {"auc": "area under the curve", "error": "mean error in bands"}
     for ax, (name, title) in zip(panels, titles.items(), strict=True):
         for style, (_, rows) in _each(scores, found):
@@ -123,7 +124,7 @@ def reliability_figure(
 def transfer_figure(
     transfer: pd.DataFrame, methods: Sequence[str], *, width: float = PAGE
 ) -> Figure:
-    """Draw the share of bands called right where a law of another family is used.
+    """Draw the per cent of bands called right where another family's law is used.
 
     Args:
         transfer: ``method``, ``fitted``, ``family``, ``right``.
@@ -137,13 +138,14 @@ def transfer_figure(
         ax.imshow(table.to_numpy(), vmin=0.4, vmax=1.0, cmap="viridis", aspect="auto")
         for i, j in np.argwhere(np.isfinite(table.to_numpy())):
             value = table.iloc[i, j]
-            shade = "black" if value > 0.75 else "white"
-            ax.text(j, i, f"{value:.2f}", ha="center", va="center", color=shade, size=7)
+            look = {"color": "black" if value > 0.75 else "white", "size": 6.5}
+            ax.text(j, i, f"{100 * value:.0f}", ha="center", va="center", **look)
         ax.grid(visible=False)
         names = range(len(table))
-        ax.set_xticks(names, table.columns, rotation=35, ha="right")
-        ax.set_yticks(names, table.index)
-        ax.set(title=_short(method), xlabel="used on", ylabel="fitted to")
+        ax.set_xticks(names, table.columns, rotation=90)
+        ax.set_yticks(names, table.index if ax is panels[0] else [])
+        ax.set(title=_short(method), xlabel="used on")
+    panels[0].set_ylabel("fitted to")
     return made
 
 
