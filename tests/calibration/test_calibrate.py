@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
@@ -118,6 +119,8 @@ def test_the_predictor_that_decides_wins():
 def test_the_same_records_give_the_same_page(folder, monkeypatch):
     for name in ("DIAGNOSED", "MIDDLE", "TRUTH"):
         monkeypatch.setattr(brute, name, 500)
+    module = sys.modules["learnability.calibration.findings"]
+    monkeypatch.setattr(module, "RESAMPLES", 20)
     try_all(TINY, store_of(folder))
     make_page(TINY, store_of(folder))
     page = (folder / "calibration.html").read_bytes()
