@@ -6,14 +6,9 @@ import torch
 from pydantic import ValidationError
 
 from learnability.cells import DiagGate
+from learnability.recipe import Recipe, make_optimizer
 from learnability.tasks import MultiLag
-from learnability.training import (
-    Recipe,
-    make_optimizer,
-    mean_square_error,
-    r_squared,
-    train,
-)
+from learnability.training import mean_square_error, r_squared, train
 from learnability.unroll import Network
 
 TASK = MultiLag(lags=(1, 2), coefficients=(0.6, 0.5), noise=0.3, inputs=2, steps=12)

@@ -1,9 +1,9 @@
 """Studies: several architectures on one task, on disk."""
 
-from .run import Run, StudyData, draw_data, run_architecture
+
 from .settings import Architecture, Settings, load_settings, preset_names
-from .store import Store
-from .sweep import run_study, write_results
+
+
 
 __all__ = [
     "Architecture",
