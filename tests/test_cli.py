@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -56,7 +57,8 @@ def test_run_ends_with_table_and_report(study):
     folder, output = study
     for cell in ("ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM"):
         assert cell in output
-        assert (folder / "runs/small/results" / f"{cell}.nc").exists()
+    assert len(list((folder / "runs/small/runs").glob("*/fit.nc"))) == 5
+    assert "5 runs, about" in output
     assert "training: done in" in output
     assert "runs/small/report.html" in output
     made = {p.name for p in (folder / "runs/small").iterdir()}
@@ -72,6 +74,15 @@ def test_report_can_be_made_again(study):
     done = call("report", "runs/small", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert page.read_bytes() == before
+
+
+def test_dry_run_states_time_and_memory_and_stops(tmp_path):
+    (tmp_path / "small.toml").write_text(small_settings().to_toml())
+    done = call("run", "small.toml", "--dry-run", "--scale", "0.5", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = r"small \(scale 0.5: .*\): 5 runs, about [\d.]+ \w+ in all, [\d.]+ GB"
+    assert re.search(said, done.stdout)
+    assert [p.name for p in tmp_path.iterdir()] == ["small.toml"]
 
 
 def test_second_run_keeps_the_first(study):
@@ -93,7 +104,11 @@ def test_second_run_keeps_the_first(study):
         (["run", "quick", "--epochs", "0"], "recipe.epochs"),
         (["run", "quick", "--sequences", "0"], "training_sequences"),
         (["run", "quick", "--sequences", "3"], "does not fit into 3"),
-        (["run", "quick", "--cells", "RNN"], "the study has no 'RNN'"),
+        (["run", "quick", "--cells", "RNN"], "the study has no cell 'RNN'"),
+        (["run", "quick", "--optimizers", "sgd"], "has no optimizer 'sgd'"),
+        (["run", "quick", "--scale", "2"], "at most 1"),
+        (["run", "quick", "--workers", "0"], "give at least 1"),
+        (["run", "quick", "--seeds", "1", "1"], "appears twice"),
         (["run", "quick", "--seed", "-1"], "seed"),
         (["run", "quick", "--seed", "x"], "--seed"),
         (["run", "quick", "--output", "/proc/none"], "cannot be written"),
@@ -129,16 +144,19 @@ def test_folder_that_cannot_be_written(tmp_path):
 @pytest.mark.parametrize("damage", ["truncated", "text", "missing"])
 def test_damaged_results_are_named(study, tmp_path, damage):
     source, copy = study[0] / "runs/small", tmp_path / "copy"
-    (copy / "results").mkdir(parents=True)
+    shutil.copytree(source / "runs", copy / "runs")
     (copy / "settings.toml").write_bytes((source / "settings.toml").read_bytes())
-    for path in (source / "results").iterdir():
-        content = {"truncated": path.read_bytes()[:3000], "text": b"no numbers"}
-        if damage != "missing":
-            (copy / "results" / path.name).write_bytes(content[damage])
+    for path in (copy / "runs").glob("*/fit.nc"):
+        if damage == "missing":
+            path.unlink()
+        else:
+            path.write_bytes(
+                path.read_bytes()[:3000] if damage == "truncated" else b"x"
+            )
     done = call("report", str(copy))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "ConstGate.nc" in done.stderr
+    assert "results of ConstGate are damaged" in done.stderr
     assert not (copy / "report.html").exists()
 
 

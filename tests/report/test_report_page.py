@@ -175,7 +175,7 @@ def test_the_settings_can_be_saved_and_give_the_same_study():
 
 def test_the_command_names_the_preset_or_the_saved_file():
     assert "learnability run quick" in written()
-    settings = load_settings("quick").changed(seed=8)
+    settings = load_settings("quick").changed(seeds=[8])
     runs = {"GRU": diagnosis()}
     rows = table(settings, runs, fitted=words)
     other = page(settings, runs, rows=rows, drawn=[])

@@ -44,7 +44,7 @@ def page(
     """
     numbers = table(settings, runs) if rows is None else rows
     parts = {
-        "title": escape(settings.name),
+        "title": escape(settings.title),
         "style": _resource("page.css"),
         "lead": _lead(settings, runs),
         "answers": "\n".join(_answers(settings, runs, numbers)),
@@ -144,15 +144,23 @@ def _with_ends(rows: pd.DataFrame, middle: str, low: str, high: str) -> list[str
 def _command(settings: Settings) -> str:
     """Give the command that makes the same study."""
     for name in preset_names():
-        if load_settings(name).identity() == settings.identity():
+        preset, scale = load_settings(name), settings.scale
+        if preset.identity() == settings.identity():
             return f"learnability run {name}"
+        if preset.scaled(scale).identity() == settings.identity():
+            return f"learnability run {name} --scale {scale:g}"
     return "learnability run study.toml"
 
 
 def _versions(settings: Settings, runs: Mapping[str, Diagnosis]) -> str:
     """Give what the numbers were made with, as terms and descriptions."""
     attributes = [run.tree.attrs for run in runs.values()]
-    facts = {"settings": settings.identity(), "seed": str(settings.seed)}
+    facts = {
+        "settings": settings.identity(),
+        "seeds": ", ".join(map(str, settings.seeds)),
+    }
+    if settings.scale != 1:
+        facts["scale"] = f"{settings.scale:g} of the epochs and sequences"
     for name in ("learnability", "torch"):
         found = sorted({str(a[name]) for a in attributes if name in a})
         facts[name] = ", ".join(found) or "not recorded"

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ..diagnosis import Measures
 from ..grid import checked_lags
-from ..tasks import MultiLag
 from ..recipe import OptimizerName, Recipe
+from ..tasks import MultiLag
 from .single import (
     FEWEST_DIAGNOSED,
     Architecture,

@@ -18,8 +18,9 @@ from ..cells import (
     SharedGate,
 )
 from ..diagnosis import Measures
-from ..tasks import MultiLag
+from ..randomness import Seed
 from ..recipe import Recipe
+from ..tasks import MultiLag
 
 GATE_ARGUMENT: dict[type[Cell], str] = {
     ConstGate: "s",
@@ -70,7 +71,6 @@ class Architecture(BaseModel):
         )
 
 
-
 @final
 class RunSettings(BaseModel):
     """Everything that decides the numbers of one run.
@@ -110,7 +110,6 @@ class RunSettings(BaseModel):
     def to_toml(self) -> str:
         """Give the settings as a TOML document."""
         return tomlkit.dumps(self.model_dump(mode="json", exclude_none=True))
-
 
 
 def digest(settings: object) -> str:

@@ -1,60 +1,122 @@
-"""A whole study: every architecture in turn, then table, figures and report."""
+"""A whole study: every run of the grid, then table, figures and report."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import pandas as pd
 
-from ..diagnosis import Diagnosis
-from .run import Progress, draw_data, run_architecture, run_settings
+from ..diagnosis import Diagnosis, Progress
+from .execute import Outcome, Request, execute
+from .executors import Pool, execute_in
+from .folder import Damaged
 from .settings import Settings
+from .single import RunSettings
+from .stages import CHECKPOINT_EVERY, RESULTS, stage_keys
 from .store import Store
 
 
 class Watcher(Protocol):
     """What a study tells while it works."""
 
-    def begin(self, cell: str) -> Progress:
-        """Take notice of a run that begins; give what its stages report to."""
+    def begin(self, label: str) -> Progress:
+        """Take notice of a run that begins here; give what its stages report to."""
         ...
 
-    def kept(self, cell: str) -> None:
+    def kept(self, label: str) -> None:
         """Take notice of a run whose results were there already."""
+        ...
+
+    def done(self, outcome: Outcome, finished: int, runs: int) -> None:
+        """Take notice of a run that ended, and of how many have."""
+        ...
+
+    def tell(self, sentence: str) -> None:
+        """Take notice of anything else that happened."""
         ...
 
 
 def run_study(
-    settings: Settings, store: Store, watcher: Watcher
+    settings: Settings,
+    store: Store,
+    watcher: Watcher,
+    *,
+    pool: Pool | None = None,
+    every: float = CHECKPOINT_EVERY,
 ) -> dict[str, Diagnosis]:
-    """Run what is missing of a study and give all of its diagnoses.
+    """Run what is missing of a study and give all of its diagnoses by label.
 
-    A run whose results are there, made with the same settings by the same version, is
-    kept as it is.
+    A stage whose results are there, made with the same settings by the same version, is
+    kept as it is; a damaged one is made again. A run that another process holds is left
+    to it and waited for at the end.
 
     Args:
         settings: the study.
         store: where it lies.
         watcher: told what begins and how far it is.
+        pool: what runs the runs; this process unless given.
+        every: seconds of training between checkpoints.
 
     Raises:
-        ValueError: if the folder holds another study, cannot be written, or holds a
-            damaged result.
+        ValueError: if the folder holds another study or cannot be written.
     """
     store.begin(settings)
-    data, runs = None, {}
-    for architecture in settings.architectures:
-        cell = architecture.cell
-        finished = store.finished(cell, run_settings(settings, architecture))
-        if finished is not None:
-            watcher.kept(cell)
-            runs[cell] = finished
-            continue
-        data = draw_data(settings) if data is None else data
-        progress = watcher.begin(cell)
-        run = run_architecture(settings, architecture, data, progress=progress)
-        store.save(cell, run)
-        runs[cell] = run.diagnosis
-    return runs
+    requests = [
+        Request(str(store.folder), settings.label(run), run, settings.scale, every)
+        for run in missing(settings, store, watcher)
+    ]
+    held = _work(requests, watcher, pool)
+    if held:
+        watcher.tell(f"another process works at {', '.join(held)}; waiting for it")
+        again = [replace(r, wait=True) for r in requests if r.label in held]
+        _work(again, watcher, pool)
+    return store.load()
+
+
+def missing(
+    settings: Settings, store: Store, watcher: Watcher | None = None
+) -> list[RunSettings]:
+    """Give the runs whose results are not there, or damaged.
+
+    Args:
+        settings: the study.
+        store: where it lies.
+        watcher: told what is there and what is damaged, if it is given.
+    """
+    found = []
+    for run in settings.runs():
+        label = settings.label(run)
+        keys, folder = stage_keys(run, settings.scale), store.run(run)
+        try:
+            there = all(folder.whole(name, keys[name]) for name in RESULTS)
+        except Damaged as error:
+            there = False
+            if watcher is not None:
+                watcher.tell(f"{label}: {error}")
+        if not there:
+            found.append(run)
+        elif watcher is not None:
+            watcher.kept(label)
+    return found
+
+
+def _work(requests: list[Request], watcher: Watcher, pool: Pool | None) -> list[str]:
+    """Execute the requests; give the labels of those that other processes hold."""
+    held = []
+    here = pool is None
+    outcomes = (
+        (execute(r, watcher.begin(r.label)) for r in requests)
+        if here
+        else execute_in(pool, requests, watcher.tell)
+    )
+    for finished, outcome in enumerate(outcomes, start=1):
+        for sentence in outcome.told:
+            watcher.tell(f"{outcome.label}: {sentence}")
+        if outcome.held:
+            held.append(outcome.label)
+        else:
+            watcher.done(outcome, finished, len(requests))
+    return held
 
 
 def write_results(
@@ -68,6 +130,7 @@ def write_results(
 
     rows = report.table(settings, runs)
     store.write(store.table, rows.to_csv(index=False))
+    store.write(store.index, index(settings, store).to_csv(index=False))
     for place, (name, figure) in enumerate(plots.draw_all(runs)):
         progress(place / (2 * len(plots.FIGURES)))
         store.write(store.figure(name), plots.rendered(figure, "png"))
@@ -75,3 +138,23 @@ def write_results(
     store.write(store.report, report.page(settings, runs, rows=rows))
     progress(1.0)
     return rows
+
+
+def index(settings: Settings, store: Store) -> pd.DataFrame:
+    """Give a row a run: what it is and where its files lie below the study's folder.
+
+    Args:
+        settings: the study.
+        store: where it lies.
+    """
+    rows = [
+        {
+            "run": settings.label(run),
+            "architecture": run.architecture.cell,
+            "optimizer": run.recipe.optimizer,
+            "seed": run.seed,
+            "folder": f"runs/{run.identity()}",
+        }
+        for run in settings.runs()
+    ]
+    return pd.DataFrame(rows)
