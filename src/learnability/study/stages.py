@@ -37,17 +37,10 @@ from .packing import packed, unpacked
 from .single import RunSettings, digest
 
 Files = dict[str, bytes]
+Arrays = dict[str, np.ndarray]
 
 CHECKPOINT_EVERY = 60.0
 """Seconds of training that a killed process loses at most."""
-RESULTS = ("training", "fit")
-"""The stages that a finished run must have; the others only lead to them."""
-STATISTICS = {
-    "square": ("lag", "sequence"),
-    "dot": ("lag", "sequence"),
-    "projection": ("lag", "direction", "sequence"),
-    "target": ("lag", "direction", "sequence"),
-}
 
 
 def stage_keys(run: RunSettings, scale: float = 1.0) -> dict[str, str]:
@@ -99,8 +92,11 @@ class Stages:
 
     def ensure(self) -> None:
         """Make whatever is missing of the run, or damaged."""
-        for stage, make in zip(RESULTS, (self._train, self._fitted), strict=True):
-            self._files(stage, make)
+        self._files("training", self._train)
+        self._tree("envelope", self._envelope)
+        self._arrays("evidence", self._evidence)
+        self._arrays("probe", self._probe)
+        self._files("fit", self._fitted)
         self.folder.drop_checkpoint()
 
     def diagnosis(self) -> Diagnosis:
@@ -128,8 +124,15 @@ class Stages:
         files = self._files(stage, lambda: {name: tree_bytes(make())})
         return tree_from(files[name], name)
 
-    def _arrays(self, stage: str, make: Callable[[], xr.Dataset]) -> xr.Dataset:
-        return self._tree(stage, lambda: xr.DataTree(make())).to_dataset()
+    def _arrays(self, stage: str, make: Callable[[], Arrays]) -> Arrays:
+        name = f"{stage}.safetensors"
+
+        def files() -> Files:
+            tensors = {k: torch.from_numpy(v) for k, v in make().items()}
+            return {name: packed(tensors)}
+
+        tensors = unpacked(self._files(stage, files)[name])
+        return {k: v.numpy() for k, v in tensors.items()}
 
     @cached_property
     def data(self) -> RunData:
@@ -159,14 +162,13 @@ class Stages:
         )
         best = training.best
         training.restore(network, best)
-        group = _training_group(run, network, data, training)
         weights = {name: w.contiguous() for name, w in best.weights.items()}
         return {
             "weights.safetensors": safetensors.torch.save(weights),
             "optimizer.safetensors": packed(
                 {"epoch": best.epoch, "state": best.optimizer}
             ),
-            "training.nc": tree_bytes(xr.DataTree(group)),
+            "training.safetensors": packed(_record(run, network, data, training)),
         }
 
     def _start(self) -> Snapshot | None:
@@ -224,29 +226,24 @@ class Stages:
         root = xr.Dataset(attrs=self.work.attributes())
         return xr.DataTree.from_dict({"/": root, **groups})
 
-    def _evidence(self) -> xr.Dataset:
-        return xr.Dataset({"psi": (("lag", "sequence"), self.work.psi())})
+    def _evidence(self) -> Arrays:
+        return {"psi": self.work.psi()}
 
-    def _probe(self) -> xr.Dataset:
-        found = self.work.probe(self.data.direction)
-        arrays = {
-            name: (dims, getattr(found, name)) for name, dims in STATISTICS.items()
-        }
-        return xr.Dataset(arrays, coords={"lag": found.lags})
+    def _probe(self) -> Arrays:
+        return vars(self.work.probe(self.data.direction))
 
     def _fit(self) -> xr.DataTree:
         run = self.run
         tree = self._tree("envelope", self._envelope)
-        psi = self._arrays("evidence", self._evidence)["psi"].values
-        probe = self._arrays("probe", self._probe)
-        arrays = {name: probe[name].values for name in STATISTICS}
-        statistics = ProbeStatistics(lags=probe["lag"].values, **arrays)
+        psi = self._arrays("evidence", self._evidence)["psi"]
+        statistics = ProbeStatistics(**self._arrays("probe", self._probe))
         lags, measures = sorted(run.lags), run.measures
         self.progress("fit", 0.0)
         tree["evidence"] = xr.DataTree(fitted_evidence(psi, lags, run.seed, measures))
         self.progress("fit", 0.5)
         tree["detection"] = xr.DataTree(fitted_detection(statistics, measures))
-        tree["training"] = tree_from(self.trained["training.nc"], "training.nc")
+        record = unpacked(self.trained["training.safetensors"])
+        tree["training"] = xr.DataTree(_training_group(run, record))
         self.progress("fit", 1.0)
         tree.attrs |= {
             "measures": measures.model_dump_json(),
@@ -257,25 +254,32 @@ class Stages:
         return tree
 
 
-def _training_group(
+def _record(
     run: RunSettings, network: Network, data: RunData, training: Training
-) -> xr.Dataset:
-    task, fresh = run.task, data.validation
+) -> dict:
+    """Give what is to be known of a training, the network at its best weights."""
+    fresh, ended = data.validation, len(training.history["validation"])
     with torch.no_grad():
-        shares = learnt_shares(task, fresh.x, network(fresh.x), data.direction)
-    history = {
-        name: ("epoch", np.array(values[: len(training.history["validation"])]))
-        for name, values in training.history.items()
+        shares = learnt_shares(run.task, fresh.x, network(fresh.x), data.direction)
+    return {
+        "history": {name: v[:ended] for name, v in training.history.items()},
+        "learnt_share": shares.tolist(),
+        "attributes": {
+            "outcome": training.outcome,
+            "diverged": int(training.diverged),
+            "best_epoch": training.best.epoch + 1,
+            "r2": r_squared(network, fresh),
+            "ceiling": run.task.ceiling,
+        },
     }
+
+
+def _training_group(run: RunSettings, record: dict) -> xr.Dataset:
+    """Give the record of a training as labelled arrays."""
+    history = {n: ("epoch", np.array(v)) for n, v in record["history"].items()}
     group = xr.Dataset(
-        {**history, "learnt_share": ("task_lag", shares)},
-        coords={"task_lag": list(task.lags)},
+        {**history, "learnt_share": ("task_lag", np.array(record["learnt_share"]))},
+        coords={"task_lag": list(run.task.lags)},
     )
-    group.attrs = {
-        "outcome": training.outcome,
-        "diverged": int(training.diverged),
-        "best_epoch": training.best.epoch + 1,
-        "r2": r_squared(network, fresh),
-        "ceiling": task.ceiling,
-    }
+    group.attrs = record["attributes"]
     return group

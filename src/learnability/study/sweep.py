@@ -12,7 +12,7 @@ from .executors import Pool, execute_in
 from .folder import Damaged
 from .settings import Settings
 from .single import RunSettings
-from .stages import CHECKPOINT_EVERY, RESULTS, stage_keys
+from .stages import CHECKPOINT_EVERY, stage_keys
 from .store import Store
 
 
@@ -88,7 +88,7 @@ def missing(
         label = settings.label(run)
         keys, folder = stage_keys(run, settings.scale), store.run(run)
         try:
-            there = all(folder.whole(name, keys[name]) for name in RESULTS)
+            there = all(folder.whole(name, key) for name, key in keys.items())
         except Damaged as error:
             there = False
             if watcher is not None:
