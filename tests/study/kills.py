@@ -12,7 +12,7 @@ from learnability.study.settings import load_settings
 from tests.study.children import child, grid, killed
 from tests.study.small import contents
 
-KILLS, LONGEST = 30, 4.0
+KILLS = 30
 
 
 def main() -> int:
@@ -23,13 +23,17 @@ def main() -> int:
         started = time.monotonic()
         process = child(alone, settings)
         process.join()
-        print(f"alone: {time.monotonic() - started:.0f} s, exit {process.exitcode}")
+        taken = time.monotonic() - started
+        print(f"alone: {taken:.0f} s, exit {process.exitcode}", flush=True)
+        longest = 1.6 * taken / KILLS  # so that the kills spread over the study
         lived, began = [], 0
-        for seconds in killed(other, settings, kills=KILLS, seed=1, longest=LONGEST):
+        for seconds in killed(other, settings, kills=KILLS, seed=1, longest=longest):
             lived.append(seconds)
             began += bool(list(Store(other).folder.rglob("checkpoint.bin")))
             done = len(list(Store(other).folder.rglob("fit.json")))
-            print(f"kill {len(lived)} after {seconds:.2f} s, {done} runs done")
+            print(
+                f"kill {len(lived)} after {seconds:.2f} s, {done} runs done", flush=True
+            )
         mine, theirs = contents(Store(alone)), contents(Store(other))
     runs = sum(name.endswith("fit.nc") for name in mine)
     equal = sum(theirs.get(name) == content for name, content in mine.items())

@@ -29,11 +29,13 @@ class Pool:
         make: opens an executor; called again if a worker's death broke the first.
         at_once: runs to have in work at a time.
         threads: of each run; None leaves them to the worker.
+        work: what to do with a request.
     """
 
     make: Callable[[], AbstractContextManager[Executor]]
     at_once: int
     threads: int | None = None
+    work: Callable[[Request], Outcome] = execute
 
 
 def processes(workers: int) -> Pool:
@@ -78,7 +80,7 @@ def execute_in(
     struck: set[str] = set()
     while left:
         with pool.make() as executor:
-            lost = yield from _until_broken(executor, left, pool.at_once)
+            lost = yield from _until_broken(executor, left, pool)
         for request in lost:
             if request.label in struck:
                 raise ValueError(
@@ -91,28 +93,43 @@ def execute_in(
 
 
 def _until_broken(
-    executor: Executor, left: list[Request], at_once: int
+    executor: Executor, left: list[Request], pool: Pool
 ) -> Generator[Outcome, None, list[Request]]:
     """Take requests off the list and yield outcomes; return those that were lost."""
     working: dict[Future[Outcome], Request] = {}
     lost: list[Request] = []
-    while left or working:
-        try:
-            while left and len(working) < at_once and not lost:
-                working[executor.submit(execute, left[0])] = left[0]
-                left.pop(0)
-        except BrokenProcessPool:
-            lost += working.values()
-            return lost
-        done, _ = wait(working, return_when=FIRST_COMPLETED)
-        for future in done:
-            request = working.pop(future)
-            try:
-                outcome = future.result()
-            except BrokenProcessPool:
-                lost.append(request)
-            else:
-                yield outcome
-        if lost and not working:
-            return lost
+    try:
+        while left or working:
+            if not lost:
+                lost += _hand_over(executor, left, working, pool)
+            if not working:
+                return lost
+            done, _ = wait(working, return_when=FIRST_COMPLETED)
+            for future in done:
+                request = working.pop(future)
+                try:
+                    outcome = future.result()
+                except BrokenProcessPool:
+                    lost.append(request)
+                else:
+                    yield outcome
+    finally:
+        for future in working:
+            future.cancel()
     return lost
+
+
+def _hand_over(
+    executor: Executor,
+    left: list[Request],
+    working: dict[Future[Outcome], Request],
+    pool: Pool,
+) -> list[Request]:
+    """Submit requests while there is room; give the one that met a broken pool."""
+    while left and len(working) < pool.at_once:
+        request = left.pop(0)
+        try:
+            working[executor.submit(pool.work, request)] = request
+        except BrokenProcessPool:
+            return [request]
+    return []

@@ -30,6 +30,12 @@ class Store:
         object.__setattr__(self, "folder", place(folder))
 
     @property
+    def address(self) -> str:
+        """The folder as text that means the same to every process."""
+        path = self.folder
+        return str(path.absolute() if isinstance(path, Path) else path)
+
+    @property
     def settings_file(self) -> Path | UPath:
         return self.folder / "settings.toml"
 

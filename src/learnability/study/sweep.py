@@ -62,7 +62,7 @@ def run_study(
     """
     store.begin(settings)
     requests = [
-        Request(str(store.folder), settings.label(run), run, settings.scale, every)
+        Request(store.address, settings.label(run), run, settings.scale, every)
         for run in missing(settings, store, watcher)
     ]
     held = _work(requests, watcher, pool)
