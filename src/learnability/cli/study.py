@@ -11,6 +11,7 @@ from rich.console import Console
 from ..display import Display
 from ..study.estimate import estimate
 from ..study.executors import Pool, processes
+from ..study.logs import make_logger
 from ..study.settings import Settings, load_settings
 from ..study.store import Store
 from ..study.sweep import missing, run_study, write_results
@@ -41,6 +42,7 @@ def run(
     error: float | None = None,
     workers: int | None = None,
     cluster: str | None = None,
+    log: Annotated[list[str] | None, MANY] = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Train and diagnose the networks of a study, print its table, write its report.
@@ -78,6 +80,9 @@ def run(
         Runs at a time, each in a process of its own with its share of the cores.
     cluster
         Address of a Dask scheduler, or local:N for N worker processes here.
+    log
+        Where to log what every run learnt: jsonl (log.jsonl in the folder; the one
+        used unless given), tensorboard, mlflow.
     dry_run
         Stop after the estimate.
     """
@@ -93,13 +98,14 @@ def run(
     store = Store(output or str(Path("runs") / _folder_name(settings)))
     console, started = Console(), time.monotonic()
     pool = _pool(workers, cluster)
+    loggers = [make_logger(name, store) for name in log or ["jsonl"]]
     with Display(console) as display:
         if not dry_run:
             store.begin(settings)
         _announce(settings, store, display, workers or 1)
         if dry_run:
             return
-        runs = run_study(settings, store, display, pool=pool)
+        runs = run_study(settings, store, display, pool=pool, loggers=loggers)
         rows = write_results(settings, runs, store, display.stage(DRAWING))
     seconds = round(time.monotonic() - started, 1)
     store.write(store.timing, json.dumps({"seconds": seconds}) + "\n")

@@ -139,10 +139,15 @@ class Store:
         """
         settings = self.load_settings()
         return {
-            settings.label(run): self._load(settings, run) for run in settings.runs()
+            settings.label(run): self.load_run(settings, run) for run in settings.runs()
         }
 
-    def _load(self, settings: Settings, run: RunSettings) -> Diagnosis:
+    def load_run(self, settings: Settings, run: RunSettings) -> Diagnosis:
+        """Read the diagnosis of one run.
+
+        Raises:
+            ValueError: if it is missing or damaged.
+        """
         label = settings.label(run)
         again = "run the study again, which makes what is missing"
         try:

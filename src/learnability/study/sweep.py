@@ -1,7 +1,7 @@
 """A whole study: every run of the grid, then table, figures and report."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import pandas as pd
@@ -10,6 +10,7 @@ from ..diagnosis import Diagnosis, Progress
 from .execute import Outcome, Request, execute
 from .executors import Pool, execute_in
 from .folder import Damaged
+from .logs import Logger, log_run
 from .settings import Settings
 from .single import RunSettings
 from .stages import CHECKPOINT_EVERY, stage_keys
@@ -43,6 +44,7 @@ def run_study(
     *,
     pool: Pool | None = None,
     every: float = CHECKPOINT_EVERY,
+    loggers: Sequence[Logger] = (),
 ) -> dict[str, Diagnosis]:
     """Run what is missing of a study and give all of its diagnoses by label.
 
@@ -56,6 +58,7 @@ def run_study(
         watcher: told what begins and how far it is.
         pool: what runs the runs; this process unless given.
         every: seconds of training between checkpoints.
+        loggers: told of every run that was made, when it has ended.
 
     Raises:
         ValueError: if the folder holds another study or cannot be written.
@@ -65,12 +68,41 @@ def run_study(
         Request(store.address, settings.label(run), run, settings.scale, every)
         for run in missing(settings, store, watcher)
     ]
-    held = _work(requests, watcher, pool)
+    told = _Told(settings, store, watcher, loggers)
+    held = _work(requests, told, pool)
     if held:
         watcher.tell(f"another process works at {', '.join(held)}; waiting for it")
         again = [replace(r, wait=True) for r in requests if r.label in held]
-        _work(again, watcher, pool)
+        _work(again, told, pool)
     return store.load()
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A watcher, and the loggers that hear of every run that was made."""
+
+    settings: Settings
+    store: Store
+    watcher: Watcher
+    loggers: Sequence[Logger]
+
+    def begin(self, label: str) -> Progress:
+        return self.watcher.begin(label)
+
+    def kept(self, label: str) -> None:
+        self.watcher.kept(label)
+
+    def tell(self, sentence: str) -> None:
+        self.watcher.tell(sentence)
+
+    def done(self, outcome: Outcome, finished: int, runs: int) -> None:
+        self.watcher.done(outcome, finished, runs)
+        if not outcome.made or not self.loggers:
+            return
+        run = {self.settings.label(r): r for r in self.settings.runs()}[outcome.label]
+        found = self.store.load_run(self.settings, run)
+        for logger in self.loggers:
+            log_run(logger, outcome.label, run, found)
 
 
 def missing(
