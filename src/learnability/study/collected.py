@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import xarray as xr
+from jaxtyping import Bool, Float
 
 from ..diagnosis import Diagnosis
 from .settings import Settings
@@ -105,19 +106,23 @@ def across_seeds(settings: Settings, runs: Runs) -> pd.DataFrame:
     for group in groups:
         for budget in settings.budgets:
             part = rows[(rows["group"] == group) & (rows["budget"] == budget)]
-            found.append({"group": group, "budget": budget, **_spread(part)})
+            spread = _spread(
+                np.asarray(part["window"], float), np.asarray(part["censored"], bool)
+            )
+            found.append({"group": group, "budget": budget, **spread})
     return pd.DataFrame(found)
 
 
-def _spread(part: pd.DataFrame) -> dict[str, float]:
-    reach = part["window"].to_numpy(float)
+def _spread(
+    reach: Float[np.ndarray, "seed"], censored: Bool[np.ndarray, "seed"]
+) -> dict[str, float]:
     names, levels = ("p10", "p25", "median", "p75", "p90"), (10, 25, 50, 75, 90)
     return {
         "seeds": reach.size,
         "mean": float(reach.mean()),
         "deviation": float(reach.std(ddof=1)) if reach.size > 1 else np.nan,
         **dict(zip(names, np.percentile(reach, levels), strict=True)),
-        "censored": int(part["censored"].sum()),
+        "censored": int(censored.sum()),
     }
 
 
