@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..report import formatted, number, short, table
+from ..report import formatted, table
+from ..report.words import number, short
 from ..storage import place, replace_file, tree_bytes
 from ..study.collected import across_seeds, as_tree, by_budget, by_lag, compared
 from ..study.store import Store
@@ -36,7 +37,7 @@ def list_studies(folder: str = "runs", /) -> None:
         )
     rows = []
     for path in found:
-        store = Store(path)
+        store = Store(str(path))
         settings = store.load_settings()
         runs, left = len(settings.runs()), len(missing(settings, store))
         rows.append((settings.title, str(path), f"{runs - left} of {runs}"))
@@ -170,7 +171,9 @@ def _print(
 ) -> None:
     """Print a table whose words are taken as they are."""
     console = Console()
-    shown = Table(*(Text(h) for h in head), title=Text(title) if title else None)
+    shown = Table(title=Text(title) if title else None)
+    for name in head:
+        shown.add_column(Text(name))
     for row in rows:
         shown.add_row(*(Text(str(value)) for value in row))
     (console if console.is_terminal else Console(width=160)).print(shown)

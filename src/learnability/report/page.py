@@ -1,7 +1,9 @@
 """One HTML page with everything that a study found; it needs no network."""
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from html import escape
 from importlib import resources
 from string import Template
@@ -10,8 +12,12 @@ from urllib.parse import quote
 import pandas as pd
 
 from ..diagnosis import Diagnosis
+from ..study.collected import identified
 from ..study.settings import Settings, load_settings, preset_names
-from .pictures import pictures
+from .across import Summed, summed
+from .interactive import Member, as_json, figures, library
+from .pictures import pictures, pictures_across
+from .seeds import spoken, summary
 from .table import table
 from .words import budgets, formatted, number, sentence, short
 
@@ -25,6 +31,7 @@ def page(
     *,
     rows: pd.DataFrame | None = None,
     drawn: Sequence[str] | None = None,
+    found: Summed | None = None,
 ) -> str:
     """Give the report of a study as one self-contained HTML page.
 
@@ -35,6 +42,7 @@ def page(
         runs: diagnoses by architecture.
         rows: the study's `table`, if it was made before; it is made unless given.
         drawn: the study's `pictures`, in the same way.
+        found: what several seeds have in common, in the same way.
 
     Returns:
         The page.
@@ -43,12 +51,23 @@ def page(
         ValueError: if there are no runs.
     """
     numbers = table(settings, runs) if rows is None else rows
+    several = len(settings.runs()) > len(settings.architectures)
+    script, lines = _resource("page.js"), members(settings, runs)
+    if drawn is None and several:
+        every = found or summed({line.name: line.runs for line in lines})
+        drawn = pictures_across(every)
     parts = {
+        "hashes": " ".join(map(_hash, (library(), script))),
+        "plotly": library(),
+        "script": script,
+        "data": as_json(figures(lines, settings.budgets)),
         "title": escape(settings.title),
         "style": _resource("page.css"),
         "lead": _lead(settings, runs),
-        "answers": "\n".join(_answers(settings, runs, numbers)),
-        "table": _table(formatted(numbers), "numbers of the study, by architecture"),
+        "answers": "\n".join(
+            spoken(settings, runs) if several else _answers(settings, runs, numbers)
+        ),
+        "table": _first_table(settings, runs, numbers, several),
         "figures": "\n".join(pictures(runs) if drawn is None else drawn),
         "lags": "\n".join(_by_lag(name, run) for name, run in runs.items()),
         "command": escape(_command(settings)),
@@ -57,6 +76,45 @@ def page(
         "download": quote(settings.to_toml(), safe=""),
     }
     return Template(_resource("page.html")).substitute(parts)
+
+
+def members(settings: Settings, runs: Mapping[str, Diagnosis]) -> list[Member]:
+    """Give the lines of the interactive figures: a network and optimizer each.
+
+    Args:
+        settings: the study.
+        runs: diagnoses by label.
+    """
+    known, found = identified(settings), {}
+    for label, run in runs.items():
+        about = known.get(label, {"group": label, "architecture": label})
+        facets = {
+            name: str(about[name])
+            for name in ("architecture", "optimizer")
+            if name in about
+        }
+        found.setdefault(str(about["group"]), (facets, []))[1].append(run)
+    return [Member(name, facets, every) for name, (facets, every) in found.items()]
+
+
+def _first_table(
+    settings: Settings,
+    runs: Mapping[str, Diagnosis],
+    numbers: pd.DataFrame,
+    several: bool,
+) -> str:
+    """Give the table of the first screen; that of all runs is folded away below it."""
+    every = _table(formatted(numbers), "numbers of the study, by run")
+    if not several:
+        return every
+    summed = _table(summary(settings, runs), "windows of the study, over seeds")
+    return f"{summed}<details><summary>Every run</summary>{every}</details>"
+
+
+def _hash(script: str) -> str:
+    """Give what the page's policy knows a script by."""
+    raw = sha256(script.encode()).digest()
+    return f"'sha256-{b64encode(raw).decode()}'"
 
 
 def _resource(name: str) -> str:

@@ -163,3 +163,16 @@ def compared(
 
 
 SIDES = ("first", "second")
+
+
+def grouped(settings: Settings, runs: Runs) -> dict[str, list[Diagnosis]]:
+    """Give the diagnoses of all seeds, by network and optimizer.
+
+    Args:
+        settings: the study.
+        runs: its diagnoses by label.
+    """
+    groups: dict[str, list[Diagnosis]] = {}
+    for label, known in identified(settings).items():
+        groups.setdefault(str(known["group"]), []).append(runs[label])
+    return groups

@@ -44,6 +44,10 @@ class Store:
         return self.folder / "table.csv"
 
     @property
+    def across(self) -> Path | UPath:
+        return self.folder / "across_seeds.csv"
+
+    @property
     def report(self) -> Path | UPath:
         return self.folder / "report.html"
 

@@ -7,6 +7,7 @@ from typing import Protocol
 import pandas as pd
 
 from ..diagnosis import Diagnosis, Progress
+from . import collected
 from .execute import Outcome, Request, execute
 from .executors import Pool, execute_in
 from .folder import Damaged
@@ -163,11 +164,19 @@ def write_results(
     rows = report.table(settings, runs)
     store.write(store.table, rows.to_csv(index=False))
     store.write(store.index, index(settings, store).to_csv(index=False))
-    for place, (name, figure) in enumerate(plots.draw_all(runs)):
+    several = len(runs) > len(settings.architectures)
+    if several:
+        across = collected.across_seeds(settings, runs).to_csv(index=False)
+        store.write(store.across, across)
+        found = report.summed(collected.grouped(settings, runs))
+        drawn = report.drawn_across(found)
+    else:
+        found, drawn = None, plots.draw_all(runs)
+    for place, (name, figure) in enumerate(drawn):
         progress(place / (2 * len(plots.FIGURES)))
         store.write(store.figure(name), plots.rendered(figure, "png"))
     progress(0.5)
-    store.write(store.report, report.page(settings, runs, rows=rows))
+    store.write(store.report, report.page(settings, runs, rows=rows, found=found))
     progress(1.0)
     return rows
 
