@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from ..display import Display
+from ..storage import place
 from ..study.estimate import estimate
 from ..study.executors import Pool, processes
 from ..study.logs import make_logger
@@ -145,19 +146,42 @@ def _pool(workers: int | None, cluster: str | None) -> Pool | None:
 
 
 @app.command
-def report(folder: str, /) -> None:
-    """Draw the figures and the report of a study again, from its stored results.
+def report(
+    folder: str,
+    other: str | None = None,
+    /,
+    *,
+    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
+) -> None:
+    """Draw the figures and the report of a study again, or lay two studies over it.
 
     Parameters
     ----------
     folder
         Folder that `learnability run` wrote, such as runs/quick.
+    other
+        Folder of another study; the page then compares both.
+    output
+        Page of a comparison; comparison.html in the first folder unless given.
     """
-    store = Store(folder)
-    settings, runs, console = store.load_settings(), store.load(), Console()
+    store, console = Store(folder), Console()
+    settings, runs = store.load_settings(), store.load()
+    if other is not None:
+        _compare(store, Store(other), output, console)
+        return
     with Display(console) as display:
         rows = write_results(settings, runs, store, display.stage(DRAWING))
     show(rows, settings, store, console)
+
+
+def _compare(first: Store, second: Store, output: str | None, console: Console) -> None:
+    """Write the page that compares two studies."""
+    from ..report import comparison
+
+    one, two = ((s.load_settings(), s.load()) for s in (first, second))
+    path = place(output) if output else first.folder / "comparison.html"
+    first.write(path, comparison(one, two))
+    console.print(f"report: {path}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _chosen(

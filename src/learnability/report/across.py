@@ -1,6 +1,6 @@
 """The figures of a study with several seeds: summed up, then drawn."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +68,11 @@ def summed(groups: Groups) -> Summed:
 
 
 def drawn_across(
-    found: Summed, *, look: Theme = "light", width: float = PAGE
+    found: Summed,
+    *,
+    look: Theme = "light",
+    width: float = PAGE,
+    only: Collection[str] | None = None,
 ) -> Iterator[tuple[str, Figure]]:
     """Draw what the seeds have in common, figure by figure.
 
@@ -76,19 +80,31 @@ def drawn_across(
         found: what they have in common.
         look: light or dark.
         width: of the figures in inches.
+        only: names of the figures to draw; all unless given.
 
     Yields:
         A figure's name and the figure.
     """
-    size = {"width": width}
-    with theme(look):
-        yield "windows_across", across.window_spreads(found.windows, **size)
-        yield "envelope_across", across.envelope_spreads(found.envelopes, **size)
-        yield "spectra", across.spectra(found.scales, **size)
-        yield "law", across.law_figure(found.laws, law_lines(found.laws), **size)
-        yield "estimators", across.estimator_figure(found.estimators, **size)
-        if found.curves:
-            yield "learning_across", across.curve_spreads(found.curves, **size)
+    draw: dict[str, Callable[[], Figure]] = {
+        "windows_across": lambda: across.window_spreads(found.windows, width=width),
+        "envelope_across": lambda: across.envelope_spreads(
+            found.envelopes, width=width
+        ),
+        "spectra": lambda: across.spectra(found.scales, width=width),
+        "law": lambda: across.law_figure(
+            found.laws, law_lines(found.laws), width=width
+        ),
+        "estimators": lambda: across.estimator_figure(found.estimators, width=width),
+    }
+    if found.curves:
+        draw["learning_across"] = lambda: across.curve_spreads(
+            found.curves, width=width
+        )
+    for name, make in draw.items():
+        if only is None or name in only:
+            with theme(look):
+                made = make()
+            yield name, made
 
 
 def law_lines(

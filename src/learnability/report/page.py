@@ -17,7 +17,7 @@ from ..study.settings import Settings, load_settings, preset_names
 from .across import Summed, summed
 from .interactive import Member, as_json, figures, library
 from .pictures import pictures, pictures_across
-from .seeds import spoken, summary
+from .seeds import comparison_table, spoken, summary
 from .table import table
 from .words import budgets, formatted, number, sentence, short
 
@@ -51,18 +51,13 @@ def page(
         ValueError: if there are no runs.
     """
     numbers = table(settings, runs) if rows is None else rows
-    several = len(settings.runs()) > len(settings.architectures)
-    script, lines = _resource("page.js"), members(settings, runs)
+    several, lines = _several(settings), members(settings, runs)
     if drawn is None and several:
         every = found or summed({line.name: line.runs for line in lines})
         drawn = pictures_across(every)
     parts = {
-        "hashes": " ".join(map(_hash, (library(), script))),
-        "plotly": library(),
-        "script": script,
-        "data": as_json(figures(lines, settings.budgets)),
         "title": escape(settings.title),
-        "style": _resource("page.css"),
+        "heading": "How far back each network can learn",
         "lead": _lead(settings, runs),
         "answers": "\n".join(
             spoken(settings, runs) if several else _answers(settings, runs, numbers)
@@ -70,31 +65,104 @@ def page(
         "table": _first_table(settings, runs, numbers, several),
         "figures": "\n".join(pictures(runs) if drawn is None else drawn),
         "lags": "\n".join(_by_lag(name, run) for name, run in runs.items()),
-        "command": escape(_command(settings)),
-        "versions": _versions(settings, runs),
-        "settings": escape(settings.to_toml()),
-        "download": quote(settings.to_toml(), safe=""),
+        "again": _again(settings, runs),
+        **_scripts(lines, settings.budgets),
     }
     return Template(_resource("page.html")).substitute(parts)
 
 
-def members(settings: Settings, runs: Mapping[str, Diagnosis]) -> list[Member]:
+def comparison(
+    first: tuple[Settings, Mapping[str, Diagnosis]],
+    second: tuple[Settings, Mapping[str, Diagnosis]],
+) -> str:
+    """Give a page that lays two studies over one another.
+
+    Args:
+        first: settings and diagnoses of one study.
+        second: those of another.
+
+    Returns:
+        The page.
+
+    Raises:
+        ValueError: if they have no network, optimizer and budget in common.
+    """
+    rows = comparison_table(first, second)
+    lines = [
+        line
+        for place, (settings, runs) in enumerate((first, second))
+        for line in members(settings, runs, study=f"{'AB'[place]}: {settings.title}")
+    ]
+    titles = [escape(settings.title) for settings, _ in (first, second)]
+    found = summed({line.name: line.runs for line in lines})
+    parts = {
+        "title": " / ".join(titles),
+        "heading": "Two studies, one over the other",
+        "lead": f"A is <bdi>{titles[0]}</bdi>, B is <bdi>{titles[1]}</bdi>. Windows "
+        "are means over seeds with their deviation, differences B less A with their "
+        "standard error over seeds.",
+        "answers": "",
+        "table": _table(rows, "windows of both studies"),
+        "figures": "\n".join(pictures_across(found)),
+        "lags": "\n".join(
+            _by_lag(f"{'AB'[place]}: {name}", run)
+            for place, (_, runs) in enumerate((first, second))
+            for name, run in runs.items()
+        ),
+        "again": "\n".join(_again(*study) for study in (first, second)),
+        **_scripts(lines, sorted({*first[0].budgets, *second[0].budgets})),
+    }
+    return Template(_resource("page.html")).substitute(parts)
+
+
+def _several(settings: Settings) -> bool:
+    """Say whether a study has several optimizers or seeds."""
+    return len(settings.runs()) > len(settings.architectures)
+
+
+def _scripts(lines: Sequence[Member], budgets: Sequence[float]) -> dict[str, str]:
+    """Give the parts of a page that make it interactive, and its style."""
+    script, plotly = _resource("page.js"), library()
+    return {
+        "style": _resource("page.css"),
+        "hashes": " ".join(map(_hash, (plotly, script))),
+        "plotly": plotly,
+        "script": script,
+        "data": as_json(figures(lines, budgets)),
+    }
+
+
+def _again(settings: Settings, runs: Mapping[str, Diagnosis]) -> str:
+    """Give what it takes to run a study again."""
+    toml = settings.to_toml()
+    parts = {
+        "command": escape(_command(settings)),
+        "versions": _versions(settings, runs),
+        "settings": escape(toml),
+        "download": quote(toml, safe=""),
+    }
+    return Template(_resource("again.html")).substitute(parts)
+
+
+def members(
+    settings: Settings, runs: Mapping[str, Diagnosis], *, study: str | None = None
+) -> list[Member]:
     """Give the lines of the interactive figures: a network and optimizer each.
 
     Args:
         settings: the study.
         runs: diagnoses by label.
+        study: what to call it among several.
     """
     known, found = identified(settings), {}
     for label, run in runs.items():
         about = known.get(label, {"group": label, "architecture": label})
-        facets = {
-            name: str(about[name])
-            for name in ("architecture", "optimizer")
-            if name in about
-        }
+        facets = {n: str(about[n]) for n in ("architecture", "optimizer") if n in about}
+        if study is not None:
+            facets["study"] = study
         found.setdefault(str(about["group"]), (facets, []))[1].append(run)
-    return [Member(name, facets, every) for name, (facets, every) in found.items()]
+    before = "" if study is None else f"{study[0]}: "
+    return [Member(before + n, facets, every) for n, (facets, every) in found.items()]
 
 
 def _first_table(

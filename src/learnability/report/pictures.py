@@ -114,7 +114,7 @@ def pictures_across(found: Summed) -> list[str]:
         An element a figure.
     """
     names, wide = list(found.groups), _across(found, plots.PAGE)
-    narrow = _across(found, plots.COLUMN) if set(wide) - set(LIVE) else {}
+    narrow = _across(found, plots.COLUMN, set(wide) - set(LIVE))
     elements = [
         _figure(ACROSS[name], name, names, svg, None if name in LIVE else narrow[name])
         for name, svg in wide.items()
@@ -123,10 +123,12 @@ def pictures_across(found: Summed) -> list[str]:
     return elements
 
 
-def _across(found: Summed, width: float) -> dict[str, str]:
+def _across(
+    found: Summed, width: float, only: set[str] | None = None
+) -> dict[str, str]:
     return {
         name: plots.rendered(made, "svg").decode()
-        for name, made in drawn_across(found, width=width)
+        for name, made in drawn_across(found, width=width, only=only)
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..diagnosis import Diagnosis
-from ..study.collected import across_seeds, grouped
+from ..study.collected import across_seeds, compared, grouped
 from ..study.settings import Settings
 from .words import number, short
 
@@ -70,6 +70,41 @@ def spoken(settings: Settings, runs: Runs) -> list[str]:
             said += f"; {row['censored']} of them reach the last lag measured"
         items.append(f"<li>{name}: {said}.</li>")
     return items
+
+
+def comparison_table(
+    first: tuple[Settings, Runs], second: tuple[Settings, Runs]
+) -> pd.DataFrame:
+    """Give the windows of two studies side by side as text.
+
+    Args:
+        first: settings and diagnoses of one study.
+        second: those of another.
+
+    Raises:
+        ValueError: if they have no network, optimizer and budget in common.
+    """
+    rows = []
+    for row in compared(first, second).to_dict("records"):
+        one, two, difference = (
+            {"mean": row[m], "deviation": row[d], "censored": row.get(c, 0)}
+            for m, d, c in (
+                ("mean_first", "deviation_first", "censored_first"),
+                ("mean_second", "deviation_second", "censored_second"),
+                ("difference", "error", "none"),
+            )
+        )
+        rows.append(
+            {
+                "network": row["group"],
+                "N": number(row["budget"]),
+                "A": mean_window(one),
+                "B": mean_window(two),
+                "B less A": mean_window(difference),
+                "windows at the last lag": str(row["censored"]),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def _mean(values: np.ndarray) -> str:
