@@ -13,6 +13,7 @@ from ..storage import place
 from ..study.estimate import estimate
 from ..study.executors import Pool, processes
 from ..study.logs import make_logger
+from ..study.published import read_published
 from ..study.settings import Settings, load_settings
 from ..study.store import Store
 from ..study.sweep import missing, run_study, write_results
@@ -151,6 +152,7 @@ def report(
     other: str | None = None,
     /,
     *,
+    published: Annotated[list[str] | None, MANY] = None,
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
 ) -> None:
     """Draw the figures and the report of a study again, or lay two studies over it.
@@ -161,6 +163,9 @@ def report(
         Folder that `learnability run` wrote, such as runs/quick.
     other
         Folder of another study; the page then compares both.
+    published
+        Result folders of the published programme (with seed_* folders), whose runs are
+        laid over ours.
     output
         Page of a comparison; comparison.html in the first folder unless given.
     """
@@ -170,7 +175,9 @@ def report(
         _compare(store, Store(other), output, console)
         return
     with Display(console) as display:
-        rows = write_results(settings, runs, store, display.stage(DRAWING))
+        theirs = None if published is None else read_published(published)
+        step = display.stage(DRAWING)
+        rows = write_results(settings, runs, store, step, theirs)
     show(rows, settings, store, console)
 
 

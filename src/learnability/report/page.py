@@ -13,10 +13,12 @@ import pandas as pd
 
 from ..diagnosis import Diagnosis
 from ..study.collected import identified
+from ..study.published import Published
 from ..study.settings import Settings, load_settings, preset_names
 from .across import Summed, summed
 from .interactive import Member, as_json, figures, library
-from .pictures import pictures, pictures_across
+from .overlay import overlaid
+from .pictures import pictures, pictures_across, pictures_overlaid
 from .seeds import comparison_table, spoken, summary
 from .table import table
 from .words import budgets, formatted, number, sentence, short
@@ -32,6 +34,7 @@ def page(
     rows: pd.DataFrame | None = None,
     drawn: Sequence[str] | None = None,
     found: Summed | None = None,
+    published: Published | None = None,
 ) -> str:
     """Give the report of a study as one self-contained HTML page.
 
@@ -43,6 +46,7 @@ def page(
         rows: the study's `table`, if it was made before; it is made unless given.
         drawn: the study's `pictures`, in the same way.
         found: what several seeds have in common, in the same way.
+        published: runs of the published programme to lay over ours.
 
     Returns:
         The page.
@@ -55,6 +59,10 @@ def page(
     if drawn is None and several:
         every = found or summed({line.name: line.runs for line in lines})
         drawn = pictures_across(every)
+    made = pictures(runs) if drawn is None else list(drawn)
+    if published is not None:
+        every = found or summed({line.name: line.runs for line in lines})
+        made += pictures_overlaid(overlaid(every, published))
     parts = {
         "title": escape(settings.title),
         "heading": "How far back each network can learn",
@@ -63,7 +71,7 @@ def page(
             spoken(settings, runs) if several else _answers(settings, runs, numbers)
         ),
         "table": _first_table(settings, runs, numbers, several),
-        "figures": "\n".join(pictures(runs) if drawn is None else drawn),
+        "figures": "\n".join(made),
         "lags": "\n".join(_by_lag(name, run) for name, run in runs.items()),
         "again": _again(settings, runs),
         **_scripts(lines, settings.budgets),

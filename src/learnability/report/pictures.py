@@ -123,6 +123,35 @@ def pictures_across(found: Summed) -> list[str]:
     return elements
 
 
+OVERLAID = ("windows_across", "envelope_across", "law", "estimators")
+
+
+def pictures_overlaid(found: Summed) -> list[str]:
+    """Give the figures that show published runs over ours, as still ones.
+
+    Args:
+        found: what seeds have in common, the published runs among them.
+
+    Returns:
+        An element a figure.
+    """
+    names = list(found.windows)
+    return [
+        _figure(
+            Caption(
+                f"{ACROSS[name].title}, with the published runs",
+                f"{ACROSS[name].text} Published envelopes are first-order ones, "
+                "divided by that of their shortest lag.",
+            ),
+            f"{name}_published",
+            names,
+            svg,
+            None,
+        )
+        for name, svg in _across(found, plots.PAGE, set(OVERLAID)).items()
+    ]
+
+
 def _across(
     found: Summed, width: float, only: set[str] | None = None
 ) -> dict[str, str]:

@@ -12,6 +12,7 @@ from .execute import Outcome, Request, execute
 from .executors import Pool, execute_in
 from .folder import Damaged
 from .logs import Logger, log_run
+from .published import Published
 from .settings import Settings
 from .single import RunSettings
 from .stages import CHECKPOINT_EVERY, stage_keys
@@ -157,8 +158,17 @@ def write_results(
     runs: Mapping[str, Diagnosis],
     store: Store,
     progress: Callable[[float], None],
+    published: Published | None = None,
 ) -> pd.DataFrame:
-    """Write the table, the figures and the report page of a study; give the table."""
+    """Write the table, the figures and the report page of a study; give the table.
+
+    Args:
+        settings: the study.
+        runs: its diagnoses by label.
+        store: where it lies.
+        progress: called with the share of the work that is done.
+        published: runs of the published programme to lay over ours.
+    """
     from .. import plots, report  # they load plotting libraries: only here
 
     rows = report.table(settings, runs)
@@ -176,7 +186,8 @@ def write_results(
         progress(place / (2 * len(plots.FIGURES)))
         store.write(store.figure(name), plots.rendered(figure, "png"))
     progress(0.5)
-    store.write(store.report, report.page(settings, runs, rows=rows, found=found))
+    page = report.page(settings, runs, rows=rows, found=found, published=published)
+    store.write(store.report, page)
     progress(1.0)
     return rows
 
