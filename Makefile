@@ -21,6 +21,7 @@ format: .venv/developing
 
 bench: .venv/developing
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --estimators
 
 clean:
 	rm -rf .venv runs

@@ -1,5 +1,7 @@
 """Measure all rows, or one: ``python -m benchmarks [--only NAME]``.
 
+``--estimators`` measures the estimators of a stable law instead.
+
 A row is a function without arguments that gives its measurement. To add some, write a
 module that has them by name and name it in `collect`.
 """
@@ -14,10 +16,11 @@ from fnmatch import filter as matching
 from pathlib import Path
 from typing import Any
 
-from . import recurrences, windows
+from . import estimators, recurrences, windows
 from .harness import machine
 from .table import markdown
 
+ESTIMATORS = Path(__file__).with_name("estimators.md")
 LATEST = Path(__file__).with_name("latest.json")
 FIELDS = ("name", "ratio", "ours", "theirs", "unit", "asked")
 
@@ -59,7 +62,15 @@ def main() -> None:
     parser.add_argument(
         "--table", action="store_true", help="print latest.json's table"
     )
+    parser.add_argument(
+        "--estimators", action="store_true", help="write estimators.md instead"
+    )
+    parser.add_argument(
+        "--effort", type=float, default=1.0, help="factor on its repetitions"
+    )
     words = parser.parse_args()
+    if words.estimators:
+        return estimators.report(ESTIMATORS, effort=words.effort)
     if words.table:
         rows = json.loads(LATEST.read_text())["rows"]
         return print(markdown({row["name"]: row for row in rows}))

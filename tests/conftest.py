@@ -8,6 +8,7 @@ import tests.typecheck  # noqa: F401 - the hook below looks it up by name
 # Modules with compiled functions are left out: a compiler cannot read the checks.
 CHECKED = [
     "learnability.cells",
+    "learnability.claims",
     "learnability.diagnosis",
     "learnability.groups",
     "learnability.detection.gradient",
@@ -16,6 +17,7 @@ CHECKED = [
     "learnability.training",
     "learnability.transport.orders",
     "learnability.transport.livi2025",
+    "learnability.transport.lyapunov",
     "learnability.transport.timescales",
     "learnability.unroll.network",
     "learnability.unroll.reference",

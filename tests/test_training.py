@@ -5,7 +5,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from learnability.cells import DiagGate
+from learnability.cells import CELLS, DiagGate
 from learnability.recipe import Recipe, make_optimizer
 from learnability.study.packing import packed, unpacked
 from learnability.tasks import MultiLag
@@ -57,6 +57,18 @@ def test_seeds_of_order_and_weights_are_apart():
     assert first == again
     assert first["train"] != other["train"]
     assert first != fit(recipe, weights=1)[1].history
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_training_ends_alike_with_either_engine(kind):
+    recipe = Recipe(rate=1e-2, epochs=8, batch=16)
+    errors = []
+    for engine in ("compiled", "reference"):
+        cell = CELLS[kind](2, 12, layernorm=True, seed=3)
+        network = Network(cell, seed=3, engine=engine)
+        errors.append(train(network, DATA, VALIDATION, recipe, seed=4).best.validation)
+    assert errors[0] == pytest.approx(errors[1], rel=0.01)
+    assert errors[0] < 0.9 * float(VALIDATION.y.var())  # something was learnt
 
 
 def test_divergence_is_an_outcome_with_a_sentence():

@@ -50,3 +50,15 @@ def test_bad_requests(change, sentence):
 def test_needs_two_axes():
     with pytest.raises(ValueError, match="two: "):
         fit(law.sample(1.5, 100, seed=1), seed=1)
+
+
+def test_a_lag_without_a_maximum_ends_in_a_sentence_and_leaves_the_others():
+    good = law.sample(1.5, 400, seed=6)
+    bad = law.sample(0.6, 400, seed=3)
+    bad[:160] = 0.0  # equal values, to which the likelihood shrinks
+    both = fit(np.stack([good, bad]), method="likelihood", resamples=20, seed=7)
+    alone = fit(good[None], method="likelihood", resamples=20, seed=7)
+    assert both.outcomes[0] == ""
+    assert "no maximum that can be found" in both.outcomes[1]
+    assert both.alpha_upper[0] == alone.alpha_upper[0]
+    assert np.isnan([both.alpha[1], both.sigma_lower[1], both.location_upper[1]]).all()

@@ -1,7 +1,7 @@
 """The command line: parse, one call, print; a module a command."""
 
-from . import results, study, theory
+from . import claims, results, study, theory
 from .app import app
 from .main import main
 
-__all__ = ["app", "main", "results", "study", "theory"]
+__all__ = ["app", "claims", "main", "results", "study", "theory"]

@@ -117,9 +117,9 @@ def law_lines(
     """
     found = {}
     for name, table in tables.items():
-        sure = table[~table["censored"]]
+        sure = table.loc[~table["censored"].astype(bool), :]
         found[name] = tuple(
-            regression(sure[x].to_numpy(float), sure[y].to_numpy(float))
+            regression(np.asarray(sure[x], float), np.asarray(sure[y], float))
             for x, y, *_ in across.PANELS
         )
     return found

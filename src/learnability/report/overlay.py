@@ -26,13 +26,15 @@ def overlaid(found: Summed, published: Published) -> Summed:
     windows, envelopes = dict(found.windows), dict(found.envelopes)
     laws, estimators = dict(found.laws), dict(found.estimators)
     if len(published.windows):
-        for (cell, method), rows in published.windows.groupby(
-            ["architecture", "method"]
-        ):
+        theirs = published.windows
+        kinds = set(zip(theirs["architecture"], theirs["method"], strict=True))
+        for cell, method in sorted(kinds):
             name = f"{cell}, {MARK}" + (f" ({method})" if method else "")
-            windows[name] = _windows(rows)
+            own = (theirs["architecture"] == cell) & (theirs["method"] == method)
+            windows[name] = _windows(theirs.loc[own, :])
     if len(published.lags):
-        for cell, rows in published.lags.groupby("architecture"):
+        for cell in dict.fromkeys(published.lags["architecture"]):
+            rows = published.lags.loc[published.lags["architecture"] == cell, :]
             name = f"{cell}, {MARK}"
             if "envelope" in rows:
                 envelopes[name] = _envelope(rows)
@@ -78,11 +80,13 @@ def _envelope(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _law(rows: pd.DataFrame) -> pd.DataFrame:
-    known = rows[(rows["alpha"] > 1) & (rows["signal"].abs() > 0) & (rows["sigma"] > 0)]
-    first = rows.groupby("seed")["envelope"].transform("first").loc[known.index]
-    attenuation = -np.log(known["envelope"] / first)
-    kappa = known["alpha"] / (known["alpha"] - 1)
-    noise = np.log(known["sigma"] / known["signal"].abs())
+    alpha, sigma = np.asarray(rows["alpha"], float), np.asarray(rows["sigma"], float)
+    size, f = abs(np.asarray(rows["signal"], float)), np.asarray(rows["envelope"])
+    first = rows.groupby("seed")["envelope"].transform("first")
+    known = (alpha > 1) & (size > 0) & (sigma > 0) & (f > 0)
+    attenuation = -np.log(f[known] / np.asarray(first, float)[known])
+    kappa = alpha[known] / (alpha[known] - 1)
+    noise = np.log(sigma[known] / size[known])
     columns = {
         "attenuation": attenuation,
         "confounded": kappa * attenuation,

@@ -164,7 +164,7 @@ def _across(
 def _live_only(name: str, caption: Caption) -> str:
     return f"""<figure id="{name}">
 <h3>{caption.title}</h3>
-<div data-figure="{name}" role="group" aria-label="{caption.title}, interactive"></div>
+{_live_box(name, caption)}
 <figcaption>{caption.text} Medians over seeds; this figure is on the screen
 only.</figcaption>
 </figure>"""
@@ -201,9 +201,31 @@ def _uri(svg: str) -> str:
 def _figure(
     caption: Caption, name: str, cells: list[str], wide: str, narrow: str | None
 ) -> str:
-    title, text = caption
+    described = f"{caption.title}, for {', '.join(cells)}. {caption.text}"
     live = LIVE.get(name, name)
-    described = escape(f"{title}, for {', '.join(cells)}. {text}", quote=True)
+    return figure_element(name, caption, described, wide, narrow, live=live)
+
+
+def figure_element(
+    name: str,
+    caption: Caption,
+    described: str,
+    wide: str,
+    narrow: str | None,
+    *,
+    live: str | None = None,
+) -> str:
+    """Give one figure as an HTML element that needs no other file.
+
+    Args:
+        name: its id on the page.
+        caption: above and below it, HTML.
+        described: what it shows, for who cannot see it.
+        wide: light SVG at the width of a page.
+        narrow: light SVG at the width of a column; without it there is one look only.
+        live: the interactive figure that stands in on the screen, if there is one.
+    """
+    words = escape(described, quote=True)
     looks = {"wide light": wide}
     if narrow is not None:
         looks["wide dark"] = recoloured(wide)
@@ -212,12 +234,17 @@ def _figure(
     # The style sheet shows one of them; on paper it is always the first, which a
     # choice among sources made for the screen would not grant.
     images = "\n".join(
-        f'<img class="{look}" src="{_uri(svg)}" alt="{described}">'
+        f'<img class="{look}" src="{_uri(svg)}" alt="{words}">'
         for look, svg in looks.items()
     )
     return f"""<figure id="{name}">
-<h3>{title}</h3>
-<div data-figure="{live}" role="group" aria-label="{title}, interactive"></div>
+<h3>{caption.title}</h3>
+{_live_box(live, caption) if live else ""}
 {images}
-<figcaption>{text}</figcaption>
+<figcaption>{caption.text}</figcaption>
 </figure>"""
+
+
+def _live_box(live: str, caption: Caption) -> str:
+    label = f"{caption.title}, interactive"
+    return f'<div data-figure="{live}" role="group" aria-label="{label}"></div>'

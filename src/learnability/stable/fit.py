@@ -33,7 +33,8 @@ class StableFit:
 
     alpha has no unit; sigma and location have the unit of the values. `*_lower` and
     `*_upper` are the ends of the interval that holds the parameter with probability
-    `level`; `sequences` is the number of values of a lag.
+    `level`; `sequences` is the number of values of a lag. `outcomes` has "" for a lag,
+    or the sentence that says why all its numbers are NaN.
     """
 
     alpha: Lags
@@ -49,6 +50,7 @@ class StableFit:
     level: float
     resamples: int
     sequences: int
+    outcomes: tuple[str, ...]
 
 
 def fit(
@@ -79,7 +81,6 @@ def fit(
     Raises:
         ValueError: fewer than 50 sequences, NaN, constant values, an unknown method, a
             level outside (0, 1) or fewer than 20 resamples.
-        ArithmeticError: the likelihood of a lag has no maximum that can be found.
 
     Example:
         >>> from learnability.stable import law
@@ -95,11 +96,13 @@ def fit(
             f"values have {array.ndim} axes, but need two: (lag, sequence)"
         )
     _check(method, level, resamples)
-    estimate = ESTIMATORS[method](array)
+    estimate, outcomes = _estimates(method, array)
     counts = _resample.draw_counts(array.shape[1], resamples, seed)
     tails = [(1 - level) / 2, (1 + level) / 2]
-    ends = np.empty((3, 2, len(array)))
+    ends = np.full((3, 2, len(array)), np.nan)
     for lag, row in enumerate(array):
+        if outcomes[lag]:
+            continue
         here = Estimate(*(part[lag] for part in estimate))
         for parameter, draws in enumerate(_resample.draws(method, row, counts, here)):
             # Of B sorted draws the k-th cuts off k/(B+1), as an exact interval needs.
@@ -113,7 +116,22 @@ def fit(
         level=level,
         resamples=resamples,
         sequences=array.shape[1],
+        outcomes=outcomes,
     )
+
+
+def _estimates(method: Method, array: np.ndarray) -> tuple[Estimate, tuple[str, ...]]:
+    """Return the estimate of every lag, NaN where it failed, and why it failed."""
+    if method != "likelihood":
+        return ESTIMATORS[method](array), ("",) * len(array)
+    found, outcomes = np.full((3, len(array)), np.nan), []
+    for lag, row in enumerate(array):
+        try:
+            found[:, lag] = maximum_likelihood(row)
+            outcomes.append("")
+        except ArithmeticError as failure:
+            outcomes.append(str(failure))
+    return Estimate(*found), tuple(outcomes)
 
 
 def _check(method: str, level: float, resamples: int) -> None:

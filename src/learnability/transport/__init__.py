@@ -3,6 +3,7 @@
 from .engine import Engine
 from .envelope import envelope, envelopes, sampled_envelope
 from .jacobian import jacobians
+from .lyapunov import Exponents, lyapunov_exponents
 from .orders import ORDERS, Alignment, Order, exact_matrices, sampled_exact, transport
 from .record import Envelope
 from .timescales import time_scales
@@ -14,12 +15,14 @@ __all__ = [
     "Alignment",
     "Engine",
     "Envelope",
+    "Exponents",
     "Order",
     "Windows",
     "envelope",
     "envelopes",
     "exact_matrices",
     "jacobians",
+    "lyapunov_exponents",
     "sampled_envelope",
     "sampled_exact",
     "time_scales",

@@ -14,7 +14,7 @@ from numba import njit
 from .pointwise import BEFORE, MEMORY, PLAIN, activate, reset_before
 from .tile import TILE, correlate, multiply
 from .transposed import pull, push, reset_before_back, reset_push
-from .vectors import load, part, store
+from .vectors import fetch, load, part, store
 
 # Rows (sequences times steps) whose weight gradient is taken at once: enough to hide
 # the gradient's own traffic, few enough for the second-level cache.
@@ -63,6 +63,14 @@ def get_state(rec, h, c, states, t):
                 states[i, t, rec.units + q] = c[i, q]
 
 
+@part
+def ask(saved):
+    """Ask for the partial derivatives of another step, while this one multiplies."""
+    for i in range(saved.shape[0]):
+        for p in range(saved.shape[1]):
+            fetch(saved, i, p)
+
+
 @njit
 def sources_of(rec, count, dtype):
     """Give zeroed rows (h, 1, x), padded to whole vectors."""
@@ -87,6 +95,8 @@ def forward(rec, x, state, states, saved):
     for t in range(x.shape[1]):
         put(rec, sources, x, t, 0)
         now = saved[min(t, saved.shape[0] - 1)]
+        if t + 1 < saved.shape[0]:
+            ask(saved[t + 1])
         preactivate(rec, sources, pre, now, rec.weight, sources, pre[:0])
         activate(rec, pre, sources[0], c, now)
         get_state(rec, sources[0], c, states, t)
@@ -158,6 +168,8 @@ def backward(
     for last in range(steps, 0, -span):
         first = max(0, last - span)
         for t in range(last - 1, first - 1, -1):
+            if t > 0:
+                ask(saved[t - 1])
             add_state(rec, grad, t, past, past_c)
             pull(rec, saved[t], past, past_c, grads[t - first], gains)
             step_back(rec, back, saved[t], past, turned, grads[t - first])

@@ -155,6 +155,23 @@ def store(typing: Any, array: Any, i: Any, j: Any, value: Any) -> Any:
 
 
 @intrinsic
+def fetch(typing: Any, array: Any, i: Any, j: Any) -> Any:
+    """Ask for the cache line of ``array[i, j]``, down to the second-level cache."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        at, _ = element(context, builder, sig.args[0], *args)
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
+        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        # To read, of locality 2, data: what is asked for in order to write, or for the
+        # first level, waits as long as the access itself.
+        builder.call(ask, [builder.bitcast(at, byte), I32(0), I32(2), I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp), emit
+
+
+@intrinsic
 def splat(typing: Any, array: Any, value: Any) -> Any:
     """Give a vector of the array's dtype with one value in all lanes."""
 
