@@ -76,6 +76,35 @@ def test_report_can_be_made_again(study):
     assert page.read_bytes() == before
 
 
+def test_results_can_be_listed_shown_compared_and_exported(study):
+    folder, _ = study
+    listed = call("list", cwd=folder)
+    assert "5 of 5" in listed.stdout
+    shown = call("show", "runs/small", cwd=folder)
+    assert shown.returncode == 0, shown.stderr
+    assert "DiagGate" in shown.stdout
+    assert "runs/" in shown.stdout
+    compared = call("compare", "runs/small", "runs/small", cwd=folder)
+    assert compared.returncode == 0, compared.stderr
+    assert "difference" in compared.stdout
+    for kind, name in (("csv", "lags.csv"), ("netcdf", "results.nc")):
+        done = call("export", "runs/small", "--format", kind, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert (folder / "runs/small" / name).stat().st_size > 1000
+    log = (folder / "runs/small/log.jsonl").read_text().splitlines()
+    assert sum('"finish"' in line for line in log) == 5
+
+
+def test_two_studies_give_one_page(study):
+    folder, _ = study
+    done = call("report", "runs/small", "runs/small", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    text = (folder / "runs/small/comparison.html").read_text()
+    assert "Two studies, one over the other" in text
+    assert "A: GRU" in text
+    assert "B less A" in text
+
+
 def test_dry_run_states_time_and_memory_and_stops(tmp_path):
     (tmp_path / "small.toml").write_text(small_settings().to_toml())
     done = call("run", "small.toml", "--dry-run", "--scale", "0.5", cwd=tmp_path)
@@ -115,6 +144,13 @@ def test_second_run_keeps_the_first(study):
         (["run"], "preset"),
         (["run", "quick", "--nonsense"], "--nonsense"),
         (["report", "nothing"], "holds no study"),
+        (["show", "nothing"], "holds no study"),
+        (["list", "nothing"], "holds no studies"),
+        (["export", "nothing"], "holds no study"),
+        (["compare", "a", "b"], "holds no study"),
+        (["run", "quick", "--log", "x"], "there is no log 'x'"),
+        (["run", "quick", "--cluster", "local:x"], "names no number of workers"),
+        (["run", "quick", "--workers", "1", "--cluster", "local:1"], "give one"),
         (["forecast"], "forecast"),
         (["theory", "Logarithmic", "--alpha", "2.5", "--samples", "10"], "alpha"),
         (["theory", "Logarithmic", "--alpha", "1", "--samples", "10"], "alpha"),
