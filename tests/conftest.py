@@ -7,11 +7,13 @@ import tests.typecheck  # noqa: F401 - the hook below looks it up by name
 
 # Modules with compiled functions are left out: a compiler cannot read the checks.
 CHECKED = [
+    "learnability.calibration",
     "learnability.cells",
     "learnability.claims",
     "learnability.diagnosis",
     "learnability.groups",
     "learnability.detection.gradient",
+    "learnability.detection.heavy_noise",
     "learnability.evidence",
     "learnability.tasks",
     "learnability.training",

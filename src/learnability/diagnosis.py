@@ -17,6 +17,7 @@ from torch import Tensor, optim
 
 from . import evidence
 from .detection.gradient import measured_strength, requirement
+from .detection.heavy_noise import heavy_requirement, noise_law
 from .detection.window import window as detection_window
 from .grid import checked_lags
 from .groups import (
@@ -198,7 +199,7 @@ def diagnose_network(
     work = Work(network, data, chosen, seed, measures, progress or silent)
     groups = work.envelopes(optimizer)
     groups["evidence"] = fitted_evidence(work.psi(), chosen, seed, measures)
-    groups["detection"] = fitted_detection(work.probe(direction), measures)
+    groups["detection"] = fitted_detection(work.probe(direction), seed, measures)
     root = xr.Dataset(attrs=work.attributes())
     return Diagnosis(xr.DataTree.from_dict({"/": root, **groups}))
 
@@ -325,17 +326,29 @@ def fitted_evidence(
 
 
 def fitted_detection(
-    statistics: evidence.ProbeStatistics, measures: Measures
+    statistics: evidence.ProbeStatistics, seed: int, measures: Measures
 ) -> xr.Dataset:
     """Give what each lag needs to be detected, from the probe gradients."""
     strength = measures.strength
     if strength is None:
-        strength = measured_strength(statistics.target, error=measures.error)
+        strength = measured_strength(statistics.target, error=measures.error / 2)
     need = requirement(
         statistics.square,
         statistics.dot,
         statistics.projection,
         strength=strength,
+        error=measures.error,
+        miss=measures.miss,
+        level=measures.level,
+    )
+    law = noise_law(
+        statistics.projection, level=measures.level, seed=stream(seed, "noise law")
+    )
+    need = heavy_requirement(
+        need,
+        law,
+        statistics.square,
+        statistics.dot,
         error=measures.error,
         miss=measures.miss,
         level=measures.level,

@@ -17,6 +17,8 @@ ENVELOPE_MEANINGS = {
     "unit_typical": "exp mean log |mu[q]|",
 }
 
+NEEDS = ("needed", "lower", "upper", "resolved", "signal", "noise", "kappa")
+
 
 def _lag_axis(lags: list[int]) -> xr.DataArray:
     return xr.DataArray(lags, dims="lag", attrs={"units": "steps"})
@@ -86,8 +88,13 @@ def detection_group(lags: list[int], need: Requirement) -> xr.Dataset:
         name: xr.DataArray(
             getattr(need, name), dims="lag", attrs={"units": units.get(name, "1")}
         )
-        for name in ("needed", "lower", "upper", "resolved", "signal", "noise")
+        for name in NEEDS
     }
     group = xr.Dataset(data, coords={"lag": _lag_axis(lags)})
-    group.attrs = {"strength": float(need.strength), "kappa": 2.0}
+    heavy = int((need.kappa > 2).sum())
+    formula = f"stable quantiles at {heavy} of {len(lags)} lags, z at the others"
+    group.attrs = {
+        "strength": float(need.strength),
+        "formula": formula if heavy else "Gaussian: z, kappa = 2",
+    }
     return group

@@ -2,7 +2,8 @@
 
 from .lag_gradients import evidence, lag_gradients, sequence_means, sweep
 from .matched import matched_statistic
-from .probe import ProbeStatistics, probe_statistics
+from .output_reach import output_reach
+from .probe import ProbeStatistics, feature_statistics, probe_statistics
 from .rates import base_rates, parameter_rates
 from .sensitivity import (
     Direction,
@@ -16,9 +17,11 @@ __all__ = [
     "ProbeStatistics",
     "base_rates",
     "evidence",
+    "feature_statistics",
     "immediate_sensitivity",
     "lag_gradients",
     "matched_statistic",
+    "output_reach",
     "parameter_rates",
     "probe_statistics",
     "random_direction",

@@ -135,7 +135,7 @@ def evidence(
     at = list(range(x.shape[1])) if anchors is None else list(anchors)
     if source is None:
         source = immediate_sensitivity(cell, x, states, direction)
-    if _compiled(engine, cell, x):
+    if compiled_sweep(engine, cell, x):
         return swept_evidence(cell, x, delta, source, chosen, at)
     rows = []
     for lag, step, adjoint in sweep(cell, x, states, delta, at, chosen[-1]):
@@ -145,7 +145,8 @@ def evidence(
     return torch.stack(rows)
 
 
-def _compiled(engine: Engine, cell: Cell, x: Tensor) -> bool:
+def compiled_sweep(engine: Engine, cell: Cell, x: Tensor) -> bool:
+    """Tell whether a compiled sweep is to run; the engine is checked on the way."""
     if engine not in ("auto", "reference", "compiled"):
         raise ValueError(
             f"engine {engine!r} is unknown; use 'auto', 'reference' or 'compiled'"

@@ -8,6 +8,7 @@ over sequences: no array of sequences x parameters is ever stored whole.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,7 +17,10 @@ from torch import Tensor
 
 from ..grid import checked_lags
 from ..tasks import Sequences
+from ..transport.engine import Engine
 from ..unroll import Network
+from .lag_gradients import compiled_sweep
+from .probe_sweep import Found, Sweep
 from .sequence_gradients import sequence_gradients
 
 CHUNK_BYTES = 128 * 2**20  # of gradients held at once; beyond it speed gains nothing
@@ -97,6 +101,7 @@ def probe_statistics(
     *,
     direction: Float[Tensor, "input"] | None = None,
     progress: Callable[[float], None] | None = None,
+    engine: Engine = "auto",
 ) -> ProbeStatistics:
     """Measure the probe gradients of all lags in two passes over the sequences.
 
@@ -106,25 +111,60 @@ def probe_statistics(
         lags: lags in steps, from 1.
         direction: u of the probe; None averages over the axes of the whitened inputs.
         progress: called with the share of the work that is done.
+        engine: ``compiled`` is for this package's cells on a CPU; ``auto`` takes it
+            where it can, ``reference`` is PyTorch anywhere.
 
     Raises:
-        ValueError: if a lag does not fit or there are fewer than 4 sequences.
+        ValueError: if a lag does not fit, there are fewer than 4 sequences, or the
+            engine is unknown or cannot do this.
     """
     chosen = checked_lags(lags, data.x.shape[1])
     if len(data) < 4:
         raise ValueError(f"{len(data)} sequences are too few to split; give at least 4")
     signals = probe_signals(data.x, direction)
     walk = _Walk(network, data, signals, chosen, progress)
-    sums, square = _sums(walk)
-    dot, projection = _projections(walk, sums)
-    directions, lag_count = len(signals), len(chosen)
-    shape = (lag_count, directions, len(data))
+    square, dot, projection = walk.statistics(engine)
+    shape = (len(chosen), len(signals), len(data))
     return ProbeStatistics(
         lags=np.array(chosen),
         square=square.reshape(shape).mean(axis=1),
         dot=dot.reshape(shape).mean(axis=1),
         projection=projection.reshape(shape),
         target=_targets(data, signals, chosen),
+    )
+
+
+def feature_statistics(
+    network: Network,
+    data: Sequences,
+    features: Float[Tensor, "feature sequence step"],
+    *,
+    engine: Engine = "auto",
+) -> ProbeStatistics:
+    """Measure the probe gradients of any features of the past, in two passes.
+
+    Args:
+        network: the network, at the weights of interest.
+        data: inputs and targets.
+        features: ``phi_k(t)``, each in place of ``u . x_{t-l}``.
+        engine: see `probe_statistics`.
+
+    Returns:
+        The statistics, a row a feature in place of a lag.
+
+    Raises:
+        ValueError: as `probe_statistics`.
+    """
+    if len(data) < 4:
+        raise ValueError(f"{len(data)} sequences are too few to split; give at least 4")
+    found = _Walk(network, data, features, [0], None).statistics(engine)
+    square, dot, projection = found
+    return ProbeStatistics(
+        lags=np.arange(len(features)),
+        square=square,
+        dot=dot,
+        projection=projection[:, None],
+        target=_targets(data, features, [0]).swapaxes(0, 1),
     )
 
 
@@ -141,6 +181,16 @@ class _Walk:
     @property
     def rows(self) -> int:
         return len(self.lags) * len(self.signals)
+
+    def statistics(self, engine: Engine) -> Found:
+        """Give squares, products and projections, a row a (lag, direction)."""
+        if not compiled_sweep(engine, self.network.cell, self.data.x):
+            sums, square = _sums(self)
+            return Found(square, *_projections(self, sums))
+        count = range(len(self.signals))
+        probes = [(direction, lag) for lag in self.lags for direction in count]
+        signals = self.signals
+        return Sweep(self.network, self.data, signals, probes, self.progress).found()
 
     def chunks(self, passed: int) -> Iterator[tuple[slice, Tensor]]:
         """Yield sequences and their gradients: a row a (lag, direction), then G."""
@@ -160,7 +210,23 @@ class _Walk:
             error = self.network.read(states) - y
         probes = [shifted(self.signals[:, part], lag) for lag in self.lags]
         weight = torch.cat([*probes, error[None]]).movedim(0, 1) / x.shape[1]
-        return sequence_gradients(self.network, x, states, weight).double()
+        found = sequence_gradients(self.network, x, states, weight).double()
+        level = weight[:, :-1].sum(dim=-1, keepdim=True).double()
+        found[:, :-1] -= level * self.mean
+        return found
+
+    @cached_property
+    def mean(self) -> Float[Tensor, "parameter"]:
+        """Give ``E d yhat_t/d theta``, which is taken off every probed gradient."""
+        total = None
+        for x in self.data.x.split(64):
+            with torch.no_grad():
+                states = self.network.states(x)
+            weight = x.new_full((len(x), 1, x.shape[1]), 1 / x.shape[1])
+            found = sequence_gradients(self.network, x, states, weight)[:, 0].double()
+            total = found.sum(dim=0) + (0 if total is None else total)
+        assert total is not None  # data are never empty
+        return total / len(self.data)
 
 
 def _halves(part: slice) -> tuple[slice, slice]:

@@ -241,7 +241,9 @@ class Stages:
         self.progress("fit", 0.0)
         tree["evidence"] = xr.DataTree(fitted_evidence(psi, lags, run.seed, measures))
         self.progress("fit", 0.5)
-        tree["detection"] = xr.DataTree(fitted_detection(statistics, measures))
+        tree["detection"] = xr.DataTree(
+            fitted_detection(statistics, run.seed, measures)
+        )
         record = unpacked(self.trained["training.safetensors"])
         tree["training"] = xr.DataTree(_training_group(run, record))
         self.progress("fit", 1.0)

@@ -68,7 +68,7 @@ def swept_evidence(
 
     def task(k: int) -> None:
         b = slice(k * BLOCK, (k + 1) * BLOCK)
-        saved = unrolled(rec, layout, inputs[b], cell.state_size)
+        saved, _ = unrolled(rec, layout, inputs[b], cell.state_size)
         sweep_block(rec, back, saved, by[b], met[b], at, slots, psi[:, b])
 
     list(in_threads(task, range(-(-len(x) // BLOCK))))
@@ -77,14 +77,16 @@ def swept_evidence(
 
 def unrolled(
     rec: Recurrence, layout: Layout, x: np.ndarray, size: int
-) -> Float[np.ndarray, "step row slot lane"]:
-    """Unroll some sequences and give the partial derivatives of all steps."""
+) -> tuple[
+    Float[np.ndarray, "step row slot lane"], Float[np.ndarray, "sequence step state"]
+]:
+    """Unroll some sequences; give the partial derivatives of all steps, and states."""
     rows = TILE * -(-len(x) // TILE)
     slots = layout.slots(layernorm=rec.gain.shape[1] > 0)
     saved = np.empty((x.shape[1], rows, slots, layout.lanes), x.dtype)
     states = np.empty((*x.shape[:2], size), x.dtype)
     scan.forward(rec, x, np.zeros((len(x), size), x.dtype), states, saved)
-    return saved
+    return saved, states
 
 
 @part

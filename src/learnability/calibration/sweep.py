@@ -1,0 +1,140 @@
+"""All runs of a calibration: what is there already is kept, the rest is shared out."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any
+
+import torch
+
+from .brute import try_cell
+from .run import Record, run_one
+from .settings import Calibration, Trial
+from .store import Store, identity_of
+
+RUNS, TRIALS = "runs", "trials"
+
+
+def run_all(
+    calibration: Calibration,
+    store: Store,
+    *,
+    workers: int = 1,
+    progress: Callable[[float], None] | None = None,
+) -> list[Record]:
+    """Make the missing runs of a calibration and give the records of all.
+
+    Args:
+        calibration: its settings.
+        store: where results are kept, each under the hash of its settings.
+        workers: processes.
+        progress: called with the share of the runs that are there.
+
+    Returns:
+        A record a run, in the order of `Calibration.runs`.
+
+    Raises:
+        ValueError: if workers is below 1, or a result cannot be read or written.
+    """
+    chosen = {run.identity(): run for run in calibration.runs()}
+    return do_all(run_one, RUNS, chosen, store, workers, progress)
+
+
+def kept(calibration: Calibration, store: Store) -> list[Record]:
+    """Give the records of the runs that are there, without making any."""
+    found = (store.load(RUNS, run.identity()) for run in calibration.runs())
+    return [record for record in found if record is not None]
+
+
+def try_all(
+    calibration: Calibration,
+    store: Store,
+    *,
+    workers: int = 1,
+    progress: Callable[[float], None] | None = None,
+) -> list[Record]:
+    """Try detection by brute force on all cells; what is there is kept.
+
+    Args:
+        calibration: its settings; `Calibration.trial` says how finely.
+        store: where results are kept.
+        workers: processes.
+        progress: called with the share of the cells that are done.
+
+    Returns:
+        A record a cell.
+
+    Raises:
+        ValueError: as `run_all`.
+    """
+    return do_all(try_cell, TRIALS, _trials(calibration), store, workers, progress)
+
+
+def kept_trials(calibration: Calibration, store: Store) -> list[Record]:
+    """Give the records of the trials that are there, without making any."""
+    found = (store.load(TRIALS, identity) for identity in _trials(calibration))
+    return [record for record in found if record is not None]
+
+
+def _trials(calibration: Calibration) -> dict[str, tuple[str, Trial]]:
+    cells = dict.fromkeys(a.cell for a in calibration.architectures.values())
+    trial = calibration.trial
+    return {identity_of(trial, cell): (cell, trial) for cell in cells}
+
+
+def do_all(
+    work: Callable[[Any], Record],
+    kind: str,
+    chosen: dict[str, Any],
+    store: Store,
+    workers: int,
+    progress: Callable[[float], None] | None,
+) -> list[Record]:
+    """Do what is missing of some work and give all records, in order.
+
+    Args:
+        work: gives a record from settings; importable, so that processes can find it.
+        kind: what the records are called.
+        chosen: settings by their hash.
+        store: where records are kept.
+        workers: processes.
+        progress: called with the share of the records that are there.
+
+    Raises:
+        ValueError: if workers is below 1, or a record cannot be read or written.
+    """
+    if workers < 1:
+        raise ValueError(f"{workers} workers cannot work; give at least 1")
+    found = {identity: store.load(kind, identity) for identity in chosen}
+    missing = {i: s for i, s in chosen.items() if found[i] is None}
+    for identity, record in _made(work, missing, workers):
+        store.save(kind, identity, record)
+        # Read again: a record made now is the same as one that was kept.
+        found[identity] = store.load(kind, identity)
+        if progress is not None:
+            progress(sum(r is not None for r in found.values()) / len(found))
+    if progress is not None and not missing:
+        progress(1.0)
+    return [record for record in found.values() if record is not None]
+
+
+def _made(
+    work: Callable[[Any], Record], missing: dict[str, Any], workers: int
+) -> Iterator[tuple[str, Record]]:
+    """Yield records as they are made."""
+    if workers == 1 or len(missing) < 2:
+        for identity, settings in missing.items():
+            yield identity, work(settings)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_single_thread
+    ) as pool:
+        jobs = {pool.submit(work, settings): i for i, settings in missing.items()}
+        for job in as_completed(jobs):
+            yield jobs[job], job.result()
+
+
+def _single_thread() -> None:
+    # Workers share the cores already.
+    torch.set_num_threads(1)

@@ -1,0 +1,139 @@
+"""A tiny calibration: its records, what is kept, its page, its table."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from learnability.calibration import (
+    Trial,
+    brute,
+    findings,
+    make_page,
+    preset,
+    run_all,
+    run_one,
+    store_of,
+    try_all,
+)
+from learnability.calibration import sweep as sweep_module
+from learnability.calibration.table import bands_table, contiguous, longest, windows
+from learnability.cli import main
+
+TINY = preset("tiny").model_copy(
+    update={"trial": Trial(repetitions=20, studies=5, sequences=60, sizes=(1, 4))}
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("calibration")
+    run_all(TINY, store_of(path))
+    return path
+
+
+def test_runs_are_kept_by_their_settings(folder, monkeypatch):
+    files = sorted((folder / "runs").iterdir())
+    assert len(files) == len(TINY.runs()) == 8
+    shares = []
+    files[3].unlink()
+    made = []
+    monkeypatch.setattr(
+        sweep_module, "run_one", lambda run: made.append(run) or run_one(run)
+    )
+    run_all(TINY, store_of(folder), progress=shares.append)
+    assert len(made) == 1
+    assert shares == [1.0]
+    assert sorted((folder / "runs").iterdir()) == files
+
+
+def test_a_run_is_the_same_again(folder):
+    run = TINY.runs()[5]
+    path = folder / "runs" / f"{run.identity()}.json"
+    kept = json.loads(path.read_text())
+    again = json.loads(json.dumps(run_one(run)))
+    assert again == {k: v for k, v in kept.items() if k != "learnability"}
+    assert run.model_copy(update={"seed": 1}).identity() != run.identity()
+
+
+def test_a_damaged_record_is_named(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "copy")
+    next((tmp_path / "copy" / "runs").iterdir()).write_text("{")
+    with pytest.raises(ValueError, match="cannot be read"):
+        run_all(TINY, store_of(tmp_path / "copy"))
+
+
+def test_the_table_has_a_row_a_band(folder):
+    records = run_all(TINY, store_of(folder))
+    rows = bands_table(records)
+    assert len(rows) == 8 * 7
+    first = rows[rows["run"] == 0]
+    record = records[0]
+    n, task = TINY.runs()[0].samples, TINY.families[0].task
+    wanted = (
+        np.array(record["coefficient"])
+        * np.array(record["warm"]["f"])
+        * np.sqrt(n * (task.steps - np.array(record["centre"])))
+        / task.noise
+    )
+    np.testing.assert_allclose(np.exp(first["f"]), wanted, rtol=1e-9)
+    assert (windows(rows)["window"] <= 7).all()
+
+
+def test_windows_of_what_is_reached():
+    reached = np.array([[1, 1, 0, 1], [0, 1, 1, 0], [0, 0, 0, 0]], bool)
+    assert contiguous(reached).tolist() == [2, 0, 0]
+    assert longest(reached).tolist() == [4, 3, 0]
+
+
+def known_records():
+    """Give records in which f decides what is learnt, by a law known exactly."""
+    random, records = np.random.default_rng(0), []
+    base = run_one(TINY.runs()[0])
+    for cell in ("ConstGate", "DiagGate", "GRU", "LSTM"):
+        for seed in range(6):
+            f = np.exp(random.normal(size=7))
+            learnt = 0.9 * (f > 1)
+            stage = base["warm"] | {"f": f.tolist(), "share": [0.0] * 7}
+            settings = base["settings"] | {"label": cell, "seed": seed}
+            end = base["end"] | {"share": learnt.tolist()}
+            records.append(
+                base
+                | {"settings": settings, "warm": stage, "end": end, "half": [0.0] * 7}
+            )
+    return records
+
+
+def test_the_predictor_that_decides_wins():
+    scores = findings(known_records()).scores.set_index("method")
+    assert scores.loc["output sensitivity", "auc"] > 0.9
+    assert scores.loc["output sensitivity", "cells"] == 4
+    blind = scores.loc["learnt share at that step"]
+    assert blind["auc_lower"] <= blind["auc"] <= blind["auc_upper"]
+    assert abs(scores.loc["learnt share at that step", "auc"] - 0.5) < 0.2
+
+
+def test_the_same_records_give_the_same_page(folder, monkeypatch):
+    for name in ("DIAGNOSED", "MIDDLE", "TRUTH"):
+        monkeypatch.setattr(brute, name, 500)
+    try_all(TINY, store_of(folder))
+    make_page(TINY, store_of(folder))
+    page = (folder / "calibration.html").read_bytes()
+    make_page(TINY, store_of(folder))
+    assert (folder / "calibration.html").read_bytes() == page
+    assert page.count(b"<h2>") >= 8
+    assert len(pd.read_csv(folder / "windows.csv")) == 8
+
+
+def test_the_command_names_what_is_wrong(capsys, tmp_path):
+    for words, said in (
+        (["calibrate", "medium"], "no preset 'medium'"),
+        (["calibrate", "tiny", "--partial", "-o", str(tmp_path)], "no runs yet"),
+        (["calibrate", "tiny", "--workers", "0", "-o", str(tmp_path)], "at least 1"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert stop.value.code == 2
+        assert said in capsys.readouterr().err
