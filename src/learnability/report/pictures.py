@@ -113,11 +113,10 @@ def pictures_across(found: Summed) -> list[str]:
     Returns:
         An element a figure.
     """
-    names, wide = list(found.groups), _across(found, plots.PAGE)
-    narrow = _across(found, plots.COLUMN, set(wide) - set(LIVE))
+    # One look a figure: with thousands of points four would make the page too large.
     elements = [
-        _figure(ACROSS[name], name, names, svg, None if name in LIVE else narrow[name])
-        for name, svg in wide.items()
+        _figure(ACROSS[name], name, list(found.groups), svg, None)
+        for name, svg in _across(found, plots.PAGE).items()
     ]
     elements.insert(1, _live_only("samples", CAPTIONS["samples"]))
     return elements
