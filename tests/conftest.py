@@ -15,6 +15,8 @@ CHECKED = [
     "learnability.detection.gradient",
     "learnability.detection.heavy_noise",
     "learnability.evidence",
+    "learnability.study.collected",
+    "learnability.summaries",
     "learnability.tasks",
     "learnability.training",
     "learnability.transport.orders",

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -56,7 +57,8 @@ def test_run_ends_with_table_and_report(study):
     folder, output = study
     for cell in ("ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM"):
         assert cell in output
-        assert (folder / "runs/small/results" / f"{cell}.nc").exists()
+    assert len(list((folder / "runs/small/runs").glob("*/fit.nc"))) == 5
+    assert "5 runs, about" in output
     assert "training: done in" in output
     assert "runs/small/report.html" in output
     made = {p.name for p in (folder / "runs/small").iterdir()}
@@ -72,6 +74,44 @@ def test_report_can_be_made_again(study):
     done = call("report", "runs/small", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert page.read_bytes() == before
+
+
+def test_results_can_be_listed_shown_compared_and_exported(study):
+    folder, _ = study
+    listed = call("list", cwd=folder)
+    assert "5 of 5" in listed.stdout
+    shown = call("show", "runs/small", cwd=folder)
+    assert shown.returncode == 0, shown.stderr
+    assert "DiagGate" in shown.stdout
+    assert "runs/" in shown.stdout
+    compared = call("compare", "runs/small", "runs/small", cwd=folder)
+    assert compared.returncode == 0, compared.stderr
+    assert "difference" in compared.stdout
+    for kind, name in (("csv", "lags.csv"), ("netcdf", "results.nc")):
+        done = call("export", "runs/small", "--format", kind, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert (folder / "runs/small" / name).stat().st_size > 1000
+    log = (folder / "runs/small/log.jsonl").read_text().splitlines()
+    assert sum('"finish"' in line for line in log) == 5
+
+
+def test_two_studies_give_one_page(study):
+    folder, _ = study
+    done = call("report", "runs/small", "runs/small", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    text = (folder / "runs/small/comparison.html").read_text()
+    assert "Two studies, one over the other" in text
+    assert "A: GRU" in text
+    assert "B less A" in text
+
+
+def test_dry_run_states_time_and_memory_and_stops(tmp_path):
+    (tmp_path / "small.toml").write_text(small_settings().to_toml())
+    done = call("run", "small.toml", "--dry-run", "--scale", "0.5", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = r"small \(scale 0.5: .*\): 5 runs, about [\d.]+ \w+ in all, [\d.]+ GB"
+    assert re.search(said, done.stdout)
+    assert [p.name for p in tmp_path.iterdir()] == ["small.toml"]
 
 
 def test_second_run_keeps_the_first(study):
@@ -93,13 +133,24 @@ def test_second_run_keeps_the_first(study):
         (["run", "quick", "--epochs", "0"], "recipe.epochs"),
         (["run", "quick", "--sequences", "0"], "training_sequences"),
         (["run", "quick", "--sequences", "3"], "does not fit into 3"),
-        (["run", "quick", "--cells", "RNN"], "the study has no 'RNN'"),
+        (["run", "quick", "--cells", "RNN"], "the study has no cell 'RNN'"),
+        (["run", "quick", "--optimizers", "sgd"], "has no optimizer 'sgd'"),
+        (["run", "quick", "--scale", "2"], "at most 1"),
+        (["run", "quick", "--workers", "0"], "give at least 1"),
+        (["run", "quick", "--seeds", "1", "1"], "appears twice"),
         (["run", "quick", "--seed", "-1"], "seed"),
         (["run", "quick", "--seed", "x"], "--seed"),
         (["run", "quick", "--output", "/proc/none"], "cannot be written"),
         (["run"], "preset"),
         (["run", "quick", "--nonsense"], "--nonsense"),
         (["report", "nothing"], "holds no study"),
+        (["show", "nothing"], "holds no study"),
+        (["list", "nothing"], "holds no studies"),
+        (["export", "nothing"], "holds no study"),
+        (["compare", "a", "b"], "holds no study"),
+        (["run", "quick", "--log", "x"], "there is no log 'x'"),
+        (["run", "quick", "--cluster", "local:x"], "names no number of workers"),
+        (["run", "quick", "--workers", "1", "--cluster", "local:1"], "give one"),
         (["forecast"], "forecast"),
         (["theory", "Logarithmic", "--alpha", "2.5", "--samples", "10"], "alpha"),
         (["theory", "Logarithmic", "--alpha", "1", "--samples", "10"], "alpha"),
@@ -129,16 +180,19 @@ def test_folder_that_cannot_be_written(tmp_path):
 @pytest.mark.parametrize("damage", ["truncated", "text", "missing"])
 def test_damaged_results_are_named(study, tmp_path, damage):
     source, copy = study[0] / "runs/small", tmp_path / "copy"
-    (copy / "results").mkdir(parents=True)
+    shutil.copytree(source / "runs", copy / "runs")
     (copy / "settings.toml").write_bytes((source / "settings.toml").read_bytes())
-    for path in (source / "results").iterdir():
-        content = {"truncated": path.read_bytes()[:3000], "text": b"no numbers"}
-        if damage != "missing":
-            (copy / "results" / path.name).write_bytes(content[damage])
+    for path in (copy / "runs").glob("*/fit.nc"):
+        if damage == "missing":
+            path.unlink()
+        else:
+            path.write_bytes(
+                path.read_bytes()[:3000] if damage == "truncated" else b"x"
+            )
     done = call("report", str(copy))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "ConstGate.nc" in done.stderr
+    assert "results of ConstGate are damaged" in done.stderr
     assert not (copy / "report.html").exists()
 
 

@@ -6,10 +6,12 @@ import torch
 from pydantic import ValidationError
 
 from learnability.cells import CELLS, DiagGate
+from learnability.recipe import Recipe, make_optimizer
+from learnability.study.packing import packed, unpacked
 from learnability.tasks import MultiLag
 from learnability.training import (
-    Recipe,
-    make_optimizer,
+    Checkpoint,
+    Snapshot,
     mean_square_error,
     r_squared,
     train,
@@ -127,3 +129,36 @@ def test_wrong_recipes_are_named():
         Recipe(rate=0)
     with pytest.raises(ValueError, match="does not fit into 128 sequences"):
         fit(Recipe(batch=200))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "rmsprop", "momentum", "sgd"])
+@pytest.mark.parametrize("steps", [1, 8, 13])
+def test_a_training_goes_on_bit_for_bit(optimizer, steps):
+    recipe = Recipe(
+        optimizer=optimizer, rate=1e-2, epochs=3, batch=16, schedule="cosine"
+    )
+    whole, reference = fit(recipe)
+    taken = []
+
+    def save(snapshot):
+        taken.append(None)
+        if len(taken) == steps:
+            taken[-1] = unpacked(packed(vars_of(snapshot())))
+
+    network = Network(DiagGate(2, 12, s0=0.3, seed=0), seed=0)
+    train(network, DATA, VALIDATION, recipe, seed=0, save=save)
+    points = {n: Checkpoint(**taken[steps - 1][n]) for n in ("now", "best", "last")}
+    start = Snapshot(**{**taken[steps - 1], **points})
+    other = Network(DiagGate(2, 12, s0=0.3, seed=5), seed=5)
+    training = train(other, DATA, VALIDATION, recipe, seed=9, start=start)
+    assert training.history == reference.history
+    assert training.best.epoch == reference.best.epoch
+    for mine, theirs in zip(other.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    for name, theirs in reference.best.weights.items():
+        assert torch.equal(training.best.weights[name], theirs)
+
+
+def vars_of(snapshot):
+    points = {n: vars(getattr(snapshot, n)) for n in ("now", "best", "last")}
+    return {**vars(snapshot), **points}

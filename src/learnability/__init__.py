@@ -6,8 +6,9 @@ from . import detection, evidence, stable, transport
 from .cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU
 from .detection import decay
 from .diagnosis import Diagnosis, Measures, diagnose_network
+from .recipe import Recipe
 from .tasks import MultiLag, Sequences
-from .training import Recipe, Training, train
+from .training import Training, train
 from .unroll import Network, unroll
 
 __version__ = version("learnability")

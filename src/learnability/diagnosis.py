@@ -196,21 +196,22 @@ def diagnose_network(
         if not torch.isfinite(value).all():
             raise ValueError(f"the weights {name} are not finite; retrain the network")
     measures = Measures() if measures is None else measures
-    work = _Work(network, data, chosen, seed, measures, progress or _silent)
+    work = Work(network, data, chosen, seed, measures, progress or silent)
     groups = work.envelopes(optimizer)
-    groups["evidence"] = work.evidence()
-    groups["detection"] = work.detection(direction)
+    groups["evidence"] = fitted_evidence(work.psi(), chosen, seed, measures)
+    groups["detection"] = fitted_detection(work.probe(direction), seed, measures)
     root = xr.Dataset(attrs=work.attributes())
     return Diagnosis(xr.DataTree.from_dict({"/": root, **groups}))
 
 
-def _silent(stage: str, share: float) -> None:
+def silent(stage: str, share: float) -> None:
+    """Take notice of a stage and say nothing."""
     del stage, share
 
 
 @dataclass(frozen=True)
-class _Work:
-    """The inputs of a diagnosis, and a method a group of its results."""
+class Work:
+    """The inputs of a diagnosis, and a method for all that has to be measured."""
 
     network: Network
     data: Sequences
@@ -274,7 +275,8 @@ class _Work:
         self.progress(stage, 1.0)
         return {**found, "exact": exact}
 
-    def evidence(self) -> xr.Dataset:
+    def psi(self) -> Float[np.ndarray, "lag sequence"]:
+        """Measure the lag-l part of the gradient along a direction, by sequence."""
         self.progress("evidence", 0.0)
         cell, x, states = self.network.cell, self.data.x, self.states
         with torch.no_grad():
@@ -293,46 +295,62 @@ class _Work:
                 anchors=[int(t) for t in at],
             )
         )
-        self.progress("evidence", 0.5)
-        group = stable_group(
-            self.lags,
-            psi.double().cpu().numpy(),
-            level=self.measures.level,
-            resamples=self.measures.resamples,
-            seed=stream(self.seed, "resamples"),
-        )
         self.progress("evidence", 1.0)
-        return group
+        return psi.double().cpu().numpy()
 
-    def detection(self, direction: Tensor | None) -> xr.Dataset:
-        statistics = evidence.probe_statistics(
+    def probe(self, direction: Tensor | None) -> evidence.ProbeStatistics:
+        """Measure the probe gradients of all lags."""
+        return evidence.probe_statistics(
             self.network,
             self.data,
             self.lags,
             direction=direction,
             progress=lambda share: self.progress("detection", share),
         )
-        measures, seed = self.measures, stream(self.seed, "noise law")
-        strength = measures.strength
-        if strength is None:
-            strength = measured_strength(statistics.target, error=measures.error / 2)
-        need = requirement(
-            statistics.square,
-            statistics.dot,
-            statistics.projection,
-            strength=strength,
-            error=measures.error,
-            miss=measures.miss,
-            level=measures.level,
-        )
-        law = noise_law(statistics.projection, level=measures.level, seed=seed)
-        need = heavy_requirement(
-            need,
-            law,
-            statistics.square,
-            statistics.dot,
-            error=measures.error,
-            miss=measures.miss,
-            level=measures.level,
-        )
-        return detection_group(self.lags, need)
+
+
+def fitted_evidence(
+    psi: Float[np.ndarray, "lag sequence"],
+    lags: list[int],
+    seed: int,
+    measures: Measures,
+) -> xr.Dataset:
+    """Fit a stable law a lag to the evidence of all sequences."""
+    return stable_group(
+        lags,
+        psi,
+        level=measures.level,
+        resamples=measures.resamples,
+        seed=stream(seed, "resamples"),
+    )
+
+
+def fitted_detection(
+    statistics: evidence.ProbeStatistics, seed: int, measures: Measures
+) -> xr.Dataset:
+    """Give what each lag needs to be detected, from the probe gradients."""
+    strength = measures.strength
+    if strength is None:
+        strength = measured_strength(statistics.target, error=measures.error / 2)
+    need = requirement(
+        statistics.square,
+        statistics.dot,
+        statistics.projection,
+        strength=strength,
+        error=measures.error,
+        miss=measures.miss,
+        level=measures.level,
+    )
+    law = noise_law(
+        statistics.projection, level=measures.level, seed=stream(seed, "noise law")
+    )
+    need = heavy_requirement(
+        need,
+        law,
+        statistics.square,
+        statistics.dot,
+        error=measures.error,
+        miss=measures.miss,
+        level=measures.level,
+    )
+    return detection_group(statistics.lags.tolist(), need)

@@ -14,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from .study.execute import Outcome
+
 LINE_EVERY = 10.0  # seconds between plain lines of one stage
 
 
@@ -27,6 +29,7 @@ class Display:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.started: float | None = None
         self.bars = Progress(
             TextColumn("{task.description:32}"),
             BarColumn(),
@@ -50,20 +53,38 @@ class Display:
     ) -> None:
         self.bars.stop()
 
-    def begin(self, cell: str) -> Callable[[str, float], None]:
+    def begin(self, label: str) -> Callable[[str, float], None]:
         """Show the stages of one run as they come."""
         stages: dict[str, Callable[[float], None]] = {}
 
         def progress(stage: str, share: float) -> None:
             if stage not in stages:
-                stages[stage] = self.stage(f"{cell}: {stage}")
+                stages[stage] = self.stage(f"{label}: {stage}")
             stages[stage](share)
 
         return progress
 
-    def kept(self, cell: str) -> None:
+    def kept(self, label: str) -> None:
         """Say that a run's results were there already."""
-        self.console.print(f"{cell}: kept, it was there already", highlight=False)
+        self.console.print(f"{label}: kept, it was there already", highlight=False)
+
+    def done(self, outcome: Outcome, finished: int, runs: int) -> None:
+        """Say that a run ended; where runs are many, how long the rest will take."""
+        if runs == 1:
+            return
+        if self.started is None:
+            self.started = time.monotonic() - outcome.seconds
+        left = (time.monotonic() - self.started) / finished * (runs - finished)
+        rest = f"{finished} of {runs} runs done"
+        if finished < runs:
+            rest += f", about {left:.0f} s left"
+        self.tell(f"{outcome.label}: {outcome.seconds:.1f} s; {rest}")
+
+    def tell(self, sentence: str) -> None:
+        """Say anything else."""
+        self.console.print(
+            sentence, highlight=False, soft_wrap=True, markup=False, style=None
+        )
 
     def stage(self, name: str) -> Callable[[float], None]:
         """Show one stage; give what its shares are reported to."""

@@ -1,31 +1,89 @@
 """Trees of labelled arrays on disk: written whole or not at all, read with care."""
 
 import contextlib
+import errno
 import os
+from io import BytesIO
 from os import PathLike
 from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
 
 import xarray as xr
+from upath import UPath
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name beside it, then rename it.
+def place(address: str | PathLike[str]) -> Path | UPath:
+    """Give the path of an address: a local one, or that of any `fsspec` file system.
+
+    Args:
+        address: a path, or a URL such as ``s3://bucket/folder``.
+
+    Example:
+        >>> place("runs/quick").name, place("memory://runs/quick").protocol
+        ('quick', 'memory')
+    """
+    if isinstance(address, Path | UPath):
+        return address
+    return UPath(address) if "://" in str(address) else Path(address)
+
+
+def replace_file(path: Path | UPath, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    A local file gets a temporary name beside it, is brought to the disk and renamed;
+    elsewhere a file is one upload.
 
     Raises:
         ValueError: if the place cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+        if isinstance(path, Path):
+            _replace_local(path, content)
+        else:
+            path.write_bytes(content)
     except OSError as error:
+        remedy = "choose another folder"
+        if error.errno in FULL:
+            remedy = "make room and run the same command again; what is done is kept"
+        raise ValueError(
+            f"{path} cannot be written ({error.strerror or error}); {remedy}"
+        ) from error
+
+
+def _replace_local(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
         with contextlib.suppress(OSError):  # what was never made cannot be removed
             temporary.unlink()
-        raise ValueError(
-            f"{path} cannot be written ({error.strerror or error}); "
-            "choose another folder"
-        ) from error
+        raise
+
+
+def tree_bytes(tree: xr.DataTree) -> bytes:
+    """Give a tree as one NetCDF-4 file."""
+    return bytes(tree.to_netcdf(engine="h5netcdf"))
+
+
+def tree_from(content: bytes, name: str) -> xr.DataTree:
+    """Give back what `tree_bytes` made.
+
+    Args:
+        content: the bytes.
+        name: what to call them in an error.
+
+    Raises:
+        ValueError: if they are no complete NetCDF-4 file.
+    """
+    return _load(BytesIO(content), name)
 
 
 def save_tree(tree: xr.DataTree, path: str | PathLike[str]) -> None:
@@ -34,8 +92,7 @@ def save_tree(tree: xr.DataTree, path: str | PathLike[str]) -> None:
     Raises:
         ValueError: if the place cannot be written.
     """
-    content = tree.to_netcdf(engine="h5netcdf")
-    replace_file(Path(path), bytes(content))
+    replace_file(place(path), tree_bytes(tree))
 
 
 def load_tree(path: str | PathLike[str]) -> xr.DataTree:
@@ -44,13 +101,17 @@ def load_tree(path: str | PathLike[str]) -> xr.DataTree:
     Raises:
         ValueError: if there is no such file or it is no complete NetCDF-4 file.
     """
+    return _load(path, str(path))
+
+
+def _load(source: str | PathLike[str] | BinaryIO, name: str) -> xr.DataTree:
     try:
-        with xr.open_datatree(path, engine="h5netcdf") as tree:
+        with xr.open_datatree(source, engine="h5netcdf") as tree:  # pyright: ignore[reportArgumentType]
             return tree.load()
     except FileNotFoundError:
-        raise ValueError(f"there is no file {path}; name one that exists") from None
+        raise ValueError(f"there is no file {name}; name one that exists") from None
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise ValueError(
-            f"{path} cannot be read ({str(error).splitlines()[0]}); it may be "
+            f"{name} cannot be read ({str(error).splitlines()[0]}); it may be "
             "truncated: make it again"
         ) from error

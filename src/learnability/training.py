@@ -1,95 +1,20 @@
 """Fit a network to sequences; return its weights and history, print nothing."""
 
 import copy
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, final
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
 from .randomness import Seed, torch_generator
+from .recipe import Recipe, make_optimizer
 from .tasks import Sequences
 from .unroll import Network
 
 # A training loss this many times the targets' power has left every useful region.
 DIVERGED = 1e4
-
-
-@final
-class Recipe(BaseModel):
-    """How to train.
-
-    Attributes:
-        optimizer: which of the four.
-        rate: learning rate.
-        schedule: constant, or cosine from the rate to 0 over all steps.
-        weight_decay: of AdamW decoupled, otherwise added to the gradient.
-        momentum: of the optimizer ``momentum``.
-        epochs: passes over the data.
-        batch: sequences in a batch.
-        final_batch: sequences in a batch of the last epoch; between first and last it
-            grows by a constant factor an epoch. None keeps it constant.
-        clip: largest norm of the gradient; None does not clip.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    optimizer: Literal["adamw", "sgd", "momentum", "rmsprop"] = "adamw"
-    rate: Annotated[float, Field(gt=0)] = 1e-3
-    schedule: Literal["constant", "cosine"] = "constant"
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    epochs: Annotated[int, Field(ge=1)] = 100
-    batch: Annotated[int, Field(ge=1)] = 64
-    final_batch: Annotated[int, Field(ge=1)] | None = None
-    clip: Annotated[float, Field(gt=0)] | None = 1.0
-
-    @model_validator(mode="after")
-    def _growing(self) -> "Recipe":
-        if self.final_batch is not None and self.final_batch < self.batch:
-            raise ValueError(
-                f"final_batch is {self.final_batch}, below batch {self.batch}; "
-                "batches stay or grow"
-            )
-        return self
-
-    def batch_at(self, epoch: int) -> int:
-        """Give the size of a batch in an epoch (0-based)."""
-        if self.final_batch is None or self.epochs == 1:
-            return self.batch
-        growth = (self.final_batch / self.batch) ** (epoch / (self.epochs - 1))
-        return round(self.batch * growth)
-
-    def rate_at(self, progress: float) -> float:
-        """Give the learning rate after a share of all steps (0 to 1)."""
-        if self.schedule == "constant":
-            return self.rate
-        return self.rate * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def make_optimizer(
-    recipe: Recipe, parameters: Iterator[nn.Parameter]
-) -> optim.Optimizer:
-    """Give the optimizer of a recipe."""
-    decay = recipe.weight_decay
-    match recipe.optimizer:
-        case "adamw":
-            return optim.AdamW(parameters, lr=recipe.rate, weight_decay=decay)
-        case "sgd":
-            return optim.SGD(parameters, lr=recipe.rate, weight_decay=decay)
-        case "momentum":
-            return optim.SGD(
-                parameters,
-                lr=recipe.rate,
-                momentum=recipe.momentum,
-                weight_decay=decay,
-            )
-        case "rmsprop":
-            return optim.RMSprop(parameters, lr=recipe.rate, weight_decay=decay)
 
 
 @dataclass(frozen=True)
@@ -136,6 +61,37 @@ class Training:
         self.optimizer.load_state_dict(copy.deepcopy(checkpoint.optimizer))
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a training at work needs to go on, bit for bit.
+
+    Attributes:
+        epoch: the one at work, 0-based.
+        place: batches of it that are done.
+        total: sum of the mean square errors of its sequences so far.
+        clipped: its batches so far whose gradient was clipped.
+        order: state of the generator before it drew the epoch's order.
+        now: weights and optimizer as they are.
+        best: the checkpoint of the lowest validation error.
+        last: the checkpoint after the last epoch that ended.
+        history: of the epochs that ended.
+    """
+
+    epoch: int
+    place: int
+    total: float
+    clipped: int
+    order: Tensor
+    now: Checkpoint
+    best: Checkpoint
+    last: Checkpoint
+    history: dict[str, list[float]]
+
+
+Save = Callable[[Callable[[], Snapshot]], None]
+"""Called after every step with what takes a snapshot; taking one costs a copy."""
+
+
 def mean_square_error(network: Network, data: Sequences) -> float:
     """Give the mean square error over all steps of all sequences."""
     with torch.no_grad():
@@ -155,8 +111,13 @@ def train(
     *,
     seed: Seed,
     progress: Callable[[int, float], None] | None = None,
+    start: Snapshot | None = None,
+    save: Save | None = None,
 ) -> Training:
     """Train a network in place on ``1/2 (yhat - y)^2``, averaged over a batch.
+
+    A training that goes on from a snapshot ends with the same bits as one that was
+    left alone.
 
     Args:
         network: what to train; left with the last weights.
@@ -165,6 +126,8 @@ def train(
         recipe: how.
         seed: NumPy-style seed of the order of the sequences.
         progress: called with the epochs done and the validation error after each.
+        start: where an interrupted training goes on, of the same data and recipe.
+        save: may take a `Snapshot` after every step.
 
     Returns:
         History, best and last checkpoint; a diverged run is an outcome, not an error.
@@ -178,12 +141,20 @@ def train(
             f"a batch of {largest} does not fit into {len(data)} sequences; "
             "make the batch smaller"
         )
-    run = _Run(network, make_optimizer(recipe, network.parameters()), recipe)
-    generator = torch_generator(seed)
+    run = _Run(
+        network,
+        make_optimizer(recipe, network.parameters()),
+        recipe,
+        torch_generator(seed),
+        save,
+    )
     ceiling = DIVERGED * max(float(data.y.pow(2).mean()), 1e-30)
-    run.keep(-1, mean_square_error(network, validation))
-    for epoch in range(recipe.epochs):
-        loss = run.epoch(epoch, data, generator)
+    if start is None:
+        run.keep(-1, mean_square_error(network, validation))
+    else:
+        run.take_up(start)
+    for epoch in range(run.now.epoch, recipe.epochs):
+        loss = run.epoch(data)
         error = mean_square_error(network, validation)
         if not (loss < ceiling and error < ceiling):  # nan fails both
             return run.result(
@@ -191,12 +162,22 @@ def train(
                 f"(training loss {loss:.3g}); lower the rate {recipe.rate:g}",
                 diverged=True,
             )
-        run.history["validation"].append(error)
-        run.keep(epoch, error)
+        run.end_epoch(error)
         if progress is not None:
             progress(epoch + 1, error)
     best = run.best.epoch + 1
     return run.result(f"trained {recipe.epochs} epochs, best in epoch {best}")
+
+
+@dataclass
+class _Now:
+    """Where a training is: an epoch, and what its batches added up to so far."""
+
+    order: Tensor
+    epoch: int = 0
+    place: int = 0
+    total: float = 0.0
+    clipped: int = 0
 
 
 @dataclass
@@ -206,6 +187,8 @@ class _Run:
     network: Network
     optimizer: optim.Optimizer
     recipe: Recipe
+    generator: torch.Generator
+    save: Save | None
     history: dict[str, list[float]] = field(
         default_factory=lambda: {
             name: [] for name in ("train", "validation", "rate", "batch", "clipped")
@@ -213,29 +196,66 @@ class _Run:
     )
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.now = _Now(self.generator.get_state())
+
     @property
     def best(self) -> Checkpoint:
         return self.checkpoints["best"]
 
-    def epoch(self, epoch: int, data: Sequences, generator: torch.Generator) -> float:
-        """Pass once over the data in a new order; give the mean square error."""
-        size = self.recipe.batch_at(epoch)
-        order = torch.randperm(len(data), generator=generator).to(data.x.device)
+    def take_up(self, start: Snapshot) -> None:
+        """Go on where a snapshot was taken."""
+        self.network.load_state_dict(start.now.weights)
+        self.optimizer.load_state_dict(copy.deepcopy(start.now.optimizer))
+        self.generator.set_state(start.order)
+        self.checkpoints = {"best": start.best, "last": start.last}
+        self.history = {name: list(values) for name, values in start.history.items()}
+        self.now = _Now(
+            start.order, start.epoch, start.place, start.total, start.clipped
+        )
+
+    def snapshot(self) -> Snapshot:
+        last = self.checkpoints["last"]
+        return Snapshot(
+            **vars(self.now),
+            now=self.checkpoint(self.now.epoch, last.validation),
+            best=self.best,
+            last=last,
+            history={
+                name: values[: self.now.epoch] for name, values in self.history.items()
+            },
+        )
+
+    def epoch(self, data: Sequences) -> float:
+        """Pass over what is left of the data in a new order; give the mean error."""
+        now = self.now
+        size = self.recipe.batch_at(now.epoch)
+        order = torch.randperm(len(data), generator=self.generator).to(data.x.device)
         batches = order.split(size)
-        total, clipped, rate = 0.0, 0, self.recipe.rate
-        for place, batch in enumerate(batches):
-            rate = self.recipe.rate_at(
-                (epoch + place / len(batches)) / self.recipe.epochs
-            )
-            loss, cut = self.step(data.x[batch], data.y[batch], rate)
-            total += loss * len(batch)
-            clipped += cut
-        values = (total / len(data), rate, size, clipped / len(batches))
-        for name, value in zip(
-            ("train", "rate", "batch", "clipped"), values, strict=True
-        ):
-            self.history[name].append(value)
-        return total / len(data)
+
+        def rate(place: int) -> float:
+            part = place / len(batches)
+            return self.recipe.rate_at((now.epoch + part) / self.recipe.epochs)
+
+        for batch in batches[now.place :]:
+            loss, cut = self.step(data.x[batch], data.y[batch], rate(now.place))
+            now.total += loss * len(batch)
+            now.clipped += cut
+            now.place += 1
+            if self.save is not None:
+                self.save(self.snapshot)
+        loss = now.total / len(data)
+        self.history["train"].append(loss)
+        self.history["rate"].append(rate(len(batches) - 1))
+        self.history["batch"].append(size)
+        self.history["clipped"].append(now.clipped / len(batches))
+        return loss
+
+    def end_epoch(self, error: float) -> None:
+        """Take down the validation error and begin the next epoch."""
+        self.history["validation"].append(error)
+        self.keep(self.now.epoch, error)
+        self.now = _Now(self.generator.get_state(), self.now.epoch + 1)
 
     def step(self, x: Tensor, y: Tensor, rate: float) -> tuple[float, bool]:
         """Make one step; give the mean square error and whether it was clipped."""
@@ -251,14 +271,17 @@ class _Run:
         self.optimizer.step()
         return float(loss.detach()), clipped
 
-    def keep(self, epoch: int, error: float) -> None:
-        """Keep this epoch as the last, and as the best if it is."""
-        last = Checkpoint(
+    def checkpoint(self, epoch: int, error: float) -> Checkpoint:
+        return Checkpoint(
             epoch=epoch,
             validation=error,
             weights={k: v.clone() for k, v in self.network.state_dict().items()},
             optimizer=copy.deepcopy(self.optimizer.state_dict()),
         )
+
+    def keep(self, epoch: int, error: float) -> None:
+        """Keep this epoch as the last, and as the best if it is."""
+        last = self.checkpoint(epoch, error)
         self.checkpoints["last"] = last
         if "best" not in self.checkpoints or error < self.best.validation:
             self.checkpoints["best"] = last

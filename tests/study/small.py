@@ -1,6 +1,6 @@
 """The quick preset, made so small that a test can run it."""
 
-from learnability.study import Settings, load_settings
+from learnability.study import Settings, Store, load_settings
 
 
 def small_settings() -> Settings:
@@ -21,3 +21,35 @@ def small_settings() -> Settings:
         measures={"exact_windows": 8, "anchors": 2, "resamples": 20},
         architectures=architectures,
     )
+
+
+class Watcher:
+    """Remembers what a study told."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+        self.skipped: list[str] = []
+        self.shares: list[float] = []
+        self.outcomes: list = []
+        self.said: list[str] = []
+
+    def begin(self, label):
+        self.began.append(label)
+        return lambda stage, share: self.shares.append(share)
+
+    def kept(self, label):
+        self.skipped.append(label)
+
+    def done(self, outcome, finished, runs):
+        self.outcomes.append(outcome)
+
+    def tell(self, sentence):
+        self.said.append(sentence)
+
+
+def contents(store: Store) -> dict[str, bytes]:
+    """Give all files of all runs but their locks."""
+    files = (p for p in (store.folder / "runs").rglob("*") if p.is_file())
+    return {
+        f"{p.parent.name}/{p.name}": p.read_bytes() for p in files if p.name != "lock"
+    }

@@ -18,7 +18,7 @@ def test_identity_is_that_of_the_numbers():
     assert QUICK.identity() == QUICK.changed(name="other").identity()
     turned = [a.model_dump(mode="json") for a in QUICK.architectures[::-1]]
     assert QUICK.identity() == QUICK.changed(architectures=turned).identity()
-    for change in ({"seed": 8}, {"recipe": {"epochs": 3}}, {"budgets": [5]}):
+    for change in ({"seeds": [8]}, {"recipe": {"epochs": 3}}, {"budgets": [5]}):
         assert QUICK.identity() != QUICK.changed(**change).identity()
 
 
@@ -36,6 +36,9 @@ def test_identity_is_that_of_the_numbers():
         ({"architectures": [{"cell": "RNN"}]}, "architectures.0.cell"),
         ({"architectures": [{"cell": "GRU"}] * 2}, "appears twice"),
         ({"measures": {"error": 1.0}}, "less than 1"),
+        ({"seeds": [3, 3]}, "3 appears twice; name each seed once"),
+        ({"further_optimizers": [{"optimizer": "adamw"}]}, "adamw appears twice"),
+        ({"further_optimizers": [{"optimizer": "lion"}]}, "further_optimizers.0"),
     ],
 )
 def test_wrong_settings_get_one_sentence(change, message):
@@ -51,8 +54,87 @@ def test_files_are_named_in_errors(tmp_path):
     path.write_text("name = [")
     with pytest.raises(ValueError, match="is no TOML"):
         load_settings(str(path))
-    path.write_text(QUICK.to_toml().replace("seed = ", "sead = "))
-    with pytest.raises(ValueError, match="sead"):
+    path.write_text(QUICK.to_toml().replace("seeds = ", "seads = "))
+    with pytest.raises(ValueError, match="seads"):
         load_settings(str(path))
-    with pytest.raises(ValueError, match="choose quick"):
+    with pytest.raises(ValueError, match="choose livi"):
         load_settings("fast")
+
+
+def test_a_grid_has_a_run_a_corner():
+    grid = QUICK.changed(
+        seeds=[1, 2],
+        further_optimizers=[{"optimizer": "sgd", "rate": 0.5}],
+    )
+    runs = grid.runs()
+    assert len(runs) == 5 * 2 * 2
+    assert len({run.identity() for run in runs}) == len(runs)
+    labels = [grid.label(run) for run in runs]
+    assert labels[:2] == ["ConstGate, adamw, seed 1", "ConstGate, sgd, seed 1"]
+    assert len(set(labels)) == len(labels)
+    assert runs[1].recipe == QUICK.recipe.model_copy(
+        update={"optimizer": "sgd", "rate": 0.5}
+    )
+    assert [QUICK.label(run) for run in QUICK.runs()] == [
+        a.cell for a in QUICK.architectures
+    ]
+
+
+def test_only_what_decides_the_weights_names_a_run():
+    (run, *_) = QUICK.runs()
+    for same in (
+        {"measures": {"error": 0.01}},
+        {"lags": [1, 2]},
+        {"budgets": [7]},
+        {"diagnosis_sequences": 99},
+        {"name": "other"},
+    ):
+        assert QUICK.changed(**same).runs()[0].identity() == run.identity()
+    for other in ({"seeds": [8]}, {"recipe": {"epochs": 3}}, {"task": {"noise": 0.3}}):
+        assert QUICK.changed(**other).runs()[0].identity() != run.identity()
+
+
+def test_scale_shrinks_epochs_and_sequences_and_says_so():
+    whole = load_settings("livi-2026-03")
+    part = whole.scaled(0.1)
+    assert (part.recipe.epochs, part.training_sequences) == (75, 800)
+    assert part.diagnosis_sequences == 800
+    assert part.recipe.batch == whole.recipe.batch
+    assert "scale 0.1" in part.title
+    assert whole.title == whole.name
+    tiny = whole.scaled(0.001)
+    assert (tiny.recipe.epochs, tiny.training_sequences) == (1, 8)
+    assert (tiny.recipe.batch, tiny.diagnosis_sequences) == (8, 50)
+    for wrong in (0, 1.5, -1):
+        with pytest.raises(ValueError, match="not above 0 and at most 1"):
+            whole.scaled(wrong)
+
+
+def test_presets_hold_the_published_numbers():
+    march, final = load_settings("livi-2026-03"), load_settings("livi-2026-final")
+    assert march.seeds == (212, 1001, 2002, 3003, 4004)
+    assert final.seeds == (2, 12, 31, 41, 51)
+    assert (march.task.steps, march.architectures[0].units) == (1024, 128)
+    assert (final.task.steps, final.architectures[0].units) == (1536, 256)
+    assert march.task.lags == (32, 64, 128, 192, 256)
+    assert march.task.coefficients == (0.6, 0.5, 0.4, 0.32, 0.26)
+    assert final.task.lags == (64, 128, 256, 384, 512, 768)
+    assert final.task.coefficients == (0.6, 0.5, 0.4, 0.3, 0.22, 0.16)
+    assert (march.task.noise, final.task.noise) == (0.3, 0.4)
+    assert (len(march.lags), march.lags[0], march.lags[-1]) == (128, 4, 256)
+    assert (len(final.lags), final.lags[0], final.lags[-1]) == (192, 4, 768)
+    assert (march.training_sequences, march.diagnosis_sequences) == (8000, 8000)
+    assert (final.training_sequences, final.diagnosis_sequences) == (8000, 12000)
+    for study, rate, batch, epochs in (
+        (march, 1e-3, 512, 750),
+        (final, 2e-4, 384, 1500),
+    ):
+        recipe = study.recipe
+        assert (recipe.rate, recipe.batch, recipe.epochs) == (rate, batch, epochs)
+        assert (recipe.weight_decay, recipe.clip) == (1e-4, 1.0)
+        gates = {a.cell: a.gate for a in study.architectures}
+        assert gates["LSTM"] == 0.5
+        assert {gates[c] for c in ("SharedGate", "DiagGate", "GRU")} == {0.05}
+    assert [r.optimizer for r in march.recipes] == ["adamw", "sgd", "momentum"]
+    assert [r.optimizer for r in final.recipes] == ["adamw", "sgd", "rmsprop"]
+    assert len(load_settings("standard").runs()) == 45

@@ -20,7 +20,7 @@ from ..detection.gradient import Requirement, measured_strength, requirement
 from ..detection.window import window
 from ..evidence import probe_statistics
 from ..randomness import Seed, stream
-from ..study.settings import GATE_ARGUMENT
+from ..study.single import GATE_ARGUMENT
 from ..tasks import MultiLag, Sequences
 from ..unroll import Network
 from ..unroll.engine import tangent

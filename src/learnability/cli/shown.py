@@ -3,6 +3,7 @@
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ..study.settings import Settings
 from ..study.store import Store
@@ -15,7 +16,7 @@ def show(
     from ..report import formatted
 
     text = formatted(rows)
-    shown = Table(*text.columns, title=settings.name)
+    shown = Table(*text.columns, title=Text(settings.title))
     for row in text.itertuples(index=False):
         shown.add_row(*row)
     wide = console if console.is_terminal else Console(width=160)

@@ -9,9 +9,14 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from ..display import Display
+from ..storage import place
+from ..study.estimate import estimate
+from ..study.executors import Pool, processes
+from ..study.logs import make_logger
+from ..study.published import read_published
 from ..study.settings import Settings, load_settings
 from ..study.store import Store
-from ..study.sweep import run_study, write_results
+from ..study.sweep import missing, run_study, write_results
 from ..unroll import warm_up
 from .app import MANY, app
 from .shown import show
@@ -24,28 +29,45 @@ def run(
     preset: str,
     /,
     *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
-    seed: int | None = None,
+    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
+    scale: float | None = None,
+    seeds: Annotated[
+        list[int] | None,
+        Parameter(name=["--seeds", "--seed"], consume_multiple=True, negative=""),
+    ] = None,
     cells: Annotated[list[str] | None, MANY] = None,
+    optimizers: Annotated[list[str] | None, MANY] = None,
     lags: Annotated[list[int] | None, MANY] = None,
     budgets: Annotated[list[float] | None, MANY] = None,
     epochs: int | None = None,
     sequences: int | None = None,
+    error: float | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    log: Annotated[list[str] | None, MANY] = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Train and diagnose the networks of a study, print its table, write its report.
 
-    What is there already, made with the same settings, is kept.
+    States first how long it will take. What is there already, made with the same
+    settings, is kept; an interrupted study goes on where it was.
 
     Parameters
     ----------
     preset
-        Name of a preset (`quick`), or path of a TOML file with a study's settings.
+        Name of a preset (`quick`, `standard`, `livi-2026-03`, `livi-2026-final`), or
+        path of a TOML file with a study's settings.
     output
-        Folder for results, figures and report; runs/NAME unless given.
-    seed
-        Seed from which every random stream is derived.
+        Folder for results, figures and report, a path or an fsspec URL; runs/NAME
+        unless given.
+    scale
+        Share of the epochs and sequences to keep, such as 0.1.
+    seeds
+        Seeds from which every random stream is derived; a run each.
     cells
         Which of the study's networks to run, such as `GRU LSTM`.
+    optimizers
+        Which of the study's optimizers to run, such as `adamw sgd`.
     lags
         Lags in steps at which to diagnose.
     budgets
@@ -54,19 +76,38 @@ def run(
         Passes over the training sequences.
     sequences
         Number of training sequences.
+    error
+        Size of the detection test, such as 0.05.
+    workers
+        Runs at a time, each in a process of its own with its share of the cores.
+    cluster
+        Address of a Dask scheduler, or local:N for N worker processes here.
+    log
+        Where to log what every run learnt: jsonl (log.jsonl in the folder; the one
+        used unless given), tensorboard, mlflow.
+    dry_run
+        Stop after the estimate.
     """
-    settings = _chosen(load_settings(preset), cells).changed(
-        seed=seed,
+    chosen = _chosen(load_settings(preset), cells, optimizers).changed(
+        seeds=seeds,
         lags=lags,
         budgets=budgets,
         training_sequences=sequences,
         recipe={"epochs": epochs},
+        measures={"error": error},
     )
-    store = Store(output or Path("runs") / settings.name)
+    settings = chosen if scale is None else chosen.scaled(scale)
+    store = Store(output or str(Path("runs") / _folder_name(settings)))
     console, started = Console(), time.monotonic()
-    warm_up(on_wait=lambda sentence: console.print(sentence, highlight=False))
+    pool = _pool(workers, cluster)
+    loggers = [make_logger(name, store) for name in log or ["jsonl"]]
     with Display(console) as display:
-        runs = run_study(settings, store, display)
+        if not dry_run:
+            store.begin(settings)
+        _announce(settings, store, display, workers or 1)
+        if dry_run:
+            return
+        runs = run_study(settings, store, display, pool=pool, loggers=loggers)
         rows = write_results(settings, runs, store, display.stage(DRAWING))
     seconds = round(time.monotonic() - started, 1)
     store.write(store.timing, json.dumps({"seconds": seconds}) + "\n")
@@ -74,30 +115,109 @@ def run(
     console.print(f"{seconds:.0f} s in all", highlight=False)
 
 
+def _folder_name(settings: Settings) -> str:
+    """Give a study's folder; a scaled study does not lie where the whole one does."""
+    if settings.scale == 1:
+        return settings.name
+    return f"{settings.name}-scale-{settings.scale:g}"
+
+
+def _announce(settings: Settings, store: Store, display: Display, workers: int) -> None:
+    """Say what the missing runs will take."""
+    left = missing(settings, store)
+    if not left:
+        return
+    warm_up(on_wait=display.tell)
+    found = estimate(left)
+    display.tell(f"{settings.title}: {found.sentence(workers)}")
+    warning = found.warning(workers)
+    if warning is not None:
+        display.tell(warning)
+
+
+def _pool(workers: int | None, cluster: str | None) -> Pool | None:
+    """Give what the runs run in, or None for this process."""
+    if cluster is not None:
+        if workers is not None:
+            raise ValueError("--workers and --cluster exclude each other; give one")
+        from ..study.cluster import dask_pool
+
+        return dask_pool(cluster)
+    return None if workers is None else processes(workers)
+
+
 @app.command
-def report(folder: Path, /) -> None:
-    """Draw the figures and the report of a study again, from its stored results.
+def report(
+    folder: str,
+    other: str | None = None,
+    /,
+    *,
+    published: Annotated[list[str] | None, MANY] = None,
+    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
+) -> None:
+    """Draw the figures and the report of a study again, or lay two studies over it.
 
     Parameters
     ----------
     folder
         Folder that `learnability run` wrote, such as runs/quick.
+    other
+        Folder of another study; the page then compares both.
+    published
+        Result folders of the published programme (with seed_* folders), whose runs are
+        laid over ours.
+    output
+        Page of a comparison; comparison.html in the first folder unless given.
     """
-    store = Store(folder)
-    settings, runs, console = store.load_settings(), store.load(), Console()
+    store, console = Store(folder), Console()
+    settings, runs = store.load_settings(), store.load()
+    if other is not None:
+        _compare(store, Store(other), output, console)
+        return
     with Display(console) as display:
-        rows = write_results(settings, runs, store, display.stage(DRAWING))
+        theirs = None if published is None else read_published(published)
+        step = display.stage(DRAWING)
+        rows = write_results(settings, runs, store, step, theirs)
     show(rows, settings, store, console)
 
 
-def _chosen(settings: Settings, cells: list[str] | None) -> Settings:
-    """Give the settings with some of their architectures."""
-    if cells is None:
+def _compare(first: Store, second: Store, output: str | None, console: Console) -> None:
+    """Write the page that compares two studies."""
+    from ..report import comparison
+
+    one, two = ((s.load_settings(), s.load()) for s in (first, second))
+    path = place(output) if output else first.folder / "comparison.html"
+    first.write(path, comparison(one, two))
+    console.print(f"report: {path}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _chosen(
+    settings: Settings, cells: list[str] | None, optimizers: list[str] | None
+) -> Settings:
+    """Give the settings with some of their architectures and optimizers."""
+    if cells is not None:
+        there = {a.cell: a for a in settings.architectures}
+        _check("cell", cells, list(there))
+        picked = [there[cell].model_dump(mode="json") for cell in cells]
+        settings = settings.changed(architectures=picked)
+    if optimizers is None:
         return settings
-    there = {a.cell: a for a in settings.architectures}
-    for cell in cells:
-        if cell not in there:
-            raise ValueError(f"the study has no {cell!r}; it has {', '.join(there)}")
+    recipes = {r.optimizer: r for r in settings.recipes}
+    _check("optimizer", optimizers, list(recipes))
+    first, *rest = (recipes[name] for name in optimizers)
+    further = [
+        {"optimizer": r.optimizer, "rate": r.rate, "weight_decay": r.weight_decay}
+        | {"momentum": r.momentum}
+        for r in rest
+    ]
     return settings.changed(
-        architectures=[there[cell].model_dump(mode="json") for cell in cells]
+        recipe=first.model_dump(mode="json"), further_optimizers=further
     )
+
+
+def _check(what: str, asked: list[str], there: list[str]) -> None:
+    for name in asked:
+        if name not in there:
+            raise ValueError(
+                f"the study has no {what} {name!r}; it has {', '.join(there)}"
+            )

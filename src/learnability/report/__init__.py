@@ -1,8 +1,19 @@
 """From records to tables and one self-contained page."""
 
-from .page import page
+from .across import Summed, drawn_across, summed
+from .page import comparison, page
 from .pictures import pictures
 from .table import fitted_decay, table
 from .words import formatted
 
-__all__ = ["fitted_decay", "formatted", "page", "pictures", "table"]
+__all__ = [
+    "Summed",
+    "comparison",
+    "drawn_across",
+    "fitted_decay",
+    "formatted",
+    "page",
+    "pictures",
+    "summed",
+    "table",
+]

@@ -1,7 +1,9 @@
 """One HTML page with everything that a study found; it needs no network."""
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from html import escape
 from importlib import resources
 from string import Template
@@ -10,8 +12,14 @@ from urllib.parse import quote
 import pandas as pd
 
 from ..diagnosis import Diagnosis
+from ..study.collected import identified
+from ..study.published import Published
 from ..study.settings import Settings, load_settings, preset_names
-from .pictures import pictures
+from .across import Summed, summed
+from .interactive import Member, as_json, figures, library
+from .overlay import overlaid
+from .pictures import pictures, pictures_across, pictures_overlaid
+from .seeds import comparison_table, spoken, summary
 from .table import table
 from .words import budgets, formatted, number, sentence, short
 
@@ -25,6 +33,8 @@ def page(
     *,
     rows: pd.DataFrame | None = None,
     drawn: Sequence[str] | None = None,
+    found: Summed | None = None,
+    published: Published | None = None,
 ) -> str:
     """Give the report of a study as one self-contained HTML page.
 
@@ -35,6 +45,8 @@ def page(
         runs: diagnoses by architecture.
         rows: the study's `table`, if it was made before; it is made unless given.
         drawn: the study's `pictures`, in the same way.
+        found: what several seeds have in common, in the same way.
+        published: runs of the published programme to lay over ours.
 
     Returns:
         The page.
@@ -43,20 +55,142 @@ def page(
         ValueError: if there are no runs.
     """
     numbers = table(settings, runs) if rows is None else rows
+    several, lines = _several(settings), members(settings, runs)
+    if drawn is None and several:
+        every = found or summed({line.name: line.runs for line in lines})
+        drawn = pictures_across(every)
+    made = pictures(runs) if drawn is None else list(drawn)
+    if published is not None:
+        every = found or summed({line.name: line.runs for line in lines})
+        made += pictures_overlaid(overlaid(every, published))
     parts = {
-        "title": escape(settings.name),
-        "style": _resource("page.css"),
+        "title": escape(settings.title),
+        "heading": "How far back each network can learn",
         "lead": _lead(settings, runs),
-        "answers": "\n".join(_answers(settings, runs, numbers)),
-        "table": _table(formatted(numbers), "numbers of the study, by architecture"),
-        "figures": "\n".join(pictures(runs) if drawn is None else drawn),
+        "answers": "\n".join(
+            spoken(settings, runs) if several else _answers(settings, runs, numbers)
+        ),
+        "table": _first_table(settings, runs, numbers, several),
+        "figures": "\n".join(made),
         "lags": "\n".join(_by_lag(name, run) for name, run in runs.items()),
-        "command": escape(_command(settings)),
-        "versions": _versions(settings, runs),
-        "settings": escape(settings.to_toml()),
-        "download": quote(settings.to_toml(), safe=""),
+        "again": _again(settings, runs),
+        **_scripts(lines, settings.budgets),
     }
     return Template(_resource("page.html")).substitute(parts)
+
+
+def comparison(
+    first: tuple[Settings, Mapping[str, Diagnosis]],
+    second: tuple[Settings, Mapping[str, Diagnosis]],
+) -> str:
+    """Give a page that lays two studies over one another.
+
+    Args:
+        first: settings and diagnoses of one study.
+        second: those of another.
+
+    Returns:
+        The page.
+
+    Raises:
+        ValueError: if they have no network, optimizer and budget in common.
+    """
+    rows = comparison_table(first, second)
+    lines = [
+        line
+        for place, (settings, runs) in enumerate((first, second))
+        for line in members(settings, runs, study=f"{'AB'[place]}: {settings.title}")
+    ]
+    titles = [escape(settings.title) for settings, _ in (first, second)]
+    found = summed({line.name: line.runs for line in lines})
+    parts = {
+        "title": " / ".join(titles),
+        "heading": "Two studies, one over the other",
+        "lead": f"A is <bdi>{titles[0]}</bdi>, B is <bdi>{titles[1]}</bdi>. Windows "
+        "are means over seeds with their deviation, differences B less A with their "
+        "standard error over seeds.",
+        "answers": "",
+        "table": _table(rows, "windows of both studies"),
+        "figures": "\n".join(pictures_across(found)),
+        "lags": "\n".join(
+            _by_lag(f"{'AB'[place]}: {name}", run)
+            for place, (_, runs) in enumerate((first, second))
+            for name, run in runs.items()
+        ),
+        "again": "\n".join(_again(*study) for study in (first, second)),
+        **_scripts(lines, sorted({*first[0].budgets, *second[0].budgets})),
+    }
+    return Template(_resource("page.html")).substitute(parts)
+
+
+def _several(settings: Settings) -> bool:
+    """Say whether a study has several optimizers or seeds."""
+    return len(settings.runs()) > len(settings.architectures)
+
+
+def _scripts(lines: Sequence[Member], budgets: Sequence[float]) -> dict[str, str]:
+    """Give the parts of a page that make it interactive, and its style."""
+    script, plotly = _resource("page.js"), library()
+    return {
+        "style": _resource("page.css"),
+        "hashes": " ".join(map(_hash, (plotly, script))),
+        "plotly": plotly,
+        "script": script,
+        "data": as_json(figures(lines, budgets)),
+    }
+
+
+def _again(settings: Settings, runs: Mapping[str, Diagnosis]) -> str:
+    """Give what it takes to run a study again."""
+    toml = settings.to_toml()
+    parts = {
+        "command": escape(_command(settings)),
+        "versions": _versions(settings, runs),
+        "settings": escape(toml),
+        "download": quote(toml, safe=""),
+    }
+    return Template(_resource("again.html")).substitute(parts)
+
+
+def members(
+    settings: Settings, runs: Mapping[str, Diagnosis], *, study: str | None = None
+) -> list[Member]:
+    """Give the lines of the interactive figures: a network and optimizer each.
+
+    Args:
+        settings: the study.
+        runs: diagnoses by label.
+        study: what to call it among several.
+    """
+    known, found = identified(settings), {}
+    for label, run in runs.items():
+        about = known.get(label, {"group": label, "architecture": label})
+        facets = {n: str(about[n]) for n in ("architecture", "optimizer") if n in about}
+        if study is not None:
+            facets["study"] = study
+        found.setdefault(str(about["group"]), (facets, []))[1].append(run)
+    before = "" if study is None else f"{study[0]}: "
+    return [Member(before + n, facets, every) for n, (facets, every) in found.items()]
+
+
+def _first_table(
+    settings: Settings,
+    runs: Mapping[str, Diagnosis],
+    numbers: pd.DataFrame,
+    several: bool,
+) -> str:
+    """Give the table of the first screen; that of all runs is folded away below it."""
+    every = _table(formatted(numbers), "numbers of the study, by run")
+    if not several:
+        return every
+    summed = _table(summary(settings, runs), "windows of the study, over seeds")
+    return f"{summed}<details><summary>Every run</summary>{every}</details>"
+
+
+def _hash(script: str) -> str:
+    """Give what the page's policy knows a script by."""
+    raw = sha256(script.encode()).digest()
+    return f"'sha256-{b64encode(raw).decode()}'"
 
 
 def _resource(name: str) -> str:
@@ -144,15 +278,23 @@ def _with_ends(rows: pd.DataFrame, middle: str, low: str, high: str) -> list[str
 def _command(settings: Settings) -> str:
     """Give the command that makes the same study."""
     for name in preset_names():
-        if load_settings(name).identity() == settings.identity():
+        preset, scale = load_settings(name), settings.scale
+        if preset.identity() == settings.identity():
             return f"learnability run {name}"
+        if preset.scaled(scale).identity() == settings.identity():
+            return f"learnability run {name} --scale {scale:g}"
     return "learnability run study.toml"
 
 
 def _versions(settings: Settings, runs: Mapping[str, Diagnosis]) -> str:
     """Give what the numbers were made with, as terms and descriptions."""
     attributes = [run.tree.attrs for run in runs.values()]
-    facts = {"settings": settings.identity(), "seed": str(settings.seed)}
+    facts = {
+        "settings": settings.identity(),
+        "seeds": ", ".join(map(str, settings.seeds)),
+    }
+    if settings.scale != 1:
+        facts["scale"] = f"{settings.scale:g} of the epochs and sequences"
     for name in ("learnability", "torch"):
         found = sorted({str(a[name]) for a in attributes if name in a})
         facts[name] = ", ".join(found) or "not recorded"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from .. import plots
 from ..diagnosis import Diagnosis
 from ..plots.style import recoloured
+from .across import Summed, drawn_across
 
 
 class Caption(NamedTuple):
@@ -53,6 +54,119 @@ CAPTIONS = {
         "prediction: 1 is all of it, from 1/2 on it counts as learnt.",
     ),
 }
+ACROSS = {
+    "windows_across": Caption(
+        "Window against number of sequences, over seeds",
+        "How far back N sequences let a network see, one line a network and optimizer: "
+        "mean over seeds, a deviation as a band, the tenth and ninetieth percentile "
+        "dotted; boxes hold the middle half of the seeds. Open arrows: some windows "
+        "reach the longest lag measured and lie there or beyond.",
+    ),
+    "envelope_across": Caption(
+        "What of a perturbation arrives, over seeds",
+        "f(l)/f(0), geometric mean over seeds with a deviation as a band, in three "
+        "scalings. The dashed line is the likeliest decay among exponential, power "
+        "law, logarithmic and stretched exponential.",
+    ),
+    "spectra": Caption(
+        "Time scales of the units, all seeds",
+        "Left the density in the logarithm, right the share of units that decay at "
+        "least as slowly as tau. Units that do not decay keep the line above 0.",
+    ),
+    "law": Caption(
+        "The law of the window, put to the test twice",
+        "Left log N against -kappa log f, as it is often shown: both axes hold the "
+        "same estimated kappa, so that independent numbers make a line as well. Right "
+        "log sigma/|m| against -log f: only this can confirm that f decides. "
+        "Open arrows are lower ends, through which no line was drawn.",
+    ),
+    "estimators": Caption(
+        "Tail index by estimator",
+        "alpha of the lag's part of the gradient by three estimators, means over "
+        "seeds, and their largest difference: where they disagree trust no alpha.",
+    ),
+    "learning_across": Caption(
+        "Training, over seeds",
+        "Validation error by epoch: the median over seeds, from the tenth to the "
+        "ninetieth percentile as a band.",
+    ),
+}
+LIVE = {
+    "windows_across": "windows",
+    "envelope_across": "envelope",
+    "spectra": "time_scales",
+    "estimators": "tail_index",
+    "learning_across": "learning",
+}
+"""The interactive figure that stands in for a still one on the screen."""
+
+
+def pictures_across(found: Summed) -> list[str]:
+    """Give every figure over seeds as an HTML figure that needs no other file.
+
+    Where an interactive figure stands in on the screen, the still one is there for
+    paper and for browsers without scripts: once, in light.
+
+    Args:
+        found: what the seeds have in common.
+
+    Returns:
+        An element a figure.
+    """
+    # One look a figure: with thousands of points four would make the page too large.
+    elements = [
+        _figure(ACROSS[name], name, list(found.groups), svg, None)
+        for name, svg in _across(found, plots.PAGE).items()
+    ]
+    elements.insert(1, _live_only("samples", CAPTIONS["samples"]))
+    return elements
+
+
+OVERLAID = ("windows_across", "envelope_across", "law", "estimators")
+
+
+def pictures_overlaid(found: Summed) -> list[str]:
+    """Give the figures that show published runs over ours, as still ones.
+
+    Args:
+        found: what seeds have in common, the published runs among them.
+
+    Returns:
+        An element a figure.
+    """
+    names = list(found.windows)
+    return [
+        _figure(
+            Caption(
+                f"{ACROSS[name].title}, with the published runs",
+                f"{ACROSS[name].text} Published envelopes are first-order ones, "
+                "divided by that of their shortest lag.",
+            ),
+            f"{name}_published",
+            names,
+            svg,
+            None,
+        )
+        for name, svg in _across(found, plots.PAGE, set(OVERLAID)).items()
+    ]
+
+
+def _across(
+    found: Summed, width: float, only: set[str] | None = None
+) -> dict[str, str]:
+    return {
+        name: plots.rendered(made, "svg").decode()
+        for name, made in drawn_across(found, width=width, only=only)
+    }
+
+
+def _live_only(name: str, caption: Caption) -> str:
+    return f"""<figure id="{name}">
+<h3>{caption.title}</h3>
+{_live_box(name, caption)}
+<figcaption>{caption.text} Medians over seeds; this figure is on the screen
+only.</figcaption>
+</figure>"""
 
 
 def pictures(runs: Mapping[str, Diagnosis]) -> list[str]:
@@ -65,7 +179,10 @@ def pictures(runs: Mapping[str, Diagnosis]) -> list[str]:
         An element a figure.
     """
     wide, narrow = _drawn(runs, plots.PAGE), _drawn(runs, plots.COLUMN)
-    return [_figure(name, list(runs), wide[name], narrow[name]) for name in wide]
+    return [
+        _figure(CAPTIONS[name], name, list(runs), wide[name], narrow[name])
+        for name in wide
+    ]
 
 
 def _drawn(runs: Mapping[str, Diagnosis], width: float) -> dict[str, str]:
@@ -80,32 +197,40 @@ def _uri(svg: str) -> str:
     return "data:image/svg+xml;base64," + b64encode(svg.encode()).decode()
 
 
-def _figure(name: str, cells: list[str], wide: str, narrow: str) -> str:
-    title, text = CAPTIONS[name]
-    described = f"{title}, for {', '.join(cells)}. {text}"
-    return figure_element(name, Caption(title, text), described, wide, narrow)
+def _figure(
+    caption: Caption, name: str, cells: list[str], wide: str, narrow: str | None
+) -> str:
+    described = f"{caption.title}, for {', '.join(cells)}. {caption.text}"
+    live = LIVE.get(name, name)
+    return figure_element(name, caption, described, wide, narrow, live=live)
 
 
 def figure_element(
-    name: str, caption: Caption, described: str, wide: str, narrow: str
+    name: str,
+    caption: Caption,
+    described: str,
+    wide: str,
+    narrow: str | None,
+    *,
+    live: str | None = None,
 ) -> str:
-    """Give one figure in four looks as an HTML element that needs no other file.
+    """Give one figure as an HTML element that needs no other file.
 
     Args:
         name: its id on the page.
         caption: above and below it, HTML.
         described: what it shows, for who cannot see it.
         wide: light SVG at the width of a page.
-        narrow: light SVG at the width of a column.
+        narrow: light SVG at the width of a column; without it there is one look only.
+        live: the interactive figure that stands in on the screen, if there is one.
     """
     words = escape(described, quote=True)
-    looks = {
-        "wide light": wide,
-        "wide dark": recoloured(wide),
-        "narrow light": narrow,
-        "narrow dark": recoloured(narrow),
-    }
-    # The style sheet shows one of the four; on paper it is always the first, which a
+    looks = {"wide light": wide}
+    if narrow is not None:
+        looks["wide dark"] = recoloured(wide)
+        looks["narrow light"] = narrow
+        looks["narrow dark"] = recoloured(narrow)
+    # The style sheet shows one of them; on paper it is always the first, which a
     # choice among sources made for the screen would not grant.
     images = "\n".join(
         f'<img class="{look}" src="{_uri(svg)}" alt="{words}">'
@@ -113,6 +238,12 @@ def figure_element(
     )
     return f"""<figure id="{name}">
 <h3>{caption.title}</h3>
+{_live_box(live, caption) if live else ""}
 {images}
 <figcaption>{caption.text}</figcaption>
 </figure>"""
+
+
+def _live_box(live: str, caption: Caption) -> str:
+    label = f"{caption.title}, interactive"
+    return f'<div data-figure="{live}" role="group" aria-label="{label}"></div>'

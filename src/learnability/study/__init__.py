@@ -1,20 +1,21 @@
-"""Studies: several architectures on one task, on disk."""
+"""Studies: a grid of architectures, optimizers and seeds on one task, on disk."""
 
-from .run import Run, StudyData, draw_data, run_architecture
-from .settings import Architecture, Settings, load_settings, preset_names
+from .executors import Pool, processes
+from .settings import Further, Settings, load_settings, preset_names
+from .single import Architecture, RunSettings
 from .store import Store
 from .sweep import run_study, write_results
 
 __all__ = [
     "Architecture",
-    "Run",
+    "Further",
+    "Pool",
+    "RunSettings",
     "Settings",
     "Store",
-    "StudyData",
-    "draw_data",
     "load_settings",
     "preset_names",
-    "run_architecture",
+    "processes",
     "run_study",
     "write_results",
 ]

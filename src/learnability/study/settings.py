@@ -1,90 +1,66 @@
 """One frozen record of everything that decides a study's numbers."""
 
-import hashlib
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, Self, final
+from typing import Annotated, Self, final
 
 import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..cells import (
-    CELLS,
-    GRU,
-    LSTM,
-    Cell,
-    ConstGate,
-    DiagGate,
-    Initialisation,
-    SharedGate,
-)
 from ..diagnosis import Measures
 from ..grid import checked_lags
-from ..randomness import Seed
+from ..recipe import OptimizerName, Recipe
 from ..tasks import MultiLag
-from ..training import Recipe
+from .single import (
+    FEWEST_DIAGNOSED,
+    Architecture,
+    Count,
+    RunSettings,
+    digest,
+    once,
+)
 
-GATE_ARGUMENT: dict[type[Cell], str] = {
-    ConstGate: "s",
-    SharedGate: "s0",
-    DiagGate: "s0",
-    GRU: "z0",
-    LSTM: "f0",
-}
-
-CellName = Literal["ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM"]
-Count = Annotated[int, Field(ge=1)]
 Budget = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0)]
 
 
 @final
-class Architecture(BaseModel):
-    """One network of a study.
+class Further(BaseModel):
+    """Another optimizer of a study: what of the recipe it changes.
 
     Attributes:
-        cell: which recurrence.
-        units: H.
-        layernorm: whether the candidate's pre-activation is normalised.
-        gate: where the gate that makes the leak starts: s of ConstGate (for good), s0
-            of SharedGate and DiagGate, z0 of the GRU, f0 of the LSTM.
-        init: how the weights start.
+        optimizer: which of the four.
+        rate: learning rate; the recipe's unless given.
+        weight_decay: the recipe's unless given.
+        momentum: of the optimizer ``momentum``; the recipe's unless given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cell: CellName
-    units: Count = 32
-    layernorm: bool = True
-    gate: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    init: Initialisation = "published"
-
-    def build(self, inputs: int, seed: Seed) -> Cell:
-        """Give the cell with new weights."""
-        kind = CELLS[self.cell]
-        options = {GATE_ARGUMENT[kind]: self.gate}
-        return kind(
-            inputs,
-            self.units,
-            layernorm=self.layernorm,
-            init=self.init,
-            seed=seed,
-            **options,  # pyright: ignore[reportArgumentType]
-        )
+    optimizer: OptimizerName
+    rate: Annotated[float, Field(gt=0)] | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
 @final
 class Settings(BaseModel):
-    """A study: several architectures on one task, each trained and diagnosed.
+    """A study: a grid of architectures, optimizers and seeds on one task.
+
+    Every cell of the grid is a run: a network is trained and diagnosed.
 
     Attributes:
         name: what the study is called.
-        seed: from which every random stream is derived.
-        task: the sequences.
+        scale: share of the epochs and sequences that was kept of a larger study; it
+            says so in every output and decides no number.
+        seeds: from each of them every random stream of its runs is derived.
+        task: the sequences; lags in steps, noise in units of the targets.
         training_sequences: N of training.
         validation_sequences: how many choose the best epoch and give R².
         diagnosis_sequences: how many the diagnosis sees, fresh ones.
-        recipe: how to train.
+        recipe: how to train; epochs in passes, batch in sequences.
+        further_optimizers: optimizers besides the recipe's; each once.
         architectures: the networks; each cell once.
         lags: lags in steps at which to diagnose.
         budgets: numbers of sequences N whose windows are reported.
@@ -94,12 +70,14 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
-    seed: Annotated[int, Field(ge=0)] = 0
+    scale: Annotated[float, Field(gt=0, le=1)] = 1.0
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     task: MultiLag
     training_sequences: Count
     validation_sequences: Count
-    diagnosis_sequences: Annotated[int, Field(ge=50)]
+    diagnosis_sequences: Annotated[int, Field(ge=FEWEST_DIAGNOSED)]
     recipe: Recipe
+    further_optimizers: tuple[Further, ...] = ()
     architectures: Annotated[tuple[Architecture, ...], Field(min_length=1)]
     lags: tuple[int, ...]
     budgets: Annotated[tuple[Budget, ...], Field(min_length=1)]
@@ -114,11 +92,95 @@ class Settings(BaseModel):
                 f"a batch of {largest} does not fit into {self.training_sequences} "
                 "training sequences; make one smaller or the other larger"
             )
-        cells = [a.cell for a in self.architectures]
-        for cell in cells:
-            if cells.count(cell) > 1:
-                raise ValueError(f"{cell} appears twice; name each cell once")
+        once("cell", [a.cell for a in self.architectures])
+        once("optimizer", [r.optimizer for r in self.recipes])
+        once("seed", list(self.seeds))
         return self
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Give the recipe, and what every further optimizer makes of it."""
+        changes = (f.model_dump(exclude_none=True) for f in self.further_optimizers)
+        changed = (self.recipe.model_copy(update=change) for change in changes)
+        return (self.recipe, *changed)
+
+    def runs(self) -> tuple[RunSettings, ...]:
+        """Give the runs of the grid, the first seed's all before the second's."""
+        return tuple(
+            RunSettings(
+                task=self.task,
+                training_sequences=self.training_sequences,
+                validation_sequences=self.validation_sequences,
+                diagnosis_sequences=self.diagnosis_sequences,
+                recipe=recipe,
+                architecture=architecture,
+                seed=seed,
+                lags=self.lags,
+                measures=self.measures,
+            )
+            for seed in self.seeds
+            for architecture in self.architectures
+            for recipe in self.recipes
+        )
+
+    def label(self, run: RunSettings) -> str:
+        """Name a run among those of the study: by what differs between them.
+
+        Args:
+            run: one of `runs`.
+        """
+        several = self.group(run)
+        return several if len(self.seeds) == 1 else f"{several}, seed {run.seed}"
+
+    def group(self, run: RunSettings) -> str:
+        """Name what a run shares with those of other seeds.
+
+        Args:
+            run: one of `runs`.
+        """
+        if not self.further_optimizers:
+            return run.architecture.cell
+        return f"{run.architecture.cell}, {run.recipe.optimizer}"
+
+    def scaled(self, scale: float) -> Self:
+        """Give the study with fewer epochs and sequences, and the scale noted in it.
+
+        A batch that no longer fits shrinks to the training sequences.
+
+        Args:
+            scale: share of epochs and sequences to keep, above 0, at most 1.
+
+        Raises:
+            ValueError: if the scale is out of range.
+        """
+        if not 0 < scale <= 1:
+            raise ValueError(
+                f"the scale {scale:g} is not above 0 and at most 1; 0.1 keeps a tenth"
+            )
+
+        def kept(count: int, least: int = 1) -> int:
+            return min(count, max(least, round(count * scale)))
+
+        training = kept(self.training_sequences, least=2)
+        last = self.recipe.final_batch
+        return self.changed(
+            scale=self.scale * scale,
+            training_sequences=training,
+            validation_sequences=kept(self.validation_sequences, least=2),
+            diagnosis_sequences=kept(self.diagnosis_sequences, FEWEST_DIAGNOSED),
+            recipe={
+                "epochs": kept(self.recipe.epochs),
+                "batch": min(self.recipe.batch, training),
+                "final_batch": None if last is None else min(last, training),
+            },
+        )
+
+    @property
+    def title(self) -> str:
+        """Give the name, with the scale if it is not 1."""
+        if self.scale == 1:
+            return self.name
+        return f"{self.name} (scale {self.scale:g}: fewer epochs and sequences)"
 
     def to_toml(self) -> str:
         """Give the settings as a TOML document that `from_toml` reads back."""
@@ -165,13 +227,15 @@ class Settings(BaseModel):
             raise ValueError(_sentence(error)) from error
 
     def identity(self) -> str:
-        """Give a short hash of everything that decides the numbers; the name does not.
+        """Give a short hash of everything that decides the numbers.
 
-        The order of the architectures does not decide any number either.
+        Name and scale decide none, and no more does the order of the grid.
         """
-        ordered = self.model_dump(mode="json", exclude={"name"})
+        ordered = self.model_dump(mode="json", exclude={"name", "scale"})
         ordered["architectures"].sort(key=lambda a: a["cell"])
-        return hashlib.sha256(repr(ordered).encode()).hexdigest()[:12]
+        ordered["further_optimizers"].sort(key=lambda o: o["optimizer"])
+        ordered["seeds"].sort()
+        return digest(ordered)
 
 
 def _sentence(error: ValidationError) -> str:

@@ -1,55 +1,84 @@
 """The owner of every path below a study's folder."""
 
 from dataclasses import dataclass
-from importlib.metadata import version
+from os import PathLike
 from pathlib import Path
 from typing import final
 
-import safetensors.torch
+from upath import UPath
 
 from ..diagnosis import Diagnosis
-from ..storage import replace_file
-from .run import Run
+from ..storage import place, replace_file, tree_from
+from .folder import Damaged, RunFolder, sweep_out
 from .settings import Settings
+from .single import RunSettings
+from .stages import stage_keys
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Store:
-    """A study on disk: settings, a results file and weights a cell, figures, report.
+    """A study on disk: settings, a folder a run, table, figures, report.
 
     Attributes:
-        folder: the study's folder.
+        folder: the study's folder, a local path or one of any `fsspec` file system.
     """
 
-    folder: Path
+    folder: Path | UPath
+
+    def __init__(self, folder: str | PathLike[str]) -> None:
+        object.__setattr__(self, "folder", place(folder))
 
     @property
-    def settings_file(self) -> Path:
+    def address(self) -> str:
+        """The folder as text that means the same to every process."""
+        path = self.folder
+        return str(path.absolute() if isinstance(path, Path) else path)
+
+    @property
+    def settings_file(self) -> Path | UPath:
         return self.folder / "settings.toml"
 
     @property
-    def table(self) -> Path:
+    def table(self) -> Path | UPath:
         return self.folder / "table.csv"
 
     @property
-    def report(self) -> Path:
+    def across(self) -> Path | UPath:
+        return self.folder / "across_seeds.csv"
+
+    @property
+    def report(self) -> Path | UPath:
         return self.folder / "report.html"
 
     @property
-    def timing(self) -> Path:
+    def index(self) -> Path | UPath:
+        return self.folder / "index.csv"
+
+    @property
+    def timing(self) -> Path | UPath:
         return self.folder / "timing.json"
 
-    def results(self, cell: str) -> Path:
-        return self.folder / "results" / f"{cell}.nc"
+    @property
+    def log(self) -> Path | UPath:
+        return self.folder / "log.jsonl"
 
-    def weights(self, cell: str) -> Path:
-        return self.folder / "weights" / f"{cell}.safetensors"
+    def run(self, run: RunSettings) -> RunFolder:
+        """Give the folder of one run, named by the hash of what decides its weights."""
+        return RunFolder(self.folder / "runs" / run.identity())
 
-    def figure(self, name: str) -> Path:
+    def results(self, run: RunSettings) -> Path | UPath:
+        """Give the file of one run's diagnosis."""
+        return self.run(run).file("fit.nc")
+
+    def weights(self, run: RunSettings) -> Path | UPath:
+        """Give the file of one run's best weights."""
+        return self.run(run).file("weights.safetensors")
+
+    def figure(self, name: str) -> Path | UPath:
         return self.folder / "figures" / f"{name}.png"
 
-    def write(self, path: Path, content: str | bytes) -> None:
+    def write(self, path: Path | UPath, content: str | bytes) -> None:
         """Write one file of the study, whole or not at all.
 
         Raises:
@@ -59,18 +88,25 @@ class Store:
         replace_file(path, raw)
 
     def begin(self, settings: Settings) -> None:
-        """Take the folder for a study; a folder of another study is left alone.
+        """Take the folder for a study.
+
+        What was made with other settings stays where it is; what they have in common
+        is used.
 
         Raises:
-            ValueError: if the folder holds other settings or cannot be written.
+            ValueError: if the folder cannot be written, or holds a study that has no
+                training in common with this one.
         """
-        taken = self.settings_file.exists()
-        if taken and self.load_settings().identity() != settings.identity():
-            raise ValueError(
-                f"{self.folder} holds a study with other settings; choose another "
-                "folder with --output, or remove it"
-            )
+        if self.settings_file.exists():
+            there = {run.identity() for run in self.load_settings().runs()}
+            if there.isdisjoint(run.identity() for run in settings.runs()):
+                raise ValueError(
+                    f"{self.folder} holds a study with other settings; choose another "
+                    "folder with --output, or remove it"
+                )
         self.write(self.settings_file, settings.to_toml())
+        if isinstance(self.folder, Path):
+            sweep_out(self.folder, older=3600.0)
 
     def load_settings(self) -> Settings:
         """Read the study's settings.
@@ -87,31 +123,45 @@ class Store:
             ) from error
         return Settings.from_toml(text, str(self.settings_file))
 
-    def save(self, cell: str, run: Run) -> None:
-        """Keep a run's results and weights."""
-        run.diagnosis.save(self.results(cell))
-        weights = {name: w.contiguous() for name, w in run.weights.items()}
-        self.write(self.weights(cell), safetensors.torch.save(weights))
-
-    def finished(self, cell: str, settings: Settings) -> Diagnosis | None:
+    def finished(self, run: RunSettings, scale: float = 1.0) -> Diagnosis | None:
         """Give a run's diagnosis if it was made with these settings by this version.
 
         Raises:
-            ValueError: if there is a results file that cannot be read.
+            Damaged: if its file does not agree with its checksum.
         """
-        path = self.results(cell)
-        if not path.exists():
+        folder = self.run(run)
+        files = folder.find("fit", stage_keys(run, scale)["fit"])
+        if files is None:
             return None
-        diagnosis = Diagnosis.load(path)
-        made = (diagnosis.tree.attrs.get("identity"), diagnosis.version)
-        current = (settings.identity(), version("learnability"))
-        return diagnosis if made == current else None
+        return Diagnosis(tree_from(files["fit.nc"], str(self.results(run))))
 
     def load(self) -> dict[str, Diagnosis]:
-        """Read the diagnoses of all architectures that the settings name.
+        """Read the diagnoses of all runs of the settings, by label.
 
         Raises:
             ValueError: if one is missing or damaged.
         """
-        cells = [a.cell for a in self.load_settings().architectures]
-        return {cell: Diagnosis.load(self.results(cell)) for cell in cells}
+        settings = self.load_settings()
+        return {
+            settings.label(run): self.load_run(settings, run) for run in settings.runs()
+        }
+
+    def load_run(self, settings: Settings, run: RunSettings) -> Diagnosis:
+        """Read the diagnosis of one run.
+
+        Raises:
+            ValueError: if it is missing or damaged.
+        """
+        label = settings.label(run)
+        again = "run the study again, which makes what is missing"
+        try:
+            found = self.finished(run, settings.scale)
+        except Damaged as error:
+            raise ValueError(
+                f"the results of {label} are damaged: {error}; {again}"
+            ) from error
+        if found is None:
+            raise ValueError(
+                f"the results of {label} are not there ({self.results(run)}); {again}"
+            )
+        return found

@@ -1,60 +1,156 @@
-"""A whole study: every architecture in turn, then table, figures and report."""
+"""A whole study: every run of the grid, then table, figures and report."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import pandas as pd
 
-from ..diagnosis import Diagnosis
-from .run import Progress, draw_data, run_architecture, run_settings
+from ..diagnosis import Diagnosis, Progress
+from . import collected
+from .execute import Outcome, Request, execute
+from .executors import Pool, execute_in
+from .folder import Damaged
+from .logs import Logger, log_run
+from .published import Published
 from .settings import Settings
+from .single import RunSettings
+from .stages import CHECKPOINT_EVERY, stage_keys
 from .store import Store
 
 
 class Watcher(Protocol):
     """What a study tells while it works."""
 
-    def begin(self, cell: str) -> Progress:
-        """Take notice of a run that begins; give what its stages report to."""
+    def begin(self, label: str) -> Progress:
+        """Take notice of a run that begins here; give what its stages report to."""
         ...
 
-    def kept(self, cell: str) -> None:
+    def kept(self, label: str) -> None:
         """Take notice of a run whose results were there already."""
+        ...
+
+    def done(self, outcome: Outcome, finished: int, runs: int) -> None:
+        """Take notice of a run that ended, and of how many have."""
+        ...
+
+    def tell(self, sentence: str) -> None:
+        """Take notice of anything else that happened."""
         ...
 
 
 def run_study(
-    settings: Settings, store: Store, watcher: Watcher
+    settings: Settings,
+    store: Store,
+    watcher: Watcher,
+    *,
+    pool: Pool | None = None,
+    every: float = CHECKPOINT_EVERY,
+    loggers: Sequence[Logger] = (),
 ) -> dict[str, Diagnosis]:
-    """Run what is missing of a study and give all of its diagnoses.
+    """Run what is missing of a study and give all of its diagnoses by label.
 
-    A run whose results are there, made with the same settings by the same version, is
-    kept as it is.
+    A stage whose results are there, made with the same settings by the same version, is
+    kept as it is; a damaged one is made again. A run that another process holds is left
+    to it and waited for at the end.
 
     Args:
         settings: the study.
         store: where it lies.
         watcher: told what begins and how far it is.
+        pool: what runs the runs; this process unless given.
+        every: seconds of training between checkpoints.
+        loggers: told of every run that was made, when it has ended.
 
     Raises:
-        ValueError: if the folder holds another study, cannot be written, or holds a
-            damaged result.
+        ValueError: if the folder holds another study or cannot be written.
     """
     store.begin(settings)
-    data, runs = None, {}
-    for architecture in settings.architectures:
-        cell = architecture.cell
-        finished = store.finished(cell, run_settings(settings, architecture))
-        if finished is not None:
-            watcher.kept(cell)
-            runs[cell] = finished
-            continue
-        data = draw_data(settings) if data is None else data
-        progress = watcher.begin(cell)
-        run = run_architecture(settings, architecture, data, progress=progress)
-        store.save(cell, run)
-        runs[cell] = run.diagnosis
-    return runs
+    requests = [
+        Request(store.address, settings.label(run), run, settings.scale, every)
+        for run in missing(settings, store, watcher)
+    ]
+    told = _Told(settings, store, watcher, loggers)
+    held = _work(requests, told, pool)
+    if held:
+        watcher.tell(f"another process works at {', '.join(held)}; waiting for it")
+        again = [replace(r, wait=True) for r in requests if r.label in held]
+        _work(again, told, pool)
+    return store.load()
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A watcher, and the loggers that hear of every run that was made."""
+
+    settings: Settings
+    store: Store
+    watcher: Watcher
+    loggers: Sequence[Logger]
+
+    def begin(self, label: str) -> Progress:
+        return self.watcher.begin(label)
+
+    def kept(self, label: str) -> None:
+        self.watcher.kept(label)
+
+    def tell(self, sentence: str) -> None:
+        self.watcher.tell(sentence)
+
+    def done(self, outcome: Outcome, finished: int, runs: int) -> None:
+        self.watcher.done(outcome, finished, runs)
+        if not outcome.made or not self.loggers:
+            return
+        run = {self.settings.label(r): r for r in self.settings.runs()}[outcome.label]
+        found = self.store.load_run(self.settings, run)
+        for logger in self.loggers:
+            log_run(logger, outcome.label, run, found)
+
+
+def missing(
+    settings: Settings, store: Store, watcher: Watcher | None = None
+) -> list[RunSettings]:
+    """Give the runs whose results are not there, or damaged.
+
+    Args:
+        settings: the study.
+        store: where it lies.
+        watcher: told what is there and what is damaged, if it is given.
+    """
+    found = []
+    for run in settings.runs():
+        label = settings.label(run)
+        keys, folder = stage_keys(run, settings.scale), store.run(run)
+        try:
+            there = all(folder.whole(name, key) for name, key in keys.items())
+        except Damaged as error:
+            there = False
+            if watcher is not None:
+                watcher.tell(f"{label}: {error}")
+        if not there:
+            found.append(run)
+        elif watcher is not None:
+            watcher.kept(label)
+    return found
+
+
+def _work(requests: list[Request], watcher: Watcher, pool: Pool | None) -> list[str]:
+    """Execute the requests; give the labels of those that other processes hold."""
+    held = []
+    here = pool is None
+    outcomes = (
+        (execute(r, watcher.begin(r.label)) for r in requests)
+        if here
+        else execute_in(pool, requests, watcher.tell)
+    )
+    for finished, outcome in enumerate(outcomes, start=1):
+        for sentence in outcome.told:
+            watcher.tell(f"{outcome.label}: {sentence}")
+        if outcome.held:
+            held.append(outcome.label)
+        else:
+            watcher.done(outcome, finished, len(requests))
+    return held
 
 
 def write_results(
@@ -62,16 +158,55 @@ def write_results(
     runs: Mapping[str, Diagnosis],
     store: Store,
     progress: Callable[[float], None],
+    published: Published | None = None,
 ) -> pd.DataFrame:
-    """Write the table, the figures and the report page of a study; give the table."""
+    """Write the table, the figures and the report page of a study; give the table.
+
+    Args:
+        settings: the study.
+        runs: its diagnoses by label.
+        store: where it lies.
+        progress: called with the share of the work that is done.
+        published: runs of the published programme to lay over ours.
+    """
     from .. import plots, report  # they load plotting libraries: only here
 
     rows = report.table(settings, runs)
     store.write(store.table, rows.to_csv(index=False))
-    for place, (name, figure) in enumerate(plots.draw_all(runs)):
+    store.write(store.index, index(settings, store).to_csv(index=False))
+    several = len(runs) > len(settings.architectures)
+    if several:
+        across = collected.across_seeds(settings, runs).to_csv(index=False)
+        store.write(store.across, across)
+        found = report.summed(collected.grouped(settings, runs))
+        drawn = report.drawn_across(found)
+    else:
+        found, drawn = None, plots.draw_all(runs)
+    for place, (name, figure) in enumerate(drawn):
         progress(place / (2 * len(plots.FIGURES)))
         store.write(store.figure(name), plots.rendered(figure, "png"))
     progress(0.5)
-    store.write(store.report, report.page(settings, runs, rows=rows))
+    page = report.page(settings, runs, rows=rows, found=found, published=published)
+    store.write(store.report, page)
     progress(1.0)
     return rows
+
+
+def index(settings: Settings, store: Store) -> pd.DataFrame:
+    """Give a row a run: what it is and where its files lie below the study's folder.
+
+    Args:
+        settings: the study.
+        store: where it lies.
+    """
+    rows = [
+        {
+            "run": settings.label(run),
+            "architecture": run.architecture.cell,
+            "optimizer": run.recipe.optimizer,
+            "seed": run.seed,
+            "folder": f"runs/{run.identity()}",
+        }
+        for run in settings.runs()
+    ]
+    return pd.DataFrame(rows)

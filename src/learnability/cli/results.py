@@ -1,0 +1,179 @@
+"""`learnability list`, `show`, `export` and `compare`: what studies found."""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+import pandas as pd
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..report import formatted, table
+from ..report.words import number, short
+from ..storage import place, replace_file, tree_bytes
+from ..study.collected import across_seeds, as_tree, by_budget, by_lag, compared
+from ..study.store import Store
+from ..study.sweep import index, missing
+from .app import app
+
+Format = Literal["csv", "parquet", "netcdf"]
+Records = Literal["lags", "windows"]
+
+
+@app.command(name="list")
+def list_studies(folder: str = "runs", /) -> None:
+    """List the studies in a folder, and how far each of them is.
+
+    Parameters
+    ----------
+    folder
+        Folder that holds studies.
+    """
+    found = sorted(p.parent for p in place(folder).glob("*/settings.toml"))
+    if not found:
+        raise ValueError(
+            f"{folder} holds no studies; make one with `learnability run quick`"
+        )
+    rows = []
+    for path in found:
+        store = Store(str(path))
+        settings = store.load_settings()
+        runs, left = len(settings.runs()), len(missing(settings, store))
+        rows.append((settings.title, str(path), f"{runs - left} of {runs}"))
+    _print(("study", "folder", "runs finished"), rows)
+
+
+@app.command
+def show(folder: str, /) -> None:
+    """Print the table of a study, its windows across seeds, and where its runs lie.
+
+    Parameters
+    ----------
+    folder
+        Folder that `learnability run` wrote, such as runs/quick.
+    """
+    store = Store(folder)
+    settings, runs = store.load_settings(), store.load()
+    text = formatted(table(settings, runs))
+    _print(tuple(text.columns), text.values.tolist(), settings.title)
+    if len(settings.seeds) > 1:
+        summed = across_seeds(settings, runs)
+        rows = [
+            (
+                r["group"],
+                number(r["budget"]),
+                _mean(r["mean"], r["deviation"]),
+                r["censored"],
+            )
+            for r in summed.to_dict("records")
+        ]
+        head = ("networks", "N", "H_N, mean and deviation over seeds", "at last lag")
+        _print(head, rows)
+    files = index(settings, store)
+    _print(("run", "folder"), files[["run", "folder"]].values.tolist())
+
+
+@app.command
+def export(
+    folder: str,
+    /,
+    *,
+    format: Format = "csv",
+    records: Records = "lags",
+    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
+) -> None:
+    """Write the results of a study to one file that other programs read.
+
+    Parameters
+    ----------
+    folder
+        Folder that `learnability run` wrote, such as runs/quick.
+    format
+        csv, parquet, or netcdf (all results, a group a run).
+    records
+        For csv and parquet: lags (a row a run and lag) or windows (a row a run and
+        budget).
+    output
+        File to write; NAME-lags.csv or the like in the study's folder unless given.
+    """
+    store = Store(folder)
+    settings, runs = store.load_settings(), store.load()
+    ending = {"csv": "csv", "parquet": "parquet", "netcdf": "nc"}[format]
+    what = "results" if format == "netcdf" else records
+    path = place(output) if output else store.folder / f"{what}.{ending}"
+    if format == "netcdf":
+        content = tree_bytes(as_tree(settings, runs))
+    else:
+        rows = (by_lag if records == "lags" else by_budget)(settings, runs)
+        content = _table_bytes(rows, format)
+    replace_file(path, content)
+    Console().print(f"{path}", highlight=False, soft_wrap=True, markup=False)
+
+
+@app.command
+def compare(first: str, second: str, /) -> None:
+    """Print the windows of two studies side by side, with their difference.
+
+    Parameters
+    ----------
+    first
+        Folder of one study.
+    second
+        Folder of another.
+    """
+    studies = [(s.load_settings(), s.load()) for s in (Store(first), Store(second))]
+    rows = compared(*studies)
+    head = (
+        "networks",
+        "N",
+        *(s.title for s, _ in studies),
+        "difference",
+        "at last lag",
+    )
+    _print(
+        head,
+        [
+            (
+                r["group"],
+                number(r["budget"]),
+                _mean(r["mean_first"], r["deviation_first"]),
+                _mean(r["mean_second"], r["deviation_second"]),
+                _mean(r["difference"], r["error"]),
+                r["censored"],
+            )
+            for r in rows.to_dict("records")
+        ],
+    )
+
+
+def _mean(middle: float, spread: float) -> str:
+    """Give a mean with its spread, where several seeds have one."""
+    return (
+        short(middle) if spread != spread else f"{short(middle)} ± {short(spread, 2)}"
+    )
+
+
+def _table_bytes(rows: pd.DataFrame, format: Format) -> bytes:
+    if format == "csv":
+        return rows.to_csv(index=False).encode()
+    try:
+        return rows.to_parquet(index=False) or b""
+    except ImportError as error:
+        raise ValueError(
+            "pyarrow is not installed; install it with "
+            "pip install 'learnability[parquet]', or export csv"
+        ) from error
+
+
+def _print(
+    head: tuple[str, ...], rows: Iterable[Iterable[object]], title: str = ""
+) -> None:
+    """Print a table whose words are taken as they are."""
+    console = Console()
+    shown = Table(title=Text(title) if title else None)
+    for name in head:
+        shown.add_column(Text(name))
+    for row in rows:
+        shown.add_row(*(Text(str(value)) for value in row))
+    (console if console.is_terminal else Console(width=160)).print(shown)

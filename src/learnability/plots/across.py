@@ -1,0 +1,297 @@
+"""Figures across seeds: what the runs of one network and optimizer have in common."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ..summaries import Line
+from ._parts import keys, moved, number_axis, open_mark
+from .envelope import FLOOR, SCALINGS, Scaling
+from .legends import legend
+from .style import PAGE, Style, figure, ink, styles
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+def window_spreads(tables: Tables, *, width: float = PAGE) -> Figure:
+    """Draw H_N against N across seeds, and boxes at the study's budgets.
+
+    Left: the mean, a deviation as a band, the tenth and ninetieth percentile dotted.
+    Right: boxes from the 25th to the 75th percentile, the median as a bar, whiskers to
+    the tenth and ninetieth. Open arrows: some windows reach the last lag, so that the
+    true numbers lie there or beyond.
+
+    Args:
+        tables: of `summaries.window_spread`, by group.
+        width: of the figure in inches.
+    """
+    made, (left, right) = figure(2, width=width)
+    found = styles(tables)
+    for name, style in found.items():
+        _window_line(left, tables[name], style, len(found))
+        _boxes(right, tables[name], style, len(found))
+    budgets = next(iter(tables.values())).index.to_numpy(float)
+    for ax in (left, right):
+        ax.set(xscale="log", xlabel="sequences $N$", ylabel="window $H_N$ in steps")
+        ax.set_xlim(budgets.min() / 2, budgets.max() * 2)
+        ax.set_ylim(bottom=0)
+        number_axis(ax.xaxis)
+    left.set_title("mean, deviation, 10 and 90 %")
+    right.set_title("boxes over seeds")
+    entries = keys(found)
+    if any(table["censored"].any() for table in tables.values()):
+        entries.append(open_mark("^", "there or beyond"))
+    legend(made, entries)
+    return made
+
+
+def _window_line(ax: Axes, table: pd.DataFrame, style: Style, count: int) -> None:
+    budgets, mean = table.index.to_numpy(float), table["mean"].to_numpy()
+    where = moved(ax, style, count, upright=True)
+    away = np.nan_to_num(table["deviation"].to_numpy())
+    ax.fill_between(
+        budgets, mean - away, mean + away, color=style.colour, alpha=0.13, lw=0
+    )
+    ax.plot(budgets, mean, color=style.colour, transform=where)
+    for level in ("p10", "p90"):
+        ax.plot(budgets, table[level], color=style.colour, lw=0.6, ls=":")
+    censored = table["censored"].to_numpy() > 0
+    for marked, marker, face in (
+        (censored, "^", ink().paper),
+        (~censored, style.marker, style.colour),
+    ):
+        ax.plot(
+            budgets[marked],
+            mean[marked],
+            ls="",
+            marker=marker,
+            mfc=face,
+            mec=style.colour,
+            transform=where,
+        )
+
+
+def _boxes(ax: Axes, table: pd.DataFrame, style: Style, count: int) -> None:
+    place = (style.place - (count - 1) / 2) / max(count, 2)
+    for budget, row in table.iloc[::2].iterrows():
+        x = float(budget) * 10 ** (0.8 * place)  # pyright: ignore[reportArgumentType]
+        ax.vlines(x, row["p10"], row["p90"], color=style.colour, lw=0.8)
+        ax.vlines(x, row["p25"], row["p75"], color=style.colour, lw=3.5, alpha=0.5)
+        open_end = row["censored"] > 0
+        ax.plot(
+            [x],
+            [row["median"]],
+            marker="^" if open_end else "_",
+            ms=3.5,
+            mfc=ink().paper,
+            mec=style.colour,
+            ls="",
+        )
+
+
+def envelope_spreads(tables: Tables, *, width: float = PAGE) -> Figure:
+    """Draw f(l)/f(0) across seeds in three scalings, with the best fit dashed.
+
+    Args:
+        tables: of `summaries.envelope_spread`, by group.
+        width: of the figure in inches.
+    """
+    made, panels = figure(3, width=width)
+    found = styles(tables)
+    for ax, scaling in zip(panels, SCALINGS, strict=True):
+        for name, style in found.items():
+            _envelope_line(ax, tables[name], style)
+        _scaled(ax, scaling)
+        ax.set_title(SCALINGS[scaling])
+        ax.set_xlabel("lag in steps")
+    panels[0].set_ylabel("envelope $f(l)/f(0)$")
+    dashed = Line2D([], [], color=ink().quiet, lw=0.9, ls="--", label="best fit")
+    legend(made, [*keys(found), dashed])
+    return made
+
+
+def _envelope_line(ax: Axes, table: pd.DataFrame, style: Style) -> None:
+    lag = table.index.to_numpy(float)
+    shown = table.where(table["mean"] >= FLOOR)
+    ax.plot(lag, shown["mean"], color=style.colour)
+    low = np.maximum(table["lower"], FLOOR)
+    ax.fill_between(lag, low, table["upper"], color=style.colour, alpha=0.15, lw=0)
+    ax.plot(lag, table["fitted"], color=style.colour, lw=0.9, ls="--")
+    below = lag[(table["mean"] < FLOOR).to_numpy()]
+    if below.size:
+        ax.plot(below, np.full(below.size, FLOOR), ls="", marker="v", mfc="none")
+
+
+def _scaled(ax: Axes, scaling: Scaling) -> None:
+    if scaling != "exponential":
+        ax.set_xscale("log")
+        number_axis(ax.xaxis)
+    if scaling == "logarithmic":
+        ax.set_ylim(bottom=0)
+        return
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    ax.set_ylim(min(max(low, FLOOR), 0.1), max(high, 1.3))
+    number_axis(ax.yaxis)
+
+
+def spectra(scales: Mapping[str, np.ndarray], *, width: float = PAGE) -> Figure:
+    """Draw the time scales of all units of all seeds: density and what lies beyond.
+
+    The density is a histogram in the logarithm, six bins a decade; units that do not
+    decay or have no time scale stand in no bin, but count.
+
+    Args:
+        scales: tau in steps of every unit, by group; inf does not decay, nan is gone.
+        width: of the figure in inches.
+    """
+    made, (left, right) = figure(2, width=width)
+    found = styles(scales)
+    every = np.concatenate([s[np.isfinite(s) & (s > 0)] for s in scales.values()])
+    low, high = (every.min(), every.max()) if every.size else (1.0, 100.0)
+    edges = np.geomspace(low / 1.01, high * 1.01, 2 + int(6 * np.log10(high / low)))
+    for name, style in found.items():
+        tau = scales[name]
+        seen = np.sort(tau[np.isfinite(tau)])
+        counts, _ = np.histogram(seen, edges)
+        density = counts / tau.size / np.diff(np.log10(edges))
+        left.stairs(density, edges, color=style.colour, lw=1.2)
+        endless = np.isinf(tau).sum()
+        beyond = (np.arange(seen.size, 0, -1) + endless) / tau.size
+        right.step(seen, beyond, where="post", color=style.colour)
+        if endless:
+            place = endless / tau.size
+            right.plot(high * 1.2, place, marker=">", mfc="none", mec=style.colour)
+    for ax, name in (
+        (left, "density a decade"),
+        (right, "share with at least $\\tau$"),
+    ):
+        ax.set(xscale="log", xlabel=r"time scale $\tau$ in steps", ylabel=name)
+        ax.set_xlim(low / 1.3, high * 1.3)
+        number_axis(ax.xaxis)
+    right.set_yscale("log")
+    number_axis(right.yaxis)
+    legend(made, keys(found))
+    return made
+
+
+PANELS = (
+    ("confounded", "log_needed", r"$-\hat\kappa\,\log f$", r"$\log N$"),
+    ("attenuation", "log_noise", r"$-\log f$", r"$\log\,\sigma/|m|$"),
+)
+
+
+def law_figure(
+    tables: Tables,
+    lines: Mapping[str, tuple[Line | None, Line | None]],
+    *,
+    width: float = PAGE,
+) -> Figure:
+    """Draw the law of the window twice: confounded, and honest.
+
+    Left both axes hold the same estimated kappa; right neither does. Open arrows are
+    lags whose location may be 0: the number is a lower end, and no line was drawn
+    through it.
+
+    Args:
+        tables: of `summaries.law_points`, all seeds of a group in one.
+        lines: the regressions of both panels, by group.
+        width: of the figure in inches.
+    """
+    made, panels = figure(2, width=width)
+    found = styles(tables)
+    notes = ("the same $\\hat\\kappa$ on both axes", "no $\\hat\\kappa$ on either axis")
+    for panel, (ax, (x, y, across, up)) in enumerate(zip(panels, PANELS, strict=True)):
+        for name, style in found.items():
+            _law(ax, tables[name], x, y, style)
+            line = lines[name][panel]
+            if line is not None:
+                sure = tables[name][~tables[name]["censored"]]
+                ends = np.array([sure[x].min(), sure[x].max()])
+                ax.plot(ends, line.intercept + line.slope * ends, color=style.colour)
+        ax.set(xlabel=across, ylabel=up, title=notes[panel] + _explained(lines, panel))
+    entries = [*keys(found)]
+    if any(table["censored"].any() for table in tables.values()):
+        entries.append(open_mark("^", "at least"))
+    legend(made, entries)
+    return made
+
+
+def _explained(lines: Mapping[str, tuple[Line | None, Line | None]], panel: int) -> str:
+    """Say the median share of the variance that the lines of a panel explain."""
+    drawn = [pair[panel] for pair in lines.values()]
+    shares = [line.r2 for line in drawn if line is not None]
+    return f" (median R² {np.median(shares):.2f})" if shares else ""
+
+
+def _law(ax: Axes, table: pd.DataFrame, x: str, y: str, style: Style) -> None:
+    censored = table["censored"].to_numpy(bool)
+    sure, open_ones = table[~censored], table[censored]
+    ax.plot(sure[x], sure[y], ls="", marker=style.marker, color=style.colour)
+    ax.plot(
+        open_ones[x],
+        open_ones[y],
+        ls="",
+        marker="^",
+        ms=3,
+        mfc="none",
+        mec=style.colour,
+        alpha=0.6,
+    )
+
+
+def estimator_figure(tables: Mapping[str, Tables], *, width: float = PAGE) -> Figure:
+    """Draw alpha by lag and estimator, a panel an estimator and one of agreement.
+
+    The last panel shows the largest difference between the estimators at each lag.
+
+    Args:
+        tables: mean alpha over seeds by estimator: a row a lag, by group.
+        width: of the figure in inches.
+    """
+    names = list(next(iter(tables.values())))
+    made, panels = figure(len(names) + 1, width=width)
+    found = styles(tables)
+    for ax, estimator in zip(panels, [*names, "largest difference"], strict=True):
+        for name, style in found.items():
+            table = tables[name]
+            lag = next(iter(table.values())).index.to_numpy(float)
+            every = np.stack([table[e]["alpha"].to_numpy() for e in names])
+            if estimator in names:
+                values = table[estimator]["alpha"].to_numpy()
+            else:
+                values = np.ptp(every, axis=0)
+            ax.plot(lag, values, color=style.colour, marker=style.marker, ms=2.4)
+        ax.set(xscale="log", xlabel="lag in steps", title=estimator)
+        number_axis(ax.xaxis)
+        if estimator in names:
+            ax.axhline(2, color=ink().quiet, lw=0.8, ls=":")
+    panels[0].set_ylabel(r"tail index $\alpha$")
+    legend(made, keys(found))
+    return made
+
+
+def curve_spreads(tables: Tables, *, width: float = PAGE) -> Figure:
+    """Draw validation errors by epoch: the median over seeds, 10 to 90 % as a band.
+
+    Args:
+        tables: over epochs: ``median``, ``p10``, ``p90``, by group.
+        width: of the figure in inches.
+    """
+    made, (ax,) = figure(1, width=width)
+    found = styles(tables)
+    for name, style in found.items():
+        table = tables[name]
+        epoch = table.index.to_numpy(float)
+        ax.fill_between(
+            epoch, table["p10"], table["p90"], color=style.colour, alpha=0.15, lw=0
+        )
+        ax.plot(epoch, table["median"], color=style.colour)
+    ax.set(xlabel="epoch", ylabel="validation error", yscale="log")
+    number_axis(ax.yaxis)
+    legend(made, keys(found))
+    return made

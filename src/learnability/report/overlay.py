@@ -1,0 +1,108 @@
+"""The published programme's runs laid over ours, in the figures that it has."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from ..study.published import Published, grid
+from ..summaries import ESTIMATORS, spread
+from .across import Summed
+
+MARK = "published"
+
+
+def overlaid(found: Summed, published: Published) -> Summed:
+    """Lay published runs over what our seeds have in common.
+
+    They join windows, envelopes (divided by their shortest lag's, as there is no f(0)),
+    the law's two panels and the estimators; each under its architecture's name and
+    "published". What they do not hold is left out.
+
+    Args:
+        found: ours.
+        published: theirs.
+    """
+    windows, envelopes = dict(found.windows), dict(found.envelopes)
+    laws, estimators = dict(found.laws), dict(found.estimators)
+    if len(published.windows):
+        theirs = published.windows
+        kinds = set(zip(theirs["architecture"], theirs["method"], strict=True))
+        for cell, method in sorted(kinds):
+            name = f"{cell}, {MARK}" + (f" ({method})" if method else "")
+            own = (theirs["architecture"] == cell) & (theirs["method"] == method)
+            windows[name] = _windows(theirs.loc[own, :])
+    if len(published.lags):
+        for cell in dict.fromkeys(published.lags["architecture"]):
+            rows = published.lags.loc[published.lags["architecture"] == cell, :]
+            name = f"{cell}, {MARK}"
+            if "envelope" in rows:
+                envelopes[name] = _envelope(rows)
+            if {"envelope", "alpha", "sigma", "signal"} <= set(rows):
+                laws[name] = _law(rows)
+            if {"alpha_koutrouvelis", "alpha_mcculloch"} <= set(rows):
+                estimators[name] = _estimators(rows)
+    return replace(
+        found,
+        windows=windows,
+        envelopes=envelopes,
+        laws=laws,
+        estimators=estimators,
+    )
+
+
+def _windows(rows: pd.DataFrame) -> pd.DataFrame:
+    table = grid(rows, "budget", "window").dropna()
+    values = table.to_numpy(float).T
+    longest = values.max(initial=0.0)
+    columns = {
+        **spread(values),
+        # Nothing says which lag was the last; the longest window found may be cut off.
+        "censored": (values == longest).sum(axis=0) * (longest > 0),
+        "seeds": len(values),
+    }
+    return pd.DataFrame(columns, index=table.index)
+
+
+def _envelope(rows: pd.DataFrame) -> pd.DataFrame:
+    table = grid(rows, "lag", "envelope").dropna()
+    with np.errstate(divide="ignore"):
+        logs = np.log(table.to_numpy(float))
+    logs = logs - logs[0]
+    mean, away = logs.mean(axis=1), logs.std(axis=1)
+    columns = {
+        "mean": np.exp(mean),
+        "lower": np.exp(mean - away),
+        "upper": np.exp(mean + away),
+        "fitted": np.nan,
+    }
+    return pd.DataFrame(columns, index=table.index)
+
+
+def _law(rows: pd.DataFrame) -> pd.DataFrame:
+    alpha, sigma = np.asarray(rows["alpha"], float), np.asarray(rows["sigma"], float)
+    size, f = abs(np.asarray(rows["signal"], float)), np.asarray(rows["envelope"])
+    first = rows.groupby("seed")["envelope"].transform("first")
+    known = (alpha > 1) & (size > 0) & (sigma > 0) & (f > 0)
+    attenuation = -np.log(f[known] / np.asarray(first, float)[known])
+    kappa = alpha[known] / (alpha[known] - 1)
+    noise = np.log(sigma[known] / size[known])
+    columns = {
+        "attenuation": attenuation,
+        "confounded": kappa * attenuation,
+        "log_needed": kappa * noise,
+        "log_noise": noise,
+        "censored": False,
+    }
+    return pd.DataFrame(columns)
+
+
+def _estimators(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    found = {}
+    for name in ESTIMATORS:
+        column = f"alpha_{name}"
+        theirs = column if column in rows else "alpha_koutrouvelis"
+        mean = grid(rows, "lag", theirs).mean(axis=1)
+        # They used no maximum likelihood: an empty line, not another's.
+        found[name] = pd.DataFrame({"alpha": mean if column in rows else mean * np.nan})
+    return found

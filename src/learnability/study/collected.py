@@ -1,0 +1,178 @@
+"""The results of whole studies as tables and trees: by lag, by budget, side by side."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jaxtyping import Bool, Float
+
+from ..diagnosis import Diagnosis
+from .settings import Settings
+
+Runs = Mapping[str, Diagnosis]
+
+
+def identified(settings: Settings) -> dict[str, dict[str, object]]:
+    """Give what tells the runs of a study apart, by label.
+
+    Args:
+        settings: the study.
+    """
+    return {
+        settings.label(run): {
+            "study": settings.title,
+            "run": settings.label(run),
+            "group": settings.group(run),
+            "architecture": run.architecture.cell,
+            "optimizer": run.recipe.optimizer,
+            "seed": run.seed,
+        }
+        for run in settings.runs()
+    }
+
+
+def by_lag(settings: Settings, runs: Runs) -> pd.DataFrame:
+    """Give a row a run and lag: envelope, tail index, samples needed, with intervals.
+
+    Args:
+        settings: the study.
+        runs: its diagnoses by label.
+    """
+    known = identified(settings)
+    return pd.concat(
+        [_known(run.summary(), known[label]) for label, run in runs.items()],
+        ignore_index=True,
+    )
+
+
+def by_budget(
+    settings: Settings, runs: Runs, budgets: Sequence[float] | None = None
+) -> pd.DataFrame:
+    """Give a row a run and budget N: the window with its interval.
+
+    Args:
+        settings: the study.
+        runs: its diagnoses by label.
+        budgets: numbers of sequences N; the study's unless given.
+    """
+    known, chosen = identified(settings), budgets or settings.budgets
+    return pd.concat(
+        [_known(run.window(chosen), known[label]) for label, run in runs.items()],
+        ignore_index=True,
+    )
+
+
+def _known(rows: pd.DataFrame, known: Mapping[str, object]) -> pd.DataFrame:
+    found = rows.reset_index()
+    for place, (name, value) in enumerate(known.items()):
+        found.insert(place, name, value)
+    return found
+
+
+def as_tree(settings: Settings, runs: Runs) -> xr.DataTree:
+    """Give all results as one tree, a group a run.
+
+    Args:
+        settings: the study.
+        runs: its diagnoses by label.
+    """
+    root = xr.Dataset(attrs={"title": settings.title, "settings": settings.to_toml()})
+    parts: dict[str, xr.Dataset | xr.DataTree] = {"/": root}
+    for number, (label, run) in enumerate(runs.items()):
+        top = run.tree.to_dataset().assign_attrs(run=label)
+        parts[f"run_{number:03d}"] = top
+        for name in run.tree.children:
+            parts[f"run_{number:03d}/{name}"] = run.group(name)
+    return xr.DataTree.from_dict(parts)
+
+
+def across_seeds(settings: Settings, runs: Runs) -> pd.DataFrame:
+    """Give a row a group and budget: the windows of all seeds, summed up.
+
+    Args:
+        settings: the study.
+        runs: its diagnoses by label.
+
+    Returns:
+        ``group``, ``budget``, ``seeds`` (how many), ``mean``, ``deviation`` (nan for
+        one seed), the percentiles ``p10``, ``p25``, ``median``, ``p75``, ``p90``, and
+        ``censored``: how many windows reach the last lag, so that mean and percentiles
+        are at least what they say.
+    """
+    rows = by_budget(settings, runs)
+    groups = {str(k["group"]): None for k in identified(settings).values()}
+    found = []
+    for group in groups:
+        for budget in settings.budgets:
+            part = rows[(rows["group"] == group) & (rows["budget"] == budget)]
+            spread = _spread(
+                np.asarray(part["window"], float), np.asarray(part["censored"], bool)
+            )
+            found.append({"group": group, "budget": budget, **spread})
+    return pd.DataFrame(found)
+
+
+def _spread(
+    reach: Float[np.ndarray, "seed"], censored: Bool[np.ndarray, "seed"]
+) -> dict[str, float]:
+    names, levels = ("p10", "p25", "median", "p75", "p90"), (10, 25, 50, 75, 90)
+    return {
+        "seeds": reach.size,
+        "mean": float(reach.mean()),
+        "deviation": float(reach.std(ddof=1)) if reach.size > 1 else np.nan,
+        **dict(zip(names, np.percentile(reach, levels), strict=True)),
+        "censored": int(censored.sum()),
+    }
+
+
+def compared(
+    first: tuple[Settings, Runs], second: tuple[Settings, Runs]
+) -> pd.DataFrame:
+    """Give the windows of two studies side by side.
+
+    Args:
+        first: settings and diagnoses of one study.
+        second: those of another.
+
+    Returns:
+        A row a group and budget that both have: mean and deviation over seeds of each
+        study, ``difference`` of the means (second less first) and its standard
+        ``error`` over seeds, nan for one seed; ``censored`` counts windows of both that
+        reach their last lag.
+
+    Raises:
+        ValueError: if they have no group and budget in common.
+    """
+    keys = ["group", "budget"]
+    one, two = (across_seeds(*study) for study in (first, second))
+    both = one.merge(two, on=keys, suffixes=("_first", "_second"))
+    if both.empty:
+        raise ValueError(
+            "the studies have no architecture, optimizer and budget in common; compare "
+            "studies of the same networks"
+        )
+    both["difference"] = both["mean_second"] - both["mean_first"]
+    variance = [both[f"deviation_{s}"] ** 2 / both[f"seeds_{s}"] for s in SIDES]
+    both["error"] = np.sqrt(variance[0] + variance[1])
+    both["censored"] = both["censored_first"] + both["censored_second"]
+    shown = [f"{name}_{side}" for side in SIDES for name in ("mean", "deviation")]
+    return pd.DataFrame(
+        both, columns=[*keys, *shown, "difference", "error", "censored"]
+    )
+
+
+SIDES = ("first", "second")
+
+
+def grouped(settings: Settings, runs: Runs) -> dict[str, list[Diagnosis]]:
+    """Give the diagnoses of all seeds, by network and optimizer.
+
+    Args:
+        settings: the study.
+        runs: its diagnoses by label.
+    """
+    groups: dict[str, list[Diagnosis]] = {}
+    for label, known in identified(settings).items():
+        groups.setdefault(str(known["group"]), []).append(runs[label])
+    return groups

@@ -1,0 +1,86 @@
+"""One run from a request that can travel to any process or machine."""
+
+import time
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+
+from ..diagnosis import Progress, silent
+from .single import RunSettings
+from .stages import CHECKPOINT_EVERY, Stages
+from .store import Store
+
+
+@final
+@dataclass(frozen=True)
+class Request:
+    """What to do, and where.
+
+    Attributes:
+        folder: of the study, as text.
+        label: the run's name in the study.
+        run: the run's settings.
+        scale: of the study, which results state.
+        every: seconds of training between checkpoints.
+        threads: how many to use; None leaves them as they are.
+        wait: whether to wait where another process holds the run.
+    """
+
+    folder: str
+    label: str
+    run: RunSettings
+    scale: float = 1.0
+    every: float = CHECKPOINT_EVERY
+    threads: int | None = None
+    wait: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request.
+
+    Attributes:
+        label: the run's name in the study.
+        held: whether another process holds the run, so that nothing was done.
+        made: the stages that were made; none where all were there.
+        told: sentences about damaged files.
+        seconds: of work.
+    """
+
+    label: str
+    held: bool = False
+    made: tuple[str, ...] = ()
+    told: tuple[str, ...] = field(default=())
+    seconds: float = 0.0
+
+
+def execute(request: Request, progress: Progress = silent) -> Outcome:
+    """Make what is missing of one run.
+
+    Args:
+        request: what to do.
+        progress: called with the name of a stage and the share of it that is done.
+
+    Raises:
+        ValueError: if the folder cannot be written.
+    """
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
+    started, told = time.monotonic(), []
+    folder = Store(request.folder).run(request.run)
+    with folder.locked(wait=request.wait) as ours:
+        if not ours:
+            return Outcome(request.label, held=True)
+        stages = Stages(
+            request.run,
+            folder,
+            scale=request.scale,
+            progress=progress,
+            tell=told.append,
+            every=request.every,
+        )
+        stages.ensure()
+    seconds = time.monotonic() - started
+    return Outcome(request.label, False, tuple(stages.made), tuple(told), seconds)

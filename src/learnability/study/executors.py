@@ -1,0 +1,135 @@
+"""Many runs at once, behind the interface of `concurrent.futures`."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import final
+
+from .execute import Outcome, Request, execute
+
+Tell = Callable[[str], None]
+
+
+@final
+@dataclass(frozen=True)
+class Pool:
+    """Something that runs runs.
+
+    Attributes:
+        make: opens an executor; called again if a worker's death broke the first.
+        at_once: runs to have in work at a time.
+        threads: of each run; None leaves them to the worker.
+        work: what to do with a request.
+    """
+
+    make: Callable[[], AbstractContextManager[Executor]]
+    at_once: int
+    threads: int | None = None
+    work: Callable[[Request], Outcome] = execute
+
+
+def processes(workers: int) -> Pool:
+    """Give a pool of processes on this machine that share its cores.
+
+    Args:
+        workers: how many; each gets an equal share of the cores, at least one.
+
+    Raises:
+        ValueError: if there are no workers.
+    """
+    if workers < 1:
+        raise ValueError(f"{workers} workers can do nothing; give at least 1")
+    cores = len(os.sched_getaffinity(0))
+    # A forked child would share compiled code's threads, which do not survive a fork.
+    fresh = multiprocessing.get_context("spawn")
+    return Pool(
+        make=lambda: ProcessPoolExecutor(workers, mp_context=fresh),
+        at_once=workers,
+        threads=max(1, cores // workers),
+    )
+
+
+def execute_in(
+    pool: Pool, requests: Sequence[Request], tell: Tell
+) -> Iterator[Outcome]:
+    """Execute requests in a pool; yield outcomes as they come.
+
+    No more are handed over than are worked at, so that a worker that is killed costs
+    only the runs in work: each of them is repeated once, from its last checkpoint or
+    finished stage.
+
+    Args:
+        pool: where.
+        requests: what.
+        tell: told a sentence if a worker was killed.
+
+    Raises:
+        ValueError: as `execute`, or if a run's worker was killed twice.
+    """
+    left = [replace(r, threads=pool.threads) for r in requests]
+    struck: set[str] = set()
+    while left:
+        with pool.make() as executor:
+            lost = yield from _until_broken(executor, left, pool)
+        for request in lost:
+            if request.label in struck:
+                raise ValueError(
+                    f"the worker of {request.label} was killed twice; look for a lack "
+                    "of memory and run the study again with fewer workers"
+                )
+            struck.add(request.label)
+            tell(f"a worker was killed; {request.label} goes on where it was kept")
+        left = lost + left
+
+
+def _until_broken(
+    executor: Executor, left: list[Request], pool: Pool
+) -> Generator[Outcome, None, list[Request]]:
+    """Take requests off the list and yield outcomes; return those that were lost."""
+    working: dict[Future[Outcome], Request] = {}
+    lost: list[Request] = []
+    try:
+        while left or working:
+            if not lost:
+                lost += _hand_over(executor, left, working, pool)
+            if not working:
+                return lost
+            done, _ = wait(working, return_when=FIRST_COMPLETED)
+            for future in done:
+                request = working.pop(future)
+                try:
+                    outcome = future.result()
+                except BrokenProcessPool:
+                    lost.append(request)
+                else:
+                    yield outcome
+    finally:
+        for future in working:
+            future.cancel()
+    return lost
+
+
+def _hand_over(
+    executor: Executor,
+    left: list[Request],
+    working: dict[Future[Outcome], Request],
+    pool: Pool,
+) -> list[Request]:
+    """Submit requests while there is room; give the one that met a broken pool."""
+    while left and len(working) < pool.at_once:
+        request = left.pop(0)
+        try:
+            working[executor.submit(pool.work, request)] = request
+        except BrokenProcessPool:
+            return [request]
+    return []

@@ -1,0 +1,223 @@
+"""Diagnoses of several seeds summed up, and the law of the window put to the test."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+from scipy import stats
+
+from . import stable
+from .detection import decay
+from .detection.decay_fit import FEWEST_LAGS
+from .diagnosis import Diagnosis
+from .stable import law
+
+LEVELS = {"p10": 10, "p25": 25, "median": 50, "p75": 75, "p90": 90}
+ERROR = 0.05
+"""Error probability of the sign of a mean, at which the law counts sequences."""
+ESTIMATORS: dict[str, Callable] = {
+    "koutrouvelis": stable.koutrouvelis,
+    "mcculloch": stable.mcculloch,
+    "likelihood": stable.maximum_likelihood,
+}
+FAMILIES = (decay.Exponential, decay.PowerLaw, decay.Logarithmic, decay.Stretched)
+
+Points = Float[np.ndarray, " point"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A regression of y on x.
+
+    Attributes:
+        slope: of the line.
+        error: standard error of the slope.
+        intercept: y at x = 0.
+        r2: share of the variance of y that the line explains.
+        points: how many.
+    """
+
+    slope: float
+    error: float
+    intercept: float
+    r2: float
+    points: int
+
+
+def spread(values: Float[np.ndarray, "seed *rest"]) -> dict[str, np.ndarray]:
+    """Give mean, deviation (nan for one seed) and percentiles over seeds.
+
+    Args:
+        values: a row a seed.
+
+    Example:
+        >>> spread(np.array([[1.0], [3.0]]))["mean"]
+        array([2.])
+    """
+    several = len(values) > 1
+    mean = values.mean(axis=0)
+    deviation = values.std(axis=0, ddof=1) if several else np.full(mean.shape, np.nan)
+    levels = np.percentile(values, list(LEVELS.values()), axis=0)
+    return {
+        "mean": mean,
+        "deviation": deviation,
+        **dict(zip(LEVELS, levels, strict=True)),
+    }
+
+
+def window_spread(runs: Sequence[Diagnosis], budgets: Iterable[float]) -> pd.DataFrame:
+    """Give the windows of several seeds summed up, a row a budget.
+
+    A window that reaches its last lag is at least that: mean and percentiles of a
+    budget with such windows are lower ends.
+
+    Args:
+        runs: diagnoses of several seeds.
+        budgets: numbers of sequences N.
+
+    Returns:
+        Over ``budget``: ``mean``, ``deviation``, percentiles, ``censored`` (how many
+        windows reach the last lag) and ``seeds``.
+    """
+    numbers = list(budgets)
+    found = [run.window(numbers) for run in runs]
+    reach = np.stack([rows["window"].to_numpy(float) for rows in found])
+    censored = np.stack([rows["censored"].to_numpy(bool) for rows in found])
+    columns = {**spread(reach), "censored": censored.sum(axis=0), "seeds": len(runs)}
+    return pd.DataFrame(columns, index=pd.Index(numbers, name="budget"))
+
+
+def envelope_spread(runs: Sequence[Diagnosis], order: str = "exact") -> pd.DataFrame:
+    """Give f(l)/f(0) of several seeds, in the logarithm, with the decay that fits best.
+
+    Args:
+        runs: diagnoses of several seeds at the same lags.
+        order: of transport.
+
+    Returns:
+        Over ``lag``: ``mean`` (geometric), ``lower`` and ``upper`` (a deviation of the
+        logarithm away), ``fitted`` (nan where nothing was fitted); the family's name is
+        the attribute ``family``.
+    """
+    tables = [r.group("envelope").sel(order=order)["normalised"] for r in runs]
+    lags = np.asarray(tables[0]["lag"].values, int)
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.stack([np.asarray(t.values, float) for t in tables]))
+    finite = np.isfinite(logs).all(axis=0)
+    mean = np.where(finite, np.where(finite, logs, 0.0).mean(axis=0), -np.inf)
+    away = np.where(finite, np.where(finite, logs, 0.0).std(axis=0), 0.0)
+    family, fitted = _fitted(lags, np.exp(mean), finite & (lags >= 1))
+    columns = {
+        "mean": np.exp(mean),
+        "lower": np.exp(mean - away),
+        "upper": np.exp(mean + away),
+        "fitted": fitted,
+    }
+    rows = pd.DataFrame(columns, index=pd.Index(lags, name="lag"))
+    rows.attrs["family"] = family
+    return rows
+
+
+def _fitted(
+    lags: np.ndarray, f: np.ndarray, there: Bool[np.ndarray, "lag"]
+) -> tuple[str, np.ndarray]:
+    """Give the family with the most evidence and its envelope at the lags."""
+    if there.sum() < FEWEST_LAGS:
+        return "", np.full(f.shape, np.nan)
+    best = decay.fit(lags[there], f[there], families=FAMILIES).best
+    return type(best).__name__, np.asarray(best.value(lags.astype(float)), float)
+
+
+def law_points(run: Diagnosis, order: str = "exact") -> pd.DataFrame:
+    """Give what the law ``N(l) ~ f(l)^-kappa`` relates, a row a lag.
+
+    ``kappa = alpha/(alpha - 1)``, ``N = (sigma q/|m|)^kappa`` with q the quantile of
+    the standard law at an error of 5 %. Both axes of log N against ``-kappa log f``
+    hold the same estimated kappa, which makes a line of independent numbers; log
+    sigma/|m| against -log f does not.
+
+    Args:
+        run: a diagnosis.
+        order: of transport.
+
+    Returns:
+        Over ``lag``: ``attenuation`` (-log f(l)/f(0)), ``confounded`` (kappa times
+        that), ``log_needed``, ``log_noise`` (log sigma/|m|), ``censored``: the interval
+        of m holds 0, so that both logarithms are lower ends.
+    """
+    group = run.group("evidence")
+    f = run.group("envelope").sel(order=order)["normalised"].values
+    alpha, sigma = group["alpha"].values, group["sigma"].values
+    low, high = group["location_lower"].values, group["location_upper"].values
+    censored = ~((low > 0) | (high < 0))
+    farthest = np.maximum(abs(low), abs(high))
+    size = np.where(censored, farthest, abs(group["location"].values))
+    known = np.isfinite(alpha) & (alpha > 1) & (size > 0) & (f > 0)
+    kappa = np.where(known, alpha, 2.0) / (np.where(known, alpha, 2.0) - 1)
+    q = law.quantile(1 - ERROR, np.where(known, alpha, 2.0))
+    noise = np.log(np.where(known, sigma, 1) / np.where(known, size, 1))
+    attenuation = -np.log(np.where(known, f, 1.0))
+    columns = {
+        "attenuation": attenuation,
+        "confounded": kappa * attenuation,
+        "log_needed": kappa * (noise + np.log(q)),
+        "log_noise": noise,
+        "censored": censored,
+    }
+    index = pd.Index(group["lag"].values, name="lag")
+    return pd.DataFrame(columns, index=index).loc[known, :]
+
+
+def regression(x: Points, y: Points) -> Line | None:
+    """Regress y on x by least squares, or give None for fewer than 3 points.
+
+    Args:
+        x: what is given.
+        y: what it is to explain.
+
+    Example:
+        >>> line = regression(np.arange(4.0), 2 * np.arange(4.0) + 1)
+        >>> round(line.slope, 9), round(line.intercept, 9), round(line.r2, 9)
+        (2.0, 1.0, 1.0)
+    """
+    if len(x) < 3 or np.ptp(x) == 0:
+        return None
+    found: Any = stats.linregress(x, y)
+    return Line(
+        slope=float(found.slope),
+        error=float(found.stderr),
+        intercept=float(found.intercept),
+        r2=float(found.rvalue**2),
+        points=len(x),
+    )
+
+
+def alphas(run: Diagnosis) -> pd.DataFrame:
+    """Give alpha by lag and estimator, from the stored evidence.
+
+    Args:
+        run: a diagnosis.
+
+    Returns:
+        A row a lag, a column an estimator; nan where the evidence has no spread or a
+        likelihood no maximum that can be found.
+    """
+    group = run.group("evidence")
+    psi, lags = group["psi"].values, group["lag"].values
+    columns = {
+        name: [_alpha(estimate, row) for row in psi]
+        for name, estimate in ESTIMATORS.items()
+    }
+    return pd.DataFrame(columns, index=pd.Index(lags, name="lag"))
+
+
+def _alpha(estimate: Callable, values: np.ndarray) -> float:
+    if not np.ptp(values) > 0:
+        return np.nan
+    try:
+        return float(estimate(values[None]).alpha[0])
+    except ArithmeticError:  # a likelihood without a maximum is an outcome
+        return np.nan

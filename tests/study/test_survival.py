@@ -1,0 +1,134 @@
+"""Kills, full disks, flipped bits, two at once: nothing lost, nothing wrong."""
+
+import errno
+import os
+
+import pytest
+
+from learnability import storage
+from learnability.study import Store, run_study
+from learnability.study.stages import stage_keys
+from tests.study.children import child, grid, killed
+from tests.study.small import Watcher, contents
+
+SETTINGS = grid(["GRU", "DiagGate"], seeds=[1])
+STAGES = ["training", "envelope", "evidence", "probe", "fit"]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The study left alone, and the bytes of all of its files."""
+    store = Store(tmp_path_factory.mktemp("alone"))
+    run_study(SETTINGS, store, Watcher())
+    return store, contents(store)
+
+
+def again(folder, settings=SETTINGS) -> Watcher:
+    watcher = Watcher()
+    run_study(settings, Store(folder), watcher)
+    return watcher
+
+
+def test_kills_at_random_moments_change_no_byte(alone, tmp_path):
+    lived = list(killed(str(tmp_path), SETTINGS, kills=5, seed=3, longest=0.8))
+    assert len(lived) == 5
+    assert contents(Store(tmp_path)) == alone[1]
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_two_processes_at_once_end_with_the_same_bytes(alone, tmp_path):
+    both = [child(str(tmp_path), SETTINGS) for _ in range(2)]
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert contents(Store(tmp_path)) == alone[1]
+
+
+def test_flipped_bits_are_found_and_made_again(alone, tmp_path):
+    store = Store(tmp_path)
+    for name, content in alone[1].items():
+        place = len(content) // 2
+        flipped = content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]
+        store.write(store.folder / "runs" / name, flipped)
+    watcher = again(tmp_path)
+    assert contents(store) == alone[1]
+    assert sum("checksum" in said or "read" in said for said in watcher.said) >= 4
+
+
+@pytest.mark.parametrize("part", ["training", "probe", "fit"])
+def test_a_truncated_file_costs_its_stage_alone(alone, tmp_path, part):
+    store = Store(tmp_path)
+    for name, content in alone[1].items():
+        cut = name.endswith((f"{part}.nc", f"{part}.safetensors"))
+        store.write(store.folder / "runs" / name, content[: -1 if cut else None])
+    watcher = again(tmp_path)
+    assert [outcome.made for outcome in watcher.outcomes] == [(part,)] * 2
+    assert contents(store) == alone[1]
+
+
+def test_a_damaged_checkpoint_begins_again(alone, tmp_path):
+    store, (run, *_) = Store(tmp_path), SETTINGS.runs()
+    folder = store.run(run)
+    folder.save_checkpoint(stage_keys(run)["training"], {"epoch": 1})
+    broken = folder.checkpoint_file.read_bytes().replace(b"epoch", b"epoxy")
+    store.write(folder.checkpoint_file, broken)
+    watcher = again(tmp_path)
+    assert any("training begins again" in said for said in watcher.said)
+    assert contents(store) == alone[1]
+
+
+def test_a_file_too_large_for_the_disk_ends_in_a_sentence(alone, tmp_path):
+    process = child(str(tmp_path), SETTINGS, limit=30_000)
+    process.join()
+    assert process.exitcode == 3
+    assert "make room and run the same command again" in (tmp_path / "said").read_text()
+    again(tmp_path)
+    assert contents(Store(tmp_path)) == alone[1]
+
+
+@pytest.mark.parametrize("writes", [0, 3, 9])
+def test_a_disk_that_fills_up_loses_nothing(alone, tmp_path, monkeypatch, writes):
+    left = [writes]
+
+    def fsync(_):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr(storage.os, "fsync", fsync)
+        with pytest.raises(ValueError, match="No space left on device"):
+            again(tmp_path)
+    assert not list(tmp_path.rglob("*.tmp"))
+    again(tmp_path)
+    assert contents(Store(tmp_path)) == alone[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "made"),
+    [
+        ({"budgets": [5, 50]}, None),
+        ({"measures": {"error": 0.01}}, ("fit",)),
+        ({"measures": {"level": 0.9}}, ("fit",)),
+        ({"measures": {"anchors": 3}}, ("evidence", "fit")),
+        ({"measures": {"exact_windows": 9}}, ("envelope", "fit")),
+        ({"lags": [1, 2]}, ("envelope", "evidence", "probe", "fit")),
+        ({"diagnosis_sequences": 60}, ("envelope", "evidence", "probe", "fit")),
+    ],
+)
+def test_a_change_costs_only_what_depends_on_it(alone, tmp_path, change, made):
+    store = Store(tmp_path)
+    for name, content in alone[1].items():
+        store.write(store.folder / "runs" / name, content)
+    watcher = again(tmp_path, SETTINGS.changed(**change))
+    expected = [] if made is None else [made] * 2
+    assert [outcome.made for outcome in watcher.outcomes] == expected
+
+
+def test_a_run_lies_on_any_file_system(alone):
+    store = Store("memory://survival")
+    watcher = Watcher()
+    run_study(SETTINGS, store, watcher)
+    for run in SETTINGS.runs():
+        there = store.results(run).read_bytes()
+        assert there == alone[0].results(run).read_bytes()
