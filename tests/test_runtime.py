@@ -50,4 +50,5 @@ def test_freed_memory_is_kept():
         return int(subprocess.run(words, capture_output=True, check=True).stdout)
 
     pages = 100_000_000 / resource.getpagesize()
-    assert faults("kept") < 0.01 * pages
+    # One array of the five may still go back; without a word to the library four do.
+    assert faults("kept") < 0.3 * pages

@@ -141,7 +141,7 @@ def needed(
 
     Example:
         >>> wrong = np.array([[[True], [False]], [[True], [False]]])
-        >>> bool(1 < needed(np.array([1, 2]), wrong, 0.1)[0] < 2)
+        >>> bool(1 < needed(np.array([1, 2]), wrong, 0.5)[0] < 2)
         True
     """
     share = np.maximum(wrong.mean(axis=0), 1 / (2 * len(wrong)))
