@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from . import detection, evidence, stable, transport
-from .cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU
+from .cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU, TorchRNN
 from .detection import decay
 from .diagnosis import Diagnosis, Measures, diagnose_network
 from .tasks import MultiLag, Sequences
@@ -26,6 +26,7 @@ __all__ = [
     "Sequences",
     "SharedGate",
     "TorchGRU",
+    "TorchRNN",
     "Training",
     "decay",
     "detection",

@@ -1,0 +1,1 @@
+"""Diagnosing PyTorch models as they are."""
