@@ -6,6 +6,7 @@ from . import detection, evidence, stable, transport
 from .cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU, TorchRNN
 from .detection import decay
 from .diagnosis import Diagnosis, Measures, diagnose_network
+from .models import Diagnoses, Effort, diagnose
 from .tasks import MultiLag, Sequences
 from .training import Recipe, Training, train
 from .unroll import Network, unroll
@@ -18,7 +19,9 @@ __all__ = [
     "Cell",
     "ConstGate",
     "DiagGate",
+    "Diagnoses",
     "Diagnosis",
+    "Effort",
     "Measures",
     "MultiLag",
     "Network",
@@ -30,6 +33,7 @@ __all__ = [
     "Training",
     "decay",
     "detection",
+    "diagnose",
     "diagnose_network",
     "evidence",
     "stable",

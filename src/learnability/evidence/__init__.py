@@ -3,7 +3,7 @@
 from .lag_gradients import evidence, lag_gradients, sequence_means, sweep
 from .matched import matched_statistic
 from .probe import ProbeStatistics, probe_statistics
-from .rates import base_rates, parameter_rates
+from .rates import base_rates, parameter_rates, unit_rates
 from .sensitivity import (
     Direction,
     immediate_sensitivity,
@@ -25,4 +25,5 @@ __all__ = [
     "sequence_gradients",
     "sequence_means",
     "sweep",
+    "unit_rates",
 ]

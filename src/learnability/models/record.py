@@ -96,14 +96,15 @@ class Recorder:
                 not finite.
         """
         value = self._loss(outputs, batch[-1])
-        count = self._count()
+        count = self.count()
         if value.ndim > 0:
             return value.sum() * (count / value.numel())
         if self._summed is None:
             self._summed = sums_up(self._loss, outputs, batch[-1], value)
         return value if self._summed else value * count
 
-    def _count(self) -> int:
+    def count(self) -> int:
+        """Give the number of sequences of the batch that was run last."""
         seen = next(s for tap in self.taps if (s := tap.seen()) is not None)
         return len(seen.x)
 
@@ -291,7 +292,7 @@ class Null:
         constant: list[Tensor] | None = None
         for batch in batches:
             with torch.no_grad():
-                outputs = recorder.run(batch)
+                outputs = recorder.run(batch)  # for its form, and once for its mean
             if constant is None:
                 constant = [self._mean(z) for z in leaves(outputs)]
             self.found.append(self._gradient(outputs, batch, constant))

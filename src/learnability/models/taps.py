@@ -8,6 +8,7 @@ own output.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, final
 
 import torch
@@ -306,6 +307,12 @@ def taps_of(model: nn.Module) -> list[Tap]:
         name = path or "model"
         if isinstance(module, nn.RNNBase):
             found.append(SequenceTap(name, module))
-        elif isinstance(module, nn.RNNCellBase | Cell):
+        elif isinstance(module, nn.RNNCellBase | Cell) or (path and steps(module)):
             found.append(StepTap(name, module))
     return found
+
+
+def steps(module: nn.Module) -> bool:
+    """Tell whether a module is a user's own cell: it has ``step(state, x)``."""
+    step = getattr(module, "step", None)
+    return callable(step) and len(signature(step).parameters) == 2
