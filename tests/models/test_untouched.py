@@ -4,6 +4,7 @@ import copy
 import random
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -78,9 +79,9 @@ def test_hooks_are_gone_after_a_failure():
     model = Everything()
     before = state_of(model)
     recorder = Recorder(model, taps_of(model), F.mse_loss)
-    try:
-        with recorder.attached():
-            recorder.record((torch.zeros(5, STEPS, INPUTS + 1), torch.zeros(5)))
-    except ValueError as error:
-        assert "the model cannot take inputs of shape (5, 9, 4)" in str(error)
+    with (
+        pytest.raises(ValueError, match=r"cannot take inputs of shape \(5, 9, 4\)"),
+        recorder.attached(),
+    ):
+        recorder.record((torch.zeros(5, STEPS, INPUTS + 1), torch.zeros(5)))
     assert before[:2] == state_of(model)[:2]

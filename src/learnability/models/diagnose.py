@@ -16,6 +16,7 @@ from ..randomness import stream
 from ..transport.ragged import RaggedWindows
 from ..unroll import Network
 from .batches import batches, device_of
+from .convert import check_values
 from .diagnoses import Diagnoses
 from .measure import Effort, Work
 from .quiet import kept_random_states
@@ -144,6 +145,9 @@ class _Job:
                 "with nn.RNN, nn.GRU, nn.LSTM, their cells, or a module with "
                 "step(state, x)"
             )
+        for tap in taps:
+            for name, value in tap.module.named_parameters():
+                check_values(f"{name} of {tap.path}", value)
         self.recorder = Recorder(self.model, taps, self.loss, self.lengths)
 
     def read(

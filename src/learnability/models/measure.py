@@ -163,7 +163,7 @@ class Work:
         return group
 
     def _cost(self) -> float:
-        """Give the operations of one row, probe or loss, of one sequence, both passes."""
+        """Give the operations of one row of one sequence, in both passes."""
         size = sum(p.numel() for p in self.sample.cell.parameters())
         return 8.0 * size * self.sample.x.shape[1]
 
@@ -203,5 +203,5 @@ def law_group(
     for lag, row, own in zip(lags, psi, fits, strict=True):
         values = row[own] if own.sum() >= FEWEST_VALUES else np.zeros(FEWEST_VALUES)
         parts.append(stable_group([lag], values[None], **options).drop_vars("psi"))
-    group = xr.concat(parts, "lag", combine_attrs="override")
+    group: xr.Dataset = xr.concat(parts, "lag", combine_attrs="override")  # pyright: ignore
     return group.assign(psi=(("lag", "sequence"), psi))

@@ -100,6 +100,8 @@ def probes(
             f"{sample.x.shape[2]} inputs"
         )
     found = probe_signals(sample.x[sample.own][None], direction)[:inputs, 0]
+    if not len(found):
+        raise ValueError("the inputs of this layer do not vary; give other data")
     signals = sample.x.new_zeros(len(found), *sample.own.shape)
     signals[:, sample.own] = found
     axes = error_axes(sample, outputs)
@@ -111,7 +113,7 @@ def probes(
 def dependencies(
     sample: Sample, chosen: Probes, lags: list[int]
 ) -> Float[np.ndarray, "lag pair sequence"]:
-    """Give ``mean_t phi_l(t) a_k(t)``, the dependency that each sequence's targets show.
+    """Give ``mean_t phi_l(t) a_k(t)``, the dependency in each sequence's targets.
 
     a_k is the coordinate along rho_k of what the targets alone ask for. nan where the
     loss of a sequence looks at no step with a lag l before it.
@@ -184,7 +186,7 @@ def statistics(
     sample: Sample,
     chosen: Probes,
     lags: list[int],
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[float], None],
 ) -> Statistics:
     """Measure the probe gradients of all lags, some lags at a time.
 
@@ -199,12 +201,9 @@ def statistics(
     parts = [lags[i : i + rows] for i in range(0, len(lags), rows)]
     found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for place, part in enumerate(parts):
-        share = None
-        if progress is not None:
-            report = progress
 
-            def share(done: float, place: int = place) -> None:
-                report((place + done) / len(parts))
+        def share(done: float, place: int = place) -> None:
+            progress((place + done) / len(parts))
 
         walk = Walk(sample, chosen, part, share)
         sums, square = _sums(walk)

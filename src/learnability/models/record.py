@@ -79,14 +79,25 @@ class Recorder:
         inputs = batch[:-1]
         try:
             with watching(self._watch):
-                return self.model(*inputs)
+                outputs = self.model(*inputs)
         except Refusal:
             raise
         except WRONG as error:
             raise Refusal(
                 f"the model cannot take inputs of shape {shapes(inputs)} "
-                f"({first_line(error)}); give batches (inputs, ..., targets) that fit it"
+                f"({first_line(error)}); give batches (inputs, ..., targets) that fit"
             ) from error
+        self._check_inputs()
+        return outputs
+
+    def _check_inputs(self) -> None:
+        for tap in self.taps:
+            seen = tap.seen()
+            if seen is not None and not torch.isfinite(seen.x).all():
+                raise Refusal(
+                    f"the inputs of {tap.path} are not finite; remove or impute NaN "
+                    "and infinity in the data"
+                )
 
     def losses(self, outputs: Any, batch: Batch) -> Tensor:
         """Give the sum over a batch of each sequence's own loss.
@@ -195,11 +206,6 @@ class Recorder:
             seen = tap.seen()
             if seen is None:
                 continue
-            if not torch.isfinite(seen.x).all():
-                raise Refusal(
-                    f"the inputs of {tap.path} are not finite; remove or impute NaN and "
-                    "infinity in the data"
-                )
             if tap.path not in self.tracks:
                 self.tracks[tap.path] = tracks_of(tap, seen)
             tracks = self.tracks[tap.path]

@@ -123,8 +123,8 @@ class SequenceTap(Tap):
     def _hook(self, module: nn.Module, args: tuple, kwargs: dict, given: Any) -> Any:
         if self._seen is not None:
             raise Refusal(
-                f"{self.path} is called more than once in a forward pass; give it whole "
-                "sequences, or use a cell in a loop"
+                f"{self.path} is called more than once in a forward pass; give it "
+                "whole sequences, or use a cell in a loop"
             )
         both = dict(zip(("input", "hx"), args, strict=False)) | kwargs
         refuse_start(self.path, both.get("hx"))
