@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from . import detection, evidence, stable, transport
+from . import design, detection, evidence, models, stable, transport
 from .cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU, TorchRNN
 from .detection import decay
 from .diagnosis import Diagnosis, Measures, diagnose_network
@@ -32,10 +32,12 @@ __all__ = [
     "TorchRNN",
     "Training",
     "decay",
+    "design",
     "detection",
     "diagnose",
     "diagnose_network",
     "evidence",
+    "models",
     "stable",
     "train",
     "transport",
