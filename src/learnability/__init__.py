@@ -6,7 +6,7 @@ from . import design, detection, evidence, models, stable, transport
 from .cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU, TorchRNN
 from .detection import decay
 from .diagnosis import Diagnosis, Measures, diagnose_network
-from .models import Diagnoses, Effort, diagnose
+from .models import Diagnoses, Effort, Monitor, diagnose
 from .tasks import MultiLag, Sequences
 from .training import Recipe, Training, train
 from .unroll import Network, unroll
@@ -23,6 +23,7 @@ __all__ = [
     "Diagnosis",
     "Effort",
     "Measures",
+    "Monitor",
     "MultiLag",
     "Network",
     "Recipe",

@@ -6,6 +6,7 @@ mean_q exp(-l/tau_q)`` falls to ``eps_N``; a family of time scales has one param
 its scale, and the scale is chosen so that this window is the wanted one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, final, get_args
 
@@ -74,7 +75,11 @@ def predicted_window(tau: Float[np.ndarray, "unit"], level: float) -> float:
     def excess(lag: float) -> float:
         return float(envelope_of_units(tau, lag)) - level
 
-    return edge if excess(edge) >= 0 else float(brentq(excess, 0.0, edge))
+    return edge if excess(edge) >= 0 else _root(excess, 0.0, edge)
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    return float(brentq(function, low, high, xtol=1e-12))  # pyright: ignore
 
 
 @final
@@ -198,7 +203,7 @@ def gate_bias(
             f"a window of {horizon:g} steps is too long to design; lower it"
         )
     else:
-        log_scale = float(brentq(excess, low, high, xtol=1e-12))
+        log_scale = _root(excess, low, high)
     scale = float(np.exp(log_scale))
     return GateBias(family, scale, time_scales(family, scale, units), level, horizon)
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 import learnability as lw
 from learnability.models import Diagnoses, Effort
-from learnability.models.diagnose import _Job
+from learnability.models.diagnose import Job
 from learnability.models.probing import dependencies, probes, strongest
 from tests.models.zoo import Looped, Sequential, Unrolled, draw, weighted
 
@@ -203,7 +203,7 @@ def test_padding_changes_nothing():
 
 def found_in(model, data, loss, targets, sequences=256):
     """Give the strength of the dependency found in targets; it costs no gradients."""
-    job = _Job(model, loss, LAGS, None, None, Effort(sequences=sequences), 0)
+    job = Job(model, loss, LAGS, None, None, Effort(sequences=sequences), 0)
     with job.recorder.attached():
         samples, _ = job.read((data.x, targets), lambda stage, share: None)
     sample = next(iter(samples.values()))

@@ -3,5 +3,6 @@
 from .diagnose import diagnose
 from .diagnoses import Diagnoses
 from .measure import Effort
+from .monitor import Monitor
 
-__all__ = ["Diagnoses", "Effort", "diagnose"]
+__all__ = ["Diagnoses", "Effort", "Monitor", "diagnose"]

@@ -1,4 +1,4 @@
-"""What the numbers of a diagnosis say one should do, each sentence with its evidence."""
+"""What the numbers of a diagnosis say one should do, each with its evidence."""
 
 import numpy as np
 import xarray as xr

@@ -87,7 +87,7 @@ def diagnose(
         ['model[layer 0, forward]']
     """
     measures, effort = measures or Measures(), effort or Effort()
-    job = _Job(model, loss, list(lags), lengths, layers, effort, seed)
+    job = Job(model, loss, list(lags), lengths, layers, effort, seed)
     with kept_random_states(), job.recorder.attached():
         samples, windows = job.read(data, progress or _silent)
     found = {}
@@ -121,7 +121,7 @@ def _named(progress: Progress, name: str, count: int) -> Progress:
 
 @final
 @dataclass
-class _Job:
+class Job:
     """A model to be read: what of it is diagnosed, and what was read so far."""
 
     model: nn.Module

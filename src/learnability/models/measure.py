@@ -123,8 +123,15 @@ class Work:
         self.progress("evidence", 1.0)
         return group
 
-    def detection(self, direction: Tensor | None) -> xr.Dataset:
-        """Give N(l): of all pairs of probes and axes, or of one that stands for all."""
+    def detection(
+        self, direction: Tensor | None, *, most: int | None = None
+    ) -> xr.Dataset:
+        """Give N(l): of all pairs of probes and axes, or of one that stands for all.
+
+        Args:
+            direction: u of the probe, or None.
+            most: the largest number of lags.
+        """
         measures, effort, sample = self.measures, self.effort, self.sample
         chosen = probes(
             sample, inputs=effort.probes, outputs=effort.axes, direction=direction
@@ -133,7 +140,8 @@ class Work:
         found, dependency = strongest(target, measures.error)
         strength = found if measures.strength is None else measures.strength
         room = effort.work / self._cost()
-        pairs, lags, count = chosen.pairs, self.lags, len(sample)
+        pairs, count = chosen.pairs, len(sample)
+        lags = thinned(self.lags, most or len(self.lags))
         single = pairs > effort.pairs or pairs * len(lags) * count > room
         if single:
             chosen = along(chosen, dependency)
