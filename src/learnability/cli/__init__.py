@@ -1,7 +1,7 @@
 """The command line: parse, one call, print; a module a command."""
 
-from . import claims, study, theory
+from . import claims, diagnose, study, theory
 from .app import app
 from .main import main
 
-__all__ = ["app", "claims", "main", "study", "theory"]
+__all__ = ["app", "claims", "diagnose", "main", "study", "theory"]

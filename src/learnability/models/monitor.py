@@ -46,7 +46,7 @@ class Snapshot:
 
 @final
 class Monitor:
-    """A plain callable for any training loop: measures H_N and the envelope now and then.
+    """A callable for any training loop: measures H_N and the envelope now and then.
 
     A measurement looks at the same few sequences each time, and leaves no trace in the
     model. Unless a cadence is given, the next one waits until all of them, itself

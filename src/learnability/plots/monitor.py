@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -48,8 +49,12 @@ def windows_in_training(
     found = styles([str(name) for name in record["layer"].values])
     for name, style in found.items():
         values = record["window"].sel(layer=name, budget=wanted)
-        line = {"color": style.colour, "marker": style.marker}
-        ax.plot(record["step"].values, values.values, **line)
+        ax.plot(
+            record["step"].values,
+            values.values,
+            color=style.colour,
+            marker=style.marker,
+        )
     ax.set(xlabel="step of training", ylabel=f"window at N = {wanted:g}, in steps")
     ax.set_ylim(0, max(1.0, float(record["lag"].max())) * 1.05)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -119,8 +124,8 @@ def monitor_figure(
     return made
 
 
-def _shades(ax: Axes, count: int) -> list[tuple[float, ...]]:
+def _shades(ax: Axes, count: int) -> list[str]:
     """Give colours from pale to strong on the paper of the axes."""
     shades = colormaps["viridis"](np.linspace(0.85, 0.1, count))
     dark = theme_of(whole_figure(ax)) == "dark"
-    return [tuple(colour) for colour in (shades[::-1] if dark else shades)]
+    return [to_hex(colour) for colour in (shades[::-1] if dark else shades)]
