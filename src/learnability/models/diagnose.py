@@ -18,7 +18,7 @@ from ..unroll import Network
 from .batches import batches, device_of
 from .convert import check_values
 from .diagnoses import Diagnoses
-from .measure import Effort, Work
+from .measure import FEWEST_SEQUENCES, Effort, Work
 from .quiet import kept_random_states
 from .record import Batch, Lengths, Loss, Null, Recorder
 from .refusal import Refusal
@@ -156,46 +156,48 @@ class Job:
         """Run the model over all data; give samples and sums over windows."""
         device = device_of(self.model)
         walked = (moved(b, device) for b in batches(data, stream(self.seed, "deal")))
-        kept = self._keep(walked)
-        null = Null(self.recorder, kept)
+        null = Null(self.recorder)
+        kept = self._keep(walked, null)
         traces: dict[str, list[Trace]] = {}
         windows: dict[str, RaggedWindows] = {}
         for place, batch in enumerate(kept):
             found = self.recorder.record(batch, null.of(place))
-            for track, trace in self._chosen(found):
-                traces.setdefault(track.name, []).append(trace)
+            self._sample(found, traces)
             self._add(found, windows)
             progress("running the model", (place + 1) / (len(kept) + 1))
         for batch in walked:
             self._add(self.recorder.forward(batch), windows)
         progress("running the model", 1.0)
         samples = {
-            track.name: joined(track.cell, traces[track.name], self._read_out(track))
+            track.name: joined(
+                track.cell, traces.pop(track.name), self._read_out(track)
+            )
             for track in self.tracks()
         }
         return samples, windows
 
-    def _keep(self, walked: Iterable[Batch]) -> list[Batch]:
+    def _keep(self, walked: Iterable[Batch], null: Null) -> list[Batch]:
         """Take batches until they hold the sequences of the sample."""
         kept, count = [], 0
         for batch in walked:
             kept.append(batch)
-            with torch.no_grad():
-                self.recorder.run(batch)
-            self._called()
+            null.add(batch)
             count += self.recorder.count()
             if count >= self.effort.sequences:
                 break
+        null.centre()
         return kept
 
-    def _called(self) -> None:
-        """Refuse a model whose recurrent layers were never called."""
-        if all(tap.seen() is None for tap in self.recorder.taps):
-            names = ", ".join(tap.path for tap in self.recorder.taps)
-            raise Refusal(
-                f"the model's forward pass never called {names}; call the module "
-                "itself, not its weights, or unroll it with learnability.unroll"
-            )
+    def _sample(
+        self, found: dict[str, list[Trace]], traces: dict[str, list[Trace]]
+    ) -> None:
+        """Keep what the exact parts look at, as far as there is room for it."""
+        held = sum(t.nbytes for own in traces.values() for t in own)
+        count = sum(len(t.x) for t in next(iter(traces.values()), []))
+        if held >= self.effort.memory and count >= FEWEST_SEQUENCES:
+            return
+        for track, trace in self._chosen(found):
+            traces.setdefault(track.name, []).append(trace)
 
     def _add(
         self, found: dict[str, list[Trace]], windows: dict[str, RaggedWindows]

@@ -213,6 +213,8 @@ def _numbers(values: np.ndarray, name: str) -> np.ndarray:
 
 
 def _check_size(values: np.ndarray, name: str) -> None:
+    if not values.size:
+        raise Refusal(f"{name} is empty (shape {values.shape}); give values")
     if not np.isfinite(values).all():
         raise Refusal(f"{name} holds values that are not finite; remove or impute them")
     if np.abs(values).max() > LARGEST:

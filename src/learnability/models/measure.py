@@ -41,6 +41,8 @@ class Effort(BaseModel):
         probes: axes of the inputs, at most.
         work: floating-point operations of each exact part, about; where more would be
             needed, windows, sequences and lags are thinned out, and the results say so.
+        memory: bytes that the sequences of the exact parts may take, about; at least
+            64 sequences are kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,7 +51,8 @@ class Effort(BaseModel):
     pairs: Annotated[int, Field(ge=1)] = 16
     axes: Annotated[int, Field(ge=1)] = 8
     probes: Annotated[int, Field(ge=1)] = 16
-    work: Annotated[float, Field(gt=0)] = 1e12
+    work: Annotated[float, Field(gt=0)] = 5e11
+    memory: Annotated[float, Field(gt=0)] = 3e8
 
 
 @final

@@ -259,7 +259,7 @@ class Walk:
         found = cell_gradients(sample.cell, sample.x, sample.states, cotangent)
         if sample.read_out is not None:
             found = torch.cat((found, self._read_out(sample, cotangent)), dim=-1)
-        return found.double()
+        return found
 
     def _read_out(self, sample: Sample, cotangent: Tensor) -> Tensor:
         """Give the gradients by a linear read-out's weights and bias."""

@@ -99,6 +99,15 @@ class Recorder:
                     "and infinity in the data"
                 )
 
+    def check_called(self) -> None:
+        """Refuse a model whose recurrent layers were never called."""
+        if all(tap.seen() is None for tap in self.taps):
+            names = ", ".join(tap.path for tap in self.taps)
+            raise Refusal(
+                f"the model's forward pass never called {names}; call the module "
+                "itself, not its weights, or unroll it with learnability.unroll"
+            )
+
     def losses(self, outputs: Any, batch: Batch) -> Tensor:
         """Give the sum over a batch of each sequence's own loss.
 
@@ -289,20 +298,21 @@ class Null:
 
     Args:
         recorder: the model and its loss.
-        batches: over which the mean is taken.
     """
 
-    def __init__(self, recorder: Recorder, batches: Sequence[Batch]) -> None:
-        self.recorder, self.batches = recorder, batches
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
         self.found: list[list[Tensor | None]] = []
-        constant: list[Tensor] | None = None
-        for batch in batches:
-            with torch.no_grad():
-                outputs = recorder.run(batch)  # for its form, and once for its mean
-            if constant is None:
-                constant = [self._mean(z) for z in leaves(outputs)]
-            self.found.append(self._gradient(outputs, batch, constant))
-        self._centre()
+        self.constant: list[Tensor] | None = None
+
+    def add(self, batch: Batch) -> None:
+        """Take a batch in; the recorder has run it last then."""
+        with torch.no_grad():
+            outputs = self.recorder.run(batch)
+        self.recorder.check_called()
+        if self.constant is None:
+            self.constant = [self._mean(z) for z in leaves(outputs)]
+        self.found.append(self._gradient(outputs, batch, self.constant))
 
     def _axes(self, z: Tensor) -> list[int]:
         """Give the axes of sequences and steps, known by their lengths."""
@@ -333,8 +343,8 @@ class Null:
             return [None] * len(flat)
         return list(torch.autograd.grad(total, flat, allow_unused=True))
 
-    def _centre(self) -> None:
-        """Take off the mean over all places at which the loss looks."""
+    def centre(self) -> None:
+        """Take off the mean over all places at which the loss looks, of all batches."""
         for k in range(len(self.found[0])):
             rows = [row[k] for row in self.found]
             whole = [g for g in rows if g is not None]

@@ -65,6 +65,11 @@ class Trace:
     lengths: Int[Tensor, "sequence"]
     asked: tuple[Float[Tensor, "sequence step state"], ...] = ()
 
+    @property
+    def nbytes(self) -> int:
+        """Give the bytes that it holds."""
+        return sum(v.nbytes for v in (self.x, self.states, *self.asked))
+
 
 def tracks_of(tap: Tap, seen: Seen) -> list[Track]:
     """Give the recurrences of a module.
