@@ -85,13 +85,16 @@ def folder(tmp_path_factory):
     sys.path.remove(str(where))
 
 
-def arguments(folder, weights="weights.pt", model="Model", data="values.npz", loss="mse"):
+def arguments(
+    folder, weights="weights.pt", model="Model", data="values.npz", loss="mse"
+):
     where = [folder / weights, "--model", f"own_factory:{model}"]
     return [*where, "--data", folder / data, "--loss", loss, "--lags", 1, 2, 4]
 
 
 @pytest.mark.parametrize(
-    ("data", "loss"), [("classes.npz", "ce"), ("values.npz", "mse"), ("values.nc", "mse")]
+    ("data", "loss"),
+    [("classes.npz", "ce"), ("values.npz", "mse"), ("values.nc", "mse")],
 )
 def test_sequences(folder, data, loss):
     words = arguments(folder, data=data, loss=loss)
@@ -162,7 +165,16 @@ def scribble(random, content):
 
 def odd_arrays(random):
     """Give arrays that are no data: wrong axes, kinds, sizes, NaN."""
-    shapes = [(), (0,), (3,), (64, 16), (64, 0, 2), (64, 16, 2), (64, 1, 2), (2, 2, 2, 2)]
+    shapes = [
+        (),
+        (0,),
+        (3,),
+        (64, 16),
+        (64, 0, 2),
+        (64, 16, 2),
+        (64, 1, 2),
+        (2, 2, 2, 2),
+    ]
     kinds = [np.float32, np.float64, np.int64, np.complex64, np.bool_, "U3", "M8[s]"]
     made = {}
     for name in ("x", "y", "z")[: random.integers(1, 4)]:

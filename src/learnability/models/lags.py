@@ -8,8 +8,9 @@ from torch import Tensor
 from ..evidence import Direction, evidence, immediate_sensitivity
 from .sample import Sample
 
-# Sequences whose partial derivatives are held at a time.
-CHUNK = 16
+# Sequences whose partial derivatives are held at a time: at least so many, and more
+# as long as their states take no more bytes than that.
+CHUNK, BYTES = 16, 2**25
 
 
 def swept(
@@ -36,7 +37,8 @@ def swept(
     if (anchors == anchors[0]).all():
         at = [int(t) for t in anchors[0] if t >= 0]
         parts = (sample.x, sample.states, delta)
-        chunks = zip(*(part.split(4 * CHUNK) for part in parts), strict=True)
+        size = max(CHUNK, BYTES // max(1, sample.states[0].nbytes))
+        chunks = zip(*(part.split(size) for part in parts), strict=True)
         found = [
             evidence(sample.cell, x, states, by, direction, lags, anchors=at)
             for x, states, by in chunks

@@ -92,19 +92,25 @@ class Work:
         return groups
 
     def _exact(self, rates: Tensor | None) -> Envelope:
-        sample, cell = self.sample, self.sample.cell
+        cell = self.sample.cell
         self.progress("exact envelope", 0.0)
         inner = sum(getattr(cell, name).numel() for name in cell.recurrent)
         inner = max(inner, cell.state_size**2)
         affordable = self.effort.work / (2 * inner * cell.units * self.lags[-1])
-        wanted = min(self.measures.exact_windows, int(affordable))
+        windows = min(self.measures.exact_windows, int(affordable))
+        windows = max(FEWEST_WINDOWS, windows)
+        few = self.sample.even and windows < len(self.sample)
+        # Few windows lie in few sequences: the rest need not be linearised for them.
+        sample = self.sample.part(slice(0, windows)) if few else self.sample
+        if rates is not None:
+            rates = rates[: len(sample)]
         with torch.no_grad():
             found = sampled_envelope(
                 cell,
                 sample.x,
                 sample.states,
                 self.lags,
-                windows=max(FEWEST_WINDOWS, wanted),
+                windows=windows,
                 seed=stream(self.seed, "windows"),
                 rates=rates,
                 lengths=None if sample.even else sample.lengths,

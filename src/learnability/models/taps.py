@@ -5,6 +5,7 @@ once, so that whatever the model does to it later, the gradient is that of the l
 own output.
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Seen:
     Attributes:
         x: inputs; (sequence, step, input).
         lengths: steps of each sequence; (sequence,).
-        output: (sequence, step, feature).
+        output: (sequence, step, feature); nothing where only inputs were wanted.
         packed: whether the layer itself knew the lengths.
     """
 
@@ -65,6 +66,10 @@ def marked(value: Tensor) -> tuple[Tensor, GradientEdge | None]:
     if not value.requires_grad:
         value = value.detach().requires_grad_().clone()
     return value, get_gradient_edge(value)
+
+
+class Enough(Exception):
+    """All that was wanted of a forward pass has been seen."""
 
 
 class Tap(ABC):
@@ -105,14 +110,39 @@ class SequenceTap(Tap):
     """A tap on `torch.nn` RNN, GRU or LSTM."""
 
     module: nn.RNNBase
+    stops = False  # whether the forward pass ends where this layer's inputs are known
 
     def clear(self) -> None:
         self._seen: Seen | None = None
+        self.called = 0  # when, in nanoseconds
         self._edges: list[Edge] = []
         self._form: PackedSequence | int = 3
 
     def attach(self) -> list[Any]:
-        return [self.module.register_forward_hook(self._hook, with_kwargs=True)]
+        return [
+            self.module.register_forward_pre_hook(self._before, with_kwargs=True),
+            self.module.register_forward_hook(self._hook, with_kwargs=True),
+        ]
+
+    def _before(self, module: nn.Module, args: tuple, kwargs: dict) -> None:
+        """Take the inputs and stop, where that is all that is wanted."""
+        if self.stops:
+            given = self._arguments(args, kwargs)
+            x, lengths = self._unfolded(given["input"])
+            packed = isinstance(given["input"], PackedSequence)
+            self._seen = Seen(x, lengths, x[:, :, :0], packed)
+            raise Enough
+
+    def _arguments(self, args: tuple, kwargs: dict) -> dict[str, Any]:
+        if self._seen is not None:
+            raise Refusal(
+                f"{self.path} is called more than once in a forward pass; give it "
+                "whole sequences, or use a cell in a loop"
+            )
+        self.called = time.perf_counter_ns()
+        both = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+        refuse_start(self.path, both.get("hx"))
+        return both
 
     def seen(self) -> Seen | None:
         return self._seen
@@ -121,13 +151,7 @@ class SequenceTap(Tap):
         return self._edges
 
     def _hook(self, module: nn.Module, args: tuple, kwargs: dict, given: Any) -> Any:
-        if self._seen is not None:
-            raise Refusal(
-                f"{self.path} is called more than once in a forward pass; give it "
-                "whole sequences, or use a cell in a loop"
-            )
-        both = dict(zip(("input", "hx"), args, strict=False)) | kwargs
-        refuse_start(self.path, both.get("hx"))
+        both = self._arguments(args, kwargs)
         output, state = given
         flat = output.data if isinstance(output, PackedSequence) else output
         finals = state if isinstance(state, tuple) else (state,)
