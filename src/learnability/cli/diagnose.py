@@ -120,8 +120,8 @@ def cross_entropy(outputs: Any, targets: Tensor) -> Tensor:
     z = first(outputs)
     if targets.is_floating_point() or targets.shape != z.shape[:-1]:
         raise ValueError(
-            f"outputs {tuple(z.shape)}, targets {tuple(targets.shape)} {targets.dtype}, "
-            "not whole-numbered classes of all but the last axis"
+            f"outputs {tuple(z.shape)}, targets {tuple(targets.shape)} of "
+            f"{targets.dtype}, not whole-numbered classes of all but the last axis"
         )
     return functional.cross_entropy(z.flatten(0, -2), targets.flatten())
 

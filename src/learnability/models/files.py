@@ -219,8 +219,8 @@ def _check_size(values: np.ndarray, name: str) -> None:
         raise Refusal(f"{name} holds values that are not finite; remove or impute them")
     if np.abs(values).max() > LARGEST:
         raise Refusal(
-            f"{name} holds values as large as {np.abs(values).max():.2g}, whose squares "
-            "no float32 can hold; rescale them"
+            f"{name} holds values as large as {np.abs(values).max():.2g}, whose "
+            "squares no float32 can hold; rescale them"
         )
 
 
@@ -245,7 +245,7 @@ def _column(table: pd.DataFrame, target: str | None, path: Path) -> pd.DataFrame
             f"{path} has no column of numbers {chosen!r}; it has {', '.join(names)}"
         )
     others = [name for name in numeric.columns if str(name) != chosen]
-    return numeric[[*others, names[chosen]]]
+    return pd.DataFrame(numeric[[*others, names[chosen]]])
 
 
 def _cut(

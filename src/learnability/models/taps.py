@@ -140,7 +140,8 @@ class SequenceTap(Tap):
                 "whole sequences, or use a cell in a loop"
             )
         self.called = time.perf_counter_ns()
-        both = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+        both: dict[str, Any] = dict(zip(("input", "hx"), args, strict=False))
+        both |= kwargs
         refuse_start(self.path, both.get("hx"))
         return both
 
