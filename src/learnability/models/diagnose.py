@@ -18,6 +18,7 @@ from ..unroll import Network
 from .batches import batches, device_of
 from .convert import check_values
 from .diagnoses import Diagnoses
+from .exponents import exponent_group
 from .measure import FEWEST_SEQUENCES, Effort, Work
 from .quiet import kept_random_states
 from .record import Batch, Lengths, Loss, Null, Recorder
@@ -104,7 +105,12 @@ def diagnose(
             _named(progress or _silent, track.name, len(samples)),
         )
         found[track.name] = _diagnosis(
-            work, windows[track.name], optimizer, direction, job.sequences
+            work,
+            windows[track.name],
+            optimizer,
+            direction,
+            job.sequences,
+            job.measured,
         )
     return Diagnoses(found)
 
@@ -132,6 +138,7 @@ class Job:
     effort: Effort
     seed: int
     sequences: int = 0
+    measured: int = 0
     recorder: Recorder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -166,7 +173,10 @@ class Job:
             self._add(found, windows)
             progress("running the model", (place + 1) / (len(kept) + 1))
         for batch in walked:
-            self._add(self.recorder.forward(batch), windows)
+            if self.measured < self.effort.envelope:
+                self._add(self.recorder.forward(batch), windows)
+            else:
+                self.sequences += len(batch[-1])
         progress("running the model", 1.0)
         samples = {
             track.name: joined(
@@ -208,7 +218,9 @@ class Job:
                 checked_lags(self.lags, longest)
                 windows[track.name] = RaggedWindows(track.cell, self.lags)
             windows[track.name].add(trace.x, trace.states, trace.lengths)
-        self.sequences += len(next(iter(found.values()))[0].x)
+        count = len(next(iter(found.values()))[0].x)
+        self.sequences += count
+        self.measured += count
 
     def _chosen(self, found: dict[str, list[Trace]]) -> Iterable[tuple[Track, Trace]]:
         names = {track.name for track in self.tracks()}
@@ -253,11 +265,13 @@ def _diagnosis(
     optimizer: optim.Optimizer | None,
     direction: Tensor | None,
     sequences: int,
+    measured: int,
 ) -> Diagnosis:
     try:
         groups = {"detection": work.detection(direction)}
         groups |= work.envelopes(windows, optimizer)
         groups["evidence"] = work.evidence()
+        groups["lyapunov"] = exponent_group(work.sample)
     except ValueError as error:
         raise Refusal(f"{work.track.name}: {error}") from error
     cell, sample = work.sample.cell, work.sample
@@ -272,13 +286,15 @@ def _diagnosis(
         "units": cell.units,
         "inputs": cell.inputs,
         "sequences": sequences,
+        "measured": measured,
         "sample": len(sample),
         "steps": sample.x.shape[1],
         "seed": work.seed,
         "measures": work.measures.model_dump_json(),
         "effort": work.effort.model_dump_json(),
     }
-    order = ("envelope", "effective", "time_scales", "evidence", "detection")
+    order = ("envelope", "effective", "time_scales", "lyapunov", "evidence")
+    order = (*order, "detection")
     kept = {name: groups[name] for name in order if name in groups}
     root = xr.Dataset(attrs=attributes)
     return Diagnosis(xr.DataTree.from_dict({"/": root, **kept}))

@@ -35,6 +35,8 @@ class Effort(BaseModel):
 
     Attributes:
         sequences: for exact envelopes, gradients by lag and the detection window.
+        envelope: sequences for the other envelopes, about; a mean over so many is known
+            to a per cent or better.
         pairs: of an input probe and an axis of the error signal that are measured
             each; where there are more, one pair stands for all.
         axes: of the error signal, at most.
@@ -48,10 +50,11 @@ class Effort(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sequences: Annotated[int, Field(ge=4)] = 256
+    envelope: Annotated[int, Field(ge=4)] = 1024
     pairs: Annotated[int, Field(ge=1)] = 16
     axes: Annotated[int, Field(ge=1)] = 8
     probes: Annotated[int, Field(ge=1)] = 16
-    work: Annotated[float, Field(gt=0)] = 5e11
+    work: Annotated[float, Field(gt=0)] = 3e11
     memory: Annotated[float, Field(gt=0)] = 3e8
 
 
@@ -99,7 +102,7 @@ class Work:
         affordable = self.effort.work / (2 * inner * cell.units * self.lags[-1])
         windows = min(self.measures.exact_windows, int(affordable))
         windows = max(FEWEST_WINDOWS, windows)
-        few = self.sample.even and windows < len(self.sample)
+        few = self.sample.even and windows < self.measures.exact_windows
         # Few windows lie in few sequences: the rest need not be linearised for them.
         sample = self.sample.part(slice(0, windows)) if few else self.sample
         if rates is not None:
