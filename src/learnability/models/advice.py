@@ -11,7 +11,6 @@ from ..diagnosis import Diagnosis
 FAMILIES = (
     decay.Exponential,
     decay.PowerLaw,
-    decay.Stretched,
     decay.TruncatedPower,
     decay.Logarithmic,
 )

@@ -171,6 +171,7 @@ class Job:
             found = self.recorder.record(batch, null.of(place))
             self._sample(found, traces)
             self._add(found, windows)
+            del found  # or it would stay while the next batch runs
             progress("running the model", (place + 1) / (len(kept) + 1))
         for batch in walked:
             if self.measured < self.effort.envelope:

@@ -10,6 +10,7 @@ import xarray as xr
 
 from ..diagnosis import Diagnosis
 from ..storage import load_tree, save_tree
+from .advice import advice
 
 
 @final
@@ -50,8 +51,6 @@ class Diagnoses(Mapping[str, Diagnosis]):
             sequences: N that there are for training; those of the diagnosis unless
                 given.
         """
-        from .advice import advice
-
         return [
             f"{name}: {sentence}"
             for name, one in self.found.items()

@@ -105,9 +105,9 @@ def joined(
         return functional.pad(values, (0, 0, 0, steps - values.shape[1]))
 
     lengths = torch.cat([trace.lengths for trace in traces])
-    own = (torch.arange(steps) < lengths[:, None])[..., None]
+    after = (torch.arange(steps) >= lengths[:, None])[..., None]
     x, states, delta, target = (
-        torch.cat([padded(values) for values in column]) * own
+        torch.cat([padded(values) for values in column]).masked_fill_(after, 0.0)
         for column in zip(
             *((t.x, t.states, *t.asked) for t in traces),
             strict=True,
