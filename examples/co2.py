@@ -1,8 +1,8 @@
 """An LSTM that forecasts the weekly CO2 of Mauna Loa: does a year ago show?
 
-Needs statsmodels (``pip install learnability[examples]``), which ships the series: 2,284
-weeks from 1958 on. Run ``python examples/co2.py``; it takes about a minute and writes
-co2.png.
+Needs statsmodels (``pip install learnability[examples]``), which ships the series:
+2,284 weeks from 1958 on. Run ``python examples/co2.py``; it takes about a minute and
+writes co2.png.
 """
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn import functional
 
 import learnability as lw
 from learnability.plots import monitor_figure
+from learnability.plots.style import theme
 
 STEPS, STRIDE, EPOCHS, UNITS = 128, 8, 40, 32
 
@@ -63,10 +64,9 @@ def main() -> None:
     print(f"{share:.1%} of the variance of weekly changes is forecast")
     print(found.summary()[["envelope", "samples_needed", "samples_upper"]])
     print(*found.advice(), sep="\n")
-    monitor_figure(monitor.record()).savefig("co2.png")
-    print(
-        "co2.png (windows of overlapping years are not independent: read N as theirs)"
-    )
+    with theme("light"):
+        monitor_figure(monitor.record()).savefig("co2.png")
+    print("co2.png; windows overlap and are not independent: N counts such")
 
 
 if __name__ == "__main__":

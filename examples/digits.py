@@ -1,8 +1,8 @@
 """A GRU that reads handwritten digits row by row: how many rows back does it see?
 
 Needs scikit-learn (``pip install learnability[examples]``), which ships the digits:
-1,797 pictures of 8 x 8 points. Run ``python examples/digits.py``; it takes about a minute
-and writes digits.png.
+1,797 pictures of 8 x 8 points. Run ``python examples/digits.py``; it takes about a
+minute and writes digits.png.
 """
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn import functional
 
 import learnability as lw
 from learnability.plots import sample_figure
+from learnability.plots.style import theme
 
 EPOCHS, BATCH, UNITS = 30, 64, 32
 
@@ -66,7 +67,8 @@ def main() -> None:
     print(f"{right:.1%} of 597 fresh digits are right")
     diagnose("after training")
     print(*lw.models.advice(runs["after training"], sequences=1200), sep="\n")
-    sample_figure(runs).savefig("digits.png")
+    with theme("light"):
+        sample_figure(runs).savefig("digits.png")
     print("digits.png")
 
 

@@ -1,7 +1,7 @@
 """The LSTM of a voice-activity detector: how far back does it listen?
 
-Needs the weights in the silero-vad wheel: ``pip install --no-deps silero-vad`` (nothing of
-the package is imported). There is no speech to be had offline, so the sounds are
+Needs the weights in the silero-vad wheel: ``pip install --no-deps silero-vad`` (nothing
+of the package is imported). There is no speech to be had offline, so the sounds are
 synthetic: voiced bursts, harmonics of a gliding pitch in syllables, with pauses between
 them, in noise. Run ``python examples/voice.py``; it takes about a minute and writes
 voice.png.

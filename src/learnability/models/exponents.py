@@ -51,9 +51,11 @@ def exponent_group(sample: Sample) -> xr.Dataset:
     chosen = (sample.lengths >= length).nonzero()[:SEQUENCES, 0]
     part = Sample(
         sample.cell,
-        *(v[chosen, :length] for v in (sample.x, sample.states)),
+        sample.x[chosen, :length],
+        sample.states[chosen, :length],
         torch.full((len(chosen),), length),
-        *(v[chosen, :length] for v in (sample.delta, sample.target)),
+        sample.delta[chosen, :length],
+        sample.target[chosen, :length],
     )
     count = min(COUNT, sample.cell.state_size)
     found = leading_exponents(part, count, burn=int(BURN * length))
