@@ -57,15 +57,14 @@ def main(sequences: int = SEQUENCES) -> None:
     last: dict[str, float] = {}
 
     def progress(stage: str, share: float) -> None:
-        if share >= 1:
+        if share >= 1 and stage not in last:
             last[stage] = time.perf_counter() - began
+            print(f"{last[stage]:7.1f} s  {stage}", flush=True)
 
     found = lw.diagnose(
         model, given, functional.mse_loss, lags(), seed=0, progress=progress
     )
     seconds = time.perf_counter() - began
-    for stage, at in last.items():
-        print(f"{at:7.1f} s  {stage}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"{seconds:7.1f} s in all, {peak:.2f} GiB, {len(lags())} lags")
     for name, one in found.items():
