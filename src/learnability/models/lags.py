@@ -10,7 +10,7 @@ from .sample import Sample
 
 # Sequences whose partial derivatives are held at a time: at least so many, and more
 # as long as their states take no more bytes than that.
-CHUNK, BYTES = 16, 2**25
+CHUNK, BYTES = 16, 2**23
 
 
 def swept(
