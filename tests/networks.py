@@ -4,10 +4,13 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from learnability.cells import CELLS, Cell, TorchGRU
+from learnability.cells import CELLS, Cell, TorchGRU, TorchRNN
 from learnability.unroll import Network
 
-KINDS: dict[str, type[Cell]] = CELLS | {"TorchGRU": TorchGRU}
+KINDS: dict[str, type[Cell]] = CELLS | {
+    "TorchGRU": TorchGRU,
+    "TorchRNN": TorchRNN,
+}
 ALL = [(kind, norm) for kind in KINDS for norm in (False, True)]
 
 

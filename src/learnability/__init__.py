@@ -2,10 +2,11 @@
 
 from importlib.metadata import version
 
-from . import detection, evidence, stable, transport
-from .cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU
+from . import design, detection, evidence, models, stable, transport
+from .cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU, TorchRNN
 from .detection import decay
 from .diagnosis import Diagnosis, Measures, diagnose_network
+from .models import Diagnoses, Effort, Monitor, diagnose
 from .recipe import Recipe
 from .tasks import MultiLag, Sequences
 from .training import Training, train
@@ -19,19 +20,26 @@ __all__ = [
     "Cell",
     "ConstGate",
     "DiagGate",
+    "Diagnoses",
     "Diagnosis",
+    "Effort",
     "Measures",
+    "Monitor",
     "MultiLag",
     "Network",
     "Recipe",
     "Sequences",
     "SharedGate",
     "TorchGRU",
+    "TorchRNN",
     "Training",
     "decay",
+    "design",
     "detection",
+    "diagnose",
     "diagnose_network",
     "evidence",
+    "models",
     "stable",
     "train",
     "transport",

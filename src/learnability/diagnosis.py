@@ -89,6 +89,8 @@ class Diagnosis:
         """Give a row a lag: envelope, tail index, samples needed, with intervals."""
         f = self.group("envelope").sel(order="exact")
         law, need = self.group("evidence"), self.group("detection")
+        if need["lag"].size != law["lag"].size:  # measured at some of the lags only
+            need = need.reindex(lag=law["lag"])
         columns = {
             "envelope": f["normalised"],
             "envelope_error": f["error"] / f["origin"],

@@ -27,7 +27,11 @@ def gains(cell, x, order, lags=LAGS, alignment="states"):
         return {lag: gain.detach() for lag, gain in found}
 
 
-@pytest.mark.parametrize(("kind", "norm"), ALL)
+# The textbook form divides by the leak, which a plain recurrent network has not.
+LEAKING = [(kind, norm) for kind, norm in ALL if kind != "TorchRNN"]
+
+
+@pytest.mark.parametrize(("kind", "norm"), LEAKING)
 def test_per_unit_orders_are_products_over_the_window(kind, norm):
     cell, (x, _) = make_cell(kind, norm, 3, 4, seed=5), make_data(2, 11, 3)
     with torch.no_grad():

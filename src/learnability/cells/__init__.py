@@ -4,6 +4,7 @@ from .base import Cell, Factor, Initialisation, Steps, previous
 from .gru import GRU, TorchGRU
 from .leaky import ConstGate, DiagGate, SharedGate
 from .lstm import LSTM
+from .plain import TorchRNN
 
 CELLS: dict[str, type[Cell]] = {
     cell.__name__: cell for cell in (ConstGate, SharedGate, DiagGate, GRU, LSTM)
@@ -21,5 +22,6 @@ __all__ = [
     "SharedGate",
     "Steps",
     "TorchGRU",
+    "TorchRNN",
     "previous",
 ]

@@ -167,6 +167,22 @@ class Cell(nn.Module, ABC):
         gradients per sequence and cotangent need no pass through the graph each.
         """
 
+    def row_gradients(
+        self,
+        p: Float[Tensor, "sequence row step pre"],
+        states: Float[Tensor, "sequence step state"],
+        x: Float[Tensor, "sequence step input"],
+    ) -> Float[Tensor, "sequence row parameter"]:
+        """Give each sequence's and row's gradient, LayerNorm's parameters apart.
+
+        Args:
+            p: cotangents of the projected inputs, the second of what `pull` gives.
+            states: the states after each step, from a zero initial state.
+            x: the inputs of the same steps.
+        """
+        factors = self.factors(states, x).values()
+        return torch.cat([weight_gradient(p, f).flatten(2) for f in factors], dim=-1)
+
     @abstractmethod
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Give the shape of every trained parameter, LayerNorm's apart."""
@@ -229,6 +245,18 @@ class Cell(nn.Module, ABC):
             factors[f"U_{gate}"] = Factor(columns, sources[gate])
             factors[f"b_{gate}"] = Factor(columns, None)
         return factors
+
+
+def weight_gradient(
+    p: Float[Tensor, "sequence row step pre"], factor: Factor
+) -> Float[Tensor, "sequence row unit source"]:
+    """Give ``sum_t (scale_t * p_t) outer source_t`` of every sequence and row."""
+    p = p[..., factor.columns]
+    if factor.scale is not None:
+        p = p * factor.scale[:, None]
+    if factor.source is None:
+        return p.sum(dim=2)[..., None]
+    return p.transpose(-1, -2) @ factor.source[:, None]
 
 
 def previous(states: Float[Tensor, "sequence step state"]) -> Tensor:

@@ -1,7 +1,16 @@
 """The command line: parse, one call, print; a module a command."""
 
-from . import calibrate, claims, results, study, theory
+from . import calibrate, claims, diagnose, results, study, theory
 from .app import app
 from .main import main
 
-__all__ = ["app", "calibrate", "claims", "main", "results", "study", "theory"]
+__all__ = [
+    "app",
+    "calibrate",
+    "claims",
+    "diagnose",
+    "main",
+    "results",
+    "study",
+    "theory",
+]

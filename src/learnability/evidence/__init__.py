@@ -4,7 +4,7 @@ from .lag_gradients import evidence, lag_gradients, sequence_means, sweep
 from .matched import matched_statistic
 from .output_reach import output_reach
 from .probe import ProbeStatistics, feature_statistics, probe_statistics
-from .rates import base_rates, parameter_rates
+from .rates import base_rates, parameter_rates, unit_rates
 from .sensitivity import (
     Direction,
     immediate_sensitivity,
@@ -28,4 +28,5 @@ __all__ = [
     "sequence_gradients",
     "sequence_means",
     "sweep",
+    "unit_rates",
 ]

@@ -6,9 +6,10 @@ sequence n, ``G_n`` the gradient of its loss (docs/windows.md). Both passes stre
 over sequences: no array of sequences x parameters is ever stored whole.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -229,13 +230,32 @@ class _Walk:
         return total / len(self.data)
 
 
+@runtime_checkable
+class Chunks(Protocol):
+    """A walk over sequences, twice, that makes their gradients a chunk at a time."""
+
+    @property
+    def rows(self) -> int:
+        """Give the number of probes."""
+        ...
+
+    @property
+    def data(self) -> Sized:
+        """Give the sequences."""
+        ...
+
+    def chunks(self, passed: int) -> Iterator[tuple[slice, Tensor]]:
+        """Yield sequences and their gradients: a row a probe, then the loss's."""
+        ...
+
+
 def _halves(part: slice) -> tuple[slice, slice]:
     """Give the even and the odd sequences of a chunk, as places in it."""
     odd = part.start % 2
     return slice(odd, None, 2), slice(1 - odd, None, 2)
 
 
-def _sums(walk: _Walk) -> tuple[Tensor, np.ndarray]:
+def _sums(walk: Chunks) -> tuple[Tensor, np.ndarray]:
     """Give the sum of S_n over each half, and ``||S_n||^2``."""
     sums, square = None, np.empty((walk.rows, len(walk.data)))
     for part, gradients in walk.chunks(0):
@@ -247,7 +267,7 @@ def _sums(walk: _Walk) -> tuple[Tensor, np.ndarray]:
     return sums, square
 
 
-def _projections(walk: _Walk, sums: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def _projections(walk: Chunks, sums: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Give ``S_n . S`` and ``G_n . s/||s||`` with s from the other half."""
     dot = np.empty((walk.rows, len(walk.data)))
     projection = np.empty_like(dot)

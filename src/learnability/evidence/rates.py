@@ -75,11 +75,23 @@ def base_rates(
     Raises:
         ValueError: as `parameter_rates`.
     """
-    weight = states[..., cell.output] ** 2
-    total = weight.sum(dim=-1, keepdim=True)
-    share = torch.where(total > 0, weight / total, 1 / cell.units)
     matrices = [
         parameter_rates(optimizer, getattr(cell, name), momentum_gain=momentum_gain)
         for name in cell.recurrent
     ]
-    return (share @ torch.stack(matrices).mean(dim=0).T).detach()
+    return unit_rates(torch.stack(matrices), states[..., cell.output])
+
+
+def unit_rates(
+    matrices: Float[Tensor, "matrix unit unit"], h: Float[Tensor, "*batch unit"]
+) -> Float[Tensor, "*batch unit"]:
+    """Give the step sizes of recurrent matrices, reduced to a unit; see `base_rates`.
+
+    Args:
+        matrices: the step size of every recurrent weight.
+        h: outputs at the source step.
+    """
+    weight = h**2
+    total = weight.sum(dim=-1, keepdim=True)
+    share = torch.where(total > 0, weight / total, 1 / h.shape[-1])
+    return (share @ matrices.mean(dim=0).T).detach()

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..cells import Cell, Factor
+from ..cells import Cell
 from ..unroll import Network
 from .sensitivity import immediate_sensitivity
 
@@ -63,16 +63,27 @@ def _norm_gradients(
     return found
 
 
-def weight_gradient(
-    p: Float[Tensor, "sequence row step pre"], factor: Factor
-) -> Float[Tensor, "sequence row unit source"]:
-    """Give ``sum_t (scale_t * p_t) outer source_t`` of every sequence and row."""
-    p = p[..., factor.columns]
-    if factor.scale is not None:
-        p = p * factor.scale[:, None]
-    if factor.source is None:
-        return p.sum(dim=2)[..., None]
-    return p.transpose(-1, -2) @ factor.source[:, None]
+def cell_gradients(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    states: Float[Tensor, "sequence step state"],
+    cotangent: Float[Tensor, "sequence row step state"],
+) -> Float[Tensor, "sequence row parameter"]:
+    """Give the gradient by the cell's parameters of every sequence and row.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        states: the states after each step, from a zero initial state.
+        cotangent: any number of rows of cotangents of the states, at a fixed future.
+
+    Returns:
+        The gradients, parameters flattened one after the other: LayerNorm's, then the
+        others in the order of `Cell.factors`.
+    """
+    p, norm = pre_cotangents(cell, x, states, cotangent)
+    with torch.no_grad():
+        return torch.cat([*norm.values(), cell.row_gradients(p, states, x)], dim=-1)
 
 
 def sequence_gradients(
@@ -96,11 +107,7 @@ def sequence_gradients(
     cell = network.cell
     cotangent = states.new_zeros(*weight.shape, cell.state_size)
     cotangent[..., cell.output] = weight[..., None] * network.w_out.detach()
-    p, norm = pre_cotangents(cell, x, states, cotangent)
+    by_cell = cell_gradients(cell, x, states, cotangent)
     with torch.no_grad():
-        factors = cell.factors(states, x)
-        parts = [weight_gradient(p, factor).flatten(2) for factor in factors.values()]
         to_read_out = weight @ states[..., cell.output]
-        return torch.cat(
-            [*norm.values(), *parts, to_read_out, weight.sum(-1, keepdim=True)], dim=-1
-        )
+        return torch.cat([by_cell, to_read_out, weight.sum(-1, keepdim=True)], dim=-1)

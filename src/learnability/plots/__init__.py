@@ -8,6 +8,7 @@ from ._parts import Runs
 from .envelope import envelope, envelope_figure
 from .files import rendered
 from .learning import learning, learning_figure, learnt_shares
+from .monitor import envelopes_in_training, monitor_figure, windows_in_training
 from .samples import sample_figure, samples
 from .style import COLUMN, PAGE, Theme, theme
 from .tail_index import tail_figure, tail_index
@@ -68,9 +69,11 @@ __all__ = [
     "draw_all",
     "envelope",
     "envelope_figure",
+    "envelopes_in_training",
     "learning",
     "learning_figure",
     "learnt_shares",
+    "monitor_figure",
     "rendered",
     "sample_figure",
     "samples",
@@ -81,4 +84,5 @@ __all__ = [
     "time_scales",
     "window_figure",
     "windows",
+    "windows_in_training",
 ]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..cells import Cell
 from ..unroll import scan
-from ..unroll.layout import RECIPES, Layout
+from ..unroll.layout import Layout, compiles
 from ..unroll.pointwise import MEMORY, Recurrence
 from ..unroll.scan import flat, step_back
 from ..unroll.tile import TILE
@@ -35,7 +35,7 @@ ROWS = 64
 def sweeps(cell: Cell, x: Float[Tensor, "sequence step input"]) -> bool:
     """Tell whether `swept_evidence` can do this: own cells, a CPU, float32 or 64."""
     fits = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
-    return fits and type(cell) in RECIPES
+    return fits and compiles(cell)
 
 
 def swept_evidence(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..cells import Cell
@@ -146,6 +146,7 @@ def sampled_envelope(
     windows: int,
     seed: int | np.random.SeedSequence | np.random.Generator,
     rates: Float[Tensor, "sequence step unit"] | None = None,
+    lengths: Int[Tensor, "sequence"] | None = None,
 ) -> Envelope:
     """Measure the exact envelope on a random sample of windows.
 
@@ -157,6 +158,7 @@ def sampled_envelope(
         windows: how many pairs (sequence, last step) to sample, with replacement.
         seed: NumPy-style seed of the sample.
         rates: base rates Lambda at every state; 1 unless given.
+        lengths: steps of each sequence; windows end within them. All T unless given.
 
     Raises:
         ValueError: if a lag does not fit or fewer than 2 windows are asked for.
@@ -165,13 +167,23 @@ def sampled_envelope(
         raise ValueError(f"{windows} windows give no standard error; sample at least 2")
     chosen = checked_lags(lags, x.shape[1])
     random = np.random.default_rng(seed)
-    pairs = np.stack(
-        [
-            random.integers(x.shape[0], size=windows),
-            random.integers(chosen[-1], x.shape[1], size=windows),
-        ],
-        axis=1,
-    )
+    if lengths is None:
+        pairs = np.stack(
+            [
+                random.integers(x.shape[0], size=windows),
+                random.integers(chosen[-1], x.shape[1], size=windows),
+            ],
+            axis=1,
+        )
+    else:
+        ends = torch.arange(x.shape[1]) < lengths.cpu()[:, None]
+        ends[:, : chosen[-1]] = False
+        every = ends.nonzero().numpy()
+        if not len(every):
+            raise ValueError(
+                f"no sequence has a window of lag {chosen[-1]}; give shorter lags"
+            )
+        pairs = every[random.integers(len(every), size=windows)]
     anchors = torch.as_tensor(pairs, device=x.device)
     gains = sampled_exact(cell, x, states, [0, *chosen], anchors)
     sequence, step = anchors.unbind(dim=1)

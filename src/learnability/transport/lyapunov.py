@@ -87,10 +87,10 @@ def lyapunov_exponents(
                 basis, upper = torch.linalg.qr(step @ basis)
                 if place >= burn:
                     total += upper.diagonal(dim1=-2, dim2=-1).abs().log()
-    return _averaged((total / (steps - burn)).double().cpu().numpy())
+    return averaged((total / (steps - burn)).double().cpu().numpy())
 
 
-def _averaged(rates: Float[np.ndarray, "sequence exponent"]) -> Exponents:
+def averaged(rates: Float[np.ndarray, "sequence exponent"]) -> Exponents:
     """Give means and standard errors over sequences, the largest first."""
     ordered = -np.sort(-rates, axis=1)
     mean = ordered.mean(axis=0)

@@ -151,7 +151,7 @@ class WindowSums:
         windows = self.layout.steps - self.lags - self.first
         number = self.moments.count * windows
         unit_mean = self.sizes[place] / number[:, None]
-        unit_logs = self._unit_logs(order) / number[:, None]
+        unit_logs = self.unit_log_sums(order) / number[:, None]
         mean = unit_mean.sum(axis=-1)
         return Envelope(
             lags=self.lags[1:],
@@ -169,7 +169,7 @@ class WindowSums:
         psi = psi.reshape(len(psi), -1, 3, len(self.lags))[:, :, COMPILED.index(order)]
         return (psi / (self.layout.steps - self.lags)).T[1:]
 
-    def _unit_logs(self, order: Order) -> Float[np.ndarray, "lag unit"]:
+    def unit_log_sums(self, order: Order) -> Float[np.ndarray, "lag unit"]:
         """Give the sum over windows of ``log |mu[q]|``.
 
         The logarithm of a product is a sum over steps, each as often as windows hold

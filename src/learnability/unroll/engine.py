@@ -13,7 +13,8 @@ from torch.autograd import forward_ad
 
 from ..cells import Cell
 from . import compiled, reference
-from .layout import RECIPES
+from .layout import compiles
+from .watching import shown
 
 Engine = Literal["auto", "reference", "compiled"]
 
@@ -52,9 +53,8 @@ def unroll(
         >>> unroll(GRU(3, 4), torch.zeros(2, 5, 3)).shape
         torch.Size([2, 5, 4])
     """
-    if chosen(engine, cell, x, state) == "compiled":
-        return compiled.unroll(cell, x, state)
-    return reference.unroll(cell, x, state)
+    run = compiled if chosen(engine, cell, x, state) == "compiled" else reference
+    return shown(cell, x, state, run.unroll(cell, x, state))
 
 
 def tangent(
@@ -134,8 +134,8 @@ def chosen(engine: Engine, cell: Cell, x: Tensor, state: Tensor | None) -> Engin
 
 def obstacle(cell: Cell, x: Tensor, state: Tensor | None = None) -> str | None:
     """Say why the compiled engine cannot run, or None if it can."""
-    if type(cell) not in RECIPES:
-        return f"it knows no {type(cell).__name__}"
+    if not compiles(cell):
+        return f"it knows no {type(cell).__name__} like this one"
     parameters = [getattr(cell, name) for name, _ in cell.named_parameters()]
     tensors = [x, *parameters] + ([] if state is None else [state])
     if isinstance(getattr(cell, "s", None), Tensor) and cell.s.requires_grad:

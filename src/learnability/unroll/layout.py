@@ -11,7 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU
+from ..cells import (
+    GRU,
+    LSTM,
+    Cell,
+    ConstGate,
+    DiagGate,
+    SharedGate,
+    TorchGRU,
+    TorchRNN,
+)
 from .pointwise import AFTER, BEFORE, CONST, MEMORY, OWN, PLAIN, SHARED, Recurrence
 from .vectors import WIDTH
 
@@ -36,6 +45,7 @@ _CANDIDATE: tuple[Section, ...] = (("W_h", "W_x", "b_x"),)
 
 RECIPES: dict[type[Cell], Recipe] = {
     ConstGate: Recipe(CONST, PLAIN, 1, _CANDIDATE),
+    TorchRNN: Recipe(CONST, PLAIN, 1, _CANDIDATE),  # tanh alone, see `compiles`
     SharedGate: Recipe(SHARED, PLAIN, 2, (*_CANDIDATE, ("u_s", "w_s", "b_s"))),
     DiagGate: Recipe(OWN, PLAIN, 2, _CANDIDATE + _gates("s")),
     GRU: Recipe(OWN, BEFORE, 2, _gates("gzr")),
@@ -44,6 +54,11 @@ RECIPES: dict[type[Cell], Recipe] = {
     ),
     LSTM: Recipe(MEMORY, PLAIN, 3, _gates("gifo")),
 }
+
+
+def compiles(cell: Cell) -> bool:
+    """Tell whether the loops know the cell; they have tanh and no other candidate."""
+    return type(cell) in RECIPES and getattr(cell, "nonlinearity", "tanh") == "tanh"
 
 
 class Layout:
@@ -58,7 +73,8 @@ class Layout:
         self.recipe, self.dtype = RECIPES[type(cell)], dtype
         self.units, self.inputs = cell.units, cell.inputs
         self.lanes = WIDTH // dtype.itemsize
-        self.constant = float(cell.s) if isinstance(cell, ConstGate) else 0.0
+        fixed = isinstance(cell, ConstGate | TorchRNN)
+        self.constant = float(cell.s) if fixed else 0.0
         self.panels = -(-self.units // self.lanes)
         self.wide = self.panels * self.lanes
         self.depth = self.wide + 1 + self.inputs

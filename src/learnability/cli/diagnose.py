@@ -1,0 +1,186 @@
+"""`learnability diagnose`: a trained model from files."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..display import Display
+from ..grid import spread_lags
+from .app import MANY, app
+
+FEW_LAGS = 24
+"""Lags measured unless they are given, spread evenly in logarithm."""
+
+
+@app.command
+def diagnose(
+    weights: Path,
+    /,
+    *,
+    model: str,
+    data: Path,
+    loss: Literal["mse", "ce"],
+    lags: Annotated[list[int] | None, MANY] = None,
+    layers: Annotated[list[str] | None, MANY] = None,
+    budgets: Annotated[list[float] | None, MANY] = None,
+    target: str | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    seed: int = 0,
+) -> None:
+    """Diagnose the recurrent layers of a trained PyTorch model.
+
+    Weights and data never run code; --model imports the module that it names, and so
+    does run that module's code.
+
+    Parameters
+    ----------
+    weights
+        The trained weights: safetensors, or a state dict that `torch.save` wrote.
+    model
+        Where to find what makes the model, such as `mypackage.models:make`; it is
+        imported from the current folder or the installed packages and called without
+        arguments. Inputs are batch first.
+    data
+        NPZ or NetCDF with x (sequence, step, input) and y; or one long series as NPY,
+        CSV or Parquet, which is cut into windows whose target is the next value.
+    loss
+        mse: mean square error; ce: cross-entropy of classes.
+    lags
+        Lags in steps; 24 of them over the windows unless given.
+    layers
+        Names of recurrent layers; all unless given.
+    budgets
+        Numbers of sequences N whose windows H_N are reported.
+    target
+        Column of a series to predict; the last unless given.
+    window
+        Steps of a window cut from a series; 128 unless given.
+    stride
+        Steps from one window to the next; half a window unless given.
+    output
+        NetCDF file for the diagnoses.
+    seed
+        Seed from which every random stream is derived.
+    """
+    from ..models import diagnose as measured
+    from ..models.files import load_data, load_weights
+
+    console = Console()
+    found = load_data(data, target=target, window=window, stride=stride)
+    console.print(found.said, highlight=False, soft_wrap=True)
+    made = factory(model)
+    load_weights(made, weights)
+    steps = found.x.shape[1]
+    chosen = spread_lags(max(1, steps - 1), FEW_LAGS) if lags is None else lags
+    function = LOSSES[loss]
+    with Display(console) as display:
+        diagnoses = measured(
+            made,
+            (found.x, found.y),
+            function,
+            chosen,
+            layers=layers,
+            seed=seed,
+            progress=display.begin("diagnosis"),
+        )
+    show(diagnoses.window(budgets or [100, 1_000, 10_000]), console)
+    for sentence in diagnoses.advice():
+        console.print(sentence, highlight=False, soft_wrap=True, markup=False)
+    if output is not None:
+        diagnoses.save(output)
+        console.print(f"saved: {output}", highlight=False, soft_wrap=True)
+
+
+def mean_square(outputs: Any, targets: Tensor) -> Tensor:
+    """Give the mean square error, shapes the same or apart by an axis of one."""
+    z = first(outputs)
+    y = targets.to(z.dtype)
+    if z.ndim == y.ndim + 1 and z.shape[-1] == 1:
+        z = z[..., 0]
+    elif y.ndim == z.ndim + 1 and y.shape[-1] == 1:
+        y = y[..., 0]
+    if z.shape != y.shape:
+        raise ValueError(f"outputs {tuple(z.shape)}, targets {tuple(y.shape)}")
+    return functional.mse_loss(z, y)
+
+
+def cross_entropy(outputs: Any, targets: Tensor) -> Tensor:
+    """Give the cross-entropy of classes; the last axis of the outputs is theirs."""
+    z = first(outputs)
+    if targets.is_floating_point() or targets.shape != z.shape[:-1]:
+        raise ValueError(
+            f"outputs {tuple(z.shape)}, targets {tuple(targets.shape)} of "
+            f"{targets.dtype}, not whole-numbered classes of all but the last axis"
+        )
+    return functional.cross_entropy(z.flatten(0, -2), targets.flatten())
+
+
+LOSSES: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "mse": mean_square,
+    "ce": cross_entropy,
+}
+
+
+def first(outputs: Any) -> Tensor:
+    """Give the first tensor of what a model gave, such as a layer's output."""
+    while isinstance(outputs, tuple | list) and outputs:
+        outputs = outputs[0]
+    if not isinstance(outputs, Tensor):
+        raise TypeError(f"the model gave a {type(outputs).__name__}, not a tensor")
+    return outputs
+
+
+def factory(name: str) -> nn.Module:
+    """Import a module and let it make the model.
+
+    Args:
+        name: such as ``mypackage.models:make``.
+
+    Raises:
+        ValueError: if the name is no such thing, or the factory makes no module.
+    """
+    module, colon, attribute = name.partition(":")
+    if not colon or not all(p.isidentifier() for p in (*module.split("."), attribute)):
+        raise ValueError(f"--model is {name!r}; write it as module:factory")
+    if "" not in sys.path:  # a console script does not look into the current folder
+        sys.path.insert(0, "")
+    try:
+        made = getattr(importlib.import_module(module), attribute)
+        made = made if isinstance(made, nn.Module) else made()
+    except Exception as error:  # whatever the user's own module raises
+        raise ValueError(
+            f"--model {name} could not be made ({type(error).__name__}: {error}); see "
+            "that it imports and its factory needs no arguments"
+        ) from error
+    if not isinstance(made, nn.Module):
+        raise ValueError(
+            f"--model {name} made a {type(made).__name__}; it must make a "
+            "torch.nn.Module"
+        )
+    return made.to(torch.float32)
+
+
+def show(windows: Any, console: Console) -> None:
+    """Print windows, a row a layer and a column a budget."""
+    budgets = windows.index.unique("budget")
+    shown = Table("layer", *(f"H at N = {b:g}" for b in budgets), title="windows")
+    for layer in windows.index.unique("layer"):
+        rows = windows.xs(layer, level="layer")
+        cells = []
+        for row in rows.itertuples():
+            mark = "≥" if row.censored else ""
+            cells.append(f"{mark}{row.window} ({row.lower} to {row.upper})")
+        shown.add_row(str(layer).replace("[", "\\["), *cells)
+    wide = console if console.is_terminal else Console(width=160)
+    wide.print(shown)

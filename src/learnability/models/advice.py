@@ -1,0 +1,153 @@
+"""What the numbers of a diagnosis say one should do, each with its evidence."""
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+from ..detection import decay
+from ..detection.decay_fit import FEWEST_LAGS
+from ..diagnosis import Diagnosis
+
+FAMILIES = (
+    decay.Exponential,
+    decay.PowerLaw,
+    decay.TruncatedPower,
+    decay.Logarithmic,
+)
+
+
+def advice(diagnosis: Diagnosis, sequences: float | None = None) -> list[str]:
+    """Give sentences on samples, on the envelope and on what buys a longer window.
+
+    Args:
+        diagnosis: of one recurrence.
+        sequences: N that there are for training; those of the diagnosis unless given.
+
+    Returns:
+        One sentence a finding, the most urgent first.
+
+    Raises:
+        ValueError: if N is not above 0.
+
+    Example:
+        >>> import learnability as lw
+        >>> task = lw.MultiLag(lags=(2,), coefficients=(0.6,), inputs=2, steps=12)
+        >>> data = task.draw(64, seed=0, direction=task.direction(seed=1))
+        >>> found = lw.diagnose_network(lw.Network(lw.GRU(2, 4)), data, [1, 2], seed=0)
+        >>> advice(found)[-1]
+        'the envelope was measured at 2 lags; measure at least 6 to know its decay.'
+    """
+    given = diagnosis.tree.attrs["sequences"] if sequences is None else sequences
+    if not given > 0:
+        raise ValueError(f"{given} sequences train nothing; give a number above 0")
+    need = diagnosis.group("detection")
+    return [_samples(need, float(given)), _decay(diagnosis.group("envelope"), need)]
+
+
+def _samples(need: xr.Dataset, given: float) -> str:
+    """Say which lag first needs more sequences than there are."""
+    if not need.attrs["strength"] > 0:
+        return (
+            f"the targets hold no dependency at any of {need['lag'].size} lags that a "
+            "test would find in noise less than once in 20 times, and every window is "
+            "0; check that inputs and targets belong together, or give more lags."
+        )
+    fits = (need["needed"] <= given).values
+    if fits.all():
+        last = int(need["lag"][-1])
+        return f"{_number(given)} sequences show every lag up to {last}, the last one."
+    place = int(np.argmin(fits))
+    row = {name: float(need[name][place]) for name in ("needed", "lower", "upper")}
+    lag = int(need["lag"][place])
+    if np.isfinite(row["needed"]):
+        return (
+            f"lag {lag} needs about {_number(row['needed'])} sequences "
+            f"({_number(row['lower'])} to {_number(row['upper'])}); you gave "
+            f"{_number(given)}."
+        )
+    at_least = (
+        f"it needs at least {_number(row['lower'])}; "
+        if np.isfinite(row["lower"])
+        else ""
+    )
+    return (
+        f"lag {lag} is not resolved: the diagnosed sequences do not tell its signal "
+        f"from nothing; {at_least}diagnose more sequences to know."
+    )
+
+
+def _decay(envelope: xr.Dataset, need: xr.Dataset) -> str:
+    """Say how the envelope decays and what a longer window costs."""
+    f, lags = envelope["normalised"].sel(order="exact").values, envelope["lag"].values
+    there = np.isfinite(f) & (f > 0)
+    if there.sum() < FEWEST_LAGS:
+        return (
+            f"the envelope was measured at {there.sum()} lags; measure at least "
+            f"{FEWEST_LAGS} to know its decay."
+        )
+    found = decay.fit(lags[there].astype(float), f[there], families=FAMILIES)
+    share = f"{found.evidence[0].weight:.0%} of the evidence"
+    return f"{price(found.best, float(need.attrs['kappa']), lags)} ({share})."
+
+
+def price(family: decay.Envelope, kappa: float, lags: Float[np.ndarray, "lag"]) -> str:
+    """Say in words what more data buys under an envelope.
+
+    With a noise floor common to all lags H_N moves by ``-1/(kappa d log f/dl)`` steps
+    for every factor e of sequences.
+
+    Args:
+        family: the envelope.
+        kappa: ``alpha/(alpha - 1)``.
+        lags: lags at which it was measured.
+
+    Example:
+        >>> price(decay.Exponential(tau=17.0), 2.0, np.array([1, 64])).split(":")[0]
+        'the envelope is exponential with tau 17'
+    """
+    wider = "a wider gate spectrum (learnability.design) buys more"
+    at = float(lags[-1])
+    buys = -1 / (kappa * float(family.log_slope(at)))
+    match family:
+        case decay.Exponential():
+            said = f"exponential with tau {family.tau:.3g}"
+            return (
+                f"the envelope is {said}: more data buys {buys:.3g} steps per factor e "
+                f"of sequences; {wider}"
+            )
+        case decay.PowerLaw():
+            grows = 2 ** (1 / (kappa * family.beta))
+            return (
+                f"the envelope is a power law with beta {family.beta:.3g}: twice the "
+                f"sequences make the window {grows:.3g} times as long"
+            )
+        case decay.TruncatedPower():
+            said = f"a power law with beta {family.beta:.2g}, cut at tau "
+            said += f"{family.tau:.3g}"
+        case decay.Stretched():
+            said = f"a stretched exponential with g {family.g:.2g}, tau "
+            said += f"{family.tau:.3g}"
+        case _:
+            return (
+                "the envelope is logarithmic: the window grows exponentially in a "
+                "power of the number of sequences"
+            )
+    return (
+        f"the envelope is {said}: at lag {at:.0f} more data buys {buys:.3g} steps per "
+        f"factor e of sequences; {wider}"
+    )
+
+
+def _number(value: float) -> str:
+    """Give two significant digits, with commas: 40,000 rather than 39,871.
+
+    Example:
+        >>> _number(39871), _number(5000), _number(3.26)
+        ('40,000', '5,000', '3.3')
+    """
+    if not np.isfinite(value):
+        return "more than can be told"
+    if value >= 100 and float(value).is_integer() and value % 100 == 0:
+        return f"{value:,.0f}"
+    shown = float(f"{value:.2g}")
+    return f"{shown:,.0f}" if shown >= 10 else f"{shown:g}"

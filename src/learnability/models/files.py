@@ -1,0 +1,281 @@
+"""Weights and data from files, none of which can run code."""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from .refusal import Refusal
+
+LARGEST = 1e15  # of a value: its square, and sums of many, fit into float32
+READERS = (".npz", ".npy", ".csv", ".parquet", ".nc")
+
+
+@final
+@dataclass(frozen=True)
+class Data:
+    """Inputs and targets from a file.
+
+    Attributes:
+        x: (sequence, step, input), float32.
+        y: targets, sequences first; whole numbers are classes.
+        said: how they came about, a sentence.
+    """
+
+    x: Tensor
+    y: Tensor
+    said: str
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Put the weights of a file into a model.
+
+    Args:
+        model: whose parameters and buffers they are.
+        path: a safetensors file, or a state dict that `torch.save` wrote.
+
+    Raises:
+        ValueError: if the file cannot be read without running code, is no state dict,
+            or does not fit the model.
+    """
+    state = _state(path)
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError, KeyError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise Refusal(
+            f"the weights in {path} do not fit the model ({lines[-1][:200]}); give the "
+            "factory that made the trained model"
+        ) from error
+
+
+def _state(path: Path) -> dict[str, Tensor]:
+    _there(path)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        SafetensorError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        IndexError,
+        TypeError,
+        BadZipFile,
+        UnicodeDecodeError,
+        OverflowError,
+        MemoryError,
+    ) as error:
+        raise Refusal(
+            f"{path} holds no weights that can be read without running code "
+            f"({type(error).__name__}); save model.state_dict() or safetensors"
+        ) from error
+    tensors = isinstance(state, dict) and all(
+        isinstance(name, str) and isinstance(value, Tensor)
+        for name, value in state.items()
+    )
+    if not tensors:
+        raise Refusal(
+            f"{path} holds a {type(state).__name__} that is no state dict; save "
+            "model.state_dict()"
+        )
+    return state
+
+
+def load_data(
+    path: Path,
+    *,
+    target: str | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+) -> Data:
+    """Read sequences, or cut a long series into windows.
+
+    NPZ and NetCDF with ``x`` (sequence, step, input) and ``y`` are sequences. A single
+    array of one or two axes, or the columns of a CSV or Parquet file, is one long
+    series: it is cut into windows, and the target of each step is the next value of
+    the target column.
+
+    Args:
+        path: NPZ, NPY, CSV, Parquet or NetCDF.
+        target: the column to predict; the last unless given.
+        window: steps of a window of a series; 128 unless given.
+        stride: steps from one window to the next; half a window unless given.
+
+    Raises:
+        ValueError: if the file cannot be read, holds something else, or is too short.
+    """
+    _there(path)
+    if path.suffix not in READERS:
+        raise Refusal(
+            f"{path} has the ending {path.suffix or 'none'!r}; give one of "
+            f"{', '.join(READERS)}"
+        )
+    try:
+        found = _arrays(path)
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        RuntimeError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        ImportError,
+        MemoryError,
+        OverflowError,
+        BadZipFile,
+        pickle.UnpicklingError,
+        UnicodeDecodeError,
+        SyntaxError,
+    ) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise Refusal(
+            f"{path} cannot be read as {path.suffix[1:]} ({first}); make it again"
+        ) from error
+    if isinstance(found, pd.DataFrame):
+        return _cut(_column(found, target, path), path, window, stride)
+    return _whole(found, path)
+
+
+def _there(path: Path) -> None:
+    if not path.is_file():
+        raise Refusal(f"there is no file {path}; name one that exists")
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray] | pd.DataFrame:
+    """Give named arrays, or a table where the file is one series."""
+    match path.suffix:
+        case ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+        case ".npy":
+            return _table(np.load(path, allow_pickle=False))
+        case ".csv":
+            return pd.read_csv(path)
+        case ".parquet":
+            return pd.read_parquet(path)
+        case _:
+            with xr.open_dataset(path, engine="h5netcdf") as file:
+                return {str(name): v.values for name, v in file.load().items()}
+
+
+def _table(values: np.ndarray) -> pd.DataFrame:
+    if values.ndim not in (1, 2):
+        raise ValueError(
+            f"an array of shape {values.shape} is no series; put x and y into an NPZ"
+        )
+    return pd.DataFrame(values.reshape(len(values), -1))
+
+
+def _whole(found: dict[str, np.ndarray], path: Path) -> Data:
+    if not {"x", "y"} <= set(found):
+        raise Refusal(
+            f"{path} holds {', '.join(sorted(found)) or 'nothing'}; name the arrays x "
+            "(sequence, step, input) and y"
+        )
+    x, y = _numbers(found["x"], "x"), _numbers(found["y"], "y")
+    if x.ndim == 2:
+        x = x[..., None]
+    if x.ndim != 3 or not x.size:
+        raise Refusal(
+            f"x has shape {x.shape}; give (sequence, step, input), none of them empty"
+        )
+    if not y.ndim or len(y) != len(x):
+        raise Refusal(
+            f"x holds {len(x)} sequences and y has shape {y.shape}; give equally many"
+        )
+    for name, values in (("x", x), ("y", y)):
+        _check_size(values, name)
+    said = f"{len(x)} sequences of {x.shape[1]} steps from {path.name}"
+    return Data(_inputs(x), _targets(y), said)
+
+
+def _numbers(values: np.ndarray, name: str) -> np.ndarray:
+    if values.dtype.kind not in "fiub":
+        raise Refusal(f"{name} holds {values.dtype}; it must hold real numbers")
+    return values
+
+
+def _check_size(values: np.ndarray, name: str) -> None:
+    if not values.size:
+        raise Refusal(f"{name} is empty (shape {values.shape}); give values")
+    if not np.isfinite(values).all():
+        raise Refusal(f"{name} holds values that are not finite; remove or impute them")
+    if np.abs(values).max() > LARGEST:
+        raise Refusal(
+            f"{name} holds values as large as {np.abs(values).max():.2g}, whose "
+            "squares no float32 can hold; rescale them"
+        )
+
+
+def _inputs(x: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(x, np.float32))
+
+
+def _targets(y: np.ndarray) -> Tensor:
+    whole = y.dtype.kind in "iub"
+    return torch.from_numpy(np.ascontiguousarray(y, np.int64 if whole else np.float32))
+
+
+def _column(table: pd.DataFrame, target: str | None, path: Path) -> pd.DataFrame:
+    """Give the numeric columns, the target last."""
+    numeric = table.select_dtypes("number")
+    if numeric.shape[1] == 0 or not len(numeric):
+        raise Refusal(f"{path} holds no column of numbers; give a series")
+    names = {str(name): name for name in numeric.columns}
+    chosen = str(numeric.columns[-1]) if target is None else target
+    if chosen not in names:
+        raise Refusal(
+            f"{path} has no column of numbers {chosen!r}; it has {', '.join(names)}"
+        )
+    others = [name for name in numeric.columns if str(name) != chosen]
+    return pd.DataFrame(numeric[[*others, names[chosen]]])
+
+
+def _cut(
+    table: pd.DataFrame, path: Path, window: int | None, stride: int | None
+) -> Data:
+    """Cut a series into windows whose targets are the next values of its last column.
+
+    Columns are freed of their mean and divided by their standard deviation.
+    """
+    steps = 128 if window is None else window
+    every = max(1, steps // 2) if stride is None else stride
+    if steps < 2 or every < 1:
+        raise Refusal(
+            f"windows of {steps} steps every {every} steps cut nothing; give at least "
+            "2 and 1"
+        )
+    values = table.to_numpy(float)
+    if len(values) <= steps:
+        raise Refusal(
+            f"{path} holds {len(values)} steps, too few for a window of {steps} and "
+            "its next value; lower --window"
+        )
+    _check_size(values, path.name)
+    spread = values.std(axis=0)
+    values = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    starts = np.arange(0, len(values) - steps, every)
+    at = starts[:, None] + np.arange(steps)
+    said = (
+        f"{len(starts)} windows of {steps} steps, one every {every}, from "
+        f"{len(values)} steps of {path.name}, standardised; the target of a step is "
+        f"the next value of {table.columns[-1]}"
+    )
+    return Data(_inputs(values[at]), _targets(values[at + 1, -1:]), said)

@@ -1,0 +1,51 @@
+"""To run a model and leave no trace: neither in it nor in any random state."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+
+@contextmanager
+def kept_random_states() -> Iterator[None]:
+    """Put the random states of PyTorch, NumPy and Python back afterwards."""
+    by_python, by_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(by_python)
+            np.random.set_state(by_numpy)  # noqa: NPY002
+
+
+@contextmanager
+def quiet(model: nn.Module) -> Iterator[None]:
+    """Let a model run as in evaluation: no dropout, no updates of statistics.
+
+    Training modes and buffers of all its modules are put back afterwards, gradients
+    are enabled meanwhile.
+
+    Args:
+        model: the model.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = [(b, b.detach().clone()) for b in model.buffers()]
+    model.eval()
+    try:
+        # cuDNN's recurrences have a backward pass in training mode only.
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.backends.cudnn.flags(enabled=False),
+        ):
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        with torch.no_grad():
+            for buffer, value in buffers:
+                if not torch.equal(buffer, value):
+                    buffer.copy_(value)

@@ -1,0 +1,392 @@
+"""Batches through a model: what its recurrent layers see, and what the loss asks.
+
+Everything goes through forward hooks and `torch.autograd.grad`. Three gradients are
+taken by every layer's output: that of the loss; and, for the dependency that the
+targets hold, that of the model's outputs along the loss's gradient at constant
+outputs, from which all but the targets is gone.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from ..cells import Cell
+from ..unroll.watching import watching
+from .quiet import quiet
+from .refusal import Refusal
+from .replay import Trace, Track, replay, tracks_of
+from .taps import Asked, Enough, SequenceTap, StepTap, Tap
+from .trees import leaves, mapped, shapes
+
+Batch = Sequence[Any]
+Loss = Callable[[Any, Any], Tensor]
+Lengths = Callable[[Batch], Tensor]
+# What goes wrong inside other people's code when shapes or types do not fit.
+WRONG = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError)
+
+
+@final
+@dataclass
+class Recorder:
+    """A model under taps.
+
+    Attributes:
+        model: any module with recurrent layers.
+        taps: on its recurrent modules.
+        loss: of outputs and targets: a mean or sum over the sequences of a batch, or a
+            value each.
+        lengths: gives the steps of each sequence of a batch; None where all are as
+            long as their tensor, or packed.
+    """
+
+    model: nn.Module
+    taps: list[Tap]
+    loss: Loss
+    lengths: Lengths | None = None
+    tracks: dict[str, list[Track]] = field(default_factory=dict)
+    _summed: bool | None = None
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Put the taps on, and the model into a state that leaves no trace."""
+        with ExitStack() as stack:
+            stack.enter_context(quiet(self.model))
+            for tap in self.taps:
+                for handle in tap.attach():
+                    stack.callback(handle.remove)
+            yield
+
+    def _watch(
+        self, cell: Cell, x: Tensor, state: Tensor | None, states: Tensor
+    ) -> Tensor:
+        for tap in self.taps:
+            if isinstance(tap, StepTap) and tap.module is cell:
+                return tap.unrolled(x, state, states)
+        return states
+
+    def run(self, batch: Batch) -> Any:
+        """Give the model's outputs of a batch; the taps see it.
+
+        Raises:
+            ValueError: if the model cannot take the batch.
+        """
+        for tap in self.taps:
+            tap.clear()
+        inputs = batch[:-1]
+        try:
+            with watching(self._watch):
+                outputs = self.model(*inputs)
+        except (Refusal, Enough):
+            raise
+        except WRONG as error:
+            raise Refusal(
+                f"the model cannot take inputs of shape {shapes(inputs)} "
+                f"({first_line(error)}); give batches (inputs, ..., targets) that fit"
+            ) from error
+        self._check_inputs()
+        return outputs
+
+    def _check_inputs(self) -> None:
+        for tap in self.taps:
+            seen = tap.seen()
+            if seen is not None and not torch.isfinite(seen.x).all():
+                raise Refusal(
+                    f"the inputs of {tap.path} are not finite; remove or impute NaN "
+                    "and infinity in the data"
+                )
+
+    def check_called(self) -> None:
+        """Refuse a model whose recurrent layers were never called."""
+        if all(tap.seen() is None for tap in self.taps):
+            names = ", ".join(tap.path for tap in self.taps)
+            raise Refusal(
+                f"the model's forward pass never called {names}; call the module "
+                "itself, not its weights, or unroll it with learnability.unroll"
+            )
+
+    def losses(self, outputs: Any, batch: Batch) -> Tensor:
+        """Give the sum over a batch of each sequence's own loss.
+
+        Raises:
+            ValueError: if the loss cannot take outputs and targets, is no number, or
+                not finite.
+        """
+        value = self._loss(outputs, batch[-1])
+        count = self.count()
+        if value.ndim > 0:
+            return value.sum() * (count / value.numel())
+        if self._summed is None:
+            self._summed = sums_up(self._loss, outputs, batch[-1], value)
+        return value if self._summed else value * count
+
+    def count(self) -> int:
+        """Give the number of sequences of the batch that was run last."""
+        seen = next(s for tap in self.taps if (s := tap.seen()) is not None)
+        return len(seen.x)
+
+    def _loss(self, outputs: Any, targets: Any) -> Tensor:
+        try:
+            value = self.loss(outputs, targets)
+        except WRONG as error:
+            raise Refusal(
+                f"the loss cannot take outputs of shape {shapes(outputs)} and targets "
+                f"of shape {shapes(targets)} ({first_line(error)}); make them match"
+            ) from error
+        if not isinstance(value, Tensor):
+            raise Refusal(
+                f"the loss gave a {type(value).__name__}; it must give a tensor"
+            )
+        if not torch.isfinite(value).all():
+            raise Refusal(
+                "the loss is not finite; look for NaN or infinity in weights and data"
+            )
+        return value
+
+    def forward(self, batch: Batch) -> dict[str, list[Trace]]:
+        """Run a batch and replay every layer, without any gradient.
+
+        The model stops where the inputs of its last layer are known.
+        """
+        with torch.no_grad():
+            last = self._last()
+            if last is not None:
+                last.stops = True
+            try:
+                self.run(batch)
+            except Enough:
+                self._check_inputs()
+            finally:
+                if last is not None:
+                    last.stops = False
+            return self.traces(batch, [])
+
+    def _last(self) -> SequenceTap | None:
+        """Give the layer that was called last; None where a cell may have been."""
+        seen = [tap for tap in self.taps if tap.seen() is not None]
+        layers = [tap for tap in seen if isinstance(tap, SequenceTap)]
+        if not layers or len(layers) < len(seen):
+            return None
+        return max(layers, key=lambda tap: tap.called)
+
+    def record(
+        self, batch: Batch, target: Callable[[Any], list[Tensor | None]] | None = None
+    ) -> dict[str, list[Trace]]:
+        """Run a batch and replay every layer with its gradients.
+
+        Args:
+            batch: inputs, then targets.
+            target: gives, from the outputs, the cotangents of a second question.
+
+        Raises:
+            ValueError: if the loss does not depend on any recurrent layer.
+        """
+        outputs = self.run(batch)
+        total = self.losses(outputs, batch)
+        questions = [self._ask(total, target is not None)]
+        if target is not None:
+            questions.append(self._pull(outputs, target(outputs)))
+        return self.traces(batch, questions)
+
+    def _ask(self, total: Tensor, again: bool) -> list[Asked]:
+        if not total.requires_grad:
+            raise Refusal(
+                "the loss does not depend on any recurrent layer; check that the "
+                "model's forward pass neither detaches nor runs without gradients"
+            )
+        return self._gradients([total], [None], again)
+
+    def _pull(self, outputs: Any, by: list[Tensor | None]) -> list[Asked]:
+        pairs = [
+            (z, g)
+            for z, g in zip(leaves(outputs), by, strict=True)
+            if g is not None and z.requires_grad
+        ]
+        return self._gradients([z for z, _ in pairs], [g for _, g in pairs], False)
+
+    def _gradients(
+        self, of: list[Tensor], by: list[Tensor | None], again: bool
+    ) -> list[Asked]:
+        edges = [edge for tap in self.taps for edge in tap.edges()]
+        live = [edge for edge in edges if edge is not None]
+        found = iter(
+            torch.autograd.grad(
+                of, live, grad_outputs=by, retain_graph=again, allow_unused=True
+            )
+            if of
+            else [None] * len(live)
+        )
+        asked = []
+        for tap in self.taps:
+            own = [None if edge is None else next(found) for edge in tap.edges()]
+            asked.append(tap.asked(own) if tap.seen() is not None else None)
+        return asked  # pyright: ignore[reportReturnType]
+
+    def traces(
+        self, batch: Batch, questions: list[list[Asked]]
+    ) -> dict[str, list[Trace]]:
+        """Replay all layers; give by module path a trace a recurrence."""
+        given = None if self.lengths is None else self._lengths(batch)
+        found = {}
+        for place, tap in enumerate(self.taps):
+            seen = tap.seen()
+            if seen is None:
+                continue
+            if tap.path not in self.tracks:
+                self.tracks[tap.path] = tracks_of(tap, seen)
+            tracks = self.tracks[tap.path]
+            own = [q[place] for q in questions]
+            if given is not None and not seen.packed:
+                seen = cut(tap.path, tracks, seen, own, given)
+            found[tap.path] = replay(tap, tracks, seen, own)
+        return found
+
+    def _lengths(self, batch: Batch) -> Tensor:
+        assert self.lengths is not None
+        given = torch.as_tensor(self.lengths(batch)).long().cpu()
+        if given.ndim != 1 or not (given > 0).all():
+            raise Refusal(
+                f"the lengths of a batch have shape {tuple(given.shape)}; give one "
+                "number above 0 a sequence"
+            )
+        return given
+
+
+def cut(
+    path: str, tracks: list[Track], seen: Any, asked: list[Asked], lengths: Tensor
+) -> Any:
+    """Give what a layer saw, with the lengths that it did not know itself.
+
+    Raises:
+        ValueError: if the lengths do not fit, the layer runs backward over padding, or
+            the loss looks at steps after a sequence's end.
+    """
+    steps = seen.x.shape[1]
+    if len(lengths) != len(seen.x) or int(lengths.max()) > steps:
+        raise Refusal(
+            f"{len(lengths)} lengths up to {int(lengths.max())} do not fit the inputs "
+            f"of {path}, {len(seen.x)} sequences of {steps} steps; give each its own"
+        )
+    if bool((lengths < steps).any()) and any(track.backward for track in tracks):
+        raise Refusal(
+            f"the backward direction of {path} begins in the padding; pack the "
+            "sequences with torch.nn.utils.rnn.pack_padded_sequence"
+        )
+    after = torch.arange(steps) >= lengths[:, None]
+    for question in asked:
+        looked = (question.output.cpu() != 0).any(dim=-1) & after
+        if looked.any():
+            n = int(looked.any(dim=1).nonzero()[0])
+            raise Refusal(
+                f"the loss looks at steps of {path} after the end of sequence {n} "
+                f"({int(lengths[n])} steps); mask its padding"
+            )
+    return replace(seen, lengths=lengths)
+
+
+def sums_up(
+    loss: Loss, outputs: Any, targets: Any, whole: Tensor, tolerance: float = 1e-3
+) -> bool:
+    """Tell whether a loss is the sum over sequences, not their mean.
+
+    The first sequence and the others are asked apart. Where outputs or targets cannot
+    be split so, it counts as a mean.
+    """
+    count = len(targets) if isinstance(targets, Tensor) and targets.ndim else 0
+    if not isinstance(outputs, Tensor) or count < 2 or len(outputs) != count:
+        return False
+    with torch.no_grad():
+        try:
+            first = loss(outputs[:1], targets[:1])
+            others = loss(outputs[1:], targets[1:])
+        except WRONG:
+            return False
+        summed = (first + others - whole).abs()
+        mean = ((first + (count - 1) * others) / count - whole).abs()
+    return bool(summed < mean) and bool(summed <= tolerance * whole.abs())
+
+
+@final
+class Null:
+    """The loss's gradient at constant outputs, centred: the targets and nothing else.
+
+    For squared loss it is ``ybar - y`` up to a factor, for cross-entropy the shares of
+    the classes minus the target's.
+
+    Args:
+        recorder: the model and its loss.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.found: list[list[Tensor | None]] = []
+        self.constant: list[Tensor] | None = None
+
+    def add(self, batch: Batch) -> None:
+        """Take a batch in; the recorder has run it last then."""
+        with torch.no_grad():
+            outputs = self.recorder.run(batch)
+        self.recorder.check_called()
+        if self.constant is None:
+            self.constant = [self._mean(z) for z in leaves(outputs)]
+        self.found.append(self._gradient(outputs, batch, self.constant))
+
+    def _axes(self, z: Tensor) -> list[int]:
+        """Give the axes of sequences and steps, known by their lengths."""
+        seen = [s for tap in self.recorder.taps if (s := tap.seen()) is not None]
+        sizes = {size for s in seen for size in s.x.shape[:2]}
+        return [d for d, size in enumerate(z.shape) if size in sizes]
+
+    def _mean(self, z: Tensor) -> Tensor:
+        axes = self._axes(z)
+        return z.mean(dim=axes, keepdim=True) if axes else z
+
+    def _gradient(
+        self, outputs: Any, batch: Batch, constant: list[Tensor]
+    ) -> list[Tensor | None]:
+        """Give the gradient of a batch's losses at the constant outputs."""
+        values = iter(constant)
+        flat: list[Tensor] = []
+
+        def put(z: Tensor) -> Tensor:
+            value = next(values)
+            if value.ndim != z.ndim:
+                raise Refusal("the model's outputs change their form between batches")
+            flat.append(value.expand_as(z).clone().requires_grad_())
+            return flat[-1]
+
+        total = self.recorder.losses(mapped(outputs, put), batch)
+        if not total.requires_grad:
+            return [None] * len(flat)
+        return list(torch.autograd.grad(total, flat, allow_unused=True))
+
+    def centre(self) -> None:
+        """Take off the mean over all places at which the loss looks, of all batches."""
+        for k in range(len(self.found[0])):
+            rows = [row[k] for row in self.found]
+            whole = [g for g in rows if g is not None]
+            if not whole:
+                continue
+            axes = self._axes(whole[-1])
+            total = sum(g.sum(dim=axes, keepdim=True) if axes else g for g in whole)
+            there = sum(
+                (g != 0).sum(dim=axes, keepdim=True) if axes else (g != 0)
+                for g in whole
+            )
+            mean = total / there.clamp(min=1)  # pyright: ignore
+            for row, g in zip(self.found, rows, strict=True):
+                if g is not None:
+                    row[k] = torch.where(g != 0, g - mean, 0.0)
+
+    def of(self, place: int) -> Callable[[Any], list[Tensor | None]]:
+        """Give the second question about one of the batches."""
+        return lambda outputs: self.found[place]
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error's words."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,152 @@
+"""What one recurrence did on the sequences that the exact parts look at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from ..cells import Cell
+from .replay import Trace
+
+
+@final
+@dataclass(frozen=True)
+class Sample:
+    """One recurrence on some sequences, with what the loss asks of it.
+
+    Attributes:
+        cell: the recurrence.
+        x: inputs; zero after a sequence's end.
+        states: the states after each step.
+        lengths: steps of each sequence.
+        delta: each sequence's loss by the state, at a fixed future of the states.
+        target: what the targets alone ask of the state; see `record.Null`.
+        read_out: where the model is a linear read-out of one output, its weights by
+            the state.
+    """
+
+    cell: Cell
+    x: Float[Tensor, "sequence step input"]
+    states: Float[Tensor, "sequence step state"]
+    lengths: Int[Tensor, "sequence"]
+    delta: Float[Tensor, "sequence step state"]
+    target: Float[Tensor, "sequence step state"]
+    read_out: Float[Tensor, "state"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def even(self) -> bool:
+        """Say whether all sequences are as long as the longest."""
+        return int(self.lengths.min()) == self.x.shape[1]
+
+    @cached_property
+    def own(self) -> Bool[Tensor, "sequence step"]:
+        """Give the steps that belong to a sequence."""
+        return torch.arange(self.x.shape[1]) < self.lengths[:, None]
+
+    @cached_property
+    def looks(self) -> Bool[Tensor, "sequence step"]:
+        """Give the steps at which the loss looks."""
+        return ((self.delta != 0) | (self.target != 0)).any(dim=-1)
+
+    @cached_property
+    def count(self) -> Int[Tensor, "sequence"]:
+        """Give the number of steps at which the loss looks, at least 1."""
+        return self.looks.sum(dim=1).clamp(min=1)
+
+    def by_step(
+        self, values: Float[Tensor, "sequence step state"]
+    ) -> Float[Tensor, "sequence step state"]:
+        """Give a loss's derivative as that of each step's loss.
+
+        A sequence's loss is the mean over the steps at which it looks.
+        """
+        return values * self.count[:, None, None]
+
+    def part(self, chosen: slice) -> "Sample":
+        """Give some of the sequences."""
+        return Sample(
+            self.cell,
+            *(
+                value[chosen]
+                for value in (
+                    self.x,
+                    self.states,
+                    self.lengths,
+                    self.delta,
+                    self.target,
+                )
+            ),
+            read_out=self.read_out,
+        )
+
+
+def joined(
+    cell: Cell, traces: Sequence[Trace], read_out: Tensor | None = None
+) -> Sample:
+    """Put the traces of several batches one behind the other.
+
+    Args:
+        cell: the recurrence.
+        traces: each with two questions, the loss's and the targets'.
+        read_out: see `Sample`.
+    """
+    steps = max(trace.x.shape[1] for trace in traces)
+
+    def padded(values: Tensor) -> Tensor:
+        return functional.pad(values, (0, 0, 0, steps - values.shape[1]))
+
+    lengths = torch.cat([trace.lengths for trace in traces])
+    after = (torch.arange(steps) >= lengths[:, None])[..., None]
+    x, states, delta, target = (
+        torch.cat([padded(values) for values in column]).masked_fill_(after, 0.0)
+        for column in zip(
+            *((t.x, t.states, *t.asked) for t in traces),
+            strict=True,
+        )
+    )
+    return Sample(cell, x, states, lengths, delta, target, read_out)
+
+
+def anchors(
+    sample: Sample, lags: Sequence[int], most: int
+) -> Int[np.ndarray, "sequence anchor"]:
+    """Give the steps at which the gradient is split by lag: where the loss looks.
+
+    They are spread evenly over those looking steps that have all lags before them, or
+    over all looking steps of a sequence where none has.
+
+    Args:
+        sample: the sequences.
+        lags: lags in steps, ascending.
+        most: the largest number of anchors of a sequence.
+
+    Returns:
+        Steps, -1 where a sequence has fewer anchors than another.
+    """
+    found = np.full((len(sample), most), -1)
+    kept: dict[bytes, np.ndarray] = {}
+    for n, row in enumerate(sample.looks.cpu().numpy()):
+        key = row.tobytes()
+        if key not in kept:
+            kept[key] = _spread(np.flatnonzero(row), lags[-1], most)
+        found[n, : len(kept[key])] = kept[key]
+    return found
+
+
+def _spread(looking: np.ndarray, longest: int, most: int) -> np.ndarray:
+    late = looking[looking >= longest]
+    chosen = late if late.size else looking
+    if not chosen.size:
+        return chosen
+    wanted = np.unique(np.linspace(chosen[0], chosen[-1], most).round())
+    nearest = np.abs(chosen[:, None] - wanted).argmin(axis=0)
+    return np.unique(chosen[nearest])

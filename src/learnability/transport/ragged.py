@@ -1,0 +1,119 @@
+"""Envelopes of sequences of different lengths: sums by length, merged exactly."""
+
+from collections.abc import Iterable
+from typing import final
+
+import numpy as np
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..cells import Cell
+from ..grid import checked_lags
+from .orders import Order
+from .record import Envelope
+from .sums import COMPILED, Batch, WindowSums
+
+
+@final
+class RaggedWindows:
+    """Envelopes of the orders zero, first and diagonal over windows inside sequences.
+
+    Sequences of one length share one `WindowSums`. Over all of them f(l) is a ratio of
+    sums, ``sum_n s_n / sum_n w_n``, with w_n the windows of sequence n and s_n their
+    sum; its standard error is ``sqrt(N/(N-1) sum_n (s_n - f w_n)^2) / sum_n w_n``.
+    With one length this is `windows.Accumulator`.
+
+    Args:
+        cell: the recurrence.
+        lags: lags in steps, at least 1.
+
+    Example:
+        >>> import torch
+        >>> from learnability.cells import ConstGate
+        >>> from learnability.unroll import unroll
+        >>> cell, x = ConstGate(3, 4, s=0.5), torch.zeros(2, 9, 3)
+        >>> sums = RaggedWindows(cell, [1, 2])
+        >>> sums.add(x, unroll(cell, x), torch.tensor([9, 4]))
+        >>> sums.result()["zero"].normalised
+        array([0.5 , 0.25])
+
+    Source: Cochran 1977, Sampling Techniques, section 2.11 (the error of a ratio).
+    """
+
+    def __init__(self, cell: Cell, lags: Iterable[int]) -> None:
+        self._cell, self._lags = cell, sorted(lags)
+        self._sums: dict[int, WindowSums] = {}
+
+    def add(
+        self,
+        x: Float[Tensor, "sequence step input"],
+        states: Float[Tensor, "sequence step state"],
+        lengths: Int[Tensor, "sequence"],
+        *,
+        rates: Float[Tensor, "sequence step unit"] | None = None,
+    ) -> None:
+        """Add a batch of sequences.
+
+        Args:
+            x: inputs, float32 or float64 on the CPU.
+            states: the states after each step, from a zero initial state.
+            lengths: steps of each sequence; what comes after them does not count.
+            rates: base rates Lambda at every state; 1 unless given.
+        """
+        for length in np.unique(lengths.numpy()).tolist():
+            lags = [lag for lag in self._lags if lag < length]
+            if not lags:
+                continue
+            own = lengths == length
+            kept = None if rates is None else rates[own, :length]
+            batch = Batch(self._cell, x[own, :length], states[own, :length], kept)
+            if length not in self._sums:
+                self._sums[length] = WindowSums(batch.layout, lags, 0)
+            self._sums[length].add(batch)
+
+    def result(self) -> dict[Order, Envelope]:
+        """Give the envelopes of all sequences so far.
+
+        Raises:
+            ValueError: if no sequence is longer than the longest lag.
+        """
+        longest = max(self._sums, default=0)
+        checked_lags(self._lags, longest)
+        return {order: self._merged(order) for order in COMPILED}
+
+    def _merged(self, order: Order) -> Envelope:
+        place, units = COMPILED.index(order), self._cell.units
+        count = len(self._lags) + 1
+        number, logs = np.zeros(count), np.zeros(count)
+        sizes, unit_logs = np.zeros((count, units)), np.zeros((count, units))
+        for length, sums in self._sums.items():
+            own = slice(0, len(sums.lags))
+            number[own] += sums.moments.count * (length - sums.lags)
+            sizes[own] += sums.sizes[place]
+            logs[own] += sums.logs[place]
+            unit_logs[own] += sums.unit_log_sums(order)
+        unit_mean = sizes / number[:, None]
+        mean = unit_mean.sum(axis=-1)
+        return Envelope(
+            lags=np.array(self._lags),
+            mean=mean[1:],
+            error=self._error(place, mean, number)[1:],
+            typical=np.exp(logs[1:] / number[1:]),
+            unit_mean=unit_mean[1:],
+            unit_typical=np.exp(unit_logs[1:] / number[1:, None]),
+            origin=float(mean[0]),
+        )
+
+    def _error(
+        self, place: int, mean: np.ndarray, number: np.ndarray
+    ) -> Float[np.ndarray, "lag"]:
+        squares, sequences = np.zeros_like(mean), np.zeros_like(mean)
+        for length, sums in self._sums.items():
+            own = slice(0, len(sums.lags))
+            apart = sums.moments.mean[place] - mean[own] * (length - sums.lags)
+            squares[own] += sums.moments.squares[place]
+            squares[own] += sums.moments.count * apart**2
+            sequences[own] += sums.moments.count
+        few = sequences < 2
+        inflated = sequences / np.where(few, np.nan, sequences - 1)
+        return np.sqrt(squares * inflated) / number

@@ -1,0 +1,103 @@
+"""Sentences of advice: numbers in, the same numbers out."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from learnability.detection import decay
+from learnability.diagnosis import Diagnosis
+from learnability.models.advice import advice, price
+
+
+def diagnosis(needed, lower, upper, f=None, strength=0.5):
+    lags = [1, 2, 4, 8, 16, 32, 64, 128][-len(needed) :]
+    f = np.exp(-np.array(lags) / 17.0) if f is None else f(np.array(lags))
+    detection = xr.Dataset(
+        {
+            "needed": ("lag", needed),
+            "lower": ("lag", lower),
+            "upper": ("lag", upper),
+        },
+        coords={"lag": lags},
+        attrs={"strength": strength, "kappa": 2.0},
+    )
+    envelope = xr.Dataset(
+        {"normalised": (("order", "lag"), f[None])},
+        coords={"order": ["exact"], "lag": lags},
+    )
+    root = xr.Dataset(attrs={"sequences": 5000})
+    groups = {"/": root, "detection": detection, "envelope": envelope}
+    return Diagnosis(xr.DataTree.from_dict(groups))
+
+
+NEEDED = [1.0, 2, 3, 5, 10, 100, 1000, 39_871]
+LOWER = [0.5, 1, 2, 4, 8, 80, 900, 27_143]
+UPPER = [2.0, 3, 4, 8, 20, 140, 1500, 61_320]
+
+
+def test_the_first_lag_that_needs_more():
+    samples, _ = advice(diagnosis(NEEDED, LOWER, UPPER))
+    assert samples == (
+        "lag 128 needs about 40,000 sequences (27,000 to 61,000); you gave 5,000."
+    )
+    samples, _ = advice(diagnosis(NEEDED, LOWER, UPPER), sequences=50)
+    assert samples.startswith("lag 32 needs about 100 sequences (80 to 140)")
+    samples, _ = advice(diagnosis(NEEDED, LOWER, UPPER), sequences=1e6)
+    assert samples == "1,000,000 sequences show every lag up to 128, the last one."
+
+
+def test_what_is_not_resolved_says_so():
+    needed, upper = [*NEEDED[:-1], np.inf], [*UPPER[:-1], np.inf]
+    samples, _ = advice(diagnosis(needed, LOWER, upper))
+    assert "lag 128 is not resolved" in samples
+    assert "at least 27,000" in samples
+    lower = [*LOWER[:-1], np.inf]
+    samples, _ = advice(diagnosis(needed, lower, upper))
+    assert "at least" not in samples
+
+
+def test_no_dependency_is_no_window():
+    none = [np.inf] * 8
+    samples, _ = advice(diagnosis(none, none, none, strength=0.0))
+    assert samples.startswith("the targets hold no dependency at any of 8 lags")
+
+
+def test_the_envelope_is_priced():
+    _, decays = advice(diagnosis(NEEDED, LOWER, UPPER))
+    assert "exponential with tau 17: more data buys 8.5 steps per factor e" in decays
+    _, decays = advice(diagnosis(NEEDED, LOWER, UPPER, lambda lag: (1 + lag) ** -0.8))
+    assert "power law with beta 0.8: twice the sequences make the window" in decays
+    assert f"{2 ** (1 / 1.6):.3g} times as long" in decays
+
+
+@pytest.mark.parametrize("kappa", [2.0, 3.0])
+@pytest.mark.parametrize(
+    "family",
+    [
+        decay.Exponential(tau=17.0),
+        decay.TruncatedPower(beta=0.5, tau=20.0),
+        decay.Stretched(g=0.7, tau=9.0),
+    ],
+)
+def test_the_price_is_the_windows_own_slope(family, kappa):
+    """Of e times the sequences, by the family's own closed form."""
+    alpha, at = kappa / (kappa - 1), 128.0
+    level = float(family.value(at))
+    from learnability.detection.decay import noise_level
+
+    samples = float((noise_level(1.0, alpha) / level) ** kappa)
+    step = 1e-4
+    ends = [float(family.window(samples * np.exp(d), alpha)) for d in (-step, step)]
+    said = price(family, kappa, np.array([1.0, at]))
+    expected = f"buys {(ends[1] - ends[0]) / (2 * step):.3g} steps"
+    assert expected in said
+
+
+def test_few_lags_have_no_decay():
+    _, decays = advice(diagnosis(NEEDED[-3:], LOWER[-3:], UPPER[-3:]))
+    assert decays.startswith("the envelope was measured at 3 lags")
+
+
+def test_nothing_trains_nothing():
+    with pytest.raises(ValueError, match="train nothing"):
+        advice(diagnosis(NEEDED, LOWER, UPPER), sequences=0)

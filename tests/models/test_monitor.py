@@ -1,0 +1,121 @@
+"""The monitor: when it measures, what it keeps, that it changes nothing."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import learnability as lw
+from tests.models.zoo import Sequential, weighted
+
+TASK = lw.MultiLag(lags=(1, 4), coefficients=(0.6, 0.5), inputs=2, steps=16)
+DATA = TASK.draw(80, seed=1, direction=TASK.direction(seed=0))
+BATCH = (DATA.x, DATA.y[..., None])
+
+
+class Clock:
+    """Goes on by itself by a little, and by more when told."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 0.25
+        return self.now
+
+
+def model_of(seed=1):
+    rnn = nn.GRU(2, 6, num_layers=2, batch_first=True)
+    return weighted(Sequential(rnn, outputs=1), seed=seed, dtype=torch.float32)
+
+
+def monitor_of(model, **options):
+    return lw.Monitor(model, BATCH, F.mse_loss, [1, 2, 4, 8], **options)
+
+
+def test_every_counts_calls():
+    monitor = monitor_of(model_of(), every=4)
+    assert [monitor() for _ in range(9)] == [k % 4 == 0 for k in range(9)]
+    assert monitor.record()["step"].values.tolist() == [0, 4, 8]
+
+
+def test_the_share_bounds_the_overhead():
+    """A measurement of a quarter second waits for 6.25 s of training at 4 %."""
+    clock = Clock()
+    monitor = monitor_of(model_of(), clock=clock)
+    taken = 0
+    for _ in range(1000):
+        clock.now += 0.1
+        taken += monitor()
+        if taken > 1:
+            assert monitor.overhead < 0.05
+    assert taken == len(monitor.snapshots)
+    assert 5 < taken < 200
+    training = clock.now - monitor.spent
+    assert monitor.spent <= 0.04 * training
+
+
+def test_training_is_the_same_with_a_monitor():
+    """Same weights to the bit, and the same random state, with it and without."""
+    results = []
+    for watched in (False, True):
+        model = model_of()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        monitor = monitor_of(model, every=2)
+        for step in range(4):
+            optimizer.zero_grad()
+            F.mse_loss(model(BATCH[0]), BATCH[1]).backward()
+            optimizer.step()
+            if watched:
+                gradients = [p.grad.clone() for p in model.parameters()]
+                random = torch.get_rng_state()
+                monitor(step)
+                assert torch.equal(random, torch.get_rng_state())
+                for p, g in zip(model.parameters(), gradients, strict=True):
+                    assert torch.equal(p.grad, g)
+        assert model.training
+        results.append(copy.deepcopy(model.state_dict()))
+    for name, value in results[0].items():
+        assert torch.equal(value, results[1][name])
+
+
+def test_its_envelope_is_that_of_a_diagnosis():
+    model = model_of()
+    monitor = monitor_of(model, every=1, sequences=80)
+    monitor(0)
+    few = lw.Measures(exact_windows=8, anchors=2, resamples=20)
+    found = lw.diagnose(model, BATCH, F.mse_loss, [1, 2, 4, 8], measures=few)
+    record = monitor.record()
+    assert record["layer"].values.tolist() == list(found)
+    for name, one in found.items():
+        f = one.group("envelope")["normalised"].sel(order="diagonal")
+        got = record["envelope"].sel(layer=name).isel(step=0)
+        np.testing.assert_allclose(got, f, rtol=1e-5)
+
+
+def test_table_and_figure():
+    monitor = monitor_of(model_of(), every=1, budgets=[10, 1e4])
+    with pytest.raises(ValueError, match="nothing has been measured"):
+        monitor.table()
+    for _ in range(2):
+        monitor()
+    table = monitor.table()
+    assert table.shape == (4, 2)
+    assert list(table.columns) == ["H at 10", "H at 10000"]
+    made = monitor.figure()
+    windows, envelopes = made.axes
+    assert len(windows.lines) == 2
+    assert len(envelopes.lines) == 2
+    with pytest.raises(ValueError, match="no window of 7 sequences"):
+        monitor.figure(budget=7)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"), [({"every": 0}, "every is 0"), ({"share": 1.5}, "share is")]
+)
+def test_wrong_cadences_are_named(options, match):
+    with pytest.raises(ValueError, match=match):
+        monitor_of(model_of(), **options)

@@ -1,0 +1,87 @@
+"""A diagnosis leaves no trace in the model or in any random state."""
+
+import copy
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from learnability.models.quiet import kept_random_states
+from learnability.models.record import Recorder
+from learnability.models.taps import taps_of
+from tests.models.zoo import INPUTS, STEPS, UNITS, draw
+
+
+class Everything(nn.Module):
+    """Dropout, running statistics, a buffer that counts, a hook of the user's."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(INPUTS)
+        self.rnn = nn.LSTM(INPUTS, UNITS, 2, dropout=0.5, batch_first=True)
+        self.cell = nn.GRUCell(UNITS, UNITS)
+        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(UNITS, 2))
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x):
+        self.calls += 1
+        x = F.dropout(self.norm(x.transpose(1, 2)).transpose(1, 2), 0.1)
+        out, h = self.rnn(x)[0], None
+        rows = []
+        for t in range(x.shape[1]):
+            h = self.cell(out[:, t], h)
+            rows.append(h)
+        np.random.rand()  # noqa: NPY002
+        random.random()
+        return self.head(torch.stack(rows, dim=1))
+
+
+def state_of(model):
+    hooks = [
+        (len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks))
+        for m in model.modules()
+    ]
+    modes = [m.training for m in model.modules()]
+    grads = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
+    wanted = [p.requires_grad for p in model.parameters()]
+    return hooks, modes, grads, wanted, copy.deepcopy(model.state_dict())
+
+
+def test_nothing_of_the_model_changes():
+    model = Everything()
+    model.head.eval()
+    model.rnn.register_forward_hook(lambda *_: None)
+    model(draw(4, STEPS, INPUTS, dtype=torch.float32)).sum().backward()
+    model.head[1].weight.requires_grad_(False)
+    before = state_of(model)
+    randoms = torch.get_rng_state(), np.random.get_state()[1], random.getstate()  # noqa: NPY002
+    batch = draw(5, STEPS, INPUTS, dtype=torch.float32), torch.zeros(5, STEPS, 2)
+    recorder = Recorder(model, taps_of(model), F.mse_loss)
+    with kept_random_states(), recorder.attached():
+        recorder.record(batch)
+    after = state_of(model)
+    assert before[:2] == after[:2]
+    assert before[3] == after[3]
+    for one, two in zip(before[2], after[2], strict=True):
+        assert (one is None) == (two is None)
+        assert one is None or torch.equal(one, two)
+    for name, value in before[4].items():
+        assert torch.equal(value, after[4][name]), name
+    assert torch.equal(randoms[0], torch.get_rng_state())
+    assert (randoms[1] == np.random.get_state()[1]).all()  # noqa: NPY002
+    assert randoms[2] == random.getstate()
+
+
+def test_hooks_are_gone_after_a_failure():
+    model = Everything()
+    before = state_of(model)
+    recorder = Recorder(model, taps_of(model), F.mse_loss)
+    with (
+        pytest.raises(ValueError, match=r"cannot take inputs of shape \(5, 9, 4\)"),
+        recorder.attached(),
+    ):
+        recorder.record((torch.zeros(5, STEPS, INPUTS + 1), torch.zeros(5)))
+    assert before[:2] == state_of(model)[:2]

@@ -1,0 +1,166 @@
+"""Every wrong use ends in one sentence that names cause and remedy."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import learnability as lw
+from tests.models.zoo import Looped, Sequential, draw
+
+X, Y = (
+    draw(60, 12, 3, dtype=torch.float32),
+    draw(60, 12, 2, seed=1, dtype=torch.float32),
+)
+FEW = lw.Measures(exact_windows=8, anchors=2, resamples=20)
+
+
+def model_of(**options):
+    return Sequential(nn.GRU(3, 4, batch_first=True), **options)
+
+
+def refused(match, model=None, data=(X, Y), loss=F.mse_loss, lags=(1, 2), **options):
+    model = model or model_of()
+    with pytest.raises(ValueError, match=match) as caught:
+        lw.diagnose(model, data, loss, lags, measures=FEW, **options)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert ";" in sentence or ":" in sentence  # cause; remedy
+
+
+def test_no_recurrent_layer():
+    refused("Linear holds no recurrent layer", nn.Linear(3, 2))
+
+
+class Idle(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.head = nn.GRU(3, 4), nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.head(x)
+
+
+def test_a_layer_that_is_never_called():
+    refused("never called rnn", Idle())
+
+
+def test_a_loss_that_does_not_depend_on_the_layer():
+    class Detached(Sequential):
+        def forward(self, x):
+            return self.head(self.rnn(x)[0].detach())
+
+    refused("does not depend on this layer", Detached(nn.GRU(3, 4, batch_first=True)))
+    refused(
+        "does not depend on any recurrent layer",
+        loss=lambda z, y: F.mse_loss(z.detach(), y),
+    )
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_and_data_that_are_not_finite(bad):
+    model = model_of()
+    with torch.no_grad():
+        model.rnn.weight_hh_l0[1, 2] = bad
+    refused("the weights weight_hh_l0 of rnn are not finite", model)
+    x = X.clone()
+    x[3, 4, 1] = bad
+    refused("the inputs of rnn are not finite", data=(x, Y))
+    y = Y.clone()
+    y[3] = bad
+    refused("the loss is not finite", data=(X, y))
+
+
+def test_lags_that_do_not_fit():
+    refused("largest possible lag is 11", lags=[12])
+    refused("lag 0 is too small", lags=[0])
+    refused("given twice", lags=[1, 1])
+    refused("no lags were given", lags=[])
+
+
+def test_shapes_that_do_not_match():
+    refused(r"cannot take inputs of shape \(60, 12, 5\)", data=[(draw(60, 12, 5), Y)])
+    refused(r"the loss cannot take outputs", data=(X, torch.zeros(60, 5, 7)))
+    refused("sequences; give inputs and targets", data=(X, Y[:30]))
+    refused("this layer has 3 inputs", direction=torch.ones(2))
+
+
+def test_data_without_batches():
+    used = iter([(X, Y)])
+    next(used)
+    refused("a generator can be walked only once", data=used)
+    refused("the data gave no batch", data=[])
+    refused("no tuple", data=[X])
+    refused("the data are a Tensor", data=X)
+    refused("the data are a int", data=7)
+
+
+def test_too_few_sequences():
+    refused("at least 50 sequences", data=(X[:20], Y[:20]))
+
+
+def test_projections_are_refused():
+    rnn = nn.LSTM(3, 4, proj_size=2, batch_first=True)
+    model = Sequential(rnn)
+    model.head = nn.Linear(2, 2)
+    refused("projections", model)
+
+
+def test_half_precision_is_refused():
+    model = Sequential(nn.GRU(3, 4, batch_first=True)).bfloat16()
+    data = (X.bfloat16(), Y.bfloat16())
+    refused("call model.float", model, data)
+
+
+def test_states_that_do_not_start_from_zero():
+    class Warm(Sequential):
+        def forward(self, x):
+            return self.head(self.rnn(x, torch.ones(1, len(x), 4))[0])
+
+    refused(
+        "starts from a state that is not zero", Warm(nn.GRU(3, 4, batch_first=True))
+    )
+
+
+def test_cells_whose_state_is_changed():
+    class Masked(Looped):
+        def forward(self, x):
+            h, rows = None, []
+            for t in range(x.shape[1]):
+                h = self.cells[0](x[:, t], h) * 0.5
+                rows.append(h)
+            return self.head(torch.stack(rows, dim=1))
+
+    refused("starts from another state", Masked(nn.GRUCell, layers=1))
+
+
+def test_a_layer_called_twice():
+    class Twice(Sequential):
+        def forward(self, x):
+            return self.head(self.rnn(x)[0] + self.rnn(x.flip(1))[0])
+
+    refused("called more than once", Twice(nn.GRU(3, 4, batch_first=True)))
+
+
+def test_layers_that_are_not_there():
+    refused("there is no recurrent layer 'gru'", layers=["gru"])
+
+
+def test_a_changed_layer_is_noticed():
+    class Doubled(nn.GRU):
+        def forward(self, x):
+            out, h = super().forward(x)
+            return 2 * out, h
+
+    refused(
+        "does not give what its equations give", Sequential(Doubled(3, 4)), [(X, Y)]
+    )
+
+
+def test_an_optimizer_that_trains_something_else():
+    other = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1)
+    refused("does not train this parameter", optimizer=other)
+
+
+def test_inputs_that_do_not_vary():
+    refused("do not vary", data=(torch.ones(60, 12, 3), Y))
