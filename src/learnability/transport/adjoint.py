@@ -21,7 +21,7 @@ from ..unroll.pointwise import MEMORY, Recurrence
 from ..unroll.scan import flat, step_back
 from ..unroll.tile import TILE
 from ..unroll.transposed import pull
-from ..unroll.vectors import load, part, store
+from ..unroll.vectors import load, part, store, zeros
 from ..workers import in_threads
 
 # Sequences of a block: the forward pass wants many, the kept partial derivatives few
@@ -82,10 +82,14 @@ def unrolled(
 ]:
     """Unroll some sequences; give the partial derivatives of all steps, and states."""
     rows = TILE * -(-len(x) // TILE)
-    slots = layout.slots(layernorm=rec.gain.shape[1] > 0)
-    saved = np.empty((x.shape[1], rows, slots, layout.lanes), x.dtype)
+    norm, start = rec.gain.shape[1] > 0, np.zeros((len(x), size), x.dtype)
+    kept, saved = (
+        np.empty((x.shape[1], rows, vectors, layout.lanes), x.dtype)
+        for vectors in (layout.kept(layernorm=norm), layout.slots(layernorm=norm))
+    )
     states = np.empty((*x.shape[:2], size), x.dtype)
-    scan.forward(rec, x, np.zeros((len(x), size), x.dtype), states, saved)
+    scan.forward(rec, x, start, states, kept)
+    scan.partials(rec, start, states, kept, saved)
     return saved, states
 
 
@@ -141,11 +145,11 @@ def sweep_block(rec, back, saved, delta, source, anchors, slots, psi):
     count, panels, lanes = delta.shape[0], rec.live.shape[1], saved.shape[3]
     span = max(1, ROWS // count)
     size = TILE * ((count * min(span, anchors.size) + TILE - 1) // TILE)
-    past = np.zeros((size, panels, lanes), saved.dtype)
-    past_c, turned = np.zeros_like(past), np.zeros_like(past)
-    grads = np.zeros((size, rec.weight.shape[0] + 1, lanes), saved.dtype)
-    rows = np.zeros((size, saved.shape[2], lanes), saved.dtype)
-    gains = np.zeros((2, panels, lanes), saved.dtype)
+    past = zeros((size, panels, lanes), saved.dtype)
+    past_c, turned = zeros(past.shape, past.dtype), zeros(past.shape, past.dtype)
+    grads = zeros((size, rec.weight.shape[0] + 1, lanes), saved.dtype)
+    rows = zeros((size, saved.shape[2], lanes), saved.dtype)
+    gains = zeros((2, panels, lanes), saved.dtype)
     for first in range(0, anchors.size, span):
         at = anchors[first : first + span]
         begin(rec, delta, at, past, past_c)

@@ -11,10 +11,10 @@ import numpy as np
 from numba import njit
 
 from ..unroll.pointwise import AFTER, MEMORY, slots
-from ..unroll.scan import gather, sources_of, step_back, weigh
+from ..unroll.scan import gather, sources_of, step_back, turn, weigh
 from ..unroll.tile import TILE
 from ..unroll.transposed import pull
-from ..unroll.vectors import load, part, splat, store, total
+from ..unroll.vectors import load, part, splat, store, total, zeros
 
 AsStrided = np.lib.stride_tricks.as_strided
 
@@ -124,16 +124,17 @@ def probe_rows(
     """
     lanes, panels, wide = saved.shape[3], rec.live.shape[1], rec.weight.shape[0]
     steps, rows = x.shape[1], TILE * ((weight.shape[1] + TILE - 1) // TILE)
-    past = np.zeros((rows, panels, lanes), x.dtype)
-    past_c, turned = np.zeros_like(past), np.zeros_like(past)
-    grads = np.zeros((steps, rows, wide + 1, lanes), x.dtype)
+    past = zeros((rows, panels, lanes), x.dtype)
+    past_c, turned = zeros(past.shape, x.dtype), zeros(past.shape, x.dtype)
+    grads = zeros((steps, rows, wide + 1, lanes), x.dtype)
     sources = sources_of(rec, steps, x.dtype)
-    start = np.zeros((1, states.shape[2]), x.dtype)
-    own = np.zeros(sums.shape[2:], x.dtype)
-    gains = np.zeros((2, panels, lanes), x.dtype)
+    cells = zeros((steps, panels, lanes), x.dtype)
+    start = zeros((1, states.shape[2]), x.dtype)
+    own = zeros(sums.shape[2:], x.dtype)
+    gains = zeros((2, panels, lanes), x.dtype)
     for i in range(x.shape[0]):
         alone = slice(i, i + 1)
-        gather(rec, x[alone], start, states[alone], saved[:, alone], 0, steps, sources)
+        gather(rec, x[alone], start, states[alone], 0, steps, sources, cells, 1)
         past[:] = 0
         past_c[:] = 0
         for t in range(steps - 1, -1, -1):
@@ -144,6 +145,7 @@ def probe_rows(
                 (rows, line.shape[0], lanes),
                 (0, line.strides[0], line.strides[1]),
             )
+            turn(rec, saved[t, alone], sources[0, t : t + 1], sources[1, t : t + 1])
             read_back(rec, weight[i], w_out, t, past)
             if rec.gain.shape[1] > 0:
                 norm_back(rec, shared, past, past_c, norm[i])

@@ -1,10 +1,11 @@
 """A cell through time, compiled: forward, backward and tangent on a CPU.
 
-Memory, beyond inputs, states and gradients: if gradients are wanted, the partial
-derivatives of all steps until the backward pass has run, N T H times 3 scalars
-(ConstGate), 4 (SharedGate, DiagGate), 6 (GRUs) or 7 (LSTM), one less without
-LayerNorm, H rounded up to whole vectors (16 float32); and in the backward pass at
-most 32 copies of the weights. Without gradients, a few hundred kilobytes a thread.
+Memory, beyond inputs, states and gradients: if gradients are wanted, the activations
+of all steps until the backward pass has run, N T H times 1 scalar (ConstGate,
+SharedGate), 2 (DiagGate), 3 (GRU) or 4 (TorchGRU, LSTM), H rounded up to whole vectors
+(16 float32), and N T vectors more with LayerNorm, and for a shared gate; and in the
+backward pass at most 32 copies of the weights. Without gradients, a few hundred
+kilobytes a thread.
 """
 
 import math
@@ -22,7 +23,7 @@ from ..workers import in_threads
 from . import reference, scan
 from .layout import Layout
 from .tile import TILE
-from .vectors import WIDTH
+from .vectors import WIDTH, zeros
 
 # Rows of a block: at most as many as keep its operands in a second-level cache of
 # 512 KiB at 128 units; at least one tile; in between, PARTS blocks to share out.
@@ -69,39 +70,38 @@ class Unrolling:
         return flat[skip : skip + math.prod(shape)].reshape(shape)
 
     def forward(self, *, keep: bool) -> tuple[Tensor, list[Tensor]]:
-        """Give the states and each block's partial derivatives, all if `keep`."""
+        """Give the states and each block's activations, all if `keep`."""
         batch, steps, _ = self.x.shape
-        slots = self.layout.slots(layernorm=self.rec.gain.shape[1] > 0)
+        vectors = self.layout.kept(layernorm=self.rec.gain.shape[1] > 0)
         states = self.empty(batch, steps, self.state.shape[1])
-        kept = steps if keep else 1
-        shape = (kept, self.rows, slots, self.layout.lanes)
+        shape = (steps if keep else 1, self.rows, vectors, self.layout.lanes)
         # An array a block: the allocator keeps small ones for the next step.
-        saved = [self.empty(*shape) for _ in range(self.count)]
+        kept = [self.empty(*shape) for _ in range(self.count)]
 
         def task(k: int) -> None:
             b = self.block(k)
-            scan.forward(self.rec, self.x[b], self.state[b], states[b], saved[k])
+            scan.forward(self.rec, self.x[b], self.state[b], states[b], kept[k])
 
         list(in_threads(task, range(self.count)))
-        return torch.from_numpy(states), [torch.from_numpy(part) for part in saved]
+        return torch.from_numpy(states), [torch.from_numpy(part) for part in kept]
 
     def backward(
-        self, states: Tensor, saved: Sequence[Tensor], grad: Tensor, *, want_x: bool
+        self, states: Tensor, kept: Sequence[Tensor], grad: Tensor, *, want_x: bool
     ) -> dict[str, Tensor]:
         """Give the gradients by name; x (if wanted) and state among them."""
         layout, sums = self.layout, min(self.count, SUMS)
         back, back_x = layout.transposed(self.matrix)
         back_x = back_x if want_x else back_x[:0]
         out, by = states.numpy(), grad.contiguous().numpy()
-        kept = [part.numpy() for part in saved]
+        activations = [part.numpy() for part in kept]
         d_x, d_state = np.empty_like(self.x), np.empty_like(self.state)
-        d_weight = np.zeros((sums, *layout.gradient_shape), self.x.dtype)
-        gains = np.zeros((sums, 2, *self.rec.live.shape[1:]), self.x.dtype)
+        d_weight = zeros.py_func((sums, *layout.gradient_shape), self.x.dtype)
+        gains = zeros.py_func((sums, 2, *self.rec.live.shape[1:]), self.x.dtype)
 
         def task(s: int) -> None:
             for k in range(s, self.count, sums):
                 b = self.block(k)
-                given = self.x[b], self.state[b], out[b], kept[k], by[b]
+                given = self.x[b], self.state[b], out[b], activations[k], by[b]
                 found = d_x[b], d_state[b], d_weight[s], gains[s]
                 scan.backward(self.rec, back, back_x, *given, *found)
 
@@ -135,23 +135,23 @@ class Unroll(torch.autograd.Function):
         *parameters: Tensor,
     ) -> Tensor:
         values = dict(zip(names, parameters, strict=True))
-        states, saved = Unrolling(cell, values, x, state).forward(keep=True)
-        ctx.cell, ctx.names = cell, names
-        ctx.save_for_backward(x, state, states, *parameters, *saved)
+        unrolling = Unrolling(cell, values, x, state)
+        states, kept = unrolling.forward(keep=True)
+        ctx.cell, ctx.names, ctx.unrolling = cell, names, unrolling
+        ctx.save_for_backward(x, state, states, *parameters, *kept)
         return states
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
         x, state, states, *rest = ctx.saved_tensors
-        parameters, saved = rest[: len(ctx.names)], rest[len(ctx.names) :]
-        values = dict(zip(ctx.names, parameters, strict=True))
+        parameters, kept = rest[: len(ctx.names)], rest[len(ctx.names) :]
         wanted = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():  # a second derivative will be taken
+            values = dict(zip(ctx.names, parameters, strict=True))
             inputs = [x, state, *parameters]
             found = _differentiable(ctx.cell, values, inputs, wanted, grad)
             return None, None, *found
-        unrolling = Unrolling(ctx.cell, values, x, state)
-        named = unrolling.backward(states, saved, grad, want_x=wanted[0])
+        named = ctx.unrolling.backward(states, kept, grad, want_x=wanted[0])
         names = ("x", "state", *ctx.names)
         found = (named[n] if w else None for n, w in zip(names, wanted, strict=True))
         return None, None, *found

@@ -122,8 +122,12 @@ class Layout:
             columns.unflatten(1, (-1, self.lanes)).transpose(0, 1).contiguous().numpy()
         )
 
+    def kept(self, *, layernorm: bool) -> int:
+        """Give the vectors of activations that are kept of one row."""
+        return self.height // self.lanes + int(layernorm)
+
     def slots(self, *, layernorm: bool) -> int:
-        """Give the vectors that `pointwise` writes for one row."""
+        """Give the vectors of partial derivatives of one row."""
         extra = self.recipe.gate == MEMORY or self.recipe.reset != PLAIN
         own = self.panels * (self.recipe.mixing + (3 if extra else 1))
         return own + (self.panels + 1 if layernorm else 0)

@@ -1,16 +1,21 @@
 """What a step does besides its products, for all rows (sequences) of a block.
 
-Forward, a row maps pre-activations to the next state and writes down the partial
-derivatives of the carried unit (h, or the LSTM's c):
+Forward, a row maps pre-activations to activations (`activate`), and these and the past
+to the next state (`advance`). Kept are the activations alone, in the panels of their
+pre-activations, with LayerNorm's xhat in place of the candidate, and behind them one
+vector of 1/std: memory is what a step waits for, and it is cheaper to take a tanh again.
+
+From them and the past state `differentiate` makes the partial derivatives of the
+carried unit (h, or the LSTM's c):
 
     carried' = keep * carried + sum_k by_k * (pre-activation k),
 
 for the mixing sections k = 0 (candidate), 1, ... Backward and tangent know nothing of
 a cell but these numbers: one multiplies by them, the other by their transpose.
 
-Slots of a row of `saved`, ``panels`` vectors each: keep, by_0, .., by_(n-1); then, if
-the cell has them, by_o and exit (LSTM) or r and turned (GRUs: ``h r'`` or ``u r'``);
-then, with LayerNorm, xhat, and one vector of 1/std.
+Slots of a row of partial derivatives, ``panels`` vectors each: keep, by_0, ..,
+by_(n-1); then, if the cell has them, by_o and exit (LSTM) or r and turned (GRUs:
+``h r'`` or ``u r'``); then, with LayerNorm, xhat, and one vector of 1/std.
 """
 
 from typing import NamedTuple
@@ -55,13 +60,13 @@ class Recurrence(NamedTuple):
 
 
 @part
-def normalise(rec, pre, saved):
+def normalise(rec, pre, kept):
     """Replace the candidates' pre-activations by their LayerNorm.
 
     One short loop over rows after another: each row waits for its own sums, and only
     short loops leave the processor enough other rows to work on meanwhile.
     """
-    panels, slot, spare = rec.live.shape[1], slots(rec), pre.shape[1] - 1
+    panels, spare = rec.live.shape[1], rec.weight.shape[0]
     for i in range(pre.shape[0]):
         sums = splat(pre, 0.0)
         for p in range(panels):
@@ -77,76 +82,70 @@ def normalise(rec, pre, saved):
         pre[i, spare, 0] = total(squares)
     for i in range(pre.shape[0]):
         scale = 1.0 / root(splat(pre, pre[i, spare, 0]) * rec.share + EPS)
-        store(saved, i, (slot + 1) * panels, scale)
+        store(kept, i, spare, scale)
         for p in range(panels):
             xhat = load(pre, i, p) * scale
-            store(saved, i, slot * panels + p, xhat)
+            store(kept, i, p, xhat)
             store(pre, i, p, load(rec.gain, 0, p) * xhat + load(rec.bias, 0, p))
 
 
 @part
-def squash(rec, pre, last):
+def squash(rec, pre, kept, last):
     """Replace candidates by their tanh and gates, up to panel `last`, by sigmoids."""
     panels = rec.live.shape[1]
     for i in range(pre.shape[0]):
         for p in range(panels):
-            store(pre, i, p, tanh(load(pre, i, p)))
+            c = tanh(load(pre, i, p))
+            store(pre, i, p, c)
+            if rec.gain.shape[1] == 0:
+                store(kept, i, p, c)
         for p in range(panels, last):
-            store(pre, i, p, sigmoid(load(pre, i, p)))
+            store(kept, i, p, sigmoid(load(pre, i, p)))
 
 
 @part
-def leaky_row(rec, pre, i, h, saved):
-    """``h' = (1 - s) h + s c``: the leaky cells and, with z for s, the GRUs."""
-    panels = rec.live.shape[1]
-    s = splat(pre, rec.constant)
+def gate(rec, kept, i, p):
+    """Give the gate of the leaky cells and, as z, of the GRUs: s of panel p."""
+    s = splat(kept, rec.constant)
     if rec.gate == SHARED:
-        s = splat(pre, pre[i, panels, 0])
-    for p in range(panels):
-        past, c = load(h, i, p), load(pre, i, p)
-        if rec.gate == OWN:
-            s = load(pre, i, panels + p)
-        keep = 1.0 - s
-        store(saved, i, p, keep)
-        store(saved, i, panels + p, s * (1.0 - c * c))
-        if rec.gate != CONST:
-            store(saved, i, 2 * panels + p, (c - past) * s * keep)
-        store(h, i, p, keep * past + s * c)
+        s = splat(kept, kept[i, rec.live.shape[1], 0])
+    if rec.gate == OWN:
+        s = load(kept, i, rec.live.shape[1] + p)
+    return s
 
 
 @part
-def memory_row(pre, i, h, c, saved):
+def leaky_row(rec, pre, i, h, kept):
+    """``h' = (1 - s) h + s c``: the leaky cells and, with z for s, the GRUs."""
+    for p in range(rec.live.shape[1]):
+        s = gate(rec, kept, i, p)
+        store(h, i, p, (1.0 - s) * load(h, i, p) + s * load(pre, i, p))
+
+
+@part
+def memory_row(pre, i, h, c, kept):
     """``c' = f c + i g``, ``h' = o tanh(c')``; sections g, i, f, o."""
     panels = c.shape[1]
     for p in range(panels):
-        g, enter = load(pre, i, p), load(pre, i, panels + p)
-        forget, past = load(pre, i, 2 * panels + p), load(c, i, p)
-        store(saved, i, p, forget)
-        store(saved, i, panels + p, enter * (1.0 - g * g))
-        store(saved, i, 2 * panels + p, g * enter * (1.0 - enter))
-        store(saved, i, 3 * panels + p, past * forget * (1.0 - forget))
-        store(c, i, p, forget * past + enter * g)
-    for p in range(panels):
-        out, shown = load(pre, i, 3 * panels + p), tanh(load(c, i, p))
-        store(saved, i, 4 * panels + p, shown * out * (1.0 - out))
-        store(saved, i, 5 * panels + p, out * (1.0 - shown * shown))
-        store(h, i, p, out * shown)
+        enter, forget = load(kept, i, panels + p), load(kept, i, 2 * panels + p)
+        now = forget * load(c, i, p) + enter * load(pre, i, p)
+        store(c, i, p, now)
+        store(h, i, p, load(kept, i, 3 * panels + p) * tanh(now))
 
 
 @part
-def reset_before(rec, pre, h, turned_h, saved):
+def reset_before(rec, pre, h, turned_h, kept):
     """Write ``r h`` where the product with U_g reads it."""
     panels = rec.live.shape[1]
     for i in range(pre.shape[0]):
         for p in range(panels):
-            r, past = sigmoid(load(pre, i, 2 * panels + p)), load(h, i, p)
-            store(turned_h, i, p, r * past)
-            store(saved, i, 3 * panels + p, r)
-            store(saved, i, 4 * panels + p, past * r * (1.0 - r))
+            r = sigmoid(load(pre, i, 2 * panels + p))
+            store(turned_h, i, p, r * load(h, i, p))
+            store(kept, i, 2 * panels + p, r)
 
 
 @part
-def reset_after(rec, pre, saved):
+def reset_after(rec, pre, kept):
     """Add ``r u`` to the candidates, u the product of U_g and h."""
     panels = rec.live.shape[1]
     for i in range(pre.shape[0]):
@@ -154,29 +153,95 @@ def reset_after(rec, pre, saved):
             r = sigmoid(load(pre, i, 2 * panels + p))
             u = load(pre, i, 3 * panels + p)
             store(pre, i, p, load(pre, i, p) + r * u)
-            store(saved, i, 3 * panels + p, r)
-            store(saved, i, 4 * panels + p, u * r * (1.0 - r))
+            store(kept, i, 2 * panels + p, r)
+            store(kept, i, 3 * panels + p, u)
+
+
+@part
+def activate(rec, pre, kept):
+    """Turn all rows' pre-activations into activations: candidates in pre, all in kept.
+
+    A reset before the product has been done already.
+    """
+    panels = rec.live.shape[1]
+    if rec.reset == AFTER:
+        reset_after(rec, pre, kept)
+    if rec.gain.shape[1] > 0:
+        normalise(rec, pre, kept)
+    last = panels + 1 if rec.gate == SHARED else rec.mixing * panels
+    squash(rec, pre, kept, 4 * panels if rec.gate == MEMORY else last)
+
+
+@part
+def advance(rec, pre, kept, h, c):
+    """Advance all rows of a block to the next state."""
+    for i in range(pre.shape[0]):
+        if rec.gate == MEMORY:
+            memory_row(pre, i, h, c, kept)
+        else:
+            leaky_row(rec, pre, i, h, kept)
 
 
 @part
 def slots(rec):
-    """Give the slots before xhat."""
+    """Give the slots of partial derivatives before xhat."""
     return rec.mixing + (3 if rec.gate == MEMORY or rec.reset != PLAIN else 1)
 
 
 @part
-def activate(rec, pre, h, c, saved):
-    """Advance all rows of a block from pre-activations to the next state."""
-    panels = rec.live.shape[1]
-    if rec.reset == AFTER:
-        reset_after(rec, pre, saved)
+def candidate(rec, kept, i, p):
+    """Give a candidate: as it was kept, or from its xhat."""
+    c = load(kept, i, p)
     if rec.gain.shape[1] > 0:
-        normalise(rec, pre, saved)
-    if rec.gate == MEMORY:
-        squash(rec, pre, 4 * panels)
-        for i in range(pre.shape[0]):
-            memory_row(pre, i, h, c, saved)
-    else:
-        squash(rec, pre, panels + 1 if rec.gate == SHARED else rec.mixing * panels)
-        for i in range(pre.shape[0]):
-            leaky_row(rec, pre, i, h, saved)
+        c = tanh(load(rec.gain, 0, p) * c + load(rec.bias, 0, p))
+    return c
+
+
+@part
+def leaky_partials(rec, kept, i, h, saved):
+    """Differentiate ``h' = (1 - s) h + s c`` by h and the pre-activations."""
+    panels = rec.live.shape[1]
+    for p in range(panels):
+        c, s, past = candidate(rec, kept, i, p), gate(rec, kept, i, p), load(h, i, p)
+        keep = 1.0 - s
+        store(saved, i, p, keep)
+        store(saved, i, panels + p, s * (1.0 - c * c))
+        if rec.gate != CONST:
+            store(saved, i, 2 * panels + p, (c - past) * s * keep)
+        if rec.reset != PLAIN:
+            r = load(kept, i, 2 * panels + p)
+            turned = past if rec.reset == BEFORE else load(kept, i, 3 * panels + p)
+            store(saved, i, 3 * panels + p, r)
+            store(saved, i, 4 * panels + p, turned * r * (1.0 - r))
+
+
+@part
+def memory_partials(rec, kept, i, c, saved):
+    """Differentiate ``c' = f c + i g`` and ``h' = o tanh(c')``."""
+    panels = rec.live.shape[1]
+    for p in range(panels):
+        g, enter = candidate(rec, kept, i, p), load(kept, i, panels + p)
+        forget, past = load(kept, i, 2 * panels + p), load(c, i, p)
+        out, shown = load(kept, i, 3 * panels + p), tanh(forget * past + enter * g)
+        store(saved, i, p, forget)
+        store(saved, i, panels + p, enter * (1.0 - g * g))
+        store(saved, i, 2 * panels + p, g * enter * (1.0 - enter))
+        store(saved, i, 3 * panels + p, past * forget * (1.0 - forget))
+        store(saved, i, 4 * panels + p, shown * out * (1.0 - out))
+        store(saved, i, 5 * panels + p, out * (1.0 - shown * shown))
+
+
+@part
+def differentiate(rec, kept, h, c, saved):
+    """Write all rows' partial derivatives, from their activations and past state."""
+    panels, slot = rec.live.shape[1], slots(rec)
+    for i in range(saved.shape[0]):
+        if rec.gate == MEMORY:
+            memory_partials(rec, kept, i, c, saved)
+        else:
+            leaky_partials(rec, kept, i, h, saved)
+        if rec.gain.shape[1] > 0:
+            for p in range(panels):
+                store(saved, i, slot * panels + p, load(kept, i, p))
+            scale = load(kept, i, rec.weight.shape[0])
+            store(saved, i, (slot + 1) * panels, scale)

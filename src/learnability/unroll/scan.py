@@ -8,13 +8,21 @@ Numba's cache on disk knows the date of this file only: after a change in a modu
 the loops call, touch it.
 """
 
-import numpy as np
 from numba import njit
 
-from .pointwise import BEFORE, MEMORY, PLAIN, activate, reset_before
+from .pointwise import (
+    BEFORE,
+    MEMORY,
+    PLAIN,
+    activate,
+    advance,
+    differentiate,
+    reset_before,
+    slots,
+)
 from .tile import TILE, correlate, multiply
-from .transposed import pull, push, reset_before_back, reset_push
-from .vectors import fetch, load, part, store
+from .transposed import pull, push, reset_before_back, reset_before_push
+from .vectors import fetch, load, part, store, zeros
 
 # Rows (sequences times steps) whose weight gradient is taken at once: enough to hide
 # the gradient's own traffic, few enough for the second-level cache.
@@ -64,11 +72,20 @@ def get_state(rec, h, c, states, t):
 
 
 @part
-def ask(saved):
-    """Ask for the partial derivatives of another step, while this one multiplies."""
-    for i in range(saved.shape[0]):
-        for p in range(saved.shape[1]):
-            fetch(saved, i, p)
+def ask(kept):
+    """Ask for the activations of another step, while this one multiplies."""
+    for i in range(kept.shape[0]):
+        for p in range(kept.shape[1]):
+            fetch(kept, i, p, 0)
+
+
+@part
+def ask_rows(rec, rows, t):
+    """Ask for another step of rows (row, step, scalar)."""
+    if t >= 0:
+        for i in range(rows.shape[0]):
+            for k in range(0, rows.shape[2], rec.live.shape[2]):
+                fetch(rows, i, t, k)
 
 
 @njit
@@ -76,34 +93,35 @@ def sources_of(rec, count, dtype):
     """Give zeroed rows (h, 1, x), padded to whole vectors."""
     lanes = rec.live.shape[2]
     panels = (rec.weight.shape[1] + lanes - 1) // lanes
-    return np.zeros((2, count, panels, lanes), dtype)
+    return zeros((2, count, panels, lanes), dtype)
 
 
 @njit(cache=True, nogil=True)
-def forward(rec, x, state, states, saved):
+def forward(rec, x, state, states, kept):
     """Unroll one block.
 
     Args: x (row, step, input); state (row, state); states, out (row, step, state);
-    saved, out (step or 1, padded row, slot, lane): partial derivatives, each step's
-    or the last one's.
+    kept, out (step or 1, padded row, panel, lane): activations, each step's or the
+    last one's.
     """
-    rows, lanes = saved.shape[1], saved.shape[3]
+    rows, lanes = kept.shape[1], kept.shape[3]
     sources = sources_of(rec, rows, x.dtype)
-    pre = np.zeros((rows, rec.weight.shape[0] + 1, lanes), x.dtype)
-    c = np.zeros((rows, rec.live.shape[1], lanes), x.dtype)
+    pre = zeros((rows, rec.weight.shape[0] + 1, lanes), x.dtype)
+    c = zeros((rows, rec.live.shape[1], lanes), x.dtype)
     put_state(rec, state, sources[0], c)
     for t in range(x.shape[1]):
         put(rec, sources, x, t, 0)
-        now = saved[min(t, saved.shape[0] - 1)]
-        if t + 1 < saved.shape[0]:
-            ask(saved[t + 1])
+        now = kept[min(t, kept.shape[0] - 1)]
+        if t + 1 < kept.shape[0]:
+            ask(kept[t + 1])
         preactivate(rec, sources, pre, now, rec.weight, sources, pre[:0])
-        activate(rec, pre, sources[0], c, now)
+        activate(rec, pre, now)
+        advance(rec, pre, now, sources[0], c)
         get_state(rec, sources[0], c, states, t)
 
 
 @part
-def preactivate(rec, sources, pre, saved, direction, v, d):
+def preactivate(rec, sources, pre, kept, direction, v, d):
     """Give a step's pre-activations ``source W``; tangents ``source dW + v W`` in d.
 
     Without rows in d there is no tangent to give.
@@ -113,13 +131,20 @@ def preactivate(rec, sources, pre, saved, direction, v, d):
         source, k0, k1 = rec.products[n, 0], rec.products[n, 3], rec.products[n, 4]
         panels = rec.products[n, 1], rec.products[n, 2]
         if source == 1:
-            reset_before(rec, pre, sources[0], sources[1], saved)
-            for i in range(d.shape[0]):
-                reset_push(rec, saved, i, d, v[0], v[1])
+            reset_before(rec, pre, sources[0], sources[1], kept)
+            reset_before_push(rec, kept, sources[0], d, v[0], v[1])
         multiply(sources[source], rec.weight, pre, panels, k0, k1, False)
         if d.shape[0] > 0:
             multiply(sources[source], direction, d, panels, k0, k1, False)
             multiply(v[source], rec.weight, d, panels, k0, min(k1, wide), True)
+
+
+@njit
+def partials_of(rec, rows, dtype):
+    """Give room for the partial derivatives of one step."""
+    panels, lanes = rec.live.shape[1], rec.live.shape[2]
+    norm = panels + 1 if rec.gain.shape[1] > 0 else 0
+    return zeros((rows, slots(rec) * panels + norm, lanes), dtype)
 
 
 @njit(cache=True, nogil=True)
@@ -132,23 +157,41 @@ def tangent(rec, direction, along, x, state, totals):
     lanes, panels = rec.live.shape[2], rec.live.shape[1]
     rows = TILE * ((x.shape[0] + TILE - 1) // TILE)
     sources = sources_of(rec, rows, x.dtype)
-    pre = np.zeros((rows, rec.weight.shape[0] + 1, lanes), x.dtype)
-    d = np.zeros_like(pre)
-    c = np.zeros((rows, panels, lanes), x.dtype)
-    v, v_c = np.zeros((2, rows, panels, lanes), x.dtype), np.zeros_like(c)
-    saved = np.zeros((rows, 8 * panels, lanes), x.dtype)  # more slots than any cell's
+    pre = zeros((rows, rec.weight.shape[0] + 1, lanes), x.dtype)
+    d, kept = zeros(pre.shape, x.dtype), zeros(pre.shape, x.dtype)
+    c = zeros((rows, panels, lanes), x.dtype)
+    v, v_c = zeros((2, *c.shape), x.dtype), zeros(c.shape, x.dtype)
+    saved = partials_of(rec, rows, x.dtype)
     put_state(rec, state, sources[0], c)
     for t in range(x.shape[1]):
         put(rec, sources, x, t, 0)
-        preactivate(rec, sources, pre, saved, direction, v, d)
-        activate(rec, pre, sources[0], c, saved)
+        preactivate(rec, sources, pre, kept, direction, v, d)
+        activate(rec, pre, kept)
+        differentiate(rec, kept, sources[0], c, saved)
+        advance(rec, pre, kept, sources[0], c)
         push(rec, saved, d, v[0], v_c, along)
         get_state(rec, v[0], v_c, totals, t)
 
 
 @njit(cache=True, nogil=True)
+def partials(rec, state, states, kept, saved):
+    """Write the partial derivatives of all steps of one block.
+
+    Args: state (row, state); states (row, step, state); kept, of `forward`; saved, out
+    (step, padded row, slot, lane).
+    """
+    rows, panels, lanes = kept.shape[1], rec.live.shape[1], kept.shape[3]
+    past = zeros((2, rows, panels, lanes), kept.dtype)
+    put_state(rec, state, past[0], past[1])
+    for t in range(len(kept)):
+        if t > 0:
+            put_state(rec, states[:, t - 1], past[0], past[1])
+        differentiate(rec, kept[t], past[0], past[1], saved[t])
+
+
+@njit(cache=True, nogil=True)
 def backward(
-    rec, back, back_x, x, state, states, saved, grad, d_x, d_state, d_weight, gains
+    rec, back, back_x, x, state, states, kept, grad, d_x, d_state, d_weight, gains
 ):
     """Lead the cotangents of all states of one block back to everything before.
 
@@ -156,24 +199,33 @@ def backward(
     weights transposed, back_x without panels if d_x is not wanted; grad (row, step,
     state); out: d_x, d_state; added to: d_weight (k, panel, lane), gains.
     """
-    rows, lanes, panels = saved.shape[1], saved.shape[3], rec.live.shape[1]
+    rows, lanes, panels = kept.shape[1], kept.shape[3], rec.live.shape[1]
     steps, wide = x.shape[1], rec.weight.shape[0]
     span = max(1, min(steps, CHUNK // rows))
-    grads = np.zeros((span, rows, wide + 1, lanes), x.dtype)
+    grads = zeros((span, rows, wide + 1, lanes), x.dtype)
     sources = sources_of(rec, span * rows, x.dtype)
-    past = np.zeros((rows, panels, lanes), x.dtype)
-    past_c, turned = np.zeros_like(past), np.zeros_like(past)
-    of_x = np.zeros((span * rows, back_x.shape[0], lanes), x.dtype)
+    cells = zeros((span * rows, panels, lanes), x.dtype)
+    past = zeros((rows, panels, lanes), x.dtype)
+    past_c, turned = zeros(past.shape, x.dtype), zeros(past.shape, x.dtype)
+    of_x = zeros((span * rows, back_x.shape[0], lanes), x.dtype)
     used = grads.reshape(span * rows, wide + 1, lanes)
+    saved = partials_of(rec, rows, x.dtype)
     for last in range(steps, 0, -span):
         first = max(0, last - span)
+        gather(rec, x, state, states, first, last, sources, cells, rows)
         for t in range(last - 1, first - 1, -1):
             if t > 0:
-                ask(saved[t - 1])
+                ask(kept[t - 1])
+            ask_rows(rec, grad, t - 1)
+            ask_rows(rec, states, t - 1 - span)
+            ask_rows(rec, x, t - span)
+            own = slice((t - first) * rows, (t - first + 1) * rows)
+            h = sources[0, own]
+            differentiate(rec, kept[t], h, cells[own], saved)
+            turn(rec, saved, h, sources[1, own])
             add_state(rec, grad, t, past, past_c)
-            pull(rec, saved[t], past, past_c, grads[t - first], gains)
-            step_back(rec, back, saved[t], past, turned, grads[t - first])
-        gather(rec, x, state, states, saved, first, last, sources)
+            pull(rec, saved, past, past_c, grads[t - first], gains)
+            step_back(rec, back, saved, past, turned, grads[t - first])
         weigh(rec, sources, used, (last - first) * rows, d_weight)
         if back_x.shape[0] > 0:
             panels = 0, back_x.shape[0]
@@ -208,24 +260,29 @@ def step_back(rec, back, saved, past, turned, grads):
 
 
 @part
-def gather(rec, x, state, states, saved, first, last, sources):
-    """Write the rows (h, 1, x), and (r h, 1, x), that some steps multiplied."""
-    rows, panels = saved.shape[1], rec.live.shape[1]
-    h = flat(sources[0])
+def gather(rec, x, state, states, first, last, sources, cells, rows):
+    """Write the rows (h, 1, x) that some steps multiplied, and what c was.
+
+    Args: cells, out (row, panel, lane): for the LSTM alone; rows, of a step.
+    """
     for t in range(first, last):
-        start = (t - first) * rows
-        for i in range(x.shape[0]):
-            if t == 0:
-                for q in range(rec.units):
-                    h[start + i, q] = state[i, q]
-            else:
-                for q in range(rec.units):
-                    h[start + i, q] = states[i, t - 1, q]
-            if rec.reset == BEFORE:
-                for p in range(panels):
-                    r = load(saved[t], i, 3 * panels + p)
-                    store(sources[1], start + i, p, r * load(sources[0], start + i, p))
-        put(rec, sources, x, t, start)
+        own = slice((t - first) * rows, (t - first + 1) * rows)
+        if t == 0:
+            put_state(rec, state, sources[0, own], cells[own])
+        else:
+            put_state(rec, states[:, t - 1], sources[0, own], cells[own])
+        put(rec, sources, x, t, (t - first) * rows)
+
+
+@part
+def turn(rec, saved, h, turned_h):
+    """Write the rows r h that some steps multiplied, if they did."""
+    if rec.reset == BEFORE:
+        panels = rec.live.shape[1]
+        for i in range(saved.shape[0]):
+            for p in range(panels):
+                r = load(saved, i, 3 * panels + p)
+                store(turned_h, i, p, r * load(h, i, p))
 
 
 @part

@@ -1,10 +1,10 @@
 """The pointwise partial derivatives at work: backward (transposed) and tangent.
 
-Both read what the forward step wrote in `saved` (see `pointwise`), so neither knows
-the equation of a cell.
+Both read what `pointwise.differentiate` wrote in `saved`, so neither knows the equation
+of a cell.
 """
 
-from .pointwise import AFTER, BEFORE, MEMORY, SHARED, slots
+from .pointwise import AFTER, MEMORY, SHARED, slots
 from .vectors import load, part, splat, store, total
 
 
@@ -129,16 +129,24 @@ def normalise_push(rec, saved, i, d, along):
 
 
 @part
-def reset_push(rec, saved, i, d, v, turned_v):
-    """Give the tangent of ``r h``, or add that of ``r u`` to the candidate's."""
+def reset_before_push(rec, kept, h, d, v, turned_v):
+    """Give the tangent of ``r h``."""
+    panels = rec.live.shape[1]
+    for i in range(d.shape[0]):
+        for p in range(panels):
+            r = load(kept, i, 2 * panels + p)
+            change = load(h, i, p) * r * (1.0 - r) * load(d, i, 2 * panels + p)
+            store(turned_v, i, p, r * load(v, i, p) + change)
+
+
+@part
+def reset_after_push(rec, saved, i, d):
+    """Add the tangent of ``r u`` to the candidate's."""
     panels = rec.live.shape[1]
     for p in range(panels):
         r, turned = load(saved, i, 3 * panels + p), load(saved, i, 4 * panels + p)
         change = turned * load(d, i, 2 * panels + p)
-        if rec.reset == BEFORE:
-            store(turned_v, i, p, r * load(v, i, p) + change)
-        else:
-            store(d, i, p, load(d, i, p) + r * load(d, i, 3 * panels + p) + change)
+        store(d, i, p, load(d, i, p) + r * load(d, i, 3 * panels + p) + change)
 
 
 @part
@@ -164,7 +172,7 @@ def push(rec, saved, d, v, v_c, along):
     panels = rec.live.shape[1]
     for i in range(v.shape[0]):
         if rec.reset == AFTER:
-            reset_push(rec, saved, i, d, v, v)
+            reset_after_push(rec, saved, i, d)
         if rec.gain.shape[1] > 0:
             normalise_push(rec, saved, i, d, along)
         if rec.gate != MEMORY:

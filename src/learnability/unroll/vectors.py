@@ -28,10 +28,16 @@ lower_builtin: Any = extending.lower_builtin
 _infer: Any = infer_global
 
 # A piece of a compiled loop: it is never called from Python and needs no way in.
-# Nor does it own arrays: without counts of references a row takes half the time.
+# Nor does it own arrays: without counts of references a row takes half the time. And
+# it is always made part of the loop: to hand over a hundred numbers, the addresses and
+# shapes of all arrays, takes longer than most rows.
 _njit: Any = njit
 part = _njit(
-    no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy", _nrt=False
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+    error_model="numpy",
+    _nrt=False,
+    forceinline=True,
 )
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
@@ -40,6 +46,18 @@ I32, I64 = ir.IntType(32), ir.IntType(64)
 def lanes(dtype: np.dtype) -> int:
     """Give the number of scalars in a vector: 16 for float32, 8 for float64."""
     return WIDTH // dtype.itemsize
+
+
+@_njit
+def zeros(shape, dtype):
+    """Give an array of zeros that begins on a cache line, so that no vector straddles
+    two; for compiled loops, and as ``zeros.py_func`` for Python."""
+    count = 1
+    for length in shape:
+        count *= length
+    flat = np.zeros(count + WIDTH // 4, dtype)
+    skip = (WIDTH - flat.ctypes.data % WIDTH) % WIDTH // flat.itemsize
+    return flat[skip : skip + count].reshape(shape)
 
 
 class Vector(types.Type):
@@ -155,8 +173,8 @@ def store(typing: Any, array: Any, i: Any, j: Any, value: Any) -> Any:
 
 
 @intrinsic
-def fetch(typing: Any, array: Any, i: Any, j: Any) -> Any:
-    """Ask for the cache line of ``array[i, j]``, down to the second-level cache."""
+def fetch(typing: Any, array: Any, i: Any, j: Any, k: Any) -> Any:
+    """Ask for the cache line of ``array[i, j, k]``, down to the second-level cache."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         at, _ = element(context, builder, sig.args[0], *args)
@@ -168,7 +186,7 @@ def fetch(typing: Any, array: Any, i: Any, j: Any) -> Any:
         builder.call(ask, [builder.bitcast(at, byte), I32(0), I32(2), I32(1)])
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, types.intp), emit
+    return types.void(array, *[types.intp] * 3), emit
 
 
 @intrinsic
