@@ -18,7 +18,7 @@ the loops call, touch it.
 import numpy as np
 from numba import njit
 
-from ..unroll.vectors import WIDTH, load, part, splat, store
+from ..unroll.vectors import WIDTH, load, part, splat, store, zeros
 from .bits import exponent, mantissa
 from .carry import (
     CORRECTION,
@@ -203,8 +203,8 @@ def sequence(rows, steps, first, slots, starts, flags, whole, logarithms):
     """
     rated, through = flags
     panels, grid = rows.shape[1] // (steps + 1), starts[-1]
-    state = np.empty((3, panels * BLOCK, rows.shape[2]), rows.dtype)
-    sums = np.empty((whole.shape[0], SPAN, rows.shape[2]), rows.dtype)
+    state = zeros((3, panels * BLOCK, rows.shape[2]), rows.dtype)
+    sums = zeros((whole.shape[0], SPAN, rows.shape[2]), rows.dtype)
     totals = np.empty((BLOCK, SPAN, 4), rows.dtype)  # orders, padded
     restart(whole, 0, whole.shape[1])
     for source in range(first, steps, BLOCK):
@@ -260,8 +260,8 @@ def windows(arrays, grid):
     lanes = WIDTH // leak.itemsize
     panels, lags = (units + lanes - 1) // lanes, starts[-1]
     directions = along.shape[0]
-    rows = np.zeros((TOTAL + directions, panels * (steps + 1), lanes), leak.dtype)
-    whole = np.zeros(
+    rows = zeros((TOTAL + directions, panels * (steps + 1), lanes), leak.dtype)
+    whole = zeros(
         (FIRST_EXPONENT + 1 + 3 * directions, panels * lags, lanes), leak.dtype
     )
     own, of_first = np.zeros((3, lags, units)), np.zeros((lags, units))

@@ -3,7 +3,7 @@
 Forward, a row maps pre-activations to activations (`activate`), and these and the past
 to the next state (`advance`). Kept are the activations alone, in the panels of their
 pre-activations, with LayerNorm's xhat in place of the candidate, and behind them one
-vector of 1/std: memory is what a step waits for, and it is cheaper to take a tanh again.
+vector of 1/std: a step waits for memory, and to take a tanh again is cheaper.
 
 From them and the past state `differentiate` makes the partial derivatives of the
 carried unit (h, or the LSTM's c):
