@@ -111,7 +111,7 @@ def run(
         rows = write_results(settings, runs, store, display.stage(DRAWING))
     seconds = round(time.monotonic() - started, 1)
     store.write(store.timing, json.dumps({"seconds": seconds}) + "\n")
-    show(rows, settings, store, console)
+    show(rows, settings, runs, store, console)
     console.print(f"{seconds:.0f} s in all", highlight=False)
 
 
@@ -178,7 +178,7 @@ def report(
         theirs = None if published is None else read_published(published)
         step = display.stage(DRAWING)
         rows = write_results(settings, runs, store, step, theirs)
-    show(rows, settings, store, console)
+    show(rows, settings, runs, store, console)
 
 
 def _compare(first: Store, second: Store, output: str | None, console: Console) -> None:
