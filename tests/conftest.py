@@ -10,6 +10,7 @@ CHECKED = [
     "learnability.calibration",
     "learnability.cells",
     "learnability.claims",
+    "learnability.chunks",
     "learnability.diagnosis",
     "learnability.groups",
     "learnability.detection.gradient",
@@ -25,6 +26,7 @@ CHECKED = [
     "learnability.transport.timescales",
     "learnability.unroll.network",
     "learnability.unroll.reference",
+    "learnability.work",
 ]
 jaxtyping.install_import_hook(CHECKED, "tests.typecheck.check")
 torch.set_num_threads(1)

@@ -1,65 +1,29 @@
 """The composition: a model and sequences go in, a `Diagnosis` comes out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
-from importlib.metadata import version
 from os import PathLike
-from typing import Annotated, final
+from typing import final
 
-import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, optim
 
-from . import evidence
-from .detection.gradient import measured_strength, requirement
-from .detection.heavy_noise import heavy_requirement, noise_law
 from .detection.window import window as detection_window
 from .grid import checked_lags
-from .groups import (
-    detection_group,
-    envelope_group,
-    stable_group,
-    time_scale_group,
-)
-from .randomness import stream
 from .storage import load_tree, save_tree
 from .tasks import Sequences
-from .transport import Envelope, Order, envelopes, sampled_envelope
 from .unroll import Network
-
-Probability = Annotated[float, Field(gt=0, lt=1)]
-Progress = Callable[[str, float], None]
-
-
-@final
-class Measures(BaseModel):
-    """What a diagnosis measures, and how finely.
-
-    Attributes:
-        exact_windows: windows sampled for the exact envelope.
-        anchors: steps of each sequence from which the gradient is split by lag.
-        error: size of the detection test.
-        miss: probability with which the test may miss a dependency.
-        level: confidence of all intervals.
-        strength: c, the strength of the dependency to detect; None takes that of the
-            strongest dependency which the targets surely hold.
-        resamples: bootstrap resamples of the sequences for the stable law.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    exact_windows: Annotated[int, Field(ge=2)] = 256
-    anchors: Annotated[int, Field(ge=1)] = 8
-    error: Probability = 0.05
-    miss: Probability = 0.05
-    level: Probability = 0.95
-    strength: Annotated[float, Field(gt=0)] | None = None
-    resamples: Annotated[int, Field(ge=20)] = 200
+from .work import (
+    Measures,
+    Progress,
+    Work,
+    fitted_detection,
+    fitted_evidence,
+    silent,
+)
 
 
 @final
@@ -204,155 +168,3 @@ def diagnose_network(
     groups["detection"] = fitted_detection(work.probe(direction), seed, measures)
     root = xr.Dataset(attrs=work.attributes())
     return Diagnosis(xr.DataTree.from_dict({"/": root, **groups}))
-
-
-def silent(stage: str, share: float) -> None:
-    """Take notice of a stage and say nothing."""
-    del stage, share
-
-
-@dataclass(frozen=True)
-class Work:
-    """The inputs of a diagnosis, and a method for all that has to be measured."""
-
-    network: Network
-    data: Sequences
-    lags: list[int]
-    seed: int
-    measures: Measures
-    progress: Progress
-
-    @cached_property
-    def states(self) -> Tensor:
-        with torch.no_grad():
-            return self.network.states(self.data.x)
-
-    def attributes(self) -> dict[str, str | int]:
-        cell = self.network.cell
-        sequences, steps, inputs = self.data.x.shape
-        return {
-            "title": "learnability diagnosis",
-            "learnability": version("learnability"),
-            "torch": str(torch.__version__),
-            "cell": type(cell).__name__,
-            "layernorm": int(cell.layernorm),
-            "units": cell.units,
-            "inputs": inputs,
-            "sequences": sequences,
-            "steps": steps,
-            "seed": self.seed,
-            "measures": self.measures.model_dump_json(),
-        }
-
-    def envelopes(self, optimizer: optim.Optimizer | None) -> dict[str, xr.Dataset]:
-        states = self.states
-        plain = self._by_order(states, None, "envelope")
-        groups = {
-            "envelope": envelope_group(plain),
-            "time_scales": time_scale_group(plain),
-        }
-        if optimizer is not None:
-            rates = evidence.base_rates(optimizer, self.network.cell, states)
-            weighted = self._by_order(states, rates, "effective envelope")
-            groups["effective"] = envelope_group(weighted)
-        return groups
-
-    def _by_order(
-        self, states: Tensor, rates: Tensor | None, stage: str
-    ) -> dict[Order, Envelope]:
-        cell, x = self.network.cell, self.data.x
-        self.progress(stage, 0.0)
-        with torch.no_grad():
-            found = envelopes(cell, x, states, self.lags, rates=rates)
-            self.progress(stage, 0.5)
-            exact = sampled_envelope(
-                cell,
-                x,
-                states,
-                self.lags,
-                windows=self.measures.exact_windows,
-                seed=stream(self.seed, "windows"),
-                rates=rates,
-            )
-        self.progress(stage, 1.0)
-        return {**found, "exact": exact}
-
-    def psi(self) -> Float[np.ndarray, "lag sequence"]:
-        """Measure the lag-l part of the gradient along a direction, by sequence."""
-        self.progress("evidence", 0.0)
-        cell, x, states = self.network.cell, self.data.x, self.states
-        with torch.no_grad():
-            delta = self.network.error_signal(states, self.data.y)
-        direction = evidence.random_direction(cell, stream(self.seed, "direction"))
-        last = x.shape[1] - 1
-        at = np.unique(np.linspace(self.lags[-1], last, self.measures.anchors).round())
-        psi = evidence.sequence_means(
-            evidence.evidence(
-                cell,
-                x,
-                states,
-                delta,
-                direction,
-                self.lags,
-                anchors=[int(t) for t in at],
-            )
-        )
-        self.progress("evidence", 1.0)
-        return psi.double().cpu().numpy()
-
-    def probe(self, direction: Tensor | None) -> evidence.ProbeStatistics:
-        """Measure the probe gradients of all lags."""
-        return evidence.probe_statistics(
-            self.network,
-            self.data,
-            self.lags,
-            direction=direction,
-            progress=lambda share: self.progress("detection", share),
-        )
-
-
-def fitted_evidence(
-    psi: Float[np.ndarray, "lag sequence"],
-    lags: list[int],
-    seed: int,
-    measures: Measures,
-) -> xr.Dataset:
-    """Fit a stable law a lag to the evidence of all sequences."""
-    return stable_group(
-        lags,
-        psi,
-        level=measures.level,
-        resamples=measures.resamples,
-        seed=stream(seed, "resamples"),
-    )
-
-
-def fitted_detection(
-    statistics: evidence.ProbeStatistics, seed: int, measures: Measures
-) -> xr.Dataset:
-    """Give what each lag needs to be detected, from the probe gradients."""
-    strength = measures.strength
-    if strength is None:
-        strength = measured_strength(statistics.target, error=measures.error / 2)
-    need = requirement(
-        statistics.square,
-        statistics.dot,
-        statistics.projection,
-        strength=strength,
-        error=measures.error,
-        miss=measures.miss,
-        level=measures.level,
-    )
-    law = noise_law(
-        statistics.projection, level=measures.level, seed=stream(seed, "noise law")
-    )
-    need = heavy_requirement(
-        need,
-        law,
-        statistics.square,
-        statistics.dot,
-        error=measures.error,
-        miss=measures.miss,
-        level=measures.level,
-    )
-    return detection_group(statistics.lags.tolist(), need)

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
+from .chunks import parts
 from .randomness import Seed, torch_generator
 from .recipe import Recipe, make_optimizer
 from .tasks import Sequences
@@ -94,8 +96,15 @@ Save = Callable[[Callable[[], Snapshot]], None]
 
 def mean_square_error(network: Network, data: Sequences) -> float:
     """Give the mean square error over all steps of all sequences."""
+    return float(functional.mse_loss(predicted(network, data.x), data.y))
+
+
+def predicted(
+    network: Network, x: Float[Tensor, "sequence step input"]
+) -> Float[Tensor, "sequence step"]:
+    """Give the outputs for sequences of any number, without gradients."""
     with torch.no_grad():
-        return float(functional.mse_loss(network(data.x), data.y))
+        return torch.cat([network(x[part]) for part in parts(network.cell, x)])
 
 
 def r_squared(network: Network, data: Sequences) -> float:

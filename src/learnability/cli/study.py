@@ -104,14 +104,14 @@ def run(
     with Display(console) as display:
         if not dry_run:
             store.begin(settings)
-        _announce(settings, store, display, workers or 1)
+        _announce(settings, store, display, pool)
         if dry_run:
             return
         runs = run_study(settings, store, display, pool=pool, loggers=loggers)
         rows = write_results(settings, runs, store, display.stage(DRAWING))
     seconds = round(time.monotonic() - started, 1)
     store.write(store.timing, json.dumps({"seconds": seconds}) + "\n")
-    show(rows, settings, store, console)
+    show(rows, settings, runs, store, console)
     console.print(f"{seconds:.0f} s in all", highlight=False)
 
 
@@ -122,13 +122,16 @@ def _folder_name(settings: Settings) -> str:
     return f"{settings.name}-scale-{settings.scale:g}"
 
 
-def _announce(settings: Settings, store: Store, display: Display, workers: int) -> None:
+def _announce(
+    settings: Settings, store: Store, display: Display, pool: Pool | None
+) -> None:
     """Say what the missing runs will take."""
     left = missing(settings, store)
     if not left:
         return
     warm_up(on_wait=display.tell)
-    found = estimate(left)
+    workers = None if pool is None else pool.workers
+    found = estimate(settings, left, None if pool is None else pool.threads)
     display.tell(f"{settings.title}: {found.sentence(workers)}")
     warning = found.warning(workers)
     if warning is not None:
@@ -178,7 +181,7 @@ def report(
         theirs = None if published is None else read_published(published)
         step = display.stage(DRAWING)
         rows = write_results(settings, runs, store, step, theirs)
-    show(rows, settings, store, console)
+    show(rows, settings, runs, store, console)
 
 
 def _compare(first: Store, second: Store, output: str | None, console: Console) -> None:

@@ -3,6 +3,7 @@
 from .across import Summed, drawn_across, summed
 from .page import comparison, page
 from .pictures import pictures
+from .seeds import summary
 from .table import fitted_decay, table
 from .words import formatted
 
@@ -14,6 +15,7 @@ __all__ = [
     "formatted",
     "page",
     "pictures",
+    "summary",
     "summed",
     "table",
 ]

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from .execute import Outcome, Request, execute
@@ -39,7 +40,8 @@ def dask_pool(address: str) -> Pool:
     options |= {"dashboard_address": None}
     cores = len(os.sched_getaffinity(0))
     threads = max(1, cores // workers)
-    return Pool(lambda: _opened(distributed, options), UNLIMITED, threads, on_worker)
+    make = partial(_opened, distributed, options)
+    return Pool(make, UNLIMITED, threads, on_worker, workers)
 
 
 def on_worker(request: Request) -> Outcome:

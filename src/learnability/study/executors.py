@@ -30,12 +30,14 @@ class Pool:
         at_once: runs to have in work at a time.
         threads: of each run; None leaves them to the worker.
         work: what to do with a request.
+        workers: how many processes work, as far as is known.
     """
 
     make: Callable[[], AbstractContextManager[Executor]]
     at_once: int
     threads: int | None = None
     work: Callable[[Request], Outcome] = execute
+    workers: int = 1
 
 
 def processes(workers: int) -> Pool:
@@ -56,6 +58,7 @@ def processes(workers: int) -> Pool:
         make=lambda: ProcessPoolExecutor(workers, mp_context=fresh),
         at_once=workers,
         threads=max(1, cores // workers),
+        workers=workers,
     )
 
 

@@ -29,7 +29,7 @@ from ..randomness import stream
 from ..recipe import make_optimizer
 from ..storage import tree_bytes, tree_from
 from ..tasks import learnt_shares
-from ..training import Checkpoint, Snapshot, Training, r_squared, train
+from ..training import Checkpoint, Snapshot, Training, predicted, r_squared, train
 from ..unroll import Network
 from .data import RunData, run_data
 from .folder import Damaged, RunFolder
@@ -261,8 +261,8 @@ def _record(
 ) -> dict:
     """Give what is to be known of a training, the network at its best weights."""
     fresh, ended = data.validation, len(training.history["validation"])
-    with torch.no_grad():
-        shares = learnt_shares(run.task, fresh.x, network(fresh.x), data.direction)
+    prediction = predicted(network, fresh.x)
+    shares = learnt_shares(run.task, fresh.x, prediction, data.direction)
     return {
         "history": {name: v[:ended] for name, v in training.history.items()},
         "learnt_share": shares.tolist(),

@@ -1,7 +1,8 @@
 """A whole study: every run of the grid, then table, figures and report."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 import pandas as pd
@@ -76,7 +77,10 @@ def run_study(
         watcher.tell(f"another process works at {', '.join(held)}; waiting for it")
         again = [replace(r, wait=True) for r in requests if r.label in held]
         _work(again, told, pool)
-    return store.load()
+    return {
+        label: told.found[label] if label in told.found else store.load_run(settings, r)
+        for label, r in told.runs.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,11 @@ class _Told:
     store: Store
     watcher: Watcher
     loggers: Sequence[Logger]
+    found: dict[str, Diagnosis] = field(default_factory=dict)
+
+    @cached_property
+    def runs(self) -> dict[str, RunSettings]:
+        return {self.settings.label(run): run for run in self.settings.runs()}
 
     def begin(self, label: str) -> Progress:
         return self.watcher.begin(label)
@@ -101,8 +110,9 @@ class _Told:
         self.watcher.done(outcome, finished, runs)
         if not outcome.made or not self.loggers:
             return
-        run = {self.settings.label(r): r for r in self.settings.runs()}[outcome.label]
+        run = self.runs[outcome.label]
         found = self.store.load_run(self.settings, run)
+        self.found[outcome.label] = found  # reading takes longer than holding it
         for logger in self.loggers:
             log_run(logger, outcome.label, run, found)
 

@@ -1,7 +1,13 @@
 """Steps in, out comes what arrives of a perturbation l steps ago."""
 
 from .engine import Engine
-from .envelope import envelope, envelopes, sampled_envelope
+from .envelope import (
+    envelope,
+    envelopes,
+    sampled_envelope,
+    sampled_windows,
+    window_envelope,
+)
 from .jacobian import jacobians
 from .lyapunov import Exponents, lyapunov_exponents
 from .orders import ORDERS, Alignment, Order, exact_matrices, sampled_exact, transport
@@ -25,6 +31,8 @@ __all__ = [
     "lyapunov_exponents",
     "sampled_envelope",
     "sampled_exact",
+    "sampled_windows",
     "time_scales",
     "transport",
+    "window_envelope",
 ]

@@ -163,30 +163,79 @@ def sampled_envelope(
     Raises:
         ValueError: if a lag does not fit or fewer than 2 windows are asked for.
     """
+    chosen = checked_lags(lags, x.shape[1])
+    pairs = sampled_windows(x, chosen[-1], windows=windows, seed=seed, lengths=lengths)
+    return window_envelope(cell, x, states, chosen, pairs, rates=rates)
+
+
+def sampled_windows(
+    x: Float[Tensor, "sequence step input"],
+    longest: int,
+    *,
+    windows: int,
+    seed: int | np.random.SeedSequence | np.random.Generator,
+    lengths: Int[Tensor, "sequence"] | None = None,
+) -> Int[Tensor, "pair 2"]:
+    """Draw windows that the longest lag fits into: pairs (sequence, last step).
+
+    Args:
+        x: inputs.
+        longest: the longest lag in steps.
+        windows: how many, with replacement.
+        seed: NumPy-style seed of the sample.
+        lengths: steps of each sequence; windows end within them. All T unless given.
+
+    Raises:
+        ValueError: if no window fits or fewer than 2 are asked for.
+    """
     if windows < 2:
         raise ValueError(f"{windows} windows give no standard error; sample at least 2")
-    chosen = checked_lags(lags, x.shape[1])
     random = np.random.default_rng(seed)
     if lengths is None:
         pairs = np.stack(
             [
                 random.integers(x.shape[0], size=windows),
-                random.integers(chosen[-1], x.shape[1], size=windows),
+                random.integers(longest, x.shape[1], size=windows),
             ],
             axis=1,
         )
     else:
         ends = torch.arange(x.shape[1]) < lengths.cpu()[:, None]
-        ends[:, : chosen[-1]] = False
+        ends[:, :longest] = False
         every = ends.nonzero().numpy()
         if not len(every):
             raise ValueError(
-                f"no sequence has a window of lag {chosen[-1]}; give shorter lags"
+                f"no sequence has a window of lag {longest}; give shorter lags"
             )
         pairs = every[random.integers(len(every), size=windows)]
-    anchors = torch.as_tensor(pairs, device=x.device)
-    gains = sampled_exact(cell, x, states, [0, *chosen], anchors)
-    sequence, step = anchors.unbind(dim=1)
+    return torch.as_tensor(pairs, device=x.device)
+
+
+def window_envelope(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    states: Float[Tensor, "sequence step state"],
+    lags: Iterable[int],
+    pairs: Int[Tensor, "pair 2"],
+    *,
+    rates: Float[Tensor, "sequence step unit"] | None = None,
+) -> Envelope:
+    """Measure the exact envelope on some windows.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        states: the states after each step.
+        lags: lags in steps, at least 1.
+        pairs: (sequence, last step) of each window.
+        rates: base rates Lambda at every state; 1 unless given.
+
+    Raises:
+        ValueError: if a lag does not fit.
+    """
+    chosen = checked_lags(lags, x.shape[1])
+    gains = sampled_exact(cell, x, states, [0, *chosen], pairs)
+    sequence, step = pairs.unbind(dim=1)
     weighted = (
         (lag, (g if rates is None else g * rates[sequence, step - lag])[:, None])
         for lag, g in gains

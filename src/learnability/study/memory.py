@@ -1,0 +1,35 @@
+"""The memory that one run takes at its peak."""
+
+import resource
+
+from ..chunks import STATE_BYTES
+from .single import RunSettings
+
+KEPT = 8
+"""Arrays of a state's size that a backward pass keeps of a batch."""
+HELD = 5
+"""Arrays of a state's size that measuring one part of the sequences takes."""
+FLOAT = 4
+"""Bytes of a float32."""
+SPARE = 0.5e9
+"""Bytes that chunks of gradients and windows take at once."""
+
+
+def run_bytes(run: RunSettings) -> float:
+    """Give the bytes of one run: the library, sequences, and states of a part.
+
+    Args:
+        run: its settings.
+    """
+    steps = run.task.steps
+    state = 2 if run.architecture.cell == "LSTM" else 1
+    row = steps * run.architecture.units * state * FLOAT
+    drawn = run.training_sequences + run.validation_sequences + run.diagnosis_sequences
+    sequences = drawn * steps * (run.task.inputs + 1) * FLOAT
+    # A direction and its signal, and what the fits hold of every sequence.
+    found = run.diagnosis_sequences * (steps * FLOAT + 4 * len(run.lags) * 2 * FLOAT)
+    part = min(max(row, STATE_BYTES), run.diagnosis_sequences * row)
+    batch = (run.recipe.final_batch or run.recipe.batch) * row
+    # ru_maxrss is in KiB.
+    loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return loaded + sequences + found + max(HELD * part, KEPT * batch) + SPARE

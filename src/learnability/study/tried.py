@@ -1,0 +1,174 @@
+"""A run in small, and what follows all runs, timed for an estimate."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import optim
+
+from ..diagnosis import Diagnosis
+from ..evidence import ProbeStatistics, base_rates
+from ..groups import envelope_group, time_scale_group
+from ..storage import tree_bytes, tree_from
+from ..tasks import Sequences
+from ..transport import envelopes, sampled_envelope
+from ..unroll import Network
+from ..work import Work, fitted_detection, fitted_evidence, silent
+from .data import RunData
+from .settings import Settings
+from .single import RunSettings
+
+FIT_LAGS = 2
+"""Lags whose stable laws are fitted."""
+ACROSS, ALONE = 14, 18
+"""Figures that a study with several seeds draws for folder and page, and with one."""
+SHORT, LONG = 4, 16
+"""Lags up to which the exact envelope is timed; what differs is the cost a step."""
+
+
+@final
+@dataclass(frozen=True)
+class Tried:
+    """Seconds of a diagnosis of few sequences.
+
+    Attributes:
+        read: of all that grows with the sequences.
+        exact: of the exact envelopes, of all windows up to the last lag.
+        rest: of fits and files, as large as those of the run.
+        total: of what was done.
+        found: the diagnosis; its exact envelope is the first-order one.
+    """
+
+    read: float
+    exact: float
+    rest: float
+    total: float
+    found: Diagnosis
+
+
+def diagnosed(
+    run: RunSettings,
+    network: Network,
+    data: RunData,
+    sequences: int,
+    optimizer: optim.Optimizer,
+) -> Tried:
+    """Time a diagnosis of few sequences.
+
+    Args:
+        run: the run.
+        network: its network.
+        data: its sequences, some of them.
+        sequences: how many to diagnose.
+        optimizer: for base rates.
+    """
+    few = Sequences(data.diagnosis.x[:sequences], data.diagnosis.y[:sequences])
+    lags, started = sorted(run.lags), time.perf_counter()
+    work = Work(network, few, lags, run.seed, run.measures, silent)
+    states = network.states(few.x).detach()
+    rates = base_rates(optimizer, network.cell, states)
+    orders = envelopes(network.cell, few.x, states, lags)
+    effective = envelopes(network.cell, few.x, states, lags, rates=rates)
+    work.psi()
+    probe = work.probe(data.direction)
+    read = time.perf_counter() - started
+    for found in (orders, effective):
+        found["exact"] = found["first"]
+    exact = 2 * _exact(run, network, few)
+    rest, fits = _fits(run, probe)
+    groups = {
+        "envelope": envelope_group(orders),
+        "time_scales": time_scale_group(orders),
+        "effective": envelope_group(effective),
+        **fits,
+    }
+    tree = xr.DataTree.from_dict(groups)
+    # Twice: the envelopes by themselves are a file as well, and are read again.
+    rest += 2 * seconds(lambda: tree_from(tree_bytes(tree), "tried"))
+    total = time.perf_counter() - started
+    return Tried(read, exact, rest, total, Diagnosis(tree))
+
+
+def _exact(run: RunSettings, network: Network, few: Sequences) -> float:
+    """Give the seconds of an exact envelope: those of some steps, and of all others."""
+    lags, states = sorted(run.lags), network.states(few.x).detach()
+
+    def work(last: int) -> None:
+        some = [lag for lag in lags if lag < last]
+        sampled_envelope(
+            network.cell,
+            few.x,
+            states,
+            [*some, last],
+            windows=run.measures.exact_windows,
+            seed=0,
+        )
+
+    short, long_ = (min(last, lags[-1]) for last in (SHORT, LONG))
+    with torch.no_grad():
+        little, much = (seconds(lambda n=n: work(n)) for n in (short, long_))
+    if long_ == short:
+        return little
+    step = max(0.0, much - little) / (long_ - short)
+    return much + step * (lags[-1] - long_)
+
+
+def _fits(
+    run: RunSettings, probe: ProbeStatistics
+) -> tuple[float, dict[str, xr.Dataset]]:
+    """Give the seconds of all fits, and the groups that they make."""
+    lags, count = sorted(run.lags), run.diagnosis_sequences
+    few = lags[:FIT_LAGS]
+    psi = np.random.default_rng(0).standard_normal((len(few), count))
+    again = np.arange(count) % probe.square.shape[-1]
+    many = {n: v if n == "lags" else v[..., again] for n, v in vars(probe).items()}
+    started = time.perf_counter()
+    evidence = fitted_evidence(psi, few, run.seed, run.measures)
+    taken = (time.perf_counter() - started) * len(lags) / len(few)
+    started = time.perf_counter()
+    detection = fitted_detection(ProbeStatistics(**many), run.seed, run.measures)
+    taken += time.perf_counter() - started
+    return taken, {"evidence": evidence, "detection": detection}
+
+
+def after(settings: Settings, found: Diagnosis) -> float:
+    """Give the seconds for reading all results, table, figures and report.
+
+    Args:
+        settings: the study.
+        found: a diagnosis of few sequences.
+    """
+    from .. import plots  # they load plotting libraries: only here
+    from ..plots import across
+    from ..report import fitted_decay
+    from ..summaries import alphas, envelope_spread
+
+    runs = settings.runs()
+    groups = list(dict.fromkeys(settings.group(run) for run in runs))
+    file, f = tree_bytes(found.tree), found.group("envelope").sel(order="exact")
+    each = seconds(lambda: tree_from(file, "tried"))
+    lags, values = f["lag"].values, f["normalised"].values
+    each += seconds(lambda: fitted_decay(lags, values))
+    each += seconds(lambda: alphas(found)) / FIT_LAGS * len(settings.lags)
+    spread = envelope_spread([found])
+    fitted = 2 * seconds(lambda: envelope_spread([found]))
+    several = len(runs) > len(settings.architectures)
+
+    def draw() -> None:
+        tables = dict.fromkeys(groups, spread)
+        plots.rendered(across.envelope_spreads(tables))
+
+    draw()  # once for the fonts
+    shown = seconds(draw) * (ACROSS if several else ALONE)
+    return len(runs) * each + (len(groups) * fitted if several else 0) + shown
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Give the seconds that work takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
