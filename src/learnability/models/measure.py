@@ -19,7 +19,8 @@ from ..randomness import stream
 from ..transport import Envelope, Order, sampled_envelope
 from ..transport.ragged import RaggedWindows
 from .lags import swept
-from .probing import along, dependencies, probes, statistics, strongest
+from .probe_gradients import statistics
+from .probing import along, dependencies, probes, strongest
 from .replay import Track
 from .sample import Sample, anchors
 
