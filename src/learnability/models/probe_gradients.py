@@ -24,7 +24,8 @@ from .probing import Probes
 from .sample import Sample
 
 KEPT_BYTES = 192 * 2**20  # of one row's gradients, and as many of the losses'
-PART_BYTES = 32 * 2**20  # of the cotangents of some sequences, enough for all threads
+PART_BYTES = 8 * 2**20  # of the cotangents of some sequences
+FEWEST = 16  # sequences of a part, so that two threads and their blocks have work
 
 Progress = Callable[[float], None]
 Row = tuple[int, int, int]  # lag, probe, axis
@@ -77,10 +78,11 @@ def kept(
     """Yield the statistics of some rows after others; each gradient is made once."""
     rows = list(product(lags, range(len(chosen.signals)), range(len(chosen.axes))))
     loss, mean = _loss_and_mean(sample, chosen)
-    count = max(1, int(CHUNK_BYTES // loss.nbytes))
+    count = max(1, min(len(rows), int(CHUNK_BYTES // loss.nbytes)))
+    room = loss.new_empty(len(sample), count, loss.shape[1])
     for start in range(0, len(rows), count):
         own = rows[start : start + count]
-        found = loss.new_empty(len(sample), len(own), loss.shape[1])
+        found = room[:, : len(own)]
         for part in _parts(sample, len(own)):
             by, level = cotangents(sample, chosen, own, part)
             found[part] = parameter_gradients(sample.part(part), by)
@@ -167,7 +169,7 @@ def cotangents(
 
 def _parts(sample: Sample, rows: int) -> Iterator[slice]:
     """Yield as many sequences at a time as their cotangents have room for."""
-    count = max(8, int(PART_BYTES // (sample.states[0].nbytes * rows)))
+    count = max(FEWEST, int(PART_BYTES // (sample.states[0].nbytes * rows)))
     for start in range(0, len(sample), count):
         yield slice(start, min(start + count, len(sample)))
 
@@ -176,14 +178,15 @@ def _loss_and_mean(
     sample: Sample, chosen: Probes
 ) -> tuple[Float[Tensor, "sequence parameter"], Float[Tensor, "axis parameter"]]:
     """Give the gradient of each sequence's loss, and `mean_gradient`."""
-    losses, total = [], 0.0
+    loss, total = sample.x.new_empty(0), 0.0
     for part in _parts(sample, len(chosen.axes) + 1):
         own = sample.part(part)
         by = torch.cat((_by_axes(own, chosen), own.delta[:, None]), dim=1)
         found = parameter_gradients(own, by)
-        losses.append(found[:, -1].clone())
-        total = total + found[:, :-1].double().sum(dim=0)
-    loss = torch.cat(losses)
+        if not len(loss):
+            loss = found.new_empty(len(sample), found.shape[-1])
+        loss[part] = found[:, -1]
+        total = total + found[:, :-1].sum(dim=0, dtype=torch.float64)
     return loss, (total / len(sample)).to(loss.dtype)  # pyright: ignore
 
 
@@ -194,7 +197,7 @@ def mean_gradient(sample: Sample, chosen: Probes) -> Float[Tensor, "axis paramet
     """
     parts = [sample.part(part) for part in _parts(sample, len(chosen.axes))]
     found = (parameter_gradients(own, _by_axes(own, chosen)) for own in parts)
-    return sum(g.double().sum(dim=0) for g in found) / len(sample)  # pyright: ignore
+    return sum(g.sum(dim=0, dtype=torch.float64) for g in found) / len(sample)  # pyright: ignore
 
 
 def _by_axes(sample: Sample, chosen: Probes) -> Tensor:
