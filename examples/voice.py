@@ -1,18 +1,22 @@
 """The LSTM of a voice-activity detector: how far back does it listen?
 
 Needs the weights in the silero-vad wheel: ``pip install --no-deps silero-vad`` (nothing
-of the package is imported). There is no speech to be had offline, so the sounds are
-synthetic: voiced bursts, harmonics of a gliding pitch in syllables, with pauses between
-them, in noise. Run ``python examples/voice.py``; it takes about a minute and writes
+of the package is imported), and for the speech Debian's espeak-ng: ``apt-get install
+espeak-ng``. Run ``python examples/voice.py``; it takes about a minute and writes
 voice.png.
 """
 
 import importlib.util
+import shutil
+import subprocess
+import wave
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from scipy.signal import resample_poly
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,7 +24,11 @@ import learnability as lw
 from learnability.plots import draw_all
 
 RATE, CHUNK, CONTEXT = 16_000, 512, 64  # samples a second, of a chunk, kept before it
-CHUNKS, SOUNDS = 96, 192  # 3 s each
+CHUNKS, SOUNDS, SAYINGS = 96, 192, 120  # sounds of 3 s, made of so many sayings
+WORDS = (
+    "seven rivers carry little boats over quiet water while early morning birds sing "
+    "about bread summer gardens winter stories and nobody remembers yesterday"
+)
 
 
 class Detector(nn.Module):
@@ -65,28 +73,40 @@ def weights() -> dict[str, Tensor]:
     return load_file(folder / "data" / "silero_vad_16k.safetensors")
 
 
+def spoken(random: np.random.Generator, folder: Path) -> np.ndarray:
+    """Let espeak-ng say some words in some voice; 16,000 samples a second."""
+    words = " ".join(random.choice(WORDS.split(), size=random.integers(2, 7)))
+    voice = f"en+{random.choice(['m1', 'm3', 'm5', 'm7', 'f1', 'f2', 'f4'])}"
+    pitch, speed = random.integers(25, 75), random.integers(130, 200)
+    options = ["-v", voice, "-p", str(pitch), "-s", str(speed), "-w", folder / "said"]
+    subprocess.run(["espeak-ng", *options, words], check=True, capture_output=True)
+    with wave.open(str(folder / "said")) as file:
+        rate = file.getframerate()
+        said = np.frombuffer(file.readframes(file.getnframes()), np.int16) / 2**15
+    return resample_poly(said, RATE, rate)
+
+
 def sounds(random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Make sounds and, for every chunk, whether most of it is voiced."""
+    """Make speech with pauses in noise; and, for every chunk, whether there is any.
+
+    Speech is where the clean sound's power, over 64 ms, is above a thousandth of that
+    of the loudest place.
+    """
     length = CHUNKS * CHUNK
-    time = np.arange(length) / RATE
-    sound = 0.01 * random.normal(size=(SOUNDS, length))
-    voiced = np.zeros((SOUNDS, length))
-    for n in range(SOUNDS):
+    clean = np.zeros((SOUNDS, length))
+    with TemporaryDirectory() as name:
+        said = [spoken(random, Path(name)) for _ in range(SAYINGS)]
+    for row in clean:
         at = int(random.exponential(0.4) * RATE)
         while at < length:
-            stop = min(length, at + int(random.uniform(0.3, 1.2) * RATE))
-            voiced[n, at:stop] = 1
-            at = stop + int(random.exponential(0.5) * RATE) + RATE // 10
-        pitch = random.uniform(90, 220) * (1 + 0.1 * np.sin(2 * np.pi * 0.7 * time))
-        phase = 2 * np.pi * np.cumsum(pitch) / RATE
-        syllables = 0.55 + 0.45 * np.sin(2 * np.pi * random.uniform(3, 5) * time)
-        formants = random.uniform([400, 1000, 2200], [800, 1700, 2900])
-        tone = np.zeros(length)
-        for k in range(1, 25):
-            peak = np.exp(-(((k * pitch.mean() - formants) / 180) ** 2)).sum()
-            tone += (peak + 0.02) * np.sin(k * phase)
-        sound[n] += 0.15 * voiced[n] * syllables * tone / np.abs(tone).max()
-    by_chunk = voiced.reshape(SOUNDS, CHUNKS, CHUNK).mean(axis=-1) > 0.5
+            one = said[random.integers(len(said))][: length - at]
+            row[at : at + len(one)] = one
+            at += len(one) + int(random.exponential(0.5) * RATE) + RATE // 10
+    window = np.ones(2 * CHUNK) / (2 * CHUNK)
+    power = np.stack([np.convolve(row**2, window, mode="same") for row in clean])
+    there = power > power.max(axis=1, keepdims=True) / 1000
+    by_chunk = there.reshape(SOUNDS, CHUNKS, CHUNK).mean(axis=-1) > 0.5
+    sound = 0.5 * clean + 0.005 * random.normal(size=clean.shape)
     return (
         torch.tensor(sound, dtype=torch.float32),
         torch.tensor(by_chunk, dtype=torch.float32),
@@ -97,6 +117,8 @@ def main() -> None:
     """Load, diagnose, draw."""
     model = Detector()
     model.load_state_dict(weights())
+    if shutil.which("espeak-ng") is None:
+        raise SystemExit("install the speaker: apt-get install espeak-ng")
     sound, voiced = sounds(np.random.default_rng(0))
     with torch.no_grad():
         right = ((model(sound) > 0).float() == voiced).float().mean()
@@ -113,7 +135,7 @@ def main() -> None:
     print(*found.advice(), sep="\n")
     for name, figure in draw_all(found):
         if name == "envelope":
-            figure.savefig("voice.png")
+            figure.savefig("voice.png", dpi=150)
     print("voice.png")
 
 

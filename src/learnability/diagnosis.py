@@ -12,18 +12,12 @@ from jaxtyping import Float
 from torch import Tensor, optim
 
 from .detection.window import window as detection_window
+from .fitting import Measures, fitted_detection, fitted_evidence
 from .grid import checked_lags
 from .storage import load_tree, save_tree
 from .tasks import Sequences
 from .unroll import Network
-from .work import (
-    Measures,
-    Progress,
-    Work,
-    fitted_detection,
-    fitted_evidence,
-    silent,
-)
+from .work import Progress, Work, silent
 
 
 @final

@@ -4,25 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from typing import Annotated, final
 
 import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, optim
 
 from . import evidence
 from .chunks import parts
-from .detection.gradient import measured_strength, requirement
-from .detection.heavy_noise import heavy_requirement, noise_law
-from .groups import (
-    detection_group,
-    envelope_group,
-    stable_group,
-    time_scale_group,
-)
+from .fitting import Measures
+from .groups import envelope_group, time_scale_group
 from .randomness import stream
 from .tasks import Sequences
 from .transport import (
@@ -35,34 +27,7 @@ from .transport import (
 )
 from .unroll import Network
 
-Probability = Annotated[float, Field(gt=0, lt=1)]
 Progress = Callable[[str, float], None]
-
-
-@final
-class Measures(BaseModel):
-    """What a diagnosis measures, and how finely.
-
-    Attributes:
-        exact_windows: windows sampled for the exact envelope.
-        anchors: steps of each sequence from which the gradient is split by lag.
-        error: size of the detection test.
-        miss: probability with which the test may miss a dependency.
-        level: confidence of all intervals.
-        strength: c, the strength of the dependency to detect; None takes that of the
-            strongest dependency which the targets surely hold.
-        resamples: bootstrap resamples of the sequences for the stable law.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    exact_windows: Annotated[int, Field(ge=2)] = 256
-    anchors: Annotated[int, Field(ge=1)] = 8
-    error: Probability = 0.05
-    miss: Probability = 0.05
-    level: Probability = 0.95
-    strength: Annotated[float, Field(gt=0)] | None = None
-    resamples: Annotated[int, Field(ge=20)] = 200
 
 
 def silent(stage: str, share: float) -> None:
@@ -223,50 +188,3 @@ class Work:
             direction=direction,
             progress=lambda share: self.progress("detection", share),
         )
-
-
-def fitted_evidence(
-    psi: Float[np.ndarray, "lag sequence"],
-    lags: list[int],
-    seed: int,
-    measures: Measures,
-) -> xr.Dataset:
-    """Fit a stable law a lag to the evidence of all sequences."""
-    return stable_group(
-        lags,
-        psi,
-        level=measures.level,
-        resamples=measures.resamples,
-        seed=stream(seed, "resamples"),
-    )
-
-
-def fitted_detection(
-    statistics: evidence.ProbeStatistics, seed: int, measures: Measures
-) -> xr.Dataset:
-    """Give what each lag needs to be detected, from the probe gradients."""
-    strength = measures.strength
-    if strength is None:
-        strength = measured_strength(statistics.target, error=measures.error / 2)
-    need = requirement(
-        statistics.square,
-        statistics.dot,
-        statistics.projection,
-        strength=strength,
-        error=measures.error,
-        miss=measures.miss,
-        level=measures.level,
-    )
-    law = noise_law(
-        statistics.projection, level=measures.level, seed=stream(seed, "noise law")
-    )
-    need = heavy_requirement(
-        need,
-        law,
-        statistics.square,
-        statistics.dot,
-        error=measures.error,
-        miss=measures.miss,
-        level=measures.level,
-    )
-    return detection_group(statistics.lags.tolist(), need)

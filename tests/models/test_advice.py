@@ -17,9 +17,10 @@ def diagnosis(needed, lower, upper, f=None, strength=0.5):
             "needed": ("lag", needed),
             "lower": ("lag", lower),
             "upper": ("lag", upper),
+            "kappa": ("lag", np.full(len(lags), 2.0)),
         },
         coords={"lag": lags},
-        attrs={"strength": strength, "kappa": 2.0},
+        attrs={"strength": strength},
     )
     envelope = xr.Dataset(
         {"normalised": (("order", "lag"), f[None])},

@@ -286,6 +286,9 @@ def test_thinned_work_says_so():
     assert table.index.tolist() == lags
     assert table["samples_lower"].isna().sum() == 14 - 8
     assert len(found.window([100])) == 1
+    samples, decay = found.advice()
+    assert "rnn[layer 1, forward]: " in samples
+    assert "the envelope is" in decay
 
 
 def test_an_optimizer_adds_the_effective_envelope():

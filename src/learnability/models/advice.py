@@ -87,7 +87,7 @@ def _decay(envelope: xr.Dataset, need: xr.Dataset) -> str:
         )
     found = decay.fit(lags[there].astype(float), f[there], families=FAMILIES)
     share = f"{found.evidence[0].weight:.0%} of the evidence"
-    return f"{price(found.best, float(need.attrs['kappa']), lags)} ({share})."
+    return f"{price(found.best, float(need['kappa'][-1]), lags)} ({share})."
 
 
 def price(family: decay.Envelope, kappa: float, lags: Float[np.ndarray, "lag"]) -> str:

@@ -91,9 +91,9 @@ def diagnose(
     job = Job(model, loss, list(lags), lengths, layers, effort, seed)
     with kept_random_states(), job.recorder.attached():
         samples, windows = job.read(data, progress or _silent)
-    found = {}
+    found, count = {}, len(samples)
     for track in job.tracks():
-        sample = samples[track.name]
+        sample = samples.pop(track.name)  # or all would stay until the last is done
         chosen = checked_lags(job.lags, int(sample.lengths.max()))
         work = Work(
             track,
@@ -102,11 +102,11 @@ def diagnose(
             seed,
             measures,
             effort,
-            _named(progress or _silent, track.name, len(samples)),
+            _named(progress or _silent, track.name, count),
         )
         found[track.name] = _diagnosis(
             work,
-            windows[track.name],
+            windows.pop(track.name),
             optimizer,
             direction,
             job.sequences,

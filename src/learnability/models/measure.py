@@ -12,21 +12,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, optim
 
 from .. import evidence
-from ..detection.gradient import requirement
-from ..diagnosis import Measures
-from ..groups import detection_group, envelope_group, stable_group, time_scale_group
+from ..fitting import FEWEST_OF_A_LAW, Measures, needed
+from ..groups import envelope_group, stable_group, time_scale_group
 from ..randomness import stream
 from ..transport import Envelope, Order, sampled_envelope
 from ..transport.ragged import RaggedWindows
 from .lags import swept
-from .probing import along, dependencies, probes, statistics, strongest
+from .probe_gradients import statistics
+from .probing import along, dependencies, probes, strongest
 from .replay import Track
 from .sample import Sample, anchors
 
 FEWEST_WINDOWS = 8  # of the exact envelope: fewer have no standard error to speak of
 FEWEST_SEQUENCES = 64  # of probe gradients, for the same reason
 FEWEST_LAGS = 8  # of the detection window: fewer give no curve
-FEWEST_VALUES = 50  # of a stable law
 
 
 @final
@@ -50,7 +49,7 @@ class Effort(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sequences: Annotated[int, Field(ge=4)] = 256
-    envelope: Annotated[int, Field(ge=4)] = 2048
+    envelope: Annotated[int, Field(ge=4)] = 1024
     pairs: Annotated[int, Field(ge=1)] = 16
     axes: Annotated[int, Field(ge=1)] = 8
     probes: Annotated[int, Field(ge=1)] = 16
@@ -149,7 +148,7 @@ class Work:
             sample, inputs=effort.probes, outputs=effort.axes, direction=direction
         )
         target = dependencies(sample, chosen, self.lags)
-        found, dependency = strongest(target, measures.error)
+        found, dependency = strongest(target, measures.error / 2)
         strength = found if measures.strength is None else measures.strength
         room = effort.work / self._cost()
         pairs, count = chosen.pairs, len(sample)
@@ -165,16 +164,7 @@ class Work:
             lags,
             lambda share: self.progress("detection", share),
         )
-        need = requirement(
-            values.square,
-            values.dot,
-            values.projection,
-            strength=strength,
-            error=measures.error,
-            miss=measures.miss,
-            level=measures.level,
-        )
-        group = detection_group(lags, need)
+        group = needed(lags, values, strength, self.seed, measures)
         group.attrs |= {
             "sequences": count,
             "probe": "one pair" if single else "all pairs",
@@ -221,7 +211,7 @@ def law_group(
         return stable_group(lags, psi, **options)
     parts = []
     for lag, row, own in zip(lags, psi, fits, strict=True):
-        values = row[own] if own.sum() >= FEWEST_VALUES else np.zeros(FEWEST_VALUES)
+        values = row[own] if own.sum() >= FEWEST_OF_A_LAW else np.zeros(FEWEST_OF_A_LAW)
         parts.append(stable_group([lag], values[None], **options).drop_vars("psi"))
     group: xr.Dataset = xr.concat(parts, "lag", combine_attrs="override")  # pyright: ignore
     return group.assign(psi=(("lag", "sequence"), psi))

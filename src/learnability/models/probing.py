@@ -7,9 +7,7 @@ of strength 1 between probe i and axis k moves the gradient of sequence n by
 which the loss looks, and theta the layer's own parameters (docs/models.md).
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,14 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..detection.gradient import measured_strength
-from ..evidence.probe import (
-    CHUNK_BYTES,
-    _projections,
-    _sums,
-    probe_signals,
-    shifted,
-)
-from ..evidence.sequence_gradients import cell_gradients
+from ..evidence.probe import probe_signals, shifted
 from .sample import Sample
 
 # A Hotelling test of d directions wants several times d sequences.
@@ -171,123 +162,3 @@ def along(chosen: Probes, dependency: Float[np.ndarray, "pair"] | None) -> Probe
     )
     signal = torch.einsum("i,int->nt", by_probe, chosen.signals)
     return Probes(signal[None], (by_axis @ chosen.axes)[None])
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """What N(l) is made of; see `evidence.ProbeStatistics`."""
-
-    square: Float[np.ndarray, "lag sequence"]
-    dot: Float[np.ndarray, "lag sequence"]
-    projection: Float[np.ndarray, "lag pair sequence"]
-
-
-def statistics(
-    sample: Sample,
-    chosen: Probes,
-    lags: list[int],
-    progress: Callable[[float], None],
-) -> Statistics:
-    """Measure the probe gradients of all lags, some lags at a time.
-
-    Args:
-        sample: the sequences.
-        chosen: what to probe.
-        lags: lags in steps, from 1.
-        progress: called with the share of the work that is done.
-    """
-    mean = mean_gradient(sample, chosen)
-    walk = Walk(sample, chosen, lags, mean)
-    rows = max(1, int(CHUNK_BYTES // (walk.row_bytes * chosen.pairs)))
-    parts = [lags[i : i + rows] for i in range(0, len(lags), rows)]
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for place, part in enumerate(parts):
-
-        def share(done: float, place: int = place) -> None:
-            progress((place + done) / len(parts))
-
-        walk = Walk(sample, chosen, part, mean, share)
-        sums, square = _sums(walk)
-        dot, projection = _projections(walk, sums)
-        shape = (len(part), chosen.pairs, len(sample))
-        found.append(
-            (
-                square.reshape(shape).mean(axis=1),
-                dot.reshape(shape).mean(axis=1),
-                projection.reshape(shape),
-            )
-        )
-    return Statistics(*(np.concatenate(column) for column in zip(*found, strict=True)))
-
-
-@dataclass(frozen=True)
-class Walk:
-    """A pass over the sequences; see `evidence.probe.Chunks`."""
-
-    data: Sample
-    probes: Probes
-    lags: list[int]
-    mean: Float[Tensor, "axis parameter"]
-    progress: Callable[[float], None] | None = field(default=None, repr=False)
-
-    @property
-    def rows(self) -> int:
-        return len(self.lags) * self.probes.pairs
-
-    @cached_property
-    def row_bytes(self) -> int:
-        """Bytes of one row's gradient, and of its way through a sequence."""
-        size = sum(p.numel() for p in self.data.cell.parameters())
-        way = 8 * self.data.x.shape[1] * self.data.cell.units
-        return (size + way) * self.data.x.element_size()
-
-    def chunks(self, passed: int) -> Iterator[tuple[slice, Tensor]]:
-        """Yield sequences and their gradients: a row a (lag, pair), then the loss's."""
-        count = len(self.data)
-        chunk = max(1, int(CHUNK_BYTES // (self.row_bytes * (self.rows + 1))))
-        for start in range(0, count, chunk):
-            part = slice(start, min(start + chunk, count))
-            yield part, self._gradients(part)
-            if self.progress is not None:
-                self.progress((passed + part.stop / count) / 2)
-
-    def _gradients(self, part: slice) -> Tensor:
-        sample = self.data.part(part)
-        weight = sample.looks / sample.count[:, None]
-        past = [shifted(self.probes.signals[:, part], lag) for lag in self.lags]
-        weights = torch.cat(past).movedim(0, 1) * weight[:, None]
-        rows = torch.einsum("nrt,ks->nrkts", weights, self.probes.axes).flatten(1, 2)
-        cotangent = torch.cat((rows, sample.delta[:, None]), dim=1)
-        found = parameter_gradients(sample, cotangent).double()
-        taken = torch.einsum("nr,kp->nrkp", weights.sum(dim=-1).double(), self.mean)
-        found[:, :-1] -= taken.flatten(1, 2)
-        return found
-
-
-def mean_gradient(sample: Sample, chosen: Probes) -> Float[Tensor, "axis parameter"]:
-    """Give ``E d(state_t . rho_k)/d theta``, which is taken off every probed gradient.
-
-    A probe has mean 0, so that this changes no mean, only its noise (docs/windows.md).
-    """
-    total, count = None, 64
-    for start in range(0, len(sample), count):
-        part = sample.part(slice(start, min(start + count, len(sample))))
-        weight = part.looks / part.count[:, None]
-        cotangent = torch.einsum("nt,ks->nkts", weight, chosen.axes)
-        found = parameter_gradients(part, cotangent).double().sum(dim=0)
-        total = found if total is None else total + found
-    assert total is not None  # samples are never empty
-    return total / len(sample)
-
-
-def parameter_gradients(
-    sample: Sample, cotangent: Float[Tensor, "sequence row step state"]
-) -> Float[Tensor, "sequence row parameter"]:
-    """Give the gradients by the layer's parameters, and by a linear read-out's."""
-    found = cell_gradients(sample.cell, sample.x, sample.states, cotangent)
-    w = sample.read_out
-    if w is None:
-        return found
-    weight = cotangent @ w / (w @ w)
-    by_weight = weight @ sample.states[..., sample.cell.output]
-    return torch.cat((found, by_weight, weight.sum(dim=-1, keepdim=True)), dim=-1)

@@ -12,12 +12,13 @@ from torch import optim
 
 from ..diagnosis import Diagnosis
 from ..evidence import ProbeStatistics, base_rates
+from ..fitting import fitted_detection, fitted_evidence
 from ..groups import envelope_group, time_scale_group
 from ..storage import tree_bytes, tree_from
 from ..tasks import Sequences
 from ..transport import envelopes, sampled_envelope
 from ..unroll import Network
-from ..work import Work, fitted_detection, fitted_evidence, silent
+from ..work import Work, silent
 from .data import RunData
 from .settings import Settings
 from .single import RunSettings

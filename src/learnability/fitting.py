@@ -1,0 +1,96 @@
+"""From what was measured to laws and samples needed: the groups of a diagnosis."""
+
+from typing import Annotated, Protocol, final
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field
+
+from .detection.gradient import measured_strength, requirement
+from .detection.heavy_noise import heavy_requirement, noise_law
+from .evidence import ProbeStatistics
+from .groups import detection_group, stable_group
+from .randomness import stream
+
+Probability = Annotated[float, Field(gt=0, lt=1)]
+FEWEST_OF_A_LAW = 50  # sequences; fewer do not tell a stable law from another
+
+
+@final
+class Measures(BaseModel):
+    """What a diagnosis measures, and how finely.
+
+    Attributes:
+        exact_windows: windows sampled for the exact envelope.
+        anchors: steps of each sequence from which the gradient is split by lag.
+        error: size of the detection test.
+        miss: probability with which the test may miss a dependency.
+        level: confidence of all intervals.
+        strength: c, the strength of the dependency to detect; None takes that of the
+            strongest dependency which the targets surely hold.
+        resamples: bootstrap resamples of the sequences for the stable law.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    exact_windows: Annotated[int, Field(ge=2)] = 256
+    anchors: Annotated[int, Field(ge=1)] = 8
+    error: Probability = 0.05
+    miss: Probability = 0.05
+    level: Probability = 0.95
+    strength: Annotated[float, Field(gt=0)] | None = None
+    resamples: Annotated[int, Field(ge=20)] = 200
+
+
+def fitted_evidence(
+    psi: Float[np.ndarray, "lag sequence"],
+    lags: list[int],
+    seed: int,
+    measures: Measures,
+) -> xr.Dataset:
+    """Fit a stable law a lag to the evidence of all sequences."""
+    return stable_group(
+        lags,
+        psi,
+        level=measures.level,
+        resamples=measures.resamples,
+        seed=stream(seed, "resamples"),
+    )
+
+
+def fitted_detection(
+    statistics: ProbeStatistics, seed: int, measures: Measures
+) -> xr.Dataset:
+    """Give what each lag needs to be detected, from the probe gradients."""
+    strength = measures.strength
+    if strength is None:
+        strength = measured_strength(statistics.target, error=measures.error / 2)
+    return needed(statistics.lags.tolist(), statistics, strength, seed, measures)
+
+
+class Gradients(Protocol):
+    """What N(l) is made of; see `evidence.ProbeStatistics`."""
+
+    @property
+    def square(self) -> Float[np.ndarray, "lag sequence"]: ...
+    @property
+    def dot(self) -> Float[np.ndarray, "lag sequence"]: ...
+    @property
+    def projection(self) -> Float[np.ndarray, "lag direction sequence"]: ...
+
+
+def needed(
+    lags: list[int], values: Gradients, strength: float, seed: int, measures: Measures
+) -> xr.Dataset:
+    """Give what each lag needs to be detected, for a dependency of known strength."""
+    sizes = {name: getattr(measures, name) for name in ("error", "miss", "level")}
+    need = requirement(
+        values.square, values.dot, values.projection, strength=strength, **sizes
+    )
+    if values.square.shape[-1] >= FEWEST_OF_A_LAW:
+        law = noise_law(
+            values.projection, level=measures.level, seed=stream(seed, "noise law")
+        )
+        need = heavy_requirement(need, law, values.square, values.dot, **sizes)
+    return detection_group(lags, need)
