@@ -126,21 +126,39 @@ class Calibration(BaseModel):
     trial: Trial = Trial()
 
     def runs(self) -> list[RunSettings]:
-        """Give all trainings, seeds outermost: an interrupted study has whole ones."""
+        """Give all trainings, in the order of tables."""
         return [
-            RunSettings(
-                family=family,
-                label=label,
-                architecture=architecture,
-                samples=n,
-                seed=seed,
-                updates=self.updates,
-            )
+            self._run(seed, family, n, label)
             for seed in self.seeds
             for family in self.families
             for n in self.samples
-            for label, architecture in self.architectures.items()
+            for label in self.architectures
         ]
+
+    def in_turn(self) -> list[RunSettings]:
+        """Give all trainings in an order whose every beginning means something.
+
+        Seeds are outermost. Of a seed, every round has each family at each N once, with
+        another network than the rounds before.
+        """
+        labels = list(self.architectures)
+        return [
+            self._run(seed, family, n, labels[(turn + i + j) % len(labels)])
+            for seed in self.seeds
+            for turn in range(len(labels))
+            for i, n in enumerate(self.samples)
+            for j, family in enumerate(self.families)
+        ]
+
+    def _run(self, seed: int, family: Family, n: int, label: str) -> RunSettings:
+        return RunSettings(
+            family=family,
+            label=label,
+            architecture=self.architectures[label],
+            samples=n,
+            seed=seed,
+            updates=self.updates,
+        )
 
 
 def families(steps: int, inputs: int) -> tuple[Family, ...]:
