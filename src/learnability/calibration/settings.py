@@ -210,8 +210,9 @@ def preset(name: str) -> Calibration:
     """Give a preset by name.
 
     Args:
-        name: ``small`` (10 minutes on two cores), ``large`` (a day) or ``tiny`` (a
-            minute; too few runs to conclude from).
+        name: ``small`` (10 minutes on two cores), ``confirm`` (the same on new seeds:
+            laws of small are tried on it), ``large`` (a day) or ``tiny`` (a minute; too
+            few runs to conclude from).
 
     Raises:
         ValueError: if there is no such preset.
@@ -236,6 +237,14 @@ def preset(name: str) -> Calibration:
             architectures=architectures(24, more=False),
             samples=(16, 64, 256),
             seeds=(0, 1),
+            updates=800,
+        ),
+        "confirm": Calibration(
+            name="confirm",
+            families=families(48, 4),
+            architectures=architectures(24, more=False),
+            samples=(16, 64, 256),
+            seeds=(2, 3),
             updates=800,
         ),
         "large": Calibration(
