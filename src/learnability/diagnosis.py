@@ -338,6 +338,7 @@ def fitted_detection(
         statistics.square,
         statistics.dot,
         statistics.projection,
+        statistics.tilt,
         strength=strength,
         error=measures.error,
         miss=measures.miss,

@@ -149,7 +149,9 @@ def _predictors(network: Network, data: RunData) -> Record:
     task, probed = data.task, data.probed
     features = task.features(probed.x, data.direction)
     found = feature_statistics(network, probed, features)
-    need = requirement(found.square, found.dot, found.projection, strength=1.0)
+    need = requirement(
+        found.square, found.dot, found.projection, found.tilt, strength=1.0
+    )
     information = task.coefficients**2
     return {
         "share": data.shares(network),

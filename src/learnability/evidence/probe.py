@@ -23,6 +23,7 @@ from ..unroll import Network
 from .lag_gradients import compiled_sweep
 from .probe_sweep import Found, Sweep
 from .sequence_gradients import sequence_gradients
+from .spread import Spread
 
 CHUNK_BYTES = 128 * 2**20  # of gradients held at once; beyond it speed gains nothing
 
@@ -39,6 +40,8 @@ class ProbeStatistics:
         dot: ``S_n . S``, S the sum over sequences, mean over directions; likewise.
         projection: ``G_n . s/||s||``, s from the other half; (lag, direction,
             sequence).
+        tilt: what leaving a sequence out adds to the other half's squared deviations,
+            by turning the direction it is projected on; likewise.
         target: ``mean_t phi_l(t) (y_t - ybar)``, the dependency that the targets of a
             sequence show; (lag, direction, sequence).
     """
@@ -47,6 +50,7 @@ class ProbeStatistics:
     square: Float[np.ndarray, "lag sequence"]
     dot: Float[np.ndarray, "lag sequence"]
     projection: Float[np.ndarray, "lag direction sequence"]
+    tilt: Float[np.ndarray, "lag direction sequence"]
     target: Float[np.ndarray, "lag direction sequence"]
 
 
@@ -124,13 +128,14 @@ def probe_statistics(
         raise ValueError(f"{len(data)} sequences are too few to split; give at least 4")
     signals = probe_signals(data.x, direction)
     walk = _Walk(network, data, signals, chosen, progress)
-    square, dot, projection = walk.statistics(engine)
+    square, dot, projection, tilt = walk.statistics(engine)
     shape = (len(chosen), len(signals), len(data))
     return ProbeStatistics(
         lags=np.array(chosen),
         square=square.reshape(shape).mean(axis=1),
         dot=dot.reshape(shape).mean(axis=1),
         projection=projection.reshape(shape),
+        tilt=tilt.reshape(shape),
         target=_targets(data, signals, chosen),
     )
 
@@ -159,12 +164,13 @@ def feature_statistics(
     if len(data) < 4:
         raise ValueError(f"{len(data)} sequences are too few to split; give at least 4")
     found = _Walk(network, data, features, [0], None).statistics(engine)
-    square, dot, projection = found
+    square, dot, projection, tilt = found
     return ProbeStatistics(
         lags=np.arange(len(features)),
         square=square,
         dot=dot,
         projection=projection[:, None],
+        tilt=tilt[:, None],
         target=_targets(data, features, [0]).swapaxes(0, 1),
     )
 
@@ -187,7 +193,7 @@ class _Walk:
         """Give squares, products and projections, a row a (lag, direction)."""
         if not compiled_sweep(engine, self.network.cell, self.data.x):
             sums, square = _sums(self)
-            return Found(square, *_projections(self, sums))
+            return Found(square, *_products(self, sums))
         count = range(len(self.signals))
         probes = [(direction, lag) for lag in self.lags for direction in count]
         signals = self.signals
@@ -267,20 +273,23 @@ def _sums(walk: Chunks) -> tuple[Tensor, np.ndarray]:
     return sums, square
 
 
-def _projections(walk: Chunks, sums: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Give ``S_n . S`` and ``G_n . s/||s||`` with s from the other half."""
+def _products(walk: Chunks, sums: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give ``S_n . S``, ``G_n . s/||s||`` with s from the other half, and its tilt."""
+    halves = sums.movedim(1, 0).cpu().numpy()
+    spread = Spread.along(halves)
     dot = np.empty((walk.rows, len(walk.data)))
-    projection = np.empty_like(dot)
+    product = np.empty_like(dot)
     whole = sums.sum(dim=0)
-    length = sums.norm(dim=-1, keepdim=True)
-    unit = torch.where(length > 0, sums / length, 0.0)
     for part, gradients in walk.chunks(1):
         inner = torch.einsum("nrp,rp->rn", gradients[:, :-1], whole)
         dot[:, part] = inner.cpu().numpy()
+        spread.add(np.arange(part.start, part.stop), gradients[:, -1].cpu().numpy())
+    across = torch.from_numpy(spread.across()).to(sums)
+    for part, gradients in walk.chunks(1):
         for half, own in enumerate(_halves(part)):
-            other = unit[1 - half] @ gradients[own, -1].T
-            projection[:, part][:, own] = other.cpu().numpy()
-    return dot, projection
+            inner = torch.einsum("nrp,rp->rn", gradients[own, :-1], across[:, 1 - half])
+            product[:, part][:, own] = inner.cpu().numpy()
+    return dot, spread.projection(len(walk.data)), spread.tilt(product)
 
 
 def _targets(

@@ -169,6 +169,7 @@ class Work:
             values.square,
             values.dot,
             values.projection,
+            values.tilt,
             strength=strength,
             error=measures.error,
             miss=measures.miss,

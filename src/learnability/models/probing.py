@@ -19,7 +19,7 @@ from torch import Tensor
 from ..detection.gradient import measured_strength
 from ..evidence.probe import (
     CHUNK_BYTES,
-    _projections,
+    _products,
     _sums,
     probe_signals,
     shifted,
@@ -180,6 +180,7 @@ class Statistics:
     square: Float[np.ndarray, "lag sequence"]
     dot: Float[np.ndarray, "lag sequence"]
     projection: Float[np.ndarray, "lag pair sequence"]
+    tilt: Float[np.ndarray, "lag pair sequence"]
 
 
 def statistics(
@@ -200,7 +201,7 @@ def statistics(
     walk = Walk(sample, chosen, lags, mean)
     rows = max(1, int(CHUNK_BYTES // (walk.row_bytes * chosen.pairs)))
     parts = [lags[i : i + rows] for i in range(0, len(lags), rows)]
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    found: list[tuple[np.ndarray, ...]] = []
     for place, part in enumerate(parts):
 
         def share(done: float, place: int = place) -> None:
@@ -208,13 +209,14 @@ def statistics(
 
         walk = Walk(sample, chosen, part, mean, share)
         sums, square = _sums(walk)
-        dot, projection = _projections(walk, sums)
+        dot, projection, tilt = _products(walk, sums)
         shape = (len(part), chosen.pairs, len(sample))
         found.append(
             (
                 square.reshape(shape).mean(axis=1),
                 dot.reshape(shape).mean(axis=1),
                 projection.reshape(shape),
+                tilt.reshape(shape),
             )
         )
     return Statistics(*(np.concatenate(column) for column in zip(*found, strict=True)))
