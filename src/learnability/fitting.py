@@ -78,6 +78,8 @@ class Gradients(Protocol):
     def dot(self) -> Float[np.ndarray, "lag sequence"]: ...
     @property
     def projection(self) -> Float[np.ndarray, "lag direction sequence"]: ...
+    @property
+    def tilt(self) -> Float[np.ndarray, "lag direction sequence"]: ...
 
 
 def needed(
@@ -86,7 +88,12 @@ def needed(
     """Give what each lag needs to be detected, for a dependency of known strength."""
     sizes = {name: getattr(measures, name) for name in ("error", "miss", "level")}
     need = requirement(
-        values.square, values.dot, values.projection, strength=strength, **sizes
+        values.square,
+        values.dot,
+        values.projection,
+        values.tilt,
+        strength=strength,
+        **sizes,
     )
     if values.square.shape[-1] >= FEWEST_OF_A_LAW:
         law = noise_law(

@@ -140,3 +140,17 @@ def test_the_command_names_what_is_wrong(capsys, tmp_path):
             main(words)
         assert stop.value.code == 2
         assert said in capsys.readouterr().err
+
+
+def test_every_beginning_of_the_trainings_is_spread():
+    large = preset("large")
+    turn = large.in_turn()
+    assert {r.identity() for r in turn} == {r.identity() for r in large.runs()}
+    assert len(turn) == 720
+    places = len(large.families) * len(large.samples)
+    rounds = [turn[places * k : places * (k + 1)] for k in range(24)]
+    for own in rounds:
+        assert len({(r.family.name, r.samples) for r in own}) == places
+        assert len({r.seed for r in own}) == 1
+        assert {r.label for r in own} == set(large.architectures)
+    assert [own[0].seed for own in rounds] == [0] * 8 + [1] * 8 + [2] * 8

@@ -38,7 +38,7 @@ def test_the_compiled_sweep_is_its_twin(kind, norm):
             probe_statistics(network, data, lags, direction=u, engine=engine)
             for engine in ("reference", "compiled")
         )
-        for name in ("square", "dot", "projection", "target"):
+        for name in ("square", "dot", "projection", "tilt", "target"):
             one, two = getattr(slow, name), getattr(fast, name)
             np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-13)
 

@@ -55,7 +55,7 @@ class Bench:
         """Give N(l) of the task's lags, at a known strength."""
         u, lags = self.direction, self.task.lags
         s = probe_statistics(self.network, data, lags, direction=u)
-        return requirement(s.square, s.dot, s.projection, strength=strength)
+        return requirement(s.square, s.dot, s.projection, s.tilt, strength=strength)
 
 
 def bench(cell: str, trial: Trial) -> Bench:
@@ -184,7 +184,7 @@ def false_windows(cell: str, trial: Trial) -> dict[str, Any]:
         data = data.permuted(stream(trial.seed, f"permuted {study}"))
         s = probe_statistics(b.network, data, lags, direction=b.direction)
         strength = measured_strength(s.target)
-        need = requirement(s.square, s.dot, s.projection, strength=strength)
+        need = requirement(s.square, s.dot, s.projection, s.tilt, strength=strength)
         false += int(window(lags, need.needed, [1e12]).maximal[0] > 0)
     return {"cell": cell, "studies": trial.studies, "false": false}
 

@@ -202,13 +202,13 @@ def _with_intervals(
         row["exact"] = float((off == 0).mean())
         for word, measure in (("auc", area), ("error", error)):
             row[word] = measure(cells)
-            low, high = _ends([measure(drawn) for drawn in draws])
+            low, high = ends([measure(drawn) for drawn in draws])
             row |= {f"{word}_lower": low, f"{word}_upper": high}
         found.append(row)
     return pd.DataFrame(found)
 
 
-def _ends(values: list[float]) -> tuple[float, float]:
+def ends(values: list[float]) -> tuple[float, float]:
     known = np.array([v for v in values if np.isfinite(v)])
     if not known.size:
         return float("nan"), float("nan")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..detection.gradient import Requirement, requirement
 from ..evidence import feature_statistics, output_reach
-from ..randomness import stream
+from ..randomness import Seed, stream
 from ..tasks import Bands, Sequences
 from ..training import Training, train
 from ..unroll import Network
@@ -27,7 +27,7 @@ ANCHORS = 6
 
 
 @dataclass(frozen=True)
-class _Data:
+class RunData:
     """The sequences of a run, each set from a stream of its own."""
 
     task: Bands
@@ -36,9 +36,10 @@ class _Data:
     validation: Sequences
     probed: Sequences
     fresh: Sequences
+    batches: Seed
 
     @classmethod
-    def draw(cls, run: RunSettings) -> "_Data":
+    def draw(cls, run: RunSettings) -> "RunData":
         task, seed = run.family.task, run.seed
         direction = task.direction(stream(seed, "task direction"))
         sets = {
@@ -50,7 +51,7 @@ class _Data:
                 ("fresh", run.fresh),
             )
         }
-        return cls(task, direction, **sets)
+        return cls(task, direction, batches=stream(seed, "batches"), **sets)
 
     def shares(self, network: Network) -> list[float]:
         """Give the learnt share of every band, on fresh data."""
@@ -74,18 +75,17 @@ def run_one(run: RunSettings) -> Record:
         with 1/N(l) of both published settings); ``limited``, whether steps and not
         samples were the limit; ``outcome``, a sentence; the settings.
     """
-    data = _Data.draw(run)
-    cell = run.architecture.build(data.task.inputs, stream(run.seed, "weights"))
-    network = Network(cell, seed=stream(run.seed, "read-out"))
+    data = RunData.draw(run)
+    network = untrained(run, data)
     start = _predictors(network, data)
     recipe = run.recipe
-    warm = _Warm(max(1, round(run.warm_up * recipe.epochs)), network, data)
+    warm = _Warm(warm_up_epochs(run), network, data)
     training = train(
         network,
         data.training,
         data.validation,
         recipe,
-        seed=stream(run.seed, "batches"),
+        seed=data.batches,
         progress=warm.look,
     )
     training.restore(network, training.best)
@@ -105,6 +105,17 @@ def run_one(run: RunSettings) -> Record:
     }
 
 
+def untrained(run: RunSettings, data: RunData) -> Network:
+    """Give the network of a run at its first weights."""
+    cell = run.architecture.build(data.task.inputs, stream(run.seed, "weights"))
+    return Network(cell, seed=stream(run.seed, "read-out"))
+
+
+def warm_up_epochs(run: RunSettings) -> int:
+    """Give the number of epochs after which a run's predictions are made."""
+    return max(1, round(run.warm_up * run.recipe.epochs))
+
+
 def steps_were_the_limit(training: Training, epochs: int) -> bool:
     """Tell whether the best epoch lies in the last tenth: more steps would have helped.
 
@@ -121,7 +132,7 @@ class _Warm:
 
     epoch: int
     network: Network
-    data: _Data
+    data: RunData
     seen: Record = field(default_factory=dict)
     half: list[float] = field(default_factory=list)
 
@@ -133,12 +144,14 @@ class _Warm:
             self.seen = _predictors(copy.deepcopy(self.network), self.data)
 
 
-def _predictors(network: Network, data: _Data) -> Record:
+def _predictors(network: Network, data: RunData) -> Record:
     """Give learnt share, output reach, probe strength and detection of every band."""
     task, probed = data.task, data.probed
     features = task.features(probed.x, data.direction)
     found = feature_statistics(network, probed, features)
-    need = requirement(found.square, found.dot, found.projection, strength=1.0)
+    need = requirement(
+        found.square, found.dot, found.projection, found.tilt, strength=1.0
+    )
     information = task.coefficients**2
     return {
         "share": data.shares(network),
@@ -162,11 +175,23 @@ def _reach(
     network: Network, probed: Sequences, task: Bands
 ) -> Float[np.ndarray, "band"]:
     """Give f of every band: the root of the mean square over its lags."""
-    last = task.steps - 1
-    lags = sorted({lag for band in task.bands for lag in band.lags})
-    anchors = np.unique(np.linspace(lags[-1], last, ANCHORS).astype(int)).tolist()
+    lags, anchors = anchors_of(task)
     f = output_reach(network, probed.x[:64], lags, anchors=anchors)
-    at = dict(zip(lags, f, strict=True))
+    return over_bands(task, lags, f)
+
+
+def anchors_of(task: Bands) -> tuple[list[int], list[int]]:
+    """Give all lags of a task's bands, and the steps at which the output is seen."""
+    lags = sorted({lag for band in task.bands for lag in band.lags})
+    steps = np.linspace(lags[-1], task.steps - 1, ANCHORS).astype(int)
+    return lags, np.unique(steps).tolist()
+
+
+def over_bands(
+    task: Bands, lags: list[int], values: Float[np.ndarray, "lag"]
+) -> Float[np.ndarray, "band"]:
+    """Give the root of the sum of (weight value)^2 over the lags of every band."""
+    at = dict(zip(lags, values, strict=True))
     squares = [
         sum((w * at[lag]) ** 2 for lag, w in zip(b.lags, b.weights, strict=True))
         for b in task.bands
@@ -195,7 +220,7 @@ def _memory(
     return (1 - rest * (rows - 1) / (rows - units - 1)).numpy()
 
 
-def _published(network: Network, data: _Data, seed: int) -> Record:
+def _published(network: Network, data: RunData, seed: int) -> Record:
     """Give 1/N(l) of both published settings at the centres of the bands."""
     lags = [round(centre) for centre in data.task.centres]
     direction = stream(seed, "published direction")

@@ -126,21 +126,39 @@ class Calibration(BaseModel):
     trial: Trial = Trial()
 
     def runs(self) -> list[RunSettings]:
-        """Give all trainings, seeds outermost: an interrupted study has whole ones."""
+        """Give all trainings, in the order of tables."""
         return [
-            RunSettings(
-                family=family,
-                label=label,
-                architecture=architecture,
-                samples=n,
-                seed=seed,
-                updates=self.updates,
-            )
+            self._run(seed, family, n, label)
             for seed in self.seeds
             for family in self.families
             for n in self.samples
-            for label, architecture in self.architectures.items()
+            for label in self.architectures
         ]
+
+    def in_turn(self) -> list[RunSettings]:
+        """Give all trainings in an order whose every beginning means something.
+
+        Seeds are outermost. Of a seed, every round has each family at each N once, with
+        another network than the rounds before.
+        """
+        labels = list(self.architectures)
+        return [
+            self._run(seed, family, n, labels[(turn + i + j) % len(labels)])
+            for seed in self.seeds
+            for turn in range(len(labels))
+            for i, n in enumerate(self.samples)
+            for j, family in enumerate(self.families)
+        ]
+
+    def _run(self, seed: int, family: Family, n: int, label: str) -> RunSettings:
+        return RunSettings(
+            family=family,
+            label=label,
+            architecture=self.architectures[label],
+            samples=n,
+            seed=seed,
+            updates=self.updates,
+        )
 
 
 def families(steps: int, inputs: int) -> tuple[Family, ...]:
@@ -192,8 +210,9 @@ def preset(name: str) -> Calibration:
     """Give a preset by name.
 
     Args:
-        name: ``small`` (10 minutes on two cores), ``large`` (a day) or ``tiny`` (a
-            minute; too few runs to conclude from).
+        name: ``small`` (10 minutes on two cores), ``confirm`` (the same on new seeds:
+            laws of small are tried on it), ``large`` (a day) or ``tiny`` (a minute; too
+            few runs to conclude from).
 
     Raises:
         ValueError: if there is no such preset.
@@ -218,6 +237,14 @@ def preset(name: str) -> Calibration:
             architectures=architectures(24, more=False),
             samples=(16, 64, 256),
             seeds=(0, 1),
+            updates=800,
+        ),
+        "confirm": Calibration(
+            name="confirm",
+            families=families(48, 4),
+            architectures=architectures(24, more=False),
+            samples=(16, 64, 256),
+            seeds=(2, 3),
             updates=800,
         ),
         "large": Calibration(

@@ -36,8 +36,9 @@ def run_all(
     Raises:
         ValueError: if workers is below 1, or a result cannot be read or written.
     """
-    chosen = {run.identity(): run for run in calibration.runs()}
-    return do_all(run_one, RUNS, chosen, store, workers, progress)
+    chosen = {run.identity(): run for run in calibration.in_turn()}
+    do_all(run_one, RUNS, chosen, store, workers, progress)
+    return kept(calibration, store)
 
 
 def kept(calibration: Calibration, store: Store) -> list[Record]:

@@ -222,7 +222,9 @@ def _seen(
     probe[0] = 1.0
     network = Network(cell, seed=rng).double()
     found = probe_statistics(network, Sequences(inputs, targets), LAGS, direction=probe)
-    need = requirement(found.square, found.dot, found.projection, strength=STRENGTH)
+    need = requirement(
+        found.square, found.dot, found.projection, found.tilt, strength=STRENGTH
+    )
     return Seen(_exponent(cell, x), f.mean, need)
 
 

@@ -63,12 +63,14 @@ def u_statistic(
 
 def split_variance(
     projection: Float[np.ndarray, "... sequence"],
+    tilt: Float[np.ndarray, "... sequence"] | float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Give the variance of projections within two halves, and it without each.
 
     Even and odd sequences were projected on different directions, so each half has
     its own mean: ``sigma^2 = sum_halves sum_n (p_n - mean)^2/(n - 2)``. Leaving
-    sequence i out of its half of m takes ``(p_i - mean)^2 m/(m - 1)`` off the sum.
+    sequence i out of its half of m takes ``(p_i - mean)^2 m/(m - 1)`` off the sum, and
+    adds tilt_i, since the other half's direction turns.
     """
     n = projection.shape[-1]
     deviation = np.empty_like(projection)
@@ -79,7 +81,7 @@ def split_variance(
         deviation[..., start::2] = half - half.mean(axis=-1, keepdims=True)
         taken[..., start::2] = deviation[..., start::2] ** 2 * m / (m - 1)
     total = (deviation**2).sum(axis=-1, keepdims=True)
-    return total[..., 0] / (n - 2), (total - taken) / (n - 3)
+    return total[..., 0] / (n - 2), (total - taken + tilt) / (n - 3)
 
 
 def jackknife_error(
@@ -136,6 +138,7 @@ def requirement(
     square: Float[np.ndarray, "lag sequence"],
     dot: Float[np.ndarray, "lag sequence"],
     projection: Float[np.ndarray, "lag direction sequence"],
+    tilt: Float[np.ndarray, "lag direction sequence"] | float = 0.0,
     *,
     strength: float,
     error: float = 0.05,
@@ -148,6 +151,8 @@ def requirement(
         square: ``||S_n||^2``.
         dot: ``S_n . S``.
         projection: ``G_n . s/||s||``.
+        tilt: what leaving a sequence out adds to the squared deviations of the other
+            half's projections; 0 where their direction is known.
         strength: c; 0 means that there is nothing to detect.
         error: a, the test's size.
         miss: b, the probability to miss the dependency.
@@ -172,7 +177,9 @@ def requirement(
         if not 0 < p < 1:
             raise ValueError(f"{name} is {p}; it must lie between 0 and 1")
     signal, signal_without = u_statistic(square, dot)
-    variance, variance_without = (v.mean(axis=1) for v in split_variance(projection))
+    variance, variance_without = (
+        v.mean(axis=1) for v in split_variance(projection, tilt)
+    )
     z = float(stats.norm.ppf(0.5 + level / 2))
     reach = z * jackknife_error(signal_without)
     factor = float(stats.norm.isf(error) + stats.norm.isf(miss)) ** 2

@@ -23,6 +23,7 @@ from ..unroll import Network
 from .lag_gradients import compiled_sweep
 from .probe_sweep import Found, Sweep
 from .sequence_gradients import sequence_gradients
+from .spread import Spread
 
 CHUNK_BYTES = 128 * 2**20  # of gradients held at once; beyond it speed gains nothing
 
@@ -39,6 +40,8 @@ class ProbeStatistics:
         dot: ``S_n . S``, S the sum over sequences, mean over directions; likewise.
         projection: ``G_n . s/||s||``, s from the other half; (lag, direction,
             sequence).
+        tilt: what leaving a sequence out adds to the other half's squared deviations,
+            by turning the direction it is projected on; likewise.
         target: ``mean_t phi_l(t) (y_t - ybar)``, the dependency that the targets of a
             sequence show; (lag, direction, sequence).
     """
@@ -47,6 +50,7 @@ class ProbeStatistics:
     square: Float[np.ndarray, "lag sequence"]
     dot: Float[np.ndarray, "lag sequence"]
     projection: Float[np.ndarray, "lag direction sequence"]
+    tilt: Float[np.ndarray, "lag direction sequence"]
     target: Float[np.ndarray, "lag direction sequence"]
 
 
@@ -124,13 +128,14 @@ def probe_statistics(
         raise ValueError(f"{len(data)} sequences are too few to split; give at least 4")
     signals = probe_signals(data.x, direction)
     walk = _Walk(network, data, signals, chosen, progress)
-    square, dot, projection = walk.statistics(engine)
+    square, dot, projection, tilt = walk.statistics(engine)
     shape = (len(chosen), len(signals), len(data))
     return ProbeStatistics(
         lags=np.array(chosen),
         square=square.reshape(shape).mean(axis=1),
         dot=dot.reshape(shape).mean(axis=1),
         projection=projection.reshape(shape),
+        tilt=tilt.reshape(shape),
         target=_targets(data, signals, chosen),
     )
 
@@ -159,12 +164,13 @@ def feature_statistics(
     if len(data) < 4:
         raise ValueError(f"{len(data)} sequences are too few to split; give at least 4")
     found = _Walk(network, data, features, [0], None).statistics(engine)
-    square, dot, projection = found
+    square, dot, projection, tilt = found
     return ProbeStatistics(
         lags=np.arange(len(features)),
         square=square,
         dot=dot,
         projection=projection[:, None],
+        tilt=tilt[:, None],
         target=_targets(data, features, [0]).swapaxes(0, 1),
     )
 
@@ -187,34 +193,43 @@ class _Walk:
         """Give squares, products and projections, a row a (lag, direction)."""
         if not compiled_sweep(engine, self.network.cell, self.data.x):
             sums, square = _sums(self)
-            return Found(square, *_projections(self, sums))
+            return Found(square, *_products(self, sums))
         count = range(len(self.signals))
         probes = [(direction, lag) for lag in self.lags for direction in count]
         signals = self.signals
         return Sweep(self.network, self.data, signals, probes, self.progress).found()
 
     def chunks(self, passed: int) -> Iterator[tuple[slice, Tensor]]:
-        """Yield sequences and their gradients: a row a (lag, direction), then G."""
-        size = sum(p.numel() for p in self.network.parameters())
-        row = (size + 8 * self.data.x.shape[1] * self.network.cell.units) * 4
-        chunk = max(1, int(CHUNK_BYTES // (row * (self.rows + 1))))
-        for start in range(0, len(self.data), chunk):
-            part = slice(start, min(start + chunk, len(self.data)))
-            yield part, self._gradients(part)
+        """Yield sequences and the gradients of their probes, (lag, direction)."""
+        for part in self._parts(self.rows):
+            past = [shifted(self.signals[:, part], lag) for lag in self.lags]
+            weight = torch.cat(past).movedim(0, 1) / self.data.x.shape[1]
+            found = self._gradients(part, weight)
+            found -= weight.sum(dim=-1, keepdim=True).double() * self.mean
+            yield part, found
             if self.progress is not None:
                 self.progress((passed + part.stop / len(self.data)) / 2)
 
-    def _gradients(self, part: slice) -> Tensor:
-        x, y = self.data.x[part], self.data.y[part]
+    def losses(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield sequences and the gradients of their losses."""
+        for part in self._parts(1):
+            with torch.no_grad():
+                error = self.network(self.data.x[part]) - self.data.y[part]
+            weight = error[:, None] / error.shape[1]
+            yield part, self._gradients(part, weight)[:, 0]
+
+    def _parts(self, rows: int) -> Iterator[slice]:
+        size = sum(p.numel() for p in self.network.parameters())
+        row = (size + 8 * self.data.x.shape[1] * self.network.cell.units) * 4
+        chunk = max(1, int(CHUNK_BYTES // (row * rows)))
+        for start in range(0, len(self.data), chunk):
+            yield slice(start, min(start + chunk, len(self.data)))
+
+    def _gradients(self, part: slice, weight: Tensor) -> Tensor:
+        x = self.data.x[part]
         with torch.no_grad():
             states = self.network.states(x)
-            error = self.network.read(states) - y
-        probes = [shifted(self.signals[:, part], lag) for lag in self.lags]
-        weight = torch.cat([*probes, error[None]]).movedim(0, 1) / x.shape[1]
-        found = sequence_gradients(self.network, x, states, weight).double()
-        level = weight[:, :-1].sum(dim=-1, keepdim=True).double()
-        found[:, :-1] -= level * self.mean
-        return found
+        return sequence_gradients(self.network, x, states, weight).double()
 
     @cached_property
     def mean(self) -> Float[Tensor, "parameter"]:
@@ -245,7 +260,11 @@ class Chunks(Protocol):
         ...
 
     def chunks(self, passed: int) -> Iterator[tuple[slice, Tensor]]:
-        """Yield sequences and their gradients: a row a probe, then the loss's."""
+        """Yield sequences and the gradients of their probes, a row each."""
+        ...
+
+    def losses(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield sequences and the gradients of their losses."""
         ...
 
 
@@ -258,8 +277,7 @@ def _halves(part: slice) -> tuple[slice, slice]:
 def _sums(walk: Chunks) -> tuple[Tensor, np.ndarray]:
     """Give the sum of S_n over each half, and ``||S_n||^2``."""
     sums, square = None, np.empty((walk.rows, len(walk.data)))
-    for part, gradients in walk.chunks(0):
-        probes = gradients[:, :-1]
+    for part, probes in walk.chunks(0):
         halves = torch.stack([probes[h].sum(dim=0) for h in _halves(part)])
         sums = halves if sums is None else sums + halves
         square[:, part] = (probes**2).sum(dim=-1).T.cpu().numpy()
@@ -267,20 +285,21 @@ def _sums(walk: Chunks) -> tuple[Tensor, np.ndarray]:
     return sums, square
 
 
-def _projections(walk: Chunks, sums: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Give ``S_n . S`` and ``G_n . s/||s||`` with s from the other half."""
+def _products(walk: Chunks, sums: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give ``S_n . S``, ``G_n . s/||s||`` with s from the other half, and its tilt."""
+    spread = Spread.along(sums.movedim(1, 0).cpu().numpy())
+    for part, loss in walk.losses():
+        spread.add(np.arange(part.start, part.stop), loss.cpu().numpy())
+    across = torch.from_numpy(spread.across()).to(sums)
     dot = np.empty((walk.rows, len(walk.data)))
-    projection = np.empty_like(dot)
+    tilted = np.empty_like(dot)
     whole = sums.sum(dim=0)
-    length = sums.norm(dim=-1, keepdim=True)
-    unit = torch.where(length > 0, sums / length, 0.0)
-    for part, gradients in walk.chunks(1):
-        inner = torch.einsum("nrp,rp->rn", gradients[:, :-1], whole)
-        dot[:, part] = inner.cpu().numpy()
+    for part, probes in walk.chunks(1):
+        dot[:, part] = torch.einsum("nrp,rp->rn", probes, whole).cpu().numpy()
         for half, own in enumerate(_halves(part)):
-            other = unit[1 - half] @ gradients[own, -1].T
-            projection[:, part][:, own] = other.cpu().numpy()
-    return dot, projection
+            inner = torch.einsum("nrp,rp->rn", probes[own], across[:, 1 - half])
+            tilted[:, part][:, own] = inner.cpu().numpy()
+    return dot, spread.projection(len(walk.data)), spread.tilt(tilted)
 
 
 def _targets(

@@ -1,6 +1,6 @@
 """Probe statistics on the compiled engine: two passes, no gradient is ever kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, final
@@ -15,6 +15,7 @@ from ..transport.rows import probe_rows
 from ..unroll import Network
 from ..unroll.layout import Layout
 from ..workers import in_threads
+from .spread import Spread
 
 # Rows that go back together: their cotangents of all steps stay in a second-level
 # cache (8 rows, 96 steps, a GRU of 32 units: 340 kB), and two threads share 48 evenly.
@@ -29,6 +30,7 @@ class Found(NamedTuple):
     square: np.ndarray
     dot: np.ndarray
     projection: np.ndarray
+    tilt: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -122,14 +124,30 @@ class Sweep:
     def found(self) -> Found:
         """Pass twice over the sequences: for the sums, and for the products."""
         square = self._pass(0)[0]
-        dot, projection = self._pass(1)
-        length = (self.sums.astype(float) ** 2).sum(axis=(2, 3, 4))
-        length = np.sqrt(length + (self.rest.astype(float) ** 2).sum(axis=2))
-        for half in (0, 1):
-            other = length[:, 1 - half, None]
-            own = projection[:, half::2]
-            own[:] = np.where(other > 0, own / np.where(other > 0, other, 1.0), 0.0)
-        return Found(square, dot, projection)
+        whole = np.concatenate(
+            (self.sums.reshape(*self.rest.shape[:2], -1), self.rest), axis=-1
+        )
+        spread = Spread.along(whole)
+        for places, gradients in self._losses():
+            spread.add(places, gradients)
+        across = spread.across().astype(whole.dtype)
+        inside = across.shape[-1] - self._rest_size
+        self.across_rest = across[..., inside:]
+        self.across = across[..., :inside].reshape(self.sums.shape).copy()
+        dot, product = self._pass(1)
+        return Found(
+            square, dot, spread.projection(len(self.data)), spread.tilt(product)
+        )
+
+    def _losses(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield places of sequences and the gradients of their losses."""
+        starts = list(range(0, len(self.data), BLOCK))
+        for wave in range(0, len(starts), WAVE):
+            chosen = starts[wave : wave + WAVE]
+            blocks = list(in_threads(self._unrolled, chosen, with_torch=True))
+            made = list(in_threads(self._loss, blocks))
+            places = [b.first + np.arange(len(b.x)) for b in blocks]
+            yield np.concatenate(places), np.concatenate(made)
 
     def _pass(self, passed: int) -> np.ndarray:
         """Go once over all sequences; give ``found`` of `probe_rows` for all."""
@@ -138,12 +156,10 @@ class Sweep:
         for wave in range(0, len(starts), WAVE):
             chosen = starts[wave : wave + WAVE]
             blocks = list(in_threads(self._unrolled, chosen, with_torch=True))
-            losses = list(in_threads(self._loss, blocks)) if passed else []
 
-            def work(group: slice, here: list = blocks, by: list = losses) -> None:
-                for place, block in enumerate(here):
-                    loss = by[place] if by else None
-                    self._use(group, block, loss, found)
+            def work(group: slice, here: list = blocks) -> None:
+                for block in here:
+                    self._use(group, block, found, again=passed > 0)
 
             list(in_threads(work, self.groups))
             if self.progress is not None:
@@ -196,15 +212,15 @@ class Sweep:
         rest = np.concatenate(parts, axis=-1)
         return rest - weight.sum(-1)[..., None] * self.rest_mean if centred else rest
 
-    def _loss(self, block: _Block) -> tuple[np.ndarray, np.ndarray]:
-        """Give the gradient of each sequence's loss: of the matrix, and of the rest."""
+    def _loss(self, block: _Block) -> np.ndarray:
+        """Give the gradient of each sequence's loss, (sequence, parameter)."""
         weight = (block.error / block.error.shape[1])[:, None]
         shape = self.layout.gradient_shape
         sums = np.zeros((1, len(block.x), *shape), weight.dtype)
         found = np.zeros((2, 1, len(block.x)), weight.dtype)
-        none = np.zeros((0, *shape), weight.dtype)
+        none = np.zeros((0, *sums.shape[1:]), weight.dtype)
         rest = self._rows(block, weight, 0, sums, by=none, found=found, centred=False)
-        return sums[0], rest[:, 0]
+        return np.concatenate((sums[0].reshape(len(block.x), -1), rest[:, 0]), axis=1)
 
     def _weight(self, group: slice, block: _Block) -> np.ndarray:
         """Give ``phi_l(t)/T``, (sequence, row, step)."""
@@ -220,21 +236,21 @@ class Sweep:
         self,
         group: slice,
         block: _Block,
-        loss: tuple[np.ndarray, np.ndarray] | None,
         found: np.ndarray,
+        *,
+        again: bool,
     ) -> None:
         weight, sums = self._weight(group, block), self.sums[group]
-        none = np.zeros((0, *self.layout.gradient_shape), weight.dtype)
-        by = none if loss is None else loss[0]
+        by = self.across[group] if again else sums[:0]
         own = np.zeros((2, weight.shape[1], len(block.x)), weight.dtype)
         rest = self._rows(block, weight, block.first, sums, by=by, found=own)
         parity = (block.first + np.arange(len(block.x))) % 2
-        if loss is None:
+        if not again:
             own[0] += (rest**2).sum(axis=-1).T
             for half in (0, 1):
                 self.rest[group, half] += rest[parity == half].sum(axis=0)
         else:
             own[0] += np.einsum("nre,re->rn", rest, self.rest[group].sum(axis=1))
-            other = self.rest[group][:, 1 - parity]
-            own[1] += np.einsum("ne,rne->rn", loss[1], other)
+            other = self.across_rest[group][:, 1 - parity]
+            own[1] += np.einsum("nre,rne->rn", rest, other)
         found[:, group, block.place] += own

@@ -16,8 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..evidence.probe import CHUNK_BYTES, _projections, _sums, shifted
+from ..evidence.probe import CHUNK_BYTES, _products, _sums, shifted
 from ..evidence.sequence_gradients import cell_gradients
+from ..evidence.spread import Spread
 from ..transport.adjoint import sweeps
 from ..transport.row_gradients import row_gradients
 from .probing import Probes
@@ -37,6 +38,7 @@ class Statistics(NamedTuple):
     square: Float[np.ndarray, "lag sequence"]
     dot: Float[np.ndarray, "lag sequence"]
     projection: Float[np.ndarray, "lag pair sequence"]
+    tilt: Float[np.ndarray, "lag pair sequence"]
 
 
 def statistics(
@@ -58,11 +60,11 @@ def statistics(
     """
     way = kept if len(sample) * row_bytes(sample)[0] <= keep else streamed
     parts = way(sample, chosen, lags, progress)
-    square, dot, projection = (
+    square, dot, projection, tilt = (
         np.concatenate(column).reshape(len(lags), chosen.pairs, len(sample))
         for column in zip(*parts, strict=True)
     )
-    return Statistics(square.mean(axis=1), dot.mean(axis=1), projection)
+    return Statistics(square.mean(axis=1), dot.mean(axis=1), projection, tilt)
 
 
 def row_bytes(sample: Sample) -> tuple[int, int]:
@@ -94,15 +96,18 @@ def kept(
 
 def used(probes: Tensor, loss: Tensor) -> Statistics:
     """Give squares, products with the sum, projections on the other half's sum."""
-    halves = torch.stack([probes[0::2].sum(dim=0), probes[1::2].sum(dim=0)])
-    length = halves.norm(dim=-1, keepdim=True)
-    unit = torch.where(length > 0, halves / length, 0.0)
-    projection = loss.new_empty(probes.shape[1], len(probes))
+    halves = torch.stack([probes[0::2].sum(dim=0), probes[1::2].sum(dim=0)], dim=1)
+    spread = Spread.along(halves.double().cpu().numpy())
+    spread.add(np.arange(len(loss)), loss.cpu().numpy())
+    across = torch.from_numpy(spread.across()).to(probes)
+    tilted = probes.new_empty(probes.shape[1], len(probes))
     for half in (0, 1):
-        projection[:, half::2] = unit[1 - half] @ loss[half::2].T
+        own = torch.einsum("nrp,rp->rn", probes[half::2], across[:, 1 - half])
+        tilted[:, half::2] = own
     square = torch.linalg.vector_norm(probes, dim=-1).T ** 2
-    dot = torch.einsum("nrp,rp->rn", probes, halves.sum(dim=0))
-    return Statistics(*(v.double().cpu().numpy() for v in (square, dot, projection)))
+    dot = torch.einsum("nrp,rp->rn", probes, halves.sum(dim=1))
+    square, dot, tilted = (v.double().cpu().numpy() for v in (square, dot, tilted))
+    return Statistics(square, dot, spread.projection(len(loss)), spread.tilt(tilted))
 
 
 def streamed(
@@ -119,7 +124,7 @@ def streamed(
 
         walk = replace(walk, wanted=rows[start : start + count], progress=share)
         sums, square = _sums(walk)
-        yield Statistics(square, *_projections(walk, sums))
+        yield Statistics(square, *_products(walk, sums))
 
 
 @dataclass(frozen=True)
@@ -137,23 +142,26 @@ class Walk:
         return len(self.wanted)
 
     def chunks(self, passed: int) -> Iterator[tuple[slice, Tensor]]:
-        """Yield sequences and their gradients: a row a (lag, pair), then the loss's."""
-        count = len(self.data)
-        chunk = max(1, int(CHUNK_BYTES // (sum(row_bytes(self.data)) * self.rows)))
-        for start in range(0, count, chunk):
-            part = slice(start, min(start + chunk, count))
-            yield part, self._gradients(part)
-            if self.progress is not None:
-                self.progress((passed + part.stop / count) / 2)
-
-    def _gradients(self, part: slice) -> Tensor:
-        sample = self.data.part(part)
-        by, level = cotangents(self.data, self.probes, self.wanted, part)
-        by = torch.cat((by, sample.delta[:, None]), dim=1)
-        found = parameter_gradients(sample, by).double()
+        """Yield sequences and the gradients of their probes, a row a (lag, pair)."""
         axes = [axis for _, _, axis in self.wanted]
-        found[:, :-1] -= level[..., None] * self.mean[axes]
-        return found
+        for part in self._chunks(self.rows):
+            by, level = cotangents(self.data, self.probes, self.wanted, part)
+            found = parameter_gradients(self.data.part(part), by).double()
+            found -= level[..., None] * self.mean[axes]
+            yield part, found
+            if self.progress is not None:
+                self.progress((passed + part.stop / len(self.data)) / 2)
+
+    def losses(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield sequences and the gradients of their losses."""
+        for part in self._chunks(1):
+            own = self.data.part(part)
+            yield part, parameter_gradients(own, own.delta[:, None])[:, 0].double()
+
+    def _chunks(self, rows: int) -> Iterator[slice]:
+        chunk = max(1, int(CHUNK_BYTES // (sum(row_bytes(self.data)) * rows)))
+        for start in range(0, len(self.data), chunk):
+            yield slice(start, min(start + chunk, len(self.data)))
 
 
 def cotangents(

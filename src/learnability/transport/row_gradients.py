@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ..cells import Cell
 from ..unroll.layout import Layout
-from ..unroll.scan import add_state, gather, sources_of, step_back, weigh
+from ..unroll.scan import add_state, gather, sources_of, step_back, turn, weigh
 from ..unroll.transposed import pull
-from ..unroll.vectors import load, part, store
+from ..unroll.vectors import load, part, store, zeros
 from ..workers import in_threads
 from .adjoint import unrolled
 from .rows import clean, norm_back
@@ -83,14 +83,15 @@ def block_gradients(rec, back, x, states, saved, cotangent, found):
     lanes, panels, wide = saved.shape[3], rec.live.shape[1], rec.weight.shape[0]
     steps, rows, count = x.shape[1], cotangent.shape[1], x.shape[0]
     total, size = count * rows, PAIRS
-    past = np.zeros((size, panels, lanes), x.dtype)
-    past_c, turned = np.zeros_like(past), np.zeros_like(past)
-    lines = np.zeros((size, saved.shape[2], lanes), x.dtype)
-    grads = np.zeros((steps, size, wide + 1, lanes), x.dtype)
-    gains = np.zeros((2, panels, lanes), x.dtype)
-    norm = np.zeros((size, 2 * rec.gain.shape[1], lanes), x.dtype)
+    past = zeros((size, panels, lanes), x.dtype)
+    past_c, turned = zeros(past.shape, x.dtype), zeros(past.shape, x.dtype)
+    lines = zeros((size, saved.shape[2], lanes), x.dtype)
+    grads = zeros((steps, size, wide + 1, lanes), x.dtype)
+    gains = zeros((2, panels, lanes), x.dtype)
+    norm = zeros((size, 2 * rec.gain.shape[1], lanes), x.dtype)
     sources = sources_of(rec, steps, x.dtype)
-    start = np.zeros((1, states.shape[2]), x.dtype)
+    cells = zeros((steps, panels, lanes), x.dtype)
+    start = zeros((1, states.shape[2]), x.dtype)
     flat_by = cotangent.reshape(total, steps, cotangent.shape[3])
     flat_found = found.reshape(total, found.shape[2])
     weights = found.shape[2] - norm.shape[1] * lanes
@@ -109,10 +110,11 @@ def block_gradients(rec, back, x, states, saved, cotangent, found):
             i, own = (first + j) // rows, flat_found[first + j]
             if i != held:
                 held, one = i, slice(i, i + 1)
-                gather(
-                    rec, x[one], start, states[one], saved[:, one], 0, steps, sources
-                )
-            depth = weights // ((wide) * lanes)
+                gather(rec, x[one], start, states[one], 0, steps, sources, cells, 1)
+                for t in range(steps):
+                    here = slice(t, t + 1)
+                    turn(rec, saved[t, one], sources[0, here], sources[1, here])
+            depth = weights // (wide * lanes)
             matrix = own[:weights].reshape(depth, wide, lanes)
             weigh(rec, sources, grads[:, j], steps, matrix)
             clean(rec, matrix)

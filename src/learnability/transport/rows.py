@@ -106,7 +106,7 @@ def probe_rows(
     mean,
     first,
     sums,
-    gradients,
+    across,
     found,
     norm,
 ):
@@ -115,12 +115,12 @@ def probe_rows(
     Args: saved (step, sequence, slot, lane); weight (sequence, row, step), of each
     output; w_out (1, panel, lane); mean (column, panel, lane), taken off each gradient
     as often as its weights add up to; first, the place of the block's first sequence;
-    sums (row, part, column, panel, lane); gradients (sequence, column, panel, lane) of
-    the loss, or none. Without them the gradient of sequence n is added to part n
-    modulo parts of `sums`, and found[0], (row, sequence), is its square; with them
-    found[0] is its product with the sum over both parts and found[1] that of the
-    loss's gradient with the part that n is not in. norm (sequence, row, panel, lane),
-    added to: the gradients of LayerNorm's gain and bias.
+    sums (row, part, column, panel, lane); across, likewise, or none. Without it the
+    gradient of sequence n is added to part n modulo parts of `sums`, and found[0],
+    (row, sequence), is its square; with it found[0] is its product with the sum over
+    both parts of `sums` and found[1] that with the part of `across` that n is not in.
+    norm (sequence, row, panel, lane), added to: the gradients of LayerNorm's gain and
+    bias.
     """
     lanes, panels, wide = saved.shape[3], rec.live.shape[1], rec.weight.shape[0]
     steps, rows = x.shape[1], TILE * ((weight.shape[1] + TILE - 1) // TILE)
@@ -156,9 +156,8 @@ def probe_rows(
             weigh(rec, sources, grads[:, r], steps, own)
             clean(rec, own)
             centre(own, mean, weight[i, r].sum())
-            if gradients.shape[0] == 0:
+            if across.shape[0] == 0:
                 found[0, r, i] = add(own, sums[r, (first + i) % sums.shape[1]])
             else:
                 found[0, r, i] = meet(own, sums[r, 0], sums[r, 1])
-                other = sums[r, 1 - (first + i) % 2]
-                found[1, r, i] = product(gradients[i], other)
+                found[1, r, i] = product(own, across[r, 1 - (first + i) % 2])
