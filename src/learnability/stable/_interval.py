@@ -48,7 +48,13 @@ class RatioLaw(NamedTuple):
     deviation: NDArray[np.float64]
 
 
-def from_ratio(values: Float[np.ndarray, "*batch sequence"], level: float) -> Ends:
+def log_ratio(values: Float[np.ndarray, "*batch sequence"]) -> NDArray[np.float64]:
+    """Return log R, R = (q.95 - q.05)/(q.75 - q.25), of samples (..., sequence)."""
+    q = np.quantile(values, LEVELS, axis=-1)
+    return np.log((q[4] - q[0]) / (q[3] - q[1]))
+
+
+def from_ratio(ratio: Float[np.ndarray, "*batch"], n: int, level: float) -> Ends:
     """Return the alphas that the test on McCulloch's ratio of quantiles keeps.
 
     |log R - log R(alpha)| <= z s(alpha)/sqrt(n), R = (q.95 - q.05)/(q.75 - q.25),
@@ -58,30 +64,28 @@ def from_ratio(values: Float[np.ndarray, "*batch sequence"], level: float) -> En
     for 50 values already; its variance is that under the alpha on trial.
 
     Arguments:
-        values: samples (..., sequence), at least 50 sequences.
+        ratio: log R of the samples (...), by `log_ratio`.
+        n: number of values of a sample.
         level: probability of the interval.
 
     Returns:
         Lower and upper ends (2, ...), between 0.5 and 2.
 
     Example:
-        >>> lower, upper = from_ratio(law.sample(1.5, (2, 500), seed=1), 0.95)
-        >>> bool((lower < 1.5).all() and (upper > 1.5).all())
+        >>> seen = log_ratio(law.sample(1.5, 500, seed=1))
+        >>> lower, upper = from_ratio(seen, 500, 0.95)
+        >>> bool(lower < 1.5 < upper)
         True
 
     Source: McCulloch 1986, Commun. Stat. Simul. Comput. 15, 1109; Neyman 1937.
     """
-    q = np.quantile(values, LEVELS, axis=-1)
-    ratio = np.log((q[4] - q[0]) / (q[3] - q[1]))
     centre, deviation = ratio_law()
-    one, two = (
-        ndtri([level, (1 + level) / 2])[:, None] * deviation / np.sqrt(values.shape[-1])
-    )
+    one, two = ndtri([level, (1 + level) / 2])[:, None] * deviation / np.sqrt(n)
     # At a level near 1 the lower bound bends: the hull of what is kept is given.
     least = np.minimum.accumulate(centre - two)
     lower, edge, one_sided, two_sided = (
-        np.interp(-log_ratio, -bound, GRID)
-        for log_ratio, bound in [
+        np.interp(-seen, -bound, GRID)
+        for seen, bound in [
             (np.maximum(ratio, centre[-1]), least),
             (centre[-1], least),
             (ratio, centre + one),

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from learnability.stable import _resample
 from learnability.stable._checks import probability, sample_values
 from learnability.stable._estimate import Estimate
-from learnability.stable._interval import beside_two, from_ratio
+from learnability.stable._interval import beside_two, from_ratio, log_ratio
 from learnability.stable.errors import Method
 from learnability.stable.koutrouvelis1980 import koutrouvelis
 from learnability.stable.likelihood import maximum_likelihood
@@ -137,7 +137,7 @@ def _ends(
     # Of B sorted draws the k-th cuts off k/(B+1), as an exact interval needs.
     ends = np.quantile(draws, tails, axis=1, method="weibull").swapaxes(0, 1)
     if method == "mcculloch":
-        ends[0] = from_ratio(values, level)
+        ends[0] = from_ratio(log_ratio(values), values.shape[1], level)
     else:
         ends[0] = beside_two(method, estimate.alpha, ends[0], level, values.shape[1])
     return ends
