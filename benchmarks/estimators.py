@@ -27,8 +27,8 @@ METHODS: tuple[Method, ...] = ("likelihood", "koutrouvelis", "mcculloch")
 REPETITIONS = {500: 2000, 2000: 1500, 12_000: 600, 200_000: 300}
 """A coverage of 95 % is known to 0.5 % from 2000 repetitions, to 1.3 % from 300."""
 
-TOGETHER = 6_000_000
-"""Values drawn at once: 48 MB; they share the resamples of their intervals."""
+PARTS = 10
+"""Of the repetitions, each with resamples of its own for the intervals."""
 
 LEAST_COVERAGE, MOST_COVERAGE = 0.92, 0.98
 PARAMETERS = ("alpha", "sigma", "location")
@@ -128,7 +128,7 @@ def rows(count: int, alpha: float, parts: Sequence[dict[Method, Found]]) -> list
 
 
 def measure(count: int, alpha: float, *, effort: float = 1.0) -> list[Row]:
-    """Measure all estimators at one law and sample size, as many at once as fit.
+    """Measure all estimators at one law and sample size, a part at a time.
 
     Arguments:
         count: values of a sample, a key of `REPETITIONS`.
@@ -139,7 +139,7 @@ def measure(count: int, alpha: float, *, effort: float = 1.0) -> list[Row]:
         A `Row` a method.
     """
     repetitions = max(4, round(REPETITIONS[count] * effort))
-    together = min(max(1, TOGETHER // count), repetitions)
+    together = -(-repetitions // PARTS)
     parts = [
         draw(count, alpha, min(together, repetitions - first), part)
         for part, first in enumerate(range(0, repetitions, together))
