@@ -14,6 +14,7 @@ from learnability.detection import (
     samples_needed_by_median_of_means,
     samples_needed_truncated,
     samples_needed_two_sided,
+    truncated_variance,
 )
 from learnability.stable import information, kappa, law
 
@@ -161,6 +162,15 @@ def test_crossover_as_printed(limit, printed):
     assert round(float(crossover(limit, 1.5))) == printed
 
 
+@pytest.mark.parametrize("alpha", [1.2, 1.7])
+def test_truncated_variance_grows_by_the_tail(alpha):
+    x = np.geomspace(1000.0, 2000.0, 4001)
+    exact = np.trapezoid(2 * x**2 * np.asarray(law.density(x, alpha)), x)
+    grown = truncated_variance(2000.0, alpha) - truncated_variance(1000.0, alpha)
+    assert abs(grown / exact - 1) < 2e-3
+    assert truncated_variance(50.0, 2.0) == 2.0
+
+
 def test_truncation_turns_kappa_into_two():
     def exponent(limit, signal):
         near, far = (
@@ -183,6 +193,8 @@ def test_truncation_turns_kappa_into_two():
     ("call", "sentence"),
     [
         (lambda: samples_needed_by("mode", 1, 1, 1.5), "estimator is 'mode'"),
+        (lambda: samples_needed(np.nan, 1, 1.5), "1 of 1 values of signal are NaN"),
+        (lambda: samples_needed_by("median", [1, np.nan], 1, 1.5), "1 of 2 values of"),
         (lambda: samples_needed_by("clipped", 1, 1, 1.5), "needs its clip"),
         (lambda: samples_needed_by_median_of_means(1, 1, 1.5, share=2), "share is 2"),
         (lambda: best_clip(2.0), "every clip loses"),

@@ -16,7 +16,7 @@ from scipy.special import gamma, ndtri
 
 from learnability.detection.power import chance
 from learnability.stable import law
-from learnability.stable._checks import Reals, positive, tail_index
+from learnability.stable._checks import Reals, magnitude, positive, tail_index
 from learnability.stable.information import information
 
 Estimator = Literal["median", "clipped", "likelihood"]
@@ -194,7 +194,7 @@ def samples_needed_by_median_of_means(
 
 def _ratio(signal: ArrayLike, scale: ArrayLike) -> Reals:
     with np.errstate(divide="ignore"):
-        return positive("scale", scale) / np.abs(np.asarray(signal, np.float64))
+        return positive("scale", scale) / magnitude("signal", signal)
 
 
 def _normal_quantile(error: ArrayLike, miss: ArrayLike | None) -> Reals:

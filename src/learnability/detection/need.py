@@ -106,20 +106,18 @@ def need(
     counts = _resample.draw_counts(array.shape[1], resamples, seed)
     tails = [(1 - level) / 2, (1 + level) / 2]
     rows = np.empty((4, len(array)))
+    # The estimate itself is drawn first, so that one formula serves both.
+    draws = _resample.draws(method, array, counts, estimate)
+    every = np.concatenate([np.stack(estimate)[:, None], draws], axis=1)
     for lag, (row, verdict) in enumerate(zip(array, verdicts, strict=True)):
-        here = Estimate(*(part[lag] for part in estimate))
-        draws = _resample.draws(method, row, counts, here)
-        # The estimate itself is drawn first, so that one formula serves both.
-        together = Estimate(
-            *(np.append(one, many) for one, many in zip(here, draws, strict=True))
-        )
+        together = Estimate(*every[..., lag])
         moments = _moments(row, counts)
         numbers, centres = _numbers(verdict, together, moments, error, miss, law)
         # An order statistic: some draws may be infinite.
         ends = np.quantile(numbers[1:], tails, method="inverted_cdf")
         unresolved = np.prod(np.quantile(centres[1:], tails)) <= 0
         ends[1] = np.inf if unresolved else ends[1]
-        used = 2.0 if verdict == FINITE else float(here.alpha)
+        used = 2.0 if verdict == FINITE else float(together.alpha[0])
         rows[:, lag] = numbers[0], *ends, used
     return Need(
         *rows[:3],

@@ -10,7 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import elementwise
 
 from learnability.stable import law as stable_law
-from learnability.stable._checks import Reals, positive, probability, tail_index
+from learnability.stable._checks import (
+    Reals,
+    magnitude,
+    positive,
+    probability,
+    tail_index,
+)
 
 Law = Literal["v1", "v4"]
 """Exponent of the samples needed: v1 is alpha, v4 is kappa = alpha/(alpha-1).
@@ -40,7 +46,7 @@ def error_probability(
         Probabilities in (0, 1/2].
 
     Raises:
-        ValueError: alpha outside (1, 2], samples or scale not positive.
+        ValueError: alpha outside (1, 2], samples or scale not positive, or NaN.
 
     Example:
         >>> round(float(error_probability(4, 1.0, 1.0, 2.0)), 4)
@@ -50,7 +56,7 @@ def error_probability(
     """
     index = tail_index(alpha, mean_exists=True)
     exponent = np.asarray(stable_law.kappa(index))
-    ratio = np.abs(np.asarray(signal, np.float64)) / positive("scale", scale)
+    ratio = magnitude("signal", signal) / positive("scale", scale)
     strength = positive("samples", samples) * ratio**exponent
     strength, index = np.broadcast_arrays(strength, index)
     theta, weight = _nodes()
@@ -88,7 +94,7 @@ def samples_needed(
         N, not rounded.
 
     Raises:
-        ValueError: alpha outside (1, 2], scale not positive, a probability outside
+        ValueError: alpha outside (1, 2], scale not positive, NaN, a probability outside
             (0, 1/2], or an unknown law.
 
     Example:
@@ -100,7 +106,7 @@ def samples_needed(
     index = tail_index(alpha, mean_exists=True)
     quantile = quantile_sum(index, error, miss)
     with np.errstate(divide="ignore"):
-        ratio = positive("scale", scale) / np.abs(np.asarray(signal, np.float64))
+        ratio = positive("scale", scale) / magnitude("signal", signal)
     return ((quantile * ratio) ** exponent_of(law, index))[()]
 
 
@@ -182,8 +188,8 @@ def samples_needed_two_sided(
         N, not rounded.
 
     Raises:
-        ValueError: alpha outside (1, 2], scale not positive, or a probability outside
-            (0, 1/2].
+        ValueError: alpha outside (1, 2], scale not positive, NaN, or a probability
+            outside (0, 1/2].
 
     Example:
         >>> two = samples_needed_two_sided(0.1, 1.0, 2.0)
@@ -213,7 +219,7 @@ def samples_needed_two_sided(
         args=(limit, missed, index),
     )
     with np.errstate(divide="ignore"):
-        ratio = positive("scale", scale) / np.abs(np.asarray(signal, np.float64))
+        ratio = positive("scale", scale) / magnitude("signal", signal)
     return ((root.x * ratio) ** np.asarray(stable_law.kappa(index)))[()]
 
 

@@ -64,6 +64,17 @@ def probability(name: str, value: ArrayLike) -> NDArray[np.float64]:
     return values
 
 
+def magnitude(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """Return the size of the value as an array after checking that none is NaN."""
+    values = np.asarray(value, dtype=np.float64)
+    if np.isnan(values).any():
+        raise ValueError(
+            f"{np.count_nonzero(np.isnan(values))} of {values.size} values of {name} "
+            "are NaN: leave these lags out, or give 0 where there is nothing"
+        )
+    return np.abs(values)
+
+
 def sample_values(values: ArrayLike) -> NDArray[np.float64]:
     """Return samples (..., sequence) as an array that an estimator can work on.
 

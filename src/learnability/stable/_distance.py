@@ -29,8 +29,6 @@ CLOSEST, POINTS = 2 * NEARLY_GAUSSIAN, 400
 NEVER_TWO = {
     "likelihood": (0.33, 0.27),
     "koutrouvelis": (0.45, 0.19),
-    # Quantiles do not see the tail: a normal estimate, cut off at 2.
-    "mcculloch": (0.69, 0.79),
 }
 """Offset and curvature of each estimator, fitted to 400 samples at nine distances for
 n = 200, 500, 2000 and 8000; the curve passes within .04 of every simulated share."""
@@ -73,7 +71,7 @@ def move(
 def lowest_alpha_seen_as_two(method: Method, chance: float, sequences: int) -> float:
     """Return the alpha whose estimate from n values is 2 with a given probability.
 
-    No interval may end above it: fewer large values than expected are no evidence.
+    No interval may begin above it: fewer large values than expected are no evidence.
     """
     offset, curvature = NEVER_TWO[method]
     square = max(-np.log(chance) - offset, 0.0) / curvature / sequences

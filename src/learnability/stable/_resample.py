@@ -24,8 +24,12 @@ from learnability.stable.mcculloch1986 import LEVELS, from_quantiles
 BLOCK = 4_000_000
 """Counts that are turned into floating point at once: 32 MB."""
 
+CHEAPER = 20
+"""Ranks drawn alone for every resample asked for."""
+
 Counts = Int[np.ndarray, "resample sequence"]
 Influence = Float[np.ndarray, "parameter sequence"]
+Drawn = Float[np.ndarray, "three resample lag"]
 
 
 def draw_counts(sequences: int, resamples: int, seed: Any) -> Counts:
@@ -39,32 +43,93 @@ def draw_counts(sequences: int, resamples: int, seed: Any) -> Counts:
 
 
 def draws(
-    method: Method, values: NDArray[np.float64], counts: Counts, estimate: Estimate
-) -> Estimate:
-    """Return the estimates (resample) of one lag on all resamples."""
+    method: Method,
+    values: Float[np.ndarray, "lag sequence"],
+    counts: Counts,
+    estimate: Estimate,
+) -> Drawn:
+    """Return the estimates of all lags on all resamples.
+
+    estimate + sum_j count_j influence_j for all methods but McCulloch's
+    """
     if method == "mcculloch":
-        return mcculloch(values, counts)
-    alpha, sigma, location = (float(part) for part in estimate)
+        every = [_of_counts(row, counts) for row in values]
+        return np.stack([np.stack(one) for one in every], -1)
+    drawn = np.empty((3, len(counts), len(values)))
+    together = max(1, BLOCK // values.shape[1])
+    for first in range(0, len(values), together):
+        part = slice(first, first + together)
+        laws = np.stack([np.asarray(one)[part] for one in estimate], -1)
+        drawn[:, :, part] = _linear(method, values[part], counts, laws)
+    return drawn
+
+
+def _linear(
+    method: Method,
+    values: Float[np.ndarray, "lag sequence"],
+    counts: Counts,
+    laws: Float[np.ndarray, "lag three"],
+) -> Drawn:
+    """Return first-order estimates; alpha is moved on the scale of its distance."""
     influence = likelihood if method == "likelihood" else koutrouvelis
-    step = _sums(counts, influence(values, alpha, sigma, location))
-    moved = np.full(len(counts), 2.0)
-    if alpha <= LARGEST_ALPHA:
-        moved = move(method, alpha, step[0])
-    return Estimate(moved, sigma * np.exp(step[1]), location + sigma * step[2])
+    rows = [influence(row, *one) for row, one in zip(values, laws, strict=True)]
+    steps = _sums(counts, np.concatenate(rows)).reshape(len(values), 3, -1)
+    drawn = np.full((3, len(counts), len(values)), 2.0)
+    for lag, (step, (alpha, sigma, location)) in enumerate(
+        zip(steps, laws, strict=True)
+    ):
+        if alpha <= LARGEST_ALPHA:
+            drawn[0, :, lag] = move(method, alpha, step[0])
+        drawn[1, :, lag] = sigma * np.exp(step[1])
+        drawn[2, :, lag] = location + sigma * step[2]
+    return drawn
 
 
-def mcculloch(values: NDArray[np.float64], counts: Counts) -> Estimate:
+def _of_counts(values: NDArray[np.float64], counts: Counts) -> Estimate:
     """Return the quantile estimates (resample) of one lag."""
     order = np.argsort(values)
-    ordered = values[order]
-    position = (len(values) - 1) * LEVELS
-    ranks = np.stack([np.floor(position), np.ceil(position)])
-    picked = np.empty((len(counts), 2, len(LEVELS)))
+    ranks = _wanted_ranks(len(values))
+    picked = np.empty((len(counts), *ranks.shape), np.intp)
     for row, drawn in enumerate(counts):
         last = np.cumsum(drawn[order], dtype=np.int64)
-        picked[row] = ordered[np.searchsorted(last, ranks, side="right")]
-    lower, upper = picked[:, 0], picked[:, 1]
-    return from_quantiles((lower + (position % 1) * (upper - lower)).T)
+        picked[row] = np.searchsorted(last, ranks, side="right")
+    return from_quantiles(_quantiles(values[order], picked))
+
+
+def quantile_draws(
+    values: Float[np.ndarray, "lag sequence"], resamples: int, seed: Any
+) -> Drawn:
+    """Return McCulloch's estimates of all lags on resamples that are never drawn.
+
+    The k-th smallest of n drawn ranks is floor(n U), U the k-th smallest of n uniform
+    numbers: a sum of k of n + 1 exponential numbers over the sum of all. So the ranks
+    of the quantiles are drawn alone, in a time that does not depend on n, and so many
+    times that the error which all lags share is small.
+    """
+    count, resamples = values.shape[1], CHEAPER * resamples
+    ranks = _wanted_ranks(count)
+    gaps = np.diff(ranks.ravel(), prepend=-1, append=count)
+    parts = np.random.default_rng(seed).standard_gamma(gaps, (resamples, len(gaps)))
+    uniform = np.cumsum(parts, 1)[:, :-1] / parts.sum(1, keepdims=True)
+    drawn = np.minimum((count * uniform).astype(np.intp), count - 1)
+    picked = drawn.reshape(resamples, *ranks.shape)
+    every = [from_quantiles(_quantiles(np.sort(row), picked)) for row in values]
+    return np.stack([np.stack(one) for one in every], -1)
+
+
+def _wanted_ranks(count: int) -> Int[np.ndarray, "level two"]:
+    """Return the ranks below and above the place of every quantile."""
+    position = (count - 1) * LEVELS
+    return np.stack([np.floor(position), np.ceil(position)], -1).astype(np.intp)
+
+
+def _quantiles(
+    ordered: NDArray[np.float64], picked: Int[np.ndarray, "resample level two"]
+) -> Float[np.ndarray, "level resample"]:
+    """Return quantiles from the ranks that each resample has in their places."""
+    lower, upper = ordered[picked[..., 0]], ordered[picked[..., 1]]
+    part = ((len(ordered) - 1) * LEVELS) % 1
+    return (lower + part * (upper - lower)).T
 
 
 def likelihood(
@@ -101,7 +166,7 @@ def koutrouvelis(
     return np.concatenate([shape, centre[None]]) / len(z)
 
 
-def _sums(counts: Counts, influence: Influence) -> Float[np.ndarray, "three resample"]:
+def _sums(counts: Counts, influence: Influence) -> Float[np.ndarray, "row resample"]:
     """Return the sums over the sequences of every resample."""
     rows = max(1, BLOCK // counts.shape[1])
     blocks = [

@@ -124,9 +124,7 @@ def _mcculloch(alpha: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the variances by the slopes of the estimates by the five quantiles."""
     index = alpha[..., None]
     quantiles = np.asarray(law.quantile(LEVELS, index))
-    weight = np.asarray(law.density(quantiles, index))
-    joint = np.minimum(LEVELS, LEVELS[:, None]) - LEVELS * LEVELS[:, None]
-    covariance = joint / (weight[..., None, :] * weight[..., :, None])
+    covariance = quantile_covariance(quantiles, index)
     wide = quantiles[..., 4, None] - quantiles[..., 0, None]
     narrow = quantiles[..., 3, None] - quantiles[..., 1, None]
     tails, quarters = np.array([-1, 0, 0, 0, 1]), np.array([0, -1, 0, 1, 0])
@@ -142,3 +140,29 @@ def _mcculloch(alpha: NDArray[np.float64]) -> NDArray[np.float64]:
     slopes = np.stack([by_alpha, by_sigma])
     spread = np.einsum("p...j,...jk,p...k->p...", slopes, covariance, slopes)
     return np.concatenate([spread, covariance[None, ..., 2, 2]])
+
+
+def quantile_covariance(
+    quantiles: NDArray[np.float64], alpha: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return n times the covariance (..., 5, 5) of the sample quantiles.
+
+    C_jk = p_j (1 - p_k) / (f(q_j) f(q_k)) for j <= k
+
+    Arguments:
+        quantiles: those of the law at the levels of McCulloch (..., 5).
+        alpha: tail index (..., 1).
+
+    Returns:
+        C (..., 5, 5).
+
+    Example:
+        >>> q = np.asarray(law.quantile(LEVELS, 1.0))
+        >>> float(quantile_covariance(q, np.array([1.0]))[2, 2].round(6))
+        2.467401
+
+    Source: Mosteller 1946, Ann. Math. Stat. 17, 377.
+    """
+    weight = np.asarray(law.density(quantiles, alpha))
+    joint = np.minimum(LEVELS, LEVELS[:, None]) - LEVELS * LEVELS[:, None]
+    return joint / (weight[..., None, :] * weight[..., :, None])

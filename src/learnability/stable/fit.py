@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from learnability.stable import _resample
 from learnability.stable._checks import probability, sample_values
-from learnability.stable._distance import lowest_alpha_seen_as_two
 from learnability.stable._estimate import Estimate
+from learnability.stable._interval import beside_two, from_ratio, log_ratio
 from learnability.stable.errors import Method
 from learnability.stable.koutrouvelis1980 import koutrouvelis
 from learnability.stable.likelihood import maximum_likelihood
@@ -64,9 +64,15 @@ def fit(
     """Fit a symmetric stable law to the values of every lag.
 
     x = location + sigma xi, xi with characteristic function exp(-|u|^alpha); intervals
-    are percentiles over resampled sequences, the same resample for all lags. Close to
-    2 a sample may miss the large values that tell alpha from 2; the interval of alpha
-    reaches down to the alpha that looks like 2 with probability (1 - level)/2.
+    are percentiles over resampled sequences, the same resample for all lags. Two of
+    alpha are tests turned round instead. That of McCulloch holds every alpha with
+
+        |log R - log R(alpha)| <= z s(alpha)/sqrt(n), R = (q.95 - q.05)/(q.75 - q.25),
+
+    s the standard deviation under that alpha. That of the others, next to 2: a sample
+    may miss the large values that tell alpha from 2, so the interval reaches down to
+    the alpha whose estimate is 2 with probability (1 - level)/2, and above that alpha
+    its upper end errs with probability 1 - level, the lower end being unable to err.
 
     Arguments:
         values: one value a lag and sequence (lag, sequence), at least 50 sequences.
@@ -88,7 +94,8 @@ def fit(
         >>> bool((fitted.alpha_lower < 1.5).all() and (1.5 < fitted.alpha_upper).all())
         True
 
-    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13;
+    tests turned round: Neyman 1937, Phil. Trans. R. Soc. A 236, 333.
     """
     array = sample_values(values)
     if array.ndim != 2:
@@ -97,18 +104,10 @@ def fit(
         )
     _check(method, level, resamples)
     estimate, outcomes = _estimates(method, array)
-    counts = _resample.draw_counts(array.shape[1], resamples, seed)
-    tails = [(1 - level) / 2, (1 + level) / 2]
+    good = np.array([sentence == "" for sentence in outcomes])
     ends = np.full((3, 2, len(array)), np.nan)
-    for lag, row in enumerate(array):
-        if outcomes[lag]:
-            continue
-        here = Estimate(*(part[lag] for part in estimate))
-        for parameter, draws in enumerate(_resample.draws(method, row, counts, here)):
-            # Of B sorted draws the k-th cuts off k/(B+1), as an exact interval needs.
-            ends[parameter, :, lag] = np.quantile(draws, tails, method="weibull")
-    farthest = lowest_alpha_seen_as_two(method, tails[0], array.shape[1])
-    ends[0, 0] = np.minimum(ends[0, 0], farthest)
+    here = Estimate(*(part[good] for part in estimate))
+    ends[..., good] = _ends(method, array[good], here, level, resamples, seed)
     return StableFit(
         *estimate,
         *ends.reshape(6, -1),
@@ -118,6 +117,30 @@ def fit(
         sequences=array.shape[1],
         outcomes=outcomes,
     )
+
+
+def _ends(
+    method: Method,
+    values: Float[np.ndarray, "lag sequence"],
+    estimate: Estimate,
+    level: float,
+    resamples: int,
+    seed: Any,
+) -> Float[np.ndarray, "three two lag"]:
+    """Return the ends of the intervals of the three parameters."""
+    if method == "mcculloch":
+        draws = _resample.quantile_draws(values, resamples, seed)
+    else:
+        counts = _resample.draw_counts(values.shape[1], resamples, seed)
+        draws = _resample.draws(method, values, counts, estimate)
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    # Of B sorted draws the k-th cuts off k/(B+1), as an exact interval needs.
+    ends = np.quantile(draws, tails, axis=1, method="weibull").swapaxes(0, 1)
+    if method == "mcculloch":
+        ends[0] = from_ratio(log_ratio(values), values.shape[1], level)
+    else:
+        ends[0] = beside_two(method, estimate.alpha, ends[0], level, values.shape[1])
+    return ends
 
 
 def _estimates(method: Method, array: np.ndarray) -> tuple[Estimate, tuple[str, ...]]:

@@ -37,6 +37,14 @@ ITERATIONS = 6
 RIDGE = 1e-9
 """Added to the unit diagonal of a correlation matrix that is singular to rounding."""
 
+MANY = 20_000
+"""From so many values on the characteristic function is summed by cells, which takes a
+tenth of the time for 200,000."""
+
+CELL, CELLS, ORDERS = 0.02, 2000, 5
+"""Width of a cell in units of 1/u, cells on either side of the median (22 sigma), and
+orders of the series in a cell: what is left out is below 1e-12."""
+
 
 class Regression(NamedTuple):
     """The weighted regression at one (alpha, sigma).
@@ -104,11 +112,41 @@ def characteristic_function(
     Source: Feuerverger and Mureika 1977, Ann. Stat. 5, 88.
     """
     phi = np.empty(frequencies.shape, dtype=np.complex128)
+    if values.shape[-1] >= MANY:
+        for place in np.ndindex(values.shape[:-1]):
+            sums = _sums_by_cells(values[place], frequencies[place])
+            phi[place] = sums / values.shape[-1]
+        return phi
     # One frequency at a time: the full array of phases would not fit into memory.
     for k in range(frequencies.shape[-1]):
         phase = frequencies[..., k, None] * values
         phi[..., k] = np.cos(phase).mean(-1) + 1j * np.sin(phase).mean(-1)
     return phi
+
+
+def _sums_by_cells(
+    values: Float[np.ndarray, " sequence"], frequencies: Float[np.ndarray, " frequency"]
+) -> Complex[np.ndarray, " frequency"]:
+    """Return sum_j exp(i u x_j) by the moments of the values in narrow cells.
+
+    sum_cells exp(i u c) sum_m (i u)^m/m! sum_(x in cell) (x - c)^m, and x far out alone
+    """
+    width = CELL / float(frequencies.max())
+    centre = float(np.median(values))
+    place = (values - centre) / width
+    near = np.abs(place) < CELLS
+    cell = np.rint(place[near])
+    offset, cell = place[near] - cell, cell.astype(np.intp) + CELLS
+    sums = np.exp(1j * frequencies * (values[~near, None] - centre)).sum(0)
+    turns = frequencies * width
+    waves = np.exp(1j * turns * np.arange(-CELLS, CELLS + 1)[:, None])
+    power, factor = np.ones_like(offset), np.ones(turns.shape, np.complex128)
+    for order in range(ORDERS):
+        moments = np.bincount(cell, weights=power, minlength=2 * CELLS + 1)
+        sums += factor * (moments @ waves)
+        power *= offset
+        factor = factor * 1j * turns / (order + 1)
+    return sums * np.exp(1j * frequencies * centre)
 
 
 def iterate(
