@@ -1,7 +1,7 @@
 """Figures inside a page: light and dark, wide and narrow, each as SVG."""
 
-from base64 import b64encode
 from collections.abc import Mapping
+from functools import partial
 from html import escape
 from typing import NamedTuple
 
@@ -9,6 +9,10 @@ from .. import plots
 from ..diagnosis import Diagnosis
 from ..plots.style import recoloured
 from .across import Summed, drawn_across
+from .limits import LOOKS, STILLS, embedded, uri
+
+DOTS = 150.0
+"""Dots an inch of a still figure that would take too much as lines."""
 
 
 class Caption(NamedTuple):
@@ -154,10 +158,12 @@ def pictures_overlaid(found: Summed) -> list[str]:
 def _across(
     found: Summed, width: float, only: set[str] | None = None
 ) -> dict[str, str]:
-    return {
-        name: plots.rendered(made, "svg").decode()
+    """Give the addresses of figures over seeds, small enough for the page."""
+    drawings = {
+        name: (plots.rendered(made, "svg"), partial(plots.rendered, made, dpi=DOTS))
         for name, made in drawn_across(found, width=width, only=only)
     }
+    return embedded(drawings, STILLS if only is None else STILLS // 4)
 
 
 def _live_only(name: str, caption: Caption) -> str:
@@ -178,23 +184,27 @@ def pictures(runs: Mapping[str, Diagnosis]) -> list[str]:
     Returns:
         An element a figure.
     """
-    wide, narrow = _drawn(runs, plots.PAGE), _drawn(runs, plots.COLUMN)
+    drawings = {
+        name: (plots.rendered(made, "svg"), partial(plots.rendered, made, dpi=DOTS))
+        for name, made in plots.draw_all(runs)
+    }
+    wide = {name: svg.decode() for name, (svg, _) in drawings.items()}
+    narrow: dict[str, str | None] = {
+        name: plots.rendered(made, "svg").decode()
+        for name, made in plots.draw_all(runs, width=plots.COLUMN)
+    }
+    # Four looks of each, where the page has room for them; base64 takes a third more.
+    if sum(8 / 3 * len(wide[n] + str(narrow[n])) for n in wide) > LOOKS:
+        wide, narrow = embedded(drawings), dict.fromkeys(wide)
     return [
         _figure(CAPTIONS[name], name, list(runs), wide[name], narrow[name])
         for name in wide
     ]
 
 
-def _drawn(runs: Mapping[str, Diagnosis], width: float) -> dict[str, str]:
-    """Give the figures of one width as light SVG."""
-    return {
-        name: plots.rendered(made, "svg").decode()
-        for name, made in plots.draw_all(runs, width=width)
-    }
-
-
-def _uri(svg: str) -> str:
-    return "data:image/svg+xml;base64," + b64encode(svg.encode()).decode()
+def _uri(picture: str) -> str:
+    is_address = picture.startswith("data:")
+    return picture if is_address else uri("svg+xml", picture.encode())
 
 
 def _figure(
@@ -220,7 +230,8 @@ def figure_element(
         name: its id on the page.
         caption: above and below it, HTML.
         described: what it shows, for who cannot see it.
-        wide: light SVG at the width of a page.
+        wide: light SVG at the width of a page; without a narrow one also the address
+            of any picture.
         narrow: light SVG at the width of a column; without it there is one look only.
         live: the interactive figure that stands in on the screen, if there is one.
     """
