@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from learnability.report import page
+from learnability.report import page, pictures
 from learnability.report.across import Summed, learning_spread
 from learnability.report.interactive import thinned
 from learnability.report.limits import embedded, kept
@@ -41,6 +41,13 @@ def test_a_thinned_curve_keeps_its_ends_and_its_pairs():
     assert "100 points" in note
     assert thinned(found, 100) == (found, "")
     assert np.diff(kept(1000, 100)).max() <= 11
+
+
+def test_one_look_of_every_figure_where_four_would_be_too_large():
+    runs = {"GRU": diagnosis(training=training_group())}
+    text = "".join(pictures(runs, one_look=True))
+    assert text.count("<figure") == 6
+    assert set(re.findall(r'<img class="([^"]*)"', text)) == {"wide light"}
 
 
 def large_study():

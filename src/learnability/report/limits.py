@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Int
 
+LARGEST = 8_000_000
+"""Bytes of a page: what mail takes without asking."""
 STILLS = 1_600_000
 """Bytes of all still figures, as they stand in the page."""
-LOOKS = 2_200_000
-"""Bytes of those of a study with a run a network, whose tables are short."""
 POINTS = 14_000
 """Points of all interactive figures; one takes 40 bytes."""
 ROWS = 4_000

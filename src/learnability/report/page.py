@@ -17,7 +17,7 @@ from ..study.published import Published
 from ..study.settings import Settings, load_settings, preset_names
 from .across import Summed, summed
 from .interactive import Member, as_json, figures, library, thinned
-from .limits import ROWS, each, kept
+from .limits import LARGEST, ROWS, each, kept
 from .overlay import overlaid
 from .pictures import pictures, pictures_across, pictures_overlaid
 from .seeds import comparison_table, spoken, summary
@@ -61,9 +61,10 @@ def page(
         every = found or summed({line.name: line.runs for line in lines})
         drawn = pictures_across(every)
     made = pictures(runs) if drawn is None else list(drawn)
+    laid_over: list[str] = []
     if published is not None:
         every = found or summed({line.name: line.runs for line in lines})
-        made += pictures_overlaid(overlaid(every, published))
+        laid_over = pictures_overlaid(overlaid(every, published))
     parts = {
         "title": escape(settings.title),
         "heading": "How far back each network can learn",
@@ -72,12 +73,17 @@ def page(
             spoken(settings, runs) if several else _answers(settings, runs, numbers)
         ),
         "table": _first_table(settings, runs, numbers, several),
-        "figures": "\n".join(made),
+        "figures": "\n".join(made + laid_over),
         "lags": _all_by_lag(runs),
         "again": _again(settings, runs),
         **_scripts(lines, settings.budgets),
     }
-    return Template(_resource("page.html")).substitute(parts)
+    template = Template(_resource("page.html"))
+    text = template.substitute(parts)
+    if len(text.encode()) > LARGEST and drawn is None:
+        parts["figures"] = "\n".join(pictures(runs, one_look=True) + laid_over)
+        text = template.substitute(parts)
+    return text
 
 
 def comparison(
@@ -254,7 +260,7 @@ def _cell(value: str) -> str:
 
 
 def _all_by_lag(runs: Mapping[str, Diagnosis]) -> str:
-    """Give the summaries of all diagnoses; of many lags, those that the page can hold."""
+    """Give the summaries of all diagnoses, of so many lags as the page can hold."""
     counts = [run.group("evidence").sizes["lag"] for run in runs.values()]
     most = each(counts, ROWS)
     tables = [_by_lag(name, run, most) for name, run in runs.items()]

@@ -9,7 +9,7 @@ from .. import plots
 from ..diagnosis import Diagnosis
 from ..plots.style import recoloured
 from .across import Summed, drawn_across
-from .limits import LOOKS, STILLS, embedded, uri
+from .limits import STILLS, embedded, uri
 
 DOTS = 150.0
 """Dots an inch of a still figure that would take too much as lines."""
@@ -175,31 +175,37 @@ only.</figcaption>
 </figure>"""
 
 
-def pictures(runs: Mapping[str, Diagnosis]) -> list[str]:
+def pictures(runs: Mapping[str, Diagnosis], *, one_look: bool = False) -> list[str]:
     """Give every figure of the runs as an HTML figure that needs no other file.
 
     Args:
         runs: diagnoses by architecture.
+        one_look: whether to leave out dark and narrow ones, and to draw the largest in
+            pixels; for a page that would otherwise be too large.
 
     Returns:
         An element a figure.
     """
-    drawings = {
-        name: (plots.rendered(made, "svg"), partial(plots.rendered, made, dpi=DOTS))
-        for name, made in plots.draw_all(runs)
-    }
-    wide = {name: svg.decode() for name, (svg, _) in drawings.items()}
-    narrow: dict[str, str | None] = {
-        name: plots.rendered(made, "svg").decode()
-        for name, made in plots.draw_all(runs, width=plots.COLUMN)
-    }
-    # Four looks of each, where the page has room for them; base64 takes a third more.
-    if sum(8 / 3 * len(wide[n] + str(narrow[n])) for n in wide) > LOOKS:
-        wide, narrow = embedded(drawings), dict.fromkeys(wide)
+    if one_look:
+        drawn = {
+            name: (plots.rendered(made, "svg"), partial(plots.rendered, made, dpi=DOTS))
+            for name, made in plots.draw_all(runs)
+        }
+        wide, narrow = embedded(drawn), {}
+    else:
+        wide, narrow = _drawn(runs, plots.PAGE), _drawn(runs, plots.COLUMN)
     return [
-        _figure(CAPTIONS[name], name, list(runs), wide[name], narrow[name])
+        _figure(CAPTIONS[name], name, list(runs), wide[name], narrow.get(name))
         for name in wide
     ]
+
+
+def _drawn(runs: Mapping[str, Diagnosis], width: float) -> dict[str, str]:
+    """Give the figures of one width as light SVG."""
+    return {
+        name: plots.rendered(made, "svg").decode()
+        for name, made in plots.draw_all(runs, width=width)
+    }
 
 
 def _uri(picture: str) -> str:
