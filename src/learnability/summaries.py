@@ -230,8 +230,8 @@ def envelope_shares(runs: Sequence[Diagnosis]) -> pd.DataFrame:
         runs: diagnoses of several seeds at the same lags.
 
     Returns:
-        Over ``lag``: ``gates`` (order zero), ``network`` (exact) and ``trained`` (exact,
-        weighted by the optimizer's base rates; nan where a run has none): geometric
+        Over ``lag``: ``gates`` (order zero), ``network`` (exact) and ``trained``
+        (exact, weighted by the optimizer's base rates; nan where a run has none): geometric
         means over seeds, 0 where a seed's envelope is 0.
     """
     sources = {

@@ -35,8 +35,9 @@ def split_figure(tables: Mapping[str, pd.DataFrame], *, width: float = PAGE) -> 
         ax.set(xscale="log", yscale="log", xlabel="lag in steps", title=title)
         number_axis(ax.xaxis)
     low = min(ax.get_ylim()[0] for ax in panels)
+    high = max(ax.get_ylim()[1] for ax in panels)
     for ax in panels:  # one scale, so that panels can be compared
-        ax.set_ylim(min(max(low, FLOOR), 0.1), 2)
+        ax.set_ylim(min(max(low, FLOOR), 0.1), max(high, 2))
         number_axis(ax.yaxis)
     panels[0].set_ylabel("envelope $f(l)/f(0)$")
     entries = keys(found)

@@ -58,12 +58,16 @@ def page(
     numbers = table(settings, runs) if rows is None else rows
     several, lines = _several(settings), members(settings, runs)
     if drawn is None and several:
-        every = found or summed({line.name: line.runs for line in lines})
+        every = found or summed(
+            {line.name: line.runs for line in lines}, settings.budgets
+        )
         drawn = pictures_across(every)
     made = pictures(runs) if drawn is None else list(drawn)
     laid_over: list[str] = []
     if published is not None:
-        every = found or summed({line.name: line.runs for line in lines})
+        every = found or summed(
+            {line.name: line.runs for line in lines}, settings.budgets
+        )
         laid_over = pictures_overlaid(overlaid(every, published))
     parts = {
         "title": escape(settings.title),
