@@ -231,8 +231,8 @@ def envelope_shares(runs: Sequence[Diagnosis]) -> pd.DataFrame:
 
     Returns:
         Over ``lag``: ``gates`` (order zero), ``network`` (exact) and ``trained``
-        (exact, weighted by the optimizer's base rates; nan where a run has none): geometric
-        means over seeds, 0 where a seed's envelope is 0.
+        (exact, weighted by the optimizer's base rates; nan where a run has none):
+        geometric means over seeds, 0 where a seed's envelope is 0.
     """
     sources = {
         "gates": ("envelope", "zero"),

@@ -31,7 +31,7 @@ def split_figure(tables: Mapping[str, pd.DataFrame], *, width: float = PAGE) -> 
     found, below = styles(tables), False
     for ax, (column, title) in zip(panels, SHARES.items(), strict=True):
         for name, style in found.items():
-            below |= _share(ax, tables[name][column], style)
+            below |= _share(ax, tables[name], column, style)
         ax.set(xscale="log", yscale="log", xlabel="lag in steps", title=title)
         number_axis(ax.xaxis)
     low = min(ax.get_ylim()[0] for ax in panels)
@@ -47,9 +47,9 @@ def split_figure(tables: Mapping[str, pd.DataFrame], *, width: float = PAGE) -> 
     return made
 
 
-def _share(ax: Axes, values: pd.Series, style: Style) -> bool:
+def _share(ax: Axes, table: pd.DataFrame, column: str, style: Style) -> bool:
     """Draw one line; say whether some of it lies below what the axis shows."""
-    lag, f = values.index.to_numpy(float), values.to_numpy(float)
+    lag, f = table.index.to_numpy(float), np.asarray(table[column], float)
     seen = f >= FLOOR
     few = max(1, lag.size // 8)
     shown = np.where(seen, f, np.nan)
