@@ -12,7 +12,7 @@ from scipy import stats
 from . import stable
 from .detection import decay
 from .detection.decay_fit import FEWEST_LAGS
-from .diagnosis import Diagnosis
+from .diagnosis import Diagnosis, Measures
 from .stable import law
 
 LEVELS = {"p10": 10, "p25": 25, "median": 50, "p75": 75, "p90": 90}
@@ -221,3 +221,90 @@ def _alpha(estimate: Callable, values: np.ndarray) -> float:
         return float(estimate(values[None]).alpha[0])
     except ArithmeticError:  # a likelihood without a maximum is an outcome
         return np.nan
+
+
+def envelope_shares(runs: Sequence[Diagnosis]) -> pd.DataFrame:
+    """Give f(l)/f(0) of the gates alone, of the network, and with base rates.
+
+    Args:
+        runs: diagnoses of several seeds at the same lags.
+
+    Returns:
+        Over ``lag``: ``gates`` (order zero), ``network`` (exact) and ``trained``
+        (exact, weighted by the optimizer's base rates; nan where a run has none):
+        geometric means over seeds, 0 where a seed's envelope is 0.
+    """
+    sources = {
+        "gates": ("envelope", "zero"),
+        "network": ("envelope", "exact"),
+        "trained": ("effective", "exact"),
+    }
+    lags = runs[0].group("envelope")["lag"].values
+    columns = {}
+    for name, (group, order) in sources.items():
+        if any(group not in run.tree.children for run in runs):
+            columns[name] = np.full(len(lags), np.nan)
+            continue
+        found = [run.group(group).sel(order=order)["normalised"].values for run in runs]
+        with np.errstate(divide="ignore"):
+            columns[name] = np.exp(np.log(np.stack(found)).mean(axis=0))
+    return pd.DataFrame(columns, index=pd.Index(lags, name="lag"))
+
+
+def noise_floor(runs: Sequence[Diagnosis], budgets: Iterable[float]) -> pd.DataFrame:
+    """Give the signal of each lag and the least that N sequences detect.
+
+    A dependency of strength c moves the mean gradient by ``c ||s_l||``; N sequences
+    detect ``c ||s_l|| (N(l)/N)^(1/kappa)``, which is ``(z + z) sigma_l/sqrt(N)`` for
+    kappa = 2.
+
+    Args:
+        runs: diagnoses of several seeds at the same lags.
+        budgets: numbers of sequences N.
+
+    Returns:
+        Over ``lag``: ``signal``, and a column a budget with its floor: geometric means
+        over seeds; ``censored``: a seed has not resolved the lag, so that its signal is
+        the upper end of its interval and the mean is at most this. The attribute
+        ``budgets`` holds the names of the columns.
+    """
+    numbers = [float(n) for n in budgets]
+    found = [_floor(run, numbers) for run in runs]
+    with np.errstate(divide="ignore"):
+        logs = [np.log(signal) for signal, _, _ in found]
+        floors = [np.log(floor) for _, floor, _ in found]
+    columns: dict[Any, Any] = {"signal": np.exp(np.mean(logs, axis=0))}
+    for number, floor in zip(numbers, np.exp(np.mean(floors, axis=0)), strict=True):
+        columns[number] = floor
+    columns["censored"] = np.any([censored for _, _, censored in found], axis=0)
+    lags = runs[0].group("detection")["lag"].values
+    table = pd.DataFrame(columns, index=pd.Index(lags, name="lag"))
+    table.attrs["budgets"] = numbers
+    return table
+
+
+def _floor(
+    run: Diagnosis, budgets: list[float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give the signal, the floor of each budget, and which lags are not resolved."""
+    need = run.group("detection")
+    resolved = need["resolved"].values.astype(bool)
+    least = np.where(resolved, need["needed"].values, need["lower"].values)
+    kappa, size = need["kappa"].values, np.sqrt(np.maximum(need["signal"].values, 0))
+    signal, noise = float(need.attrs["strength"]) * size, need["noise"].values
+    # z + z, which every resolved lag holds, gives the floor where nothing is resolved.
+    z = _both_quantiles(run)
+    floor = np.stack([z * noise / n ** (1 / kappa) for n in budgets])
+    heavy = kappa > 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exact = np.stack([signal * (least / n) ** (1 / kappa) for n in budgets])
+        floor = np.where(heavy & resolved, exact, np.where(heavy, np.nan, floor))
+        upper = z * noise / np.sqrt(least)
+    at_most = np.where(resolved, signal, np.where(heavy, np.nan, upper))
+    return at_most, floor, ~resolved
+
+
+def _both_quantiles(run: Diagnosis) -> float:
+    """Give ``z_{1-a} + z_{1-b}`` of the run's error rates."""
+    measures = Measures.model_validate_json(run.tree.attrs["measures"])
+    return float(stats.norm.isf(measures.error) + stats.norm.isf(measures.miss))

@@ -16,7 +16,7 @@ from ..study.logs import make_logger
 from ..study.published import read_published
 from ..study.settings import Settings, load_settings
 from ..study.store import Store
-from ..study.sweep import missing, run_study, write_results
+from ..study.sweep import draw_by_seed, missing, run_study, write_results
 from ..unroll import warm_up
 from .app import MANY, app
 from .shown import show
@@ -156,6 +156,7 @@ def report(
     /,
     *,
     published: Annotated[list[str] | None, MANY] = None,
+    by_seed: Annotated[bool, Parameter(negative="")] = False,
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
 ) -> None:
     """Draw the figures and the report of a study again, or lay two studies over it.
@@ -169,6 +170,8 @@ def report(
     published
         Result folders of the published programme (with seed_* folders), whose runs are
         laid over ours.
+    by_seed
+        Draw every figure of every seed and optimizer by itself, too.
     output
         Page of a comparison; comparison.html in the first folder unless given.
     """
@@ -181,6 +184,9 @@ def report(
         theirs = None if published is None else read_published(published)
         step = display.stage(DRAWING)
         rows = write_results(settings, runs, store, step, theirs)
+        if by_seed:
+            names = draw_by_seed(settings, runs, store)
+            display.tell(f"{len(names)} figures by seed in {store.figure('').parent}")
     show(rows, settings, runs, store, console)
 
 

@@ -1,8 +1,8 @@
 """From records to tables and one self-contained page."""
 
-from .across import Summed, drawn_across, summed
+from .across import Summed, drawn_across, drawn_apart, summed, taken_apart
 from .page import comparison, page
-from .pictures import pictures
+from .pictures import drawn_of, pictures
 from .seeds import summary
 from .table import fitted_decay, table
 from .words import formatted
@@ -11,6 +11,8 @@ __all__ = [
     "Summed",
     "comparison",
     "drawn_across",
+    "drawn_apart",
+    "drawn_of",
     "fitted_decay",
     "formatted",
     "page",
@@ -18,4 +20,5 @@ __all__ = [
     "summary",
     "summed",
     "table",
+    "taken_apart",
 ]

@@ -1,14 +1,14 @@
 """The figures of a study with several seeds: summed up, then drawn."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from ..diagnosis import Diagnosis
-from ..plots import across
+from ..plots import across, apart
 from ..plots.style import PAGE, Theme, theme
 from ..plots.time_scales import ORDER
 from ..plots.windows import BUDGETS
@@ -16,8 +16,10 @@ from ..summaries import (
     ESTIMATORS,
     Line,
     alphas,
+    envelope_shares,
     envelope_spread,
     law_points,
+    noise_floor,
     regression,
     spread,
     window_spread,
@@ -47,13 +49,16 @@ class Summed:
     scales: dict[str, np.ndarray]
     curves: dict[str, pd.DataFrame]
     estimators: dict[str, dict[str, pd.DataFrame]]
+    shares: dict[str, pd.DataFrame] = field(default_factory=dict)
+    floors: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
-def summed(groups: Groups) -> Summed:
+def summed(groups: Groups, budgets: Sequence[float] = (10, 100, 1000)) -> Summed:
     """Sum up the seeds of each network and optimizer.
 
     Args:
         groups: diagnoses of several seeds, by network and optimizer.
+        budgets: numbers of sequences N, of which up to three get a noise floor.
     """
     curves = {name: learning_spread(runs) for name, runs in groups.items()}
     return Summed(
@@ -64,7 +69,58 @@ def summed(groups: Groups) -> Summed:
         scales={name: time_scales(runs) for name, runs in groups.items()},
         curves={name: table for name, table in curves.items() if len(table)},
         estimators={name: mean_alphas(runs) for name, runs in groups.items()},
+        **taken_apart(groups, budgets),
     )
+
+
+def taken_apart(
+    groups: Groups, budgets: Sequence[float]
+) -> dict[str, dict[str, pd.DataFrame]]:
+    """Give `envelope_shares` and `noise_floor` of those whose runs hold all of it.
+
+    Args:
+        groups: diagnoses of several seeds, by network and optimizer.
+        budgets: numbers of sequences N; the first, the middle and the last are taken.
+    """
+    ordered = sorted(budgets)
+    places = sorted({0, len(ordered) // 2, len(ordered) - 1})
+    some = [ordered[place] for place in places]
+    rated = {n: v for n, v in groups.items() if all(map(_has_rates, v))}
+    measured = {n: v for n, v in groups.items() if all(map(_has_noise, v))}
+    return {
+        "shares": {name: envelope_shares(runs) for name, runs in rated.items()},
+        "floors": {name: noise_floor(runs, some) for name, runs in measured.items()},
+    }
+
+
+def _has_rates(run: Diagnosis) -> bool:
+    return "effective" in run.tree.children
+
+
+def _has_noise(run: Diagnosis) -> bool:
+    return "measures" in run.tree.attrs and "noise" in run.group("detection")
+
+
+def drawn_apart(
+    parts: Mapping[str, dict[str, pd.DataFrame]],
+    *,
+    look: Theme = "light",
+    width: float = PAGE,
+) -> Iterator[tuple[str, Figure]]:
+    """Draw what `taken_apart` gave.
+
+    Args:
+        parts: ``shares`` and ``floors``.
+        look: light or dark.
+        width: of the figures in inches.
+    """
+    draw = {"shares": ("envelope_split", apart.split_figure)}
+    draw["floors"] = ("noise_floor", apart.floor_figure)
+    for part, (name, make) in draw.items():
+        if parts[part]:
+            with theme(look):
+                made = make(parts[part], width=width)
+            yield name, made
 
 
 def drawn_across(
@@ -104,6 +160,10 @@ def drawn_across(
         if only is None or name in only:
             with theme(look):
                 made = make()
+            yield name, made
+    parts = {"shares": found.shares, "floors": found.floors}
+    for name, made in drawn_apart(parts, look=look, width=width):
+        if only is None or name in only:
             yield name, made
 
 

@@ -15,6 +15,7 @@ from ..plots.style import styles, theme
 from ..plots.windows import BUDGETS
 from ..summaries import envelope_spread, window_spread
 from .across import learning_spread, time_scales
+from .limits import POINTS, each, kept
 
 Record = dict[str, Any]
 
@@ -96,6 +97,42 @@ def figures(members: Sequence[Member], budgets: Sequence[float]) -> Record:
             for name, (make, axes) in _makers(budgets).items()
         },
     }
+
+
+BY_POINT = ("x", "y", "low", "high", "open", "says")
+"""What of a trace has a value a point."""
+
+
+def thinned(found: Record, total: int = POINTS) -> tuple[Record, str]:
+    """Give figures whose longest curves keep fewer points, and a sentence if so.
+
+    Args:
+        found: of `figures`.
+        total: points of all figures together.
+
+    Returns:
+        The figures, and a paragraph for the page; empty where nothing was left out.
+    """
+    traces = [t for figure in found["figures"].values() for t in figure["traces"]]
+    counts = [len(trace["x"]) for trace in traces]
+    most = each(counts, total)
+    if not counts or max(counts) <= most:
+        return found, ""
+    smaller = {
+        name: {**figure, "traces": [_fewer(t, most) for t in figure["traces"]]}
+        for name, figure in found["figures"].items()
+    }
+    note = (
+        f'<p class="live-only">To keep this page small a curve shows {most} points at '
+        "most, its ends and evenly between them; the results hold all of them.</p>"
+    )
+    return {**found, "figures": smaller}, note
+
+
+def _fewer(trace: Record, most: int) -> Record:
+    places = kept(len(trace["x"]), most)
+    parts = {n: np.asarray(trace[n])[places].tolist() for n in BY_POINT if n in trace}
+    return {**trace, **parts}
 
 
 def _colours(members: Sequence[Member], look: Any) -> list[str]:

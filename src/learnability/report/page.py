@@ -16,7 +16,8 @@ from ..study.collected import identified
 from ..study.published import Published
 from ..study.settings import Settings, load_settings, preset_names
 from .across import Summed, summed
-from .interactive import Member, as_json, figures, library
+from .interactive import Member, as_json, figures, library, thinned
+from .limits import LARGEST, ROWS, each, kept
 from .overlay import overlaid
 from .pictures import pictures, pictures_across, pictures_overlaid
 from .seeds import comparison_table, spoken, summary
@@ -57,12 +58,17 @@ def page(
     numbers = table(settings, runs) if rows is None else rows
     several, lines = _several(settings), members(settings, runs)
     if drawn is None and several:
-        every = found or summed({line.name: line.runs for line in lines})
+        every = found or summed(
+            {line.name: line.runs for line in lines}, settings.budgets
+        )
         drawn = pictures_across(every)
     made = pictures(runs) if drawn is None else list(drawn)
+    laid_over: list[str] = []
     if published is not None:
-        every = found or summed({line.name: line.runs for line in lines})
-        made += pictures_overlaid(overlaid(every, published))
+        every = found or summed(
+            {line.name: line.runs for line in lines}, settings.budgets
+        )
+        laid_over = pictures_overlaid(overlaid(every, published))
     parts = {
         "title": escape(settings.title),
         "heading": "How far back each network can learn",
@@ -71,12 +77,17 @@ def page(
             spoken(settings, runs) if several else _answers(settings, runs, numbers)
         ),
         "table": _first_table(settings, runs, numbers, several),
-        "figures": "\n".join(made),
-        "lags": "\n".join(_by_lag(name, run) for name, run in runs.items()),
+        "figures": "\n".join(made + laid_over),
+        "lags": _all_by_lag(runs),
         "again": _again(settings, runs),
         **_scripts(lines, settings.budgets),
     }
-    return Template(_resource("page.html")).substitute(parts)
+    template = Template(_resource("page.html"))
+    text = template.substitute(parts)
+    if len(text.encode()) > LARGEST and drawn is None:
+        parts["figures"] = "\n".join(pictures(runs, one_look=True) + laid_over)
+        text = template.substitute(parts)
+    return text
 
 
 def comparison(
@@ -112,10 +123,12 @@ def comparison(
         "answers": "",
         "table": _table(rows, "windows of both studies"),
         "figures": "\n".join(pictures_across(found)),
-        "lags": "\n".join(
-            _by_lag(f"{'AB'[place]}: {name}", run)
-            for place, (_, runs) in enumerate((first, second))
-            for name, run in runs.items()
+        "lags": _all_by_lag(
+            {
+                f"{'AB'[place]}: {name}": run
+                for place, (_, runs) in enumerate((first, second))
+                for name, run in runs.items()
+            }
         ),
         "again": "\n".join(_again(*study) for study in (first, second)),
         **_scripts(lines, sorted({*first[0].budgets, *second[0].budgets})),
@@ -131,12 +144,14 @@ def _several(settings: Settings) -> bool:
 def _scripts(lines: Sequence[Member], budgets: Sequence[float]) -> dict[str, str]:
     """Give the parts of a page that make it interactive, and its style."""
     script, plotly = _resource("page.js"), library()
+    found, note = thinned(figures(lines, budgets))
     return {
         "style": _resource("page.css"),
         "hashes": " ".join(map(_hash, (plotly, script))),
         "plotly": plotly,
         "script": script,
-        "data": as_json(figures(lines, budgets)),
+        "data": as_json(found),
+        "thinned": note,
     }
 
 
@@ -248,9 +263,24 @@ def _cell(value: str) -> str:
     return f"<td{kind}>{escape(value)}</td>"
 
 
-def _by_lag(name: str, run: Diagnosis) -> str:
+def _all_by_lag(runs: Mapping[str, Diagnosis]) -> str:
+    """Give the summaries of all diagnoses, of so many lags as the page can hold."""
+    counts = [run.group("evidence").sizes["lag"] for run in runs.values()]
+    most = each(counts, ROWS)
+    tables = [_by_lag(name, run, most) for name, run in runs.items()]
+    if max(counts) > most:
+        tables.insert(
+            0,
+            f"<p>To keep this page small the tables show {most} of up to {max(counts)} "
+            "lags; <code>learnability export</code> writes all of them.</p>",
+        )
+    return "\n".join(tables)
+
+
+def _by_lag(name: str, run: Diagnosis, most: int) -> str:
     """Give the summary of one diagnosis, folded away."""
     rows = run.summary()
+    rows = rows.iloc[kept(len(rows), most)]
     text = pd.DataFrame(
         {
             "lag": [str(lag) for lag in rows.index],

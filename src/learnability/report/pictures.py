@@ -1,14 +1,20 @@
 """Figures inside a page: light and dark, wide and narrow, each as SVG."""
 
-from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from html import escape
 from typing import NamedTuple
+
+from matplotlib.figure import Figure
 
 from .. import plots
 from ..diagnosis import Diagnosis
 from ..plots.style import recoloured
-from .across import Summed, drawn_across
+from .across import Summed, drawn_across, drawn_apart, taken_apart
+from .limits import STILLS, embedded, uri
+
+DOTS = 150.0
+"""Dots an inch of a still figure that would take too much as lines."""
 
 
 class Caption(NamedTuple):
@@ -54,6 +60,20 @@ CAPTIONS = {
         "prediction: 1 is all of it, from 1/2 on it counts as learnt.",
     ),
 }
+APART = {
+    "envelope_split": Caption(
+        "Gates and optimizer taken apart",
+        "f(l)/f(0) as the gates alone let it through, as the whole network does, and "
+        "weighted by the step sizes of the optimizer: what the second has over the "
+        "first comes from one unit to another, what the third changes from training.",
+    ),
+    "noise_floor": Caption(
+        "Signal and noise floor",
+        "What a dependency at a lag adds to the mean gradient, and dashed the least "
+        "that N sequences detect, a panel a budget: lines above their own dashes are "
+        "detected. Open arrows: not resolved, the signal is at most this.",
+    ),
+}
 ACROSS = {
     "windows_across": Caption(
         "Window against number of sequences, over seeds",
@@ -90,6 +110,7 @@ ACROSS = {
         "Validation error by epoch: the median over seeds, from the tenth to the "
         "ninetieth percentile as a band.",
     ),
+    **APART,
 }
 LIVE = {
     "windows_across": "windows",
@@ -154,10 +175,12 @@ def pictures_overlaid(found: Summed) -> list[str]:
 def _across(
     found: Summed, width: float, only: set[str] | None = None
 ) -> dict[str, str]:
-    return {
-        name: plots.rendered(made, "svg").decode()
+    """Give the addresses of figures over seeds, small enough for the page."""
+    drawings = {
+        name: (plots.rendered(made, "svg"), partial(plots.rendered, made, dpi=DOTS))
         for name, made in drawn_across(found, width=width, only=only)
     }
+    return embedded(drawings, STILLS if only is None else STILLS // 4)
 
 
 def _live_only(name: str, caption: Caption) -> str:
@@ -169,18 +192,29 @@ only.</figcaption>
 </figure>"""
 
 
-def pictures(runs: Mapping[str, Diagnosis]) -> list[str]:
+def pictures(runs: Mapping[str, Diagnosis], *, one_look: bool = False) -> list[str]:
     """Give every figure of the runs as an HTML figure that needs no other file.
 
     Args:
         runs: diagnoses by architecture.
+        one_look: whether to leave out dark and narrow ones, and to draw the largest in
+            pixels; for a page that would otherwise be too large.
 
     Returns:
         An element a figure.
     """
-    wide, narrow = _drawn(runs, plots.PAGE), _drawn(runs, plots.COLUMN)
+    if one_look:
+        drawn = {
+            name: (plots.rendered(made, "svg"), partial(plots.rendered, made, dpi=DOTS))
+            for name, made in drawn_of(runs, plots.PAGE)
+        }
+        wide, narrow = embedded(drawn), {}
+    else:
+        wide, narrow = _drawn(runs, plots.PAGE), _drawn(runs, plots.COLUMN)
     return [
-        _figure(CAPTIONS[name], name, list(runs), wide[name], narrow[name])
+        _figure(
+            (CAPTIONS | APART)[name], name, list(runs), wide[name], narrow.get(name)
+        )
         for name in wide
     ]
 
@@ -189,19 +223,37 @@ def _drawn(runs: Mapping[str, Diagnosis], width: float) -> dict[str, str]:
     """Give the figures of one width as light SVG."""
     return {
         name: plots.rendered(made, "svg").decode()
-        for name, made in plots.draw_all(runs, width=width)
+        for name, made in drawn_of(runs, width)
     }
 
 
-def _uri(svg: str) -> str:
-    return "data:image/svg+xml;base64," + b64encode(svg.encode()).decode()
+def drawn_of(
+    runs: Mapping[str, Diagnosis],
+    width: float = plots.PAGE,
+    budgets: Sequence[float] = (10, 100, 1000),
+) -> Iterator[tuple[str, Figure]]:
+    """Draw every figure of single runs.
+
+    Args:
+        runs: diagnoses by architecture.
+        width: of the figures in inches.
+        budgets: numbers of sequences N, of which up to three get a noise floor.
+    """
+    yield from plots.draw_all(runs, width=width)
+    parts = taken_apart({name: [run] for name, run in runs.items()}, budgets)
+    yield from drawn_apart(parts, width=width)
+
+
+def _uri(picture: str) -> str:
+    is_address = picture.startswith("data:")
+    return picture if is_address else uri("svg+xml", picture.encode())
 
 
 def _figure(
     caption: Caption, name: str, cells: list[str], wide: str, narrow: str | None
 ) -> str:
     described = f"{caption.title}, for {', '.join(cells)}. {caption.text}"
-    live = LIVE.get(name, name)
+    live = LIVE.get(name, name if name in CAPTIONS else None)
     return figure_element(name, caption, described, wide, narrow, live=live)
 
 
@@ -220,7 +272,8 @@ def figure_element(
         name: its id on the page.
         caption: above and below it, HTML.
         described: what it shows, for who cannot see it.
-        wide: light SVG at the width of a page.
+        wide: light SVG at the width of a page; without a narrow one also the address
+            of any picture.
         narrow: light SVG at the width of a column; without it there is one look only.
         live: the interactive figure that stands in on the screen, if there is one.
     """

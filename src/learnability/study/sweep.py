@@ -188,18 +188,49 @@ def write_results(
     if several:
         across = collected.across_seeds(settings, runs).to_csv(index=False)
         store.write(store.across, across)
-        found = report.summed(collected.grouped(settings, runs))
+        found = report.summed(collected.grouped(settings, runs), settings.budgets)
         drawn = report.drawn_across(found)
     else:
-        found, drawn = None, plots.draw_all(runs)
+        found, drawn = None, report.drawn_of(runs, budgets=settings.budgets)
     for place, (name, figure) in enumerate(drawn):
-        progress(place / (2 * len(plots.FIGURES)))
+        progress(place / (2 * (len(plots.FIGURES) + 2)))
         store.write(store.figure(name), plots.rendered(figure, "png"))
     progress(0.5)
     page = report.page(settings, runs, rows=rows, found=found, published=published)
     store.write(store.report, page)
     progress(1.0)
     return rows
+
+
+def draw_by_seed(
+    settings: Settings, runs: Mapping[str, Diagnosis], store: Store
+) -> list[str]:
+    """Draw every figure of every seed and optimizer by itself; give their names.
+
+    Args:
+        settings: the study.
+        runs: its diagnoses by label.
+        store: where it lies; the figures go to figures/OPTIMIZER-seed-SEED-NAME.png.
+    """
+    from .. import plots, report
+
+    apart: dict[str, dict[str, Diagnosis]] = {}
+    for run in settings.runs():
+        key = f"{run.recipe.optimizer}-seed-{run.seed}"
+        found = runs[settings.label(run)]
+        apart.setdefault(key, {})[run.architecture.cell] = found
+    names = []
+    for key, some in apart.items():
+        summed = report.summed({n: [r] for n, r in some.items()}, settings.budgets)
+        only = ("envelope_across", "spectra", "law", "estimators")
+        drawn = [
+            *report.drawn_of(some, budgets=settings.budgets),
+            *report.drawn_across(summed, only=only),
+        ]
+        for name, figure in drawn:
+            names.append(f"{key}-{name}")
+            store.write(store.figure(names[-1]), plots.rendered(figure, "png"))
+    return names
 
 
 def index(settings: Settings, store: Store) -> pd.DataFrame:

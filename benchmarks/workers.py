@@ -1,0 +1,71 @@
+"""Two workers against one, on a slice of `standard --scale 0.1`, by turns.
+
+``python -m benchmarks.workers`` prints the seconds of each side and the ratios. Workers
+are started and have done a run before the clock starts. One worker alone gets all cores
+as threads; what two workers gain over a worker with the threads that each of them has
+is the other ratio.
+"""
+
+import multiprocessing
+import statistics
+import tempfile
+import time
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+
+from learnability.study import load_settings
+from learnability.study.execute import Request
+from learnability.study.executors import Pool, execute_in
+from learnability.study.settings import Settings
+
+ROUNDS = 3
+CELLS, SEEDS = ("GRU", "LSTM"), [1, 2]
+SIDES = {"1 worker, 1 thread": (1, 1), "1 worker, 2 threads": (1, 2)}
+SIDES["2 workers, 1 thread each"] = (2, 1)
+
+
+def slice_of_standard(seeds: list[int]) -> Settings:
+    """Give `standard --scale 0.1` with two cells, one optimizer and some seeds."""
+    whole = load_settings("standard").scaled(0.1)
+    cells = [a.model_dump(mode="json") for a in whole.architectures if a.cell in CELLS]
+    return whole.changed(architectures=cells, further_optimizers=[], seeds=seeds)
+
+
+def seconds(executor: Executor, workers: int, threads: int, seeds: list[int]) -> float:
+    """Give the seconds of a new study in workers that are there already."""
+    settings = slice_of_standard(seeds)
+    with tempfile.TemporaryDirectory() as folder:
+        requests = [
+            Request(str(Path(folder) / "study"), settings.label(run), run, 0.1)
+            for run in settings.runs()
+        ]
+        pool = Pool(lambda: nullcontext(executor), workers, threads)
+        started = time.perf_counter()
+        list(execute_in(pool, requests, print))
+        return time.perf_counter() - started
+
+
+def main() -> None:
+    """Measure all sides by turns and print medians and ratios."""
+    fresh = multiprocessing.get_context("spawn")
+    taken: dict[str, list[float]] = {side: [] for side in SIDES}
+    # A pool of its own a side: a side's threads are not another's.
+    pools = {s: ProcessPoolExecutor(n, mp_context=fresh) for s, (n, _) in SIDES.items()}
+    for side, (workers, threads) in SIDES.items():
+        seconds(pools[side], workers, threads, list(range(11, 11 + workers)))
+    for _ in range(ROUNDS):
+        for side, (workers, threads) in SIDES.items():
+            taken[side].append(seconds(pools[side], workers, threads, SEEDS))
+    for pool in pools.values():
+        pool.shutdown()
+    middle = {side: statistics.median(values) for side, values in taken.items()}
+    for side, value in middle.items():
+        print(f"{side}: {value:.2f} s")
+    two = middle.pop("2 workers, 1 thread each")
+    for side, value in middle.items():
+        print(f"2 workers against {side}: {value / two:.2f}")
+
+
+if __name__ == "__main__":
+    main()

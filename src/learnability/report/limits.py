@@ -1,0 +1,81 @@
+"""What keeps a page below 8 MB: fewer points a curve, fewer lags, pixels for lines.
+
+The library that draws takes 4.8 MB. What follows is shared out: 1.6 MB for still
+figures, some 0.6 MB each for the points of interactive ones and for tables by lag.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+LARGEST = 8_000_000
+"""Bytes of a page: what mail takes without asking."""
+STILLS = 1_600_000
+"""Bytes of all still figures, as they stand in the page."""
+POINTS = 14_000
+"""Points of all interactive figures; one takes 40 bytes."""
+ROWS = 4_000
+"""Rows of all tables by lag; one takes 145 bytes."""
+LEAST = 2
+"""Points of a curve: its ends."""
+
+
+def kept(count: int, most: int) -> Int[np.ndarray, " place"]:
+    """Give the places to keep of a curve: the ends, and evenly between them.
+
+    Args:
+        count: points that there are.
+        most: points to keep at most, at least 2.
+
+    Example:
+        >>> kept(7, 4).tolist(), kept(3, 4).tolist()
+        ([0, 2, 4, 6], [0, 1, 2])
+    """
+    if count <= most:
+        return np.arange(count)
+    return np.linspace(0, count - 1, most).round().astype(int)
+
+
+def each(counts: Sequence[int], total: int) -> int:
+    """Give the points that every curve may keep, so that all keep a total at most.
+
+    Args:
+        counts: points of the curves.
+        total: of all together.
+
+    Example:
+        >>> each([10, 10], 100), each([100, 10], 50), each([9] * 9, 3)
+        (10, 40, 2)
+    """
+    low, high = LEAST, max([LEAST, *counts])
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = sum(min(n, middle) for n in counts) <= total
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return low
+
+
+def uri(kind: str, content: bytes) -> str:
+    """Give a picture as an address that holds it."""
+    return f"data:image/{kind};base64," + b64encode(content).decode()
+
+
+def embedded(
+    drawings: Mapping[str, tuple[bytes, Callable[[], bytes]]], most: int = STILLS
+) -> dict[str, str]:
+    """Give pictures as addresses; the largest as pixels where lines take too much.
+
+    Args:
+        drawings: SVG, and what makes a PNG of the same figure, by name.
+        most: bytes of all addresses.
+    """
+    found = {name: uri("svg+xml", svg) for name, (svg, _) in drawings.items()}
+    for name in sorted(found, key=lambda n: -len(found[n])):
+        if sum(map(len, found.values())) <= most:
+            break
+        pixels = uri("png", drawings[name][1]())
+        if len(pixels) < len(found[name]):
+            found[name] = pixels
+    return found
