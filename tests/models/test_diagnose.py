@@ -208,16 +208,30 @@ def found_in(model, data, loss, targets, sequences=256):
         samples, _ = job.read((data.x, targets), lambda stage, share: None)
     sample = next(iter(samples.values()))
     chosen = probes(sample, inputs=16, outputs=8)
-    return strongest(dependencies(sample, chosen, LAGS), 0.05)[0]
+    return strongest(dependencies(sample, chosen, LAGS), 0.05 / 2)[0]
 
 
-def test_permuted_targets_hold_a_dependency_in_a_twentieth_of_all_cases():
-    hits, model = 0, last_step()
+def wide_classes(data):
+    """Give one of three classes, by the input 4 steps ago."""
+    signal = data.x[:, -5] @ WIDE.direction(seed=0)
+    return signal.argsort().argsort() * 3 // len(signal)
+
+
+WIDE = lw.MultiLag(lags=(1, 3), coefficients=(0.6, 0.5), inputs=12, steps=16)
+
+
+@pytest.mark.parametrize(("task", "label"), [(TASK, classes), (WIDE, wide_classes)])
+def test_permuted_targets_hold_a_dependency_in_hardly_any_case(task, label):
+    """Also where one pair of 24 stands for all: it is chosen after the test."""
+    hits, size = 0, 160
+    rnn = nn.GRU(task.inputs, 6, batch_first=True)
+    model = Sequential(rnn, last=True, outputs=3 if task is WIDE else 2)
+    model = weighted(model, seed=1, dtype=torch.float32)
     for seed in range(40):
-        data = TASK.draw(160, seed=1000 + seed, direction=DIRECTION)
-        deal = torch.randperm(160, generator=torch.Generator().manual_seed(seed))
-        hits += found_in(model, data, F.cross_entropy, classes(data)[deal]) > 0
-    assert hits <= 6  # 2 expected; more than 6 in 3 of 1,000 such tests
+        data = task.draw(size, seed=1000 + seed, direction=task.direction(seed=0))
+        deal = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
+        hits += found_in(model, data, F.cross_entropy, label(data)[deal]) > 0
+    assert hits <= 4  # 1 expected at most; more than 4 in 3 of 1,000 such tests
 
 
 def test_a_model_trained_on_permuted_targets_has_window_0():
