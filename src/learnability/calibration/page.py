@@ -63,17 +63,17 @@ def _lead(calibration: Calibration, found: Findings) -> str:
     limited, diverged = (
         int(np.sum(found.realised[name])) for name in ("limited", "diverged")
     )
-    whole = made == wanted
-    some = (
-        "" if whole else f"Partial: this page rests on {made} of {wanted} trainings. "
+    begun = (
+        f"Partial: this page rests on {made} of {wanted} trainings ({_spread(found)}). "
+        "The whole is "
     )
-    rest = "" if whole else f" by now {_spread(found)};"
+    some = f"{wanted} trainings: " if made == wanted else begun
     return (
-        f"{some}{made} of {wanted} trainings:{rest} "
+        f"{some}"
         f"{len(calibration.architectures)} networks, "
         f"{len(calibration.families)} families of tasks, N of "
         f"{', '.join(map(str, calibration.samples))}, {len(calibration.seeds)} seeds, "
-        f"{calibration.updates} updates each. In {limited} of them steps and not "
+        f"{calibration.updates} updates each. In {limited} of those made steps and not "
         f"samples were the limit (best epoch in the last tenth); {diverged} diverged. "
         "Intervals are 95 % ones of a bootstrap over cells; a band counts as "
         "learnt from a share of 1/2 on."
@@ -92,8 +92,8 @@ def _spread(found: Findings) -> str:
     counts = [f"{realised[c].nunique()} {word}" for c, word in columns.items()]
     each = realised.groupby(["family", "samples"]).size().to_numpy()
     return (
-        f"{', '.join(counts)}, {each.min()} to {each.max()} trainings for a "
-        "family and N that has any"
+        f"{', '.join(counts)}; {each.min()} to {each.max()} for each family and N that "
+        "has any"
     )
 
 

@@ -190,7 +190,7 @@ def realised_figure(realised: pd.DataFrame, *, width: float = PAGE) -> Figure:
     """
     families = list(dict.fromkeys(realised["family"]))
     made, panels = figure(len(families), width=width)
-    found = styles(dict.fromkeys(realised["cell"]))
+    found, top = styles(dict.fromkeys(realised["cell"])), realised["window_lag"].max()
     for ax, family in zip(panels, families, strict=True):
         own = realised[realised["family"] == family]
         for style, (_, rows) in _each(own, found, "cell"):
@@ -210,8 +210,11 @@ def realised_figure(realised: pd.DataFrame, *, width: float = PAGE) -> Figure:
             )
             crossed = limited.to_numpy(bool)
             ax.plot(x[crossed], mean[crossed], color=ink().text, marker="x", ls="")
+        sizes = sorted(own["samples"].unique())
         ax.set(title=_short(family), xscale="log", xlabel="N, sequences")
-        ax.set_ylim(bottom=-1)
+        ax.set_xticks(sizes, [str(n) for n in sizes])
+        ax.set_xticks([], minor=True)
+        ax.set(xlim=(sizes[0] / 1.5, sizes[-1] * 1.5), ylim=(-1, top + 1))
     panels[0].set_ylabel("realised window, steps")
     legend(made, [key(style, name) for name, style in found.items()])
     return made
@@ -266,7 +269,8 @@ def _each(
 
 
 def _nudge(style: Style, found: Mapping[str, Style]) -> float:
-    return NUDGE * (style.place - (len(found) - 1) / 2)
+    gap = min(NUDGE, 0.8 / len(found))
+    return gap * (style.place - (len(found) - 1) / 2)
 
 
 def _short(method: str) -> str:
