@@ -13,6 +13,7 @@ from learnability.calibration import (
     brute,
     findings,
     make_page,
+    new_seeds,
     preset,
     run_all,
     run_one,
@@ -134,6 +135,8 @@ def test_the_command_names_what_is_wrong(capsys, tmp_path):
     for words, said in (
         (["calibrate", "medium"], "no preset 'medium'"),
         (["calibrate", "tiny", "--partial", "-o", str(tmp_path)], "no runs yet"),
+        (["calibrate", "tiny", "--laws", str(tmp_path)], "use confirm"),
+        (["calibrate", "confirm", "--laws", str(tmp_path / "no")], "is no folder"),
         (["calibrate", "tiny", "--workers", "0", "-o", str(tmp_path)], "at least 1"),
     ):
         with pytest.raises(SystemExit) as stop:
@@ -154,3 +157,24 @@ def test_every_beginning_of_the_trainings_is_spread():
         assert len({r.seed for r in own}) == 1
         assert {r.label for r in own} == set(large.architectures)
     assert [own[0].seed for own in rounds] == [0] * 8 + [1] * 8 + [2] * 8
+
+
+def test_a_partial_page_says_first_what_it_rests_on(folder, tmp_path, monkeypatch):
+    module = sys.modules["learnability.calibration.findings"]
+    monkeypatch.setattr(module, "RESAMPLES", 20)
+    shutil.copytree(folder / "runs", tmp_path / "runs")
+    for run in TINY.in_turn()[5:]:
+        (tmp_path / "runs" / f"{run.identity()}.json").unlink()
+    make_page(TINY, store_of(tmp_path))
+    page = (tmp_path / "calibration.html").read_text()
+    lead = page.split('class="lead">')[1]
+    assert lead.startswith("Partial: this page rests on 5 of 8 trainings (2 networks")
+    assert len(pd.read_csv(tmp_path / "windows.csv")) == 5
+
+
+def test_laws_are_tried_on_other_seeds_only(folder):
+    with pytest.raises(ValueError, match="share the seed 0"):
+        new_seeds(TINY, store_of(folder), (TINY, store_of(folder)))
+    other = TINY.model_copy(update={"seeds": (1,)})
+    with pytest.raises(ValueError, match="no runs yet"):
+        new_seeds(other, store_of(folder), (TINY, store_of(folder)))

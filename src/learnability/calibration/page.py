@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from ..plots import calibration as draw
 from ..plots.files import rendered
@@ -28,7 +29,10 @@ LAWS = ("output sensitivity", "probe strength", "learnt share at that step")
 
 
 def page(
-    calibration: Calibration, found: Findings, trials: Sequence[dict[str, Any]]
+    calibration: Calibration,
+    found: Findings,
+    trials: Sequence[dict[str, Any]],
+    second: pd.DataFrame | None = None,
 ) -> str:
     """Give the page of a calibration; it holds no time, so it can be made again.
 
@@ -36,6 +40,7 @@ def page(
         calibration: its settings.
         found: the comparison with the realised windows.
         trials: what `brute.try_cell` gave, a record a cell.
+        second: what `second.second_round` gave, if other seeds' laws are tried.
 
     Returns:
         The page.
@@ -46,7 +51,9 @@ def page(
         "lead": escape(_lead(calibration, found)),
     }
     with theme("light"):
-        parts["sections"] = "\n".join([*_learning(found), *_detection(trials)])
+        parts["sections"] = "\n".join(
+            [*_detection(trials), *_learning(found), *_second(second)]
+        )
     text = (resources.files("learnability.calibration") / "page.html").read_text()
     return Template(text).substitute(parts)
 
@@ -56,16 +63,61 @@ def _lead(calibration: Calibration, found: Findings) -> str:
     limited, diverged = (
         int(np.sum(found.realised[name])) for name in ("limited", "diverged")
     )
-    some = "" if made == wanted else f" Partial: {wanted - made} runs are missing."
+    begun = (
+        f"Partial: this page rests on {made} of {wanted} trainings ({_spread(found)}). "
+        "The whole is "
+    )
+    some = f"{wanted} trainings: " if made == wanted else begun
     return (
-        f"{made} of {wanted} trainings: {len(calibration.architectures)} networks, "
+        f"{some}"
+        f"{len(calibration.architectures)} networks, "
         f"{len(calibration.families)} families of tasks, N of "
         f"{', '.join(map(str, calibration.samples))}, {len(calibration.seeds)} seeds, "
-        f"{calibration.updates} updates each. In {limited} of them steps and not "
-        f"samples were the limit (best epoch in the last tenth); {diverged} diverged."
-        f"{some} Intervals are 95 % ones of a bootstrap over cells; a band counts as "
+        f"{calibration.updates} updates each. In {limited} of those made steps and not "
+        f"samples were the limit (best epoch in the last tenth); {diverged} diverged. "
+        "Intervals are 95 % ones of a bootstrap over cells; a band counts as "
         "learnt from a share of 1/2 on."
     )
+
+
+def _spread(found: Findings) -> str:
+    """Say how many networks, families, N and seeds a page rests on."""
+    columns = {
+        "cell": "networks",
+        "family": "families",
+        "samples": "N",
+        "seed": "seeds",
+    }
+    realised = found.realised
+    counts = [f"{realised[c].nunique()} {word}" for c, word in columns.items()]
+    each = realised.groupby(["family", "samples"]).size().to_numpy()
+    return (
+        f"{', '.join(counts)}; {each.min()} to {each.max()} for each family and N that "
+        "has any"
+    )
+
+
+def _second(second: pd.DataFrame | None) -> list[str]:
+    if second is None:
+        return []
+    rows: Any = second.rename(columns={"auc": "area", "error": "error in bands"})
+    words = {"area": "auc", "error in bands": "error"}
+    for shown, name in words.items():
+        rows[shown] = [_ends(row, name) for row in second.to_dict("records")]
+    rows = rows[["method", "family", *words, "runs"]]
+    average = rows["family"] == "average"
+    return [
+        _section(
+            "A family and seeds that no constant was fitted to",
+            "Laws fitted to five families at other seeds, used on the sixth at these; "
+            "stated before these seeds were trained (docs/preregistered.md). The twin "
+            "is the realised window of the same training at the other seeds. The bar "
+            "is an area of 0.95 and a mean error of 0.5 bands.",
+            draw.scores_figure(second),
+            _frame(rows[average], ["method", "family"]),
+            _frame(rows[~average], ["method", "family"]),
+        )
+    ]
 
 
 def _learning(found: Findings) -> list[str]:
@@ -95,8 +147,9 @@ def _learning(found: Findings) -> list[str]:
         _section(
             "Realised windows",
             "Learnt share of at least 1/2 on fresh data, contiguous from the shortest "
-            "band; mean over seeds, in steps.",
-            None,
+            "band, in steps: mean over seeds, bars from the smallest to the largest. "
+            "Crosses: steps and not samples were the limit of every seed.",
+            draw.realised_figure(found.realised),
             _realised(found.realised),
         ),
     ]
@@ -152,7 +205,17 @@ def _detection(trials: Sequence[dict[str, Any]]) -> list[str]:
         for name in ("errors", "coverage", "published")
     }
     null = pd.DataFrame([t["null"] for t in trials])
-    null["share of windows 0"] = 1 - null["false"] / null["studies"]
+    null["share of windows 0"] = [
+        _share(n - k, n) for k, n in zip(null["false"], null["studies"], strict=True)
+    ]
+    seen = tables["coverage"]
+    seen["share"] = [
+        _share(k, n) for k, n in zip(seen["covered"], seen["studies"], strict=True)
+    ]
+    for word in ("null", "real"):
+        told = tables["published"]
+        pairs = zip(told[f"{word}_share"], told["studies"], strict=True)
+        told[f"{word}_share"] = [_share(round(s * n), n) for s, n in pairs]
     return [
         _section(
             "Detection against brute force",
@@ -177,6 +240,15 @@ def _detection(trials: Sequence[dict[str, Any]]) -> list[str]:
             _frame(tables["published"], ["cell", "setting", "samples"]),
         ),
     ]
+
+
+def _share(count: int, whole: int) -> str:
+    """Give a share with its exact 95 % interval.
+
+    Source: Clopper and Pearson 1934.
+    """
+    low, high = binomtest(int(count), int(whole)).proportion_ci(0.95)
+    return f"{count / whole:.3g} ({low:.2f} to {high:.2f})"
 
 
 def _section(title: str, text: str, figure: Any, *tables: str) -> str:

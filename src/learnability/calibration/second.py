@@ -44,7 +44,7 @@ Frame = Any
 Scores = Float[np.ndarray, "run band"]
 
 
-def covariates(records: Sequence[Record], early: Sequence[Record]) -> pd.DataFrame:
+def covariates(records: Sequence[Record], early: Sequence[Record]) -> Frame:
     """Give a `bands_table` with what the second round sees beside it.
 
     Args:
@@ -110,7 +110,7 @@ def saturating(
     return np.clip(now + np.where(a > 0, b, 0.0) * powers, -1.0, 2.0)
 
 
-def second_round(fitted: pd.DataFrame, tried: pd.DataFrame, *, seed: int = 0) -> Frame:
+def second_round(fitted: Frame, tried: Frame, *, seed: int = 0) -> pd.DataFrame:
     """Judge every candidate on every family that it was not fitted to.
 
     Args:
@@ -134,7 +134,7 @@ def second_round(fitted: pd.DataFrame, tried: pd.DataFrame, *, seed: int = 0) ->
     found = []
     for method in (*CANDIDATES, TWIN):
         parts = {family: _measures(judged[family], method) for family in names}
-        parts[AVERAGE] = tuple(_mean(parts, k) for k in (0, 1))
+        parts[AVERAGE] = _mean(parts, 0), _mean(parts, 1)
         for family, measures in parts.items():
             runs = [len(h.real) for f, h in judged.items() if family in (f, AVERAGE)]
             row = {"method": method, "family": family, "runs": sum(runs)}
@@ -200,7 +200,7 @@ def _twins(runs: Frame, same: Frame) -> np.ndarray:
     windows = pd.Series(contiguous(y)).groupby(
         [first["cell"].to_numpy(), first["samples"].to_numpy()]
     )
-    mean = windows.mean()
+    mean: Frame = windows.mean()
     keys = zip(runs["cell"], runs["samples"], strict=True)
     return np.array([int(mean.loc[key]) for key in keys])
 

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from .brute import try_cell
+from .early import look_early
 from .run import Record, run_one
 from .settings import Calibration, Trial
 from .store import Store, identity_of
 
-RUNS, TRIALS = "runs", "trials"
+RUNS, TRIALS, LOOKS = "runs", "trials", "early"
 
 
 def run_all(
@@ -45,6 +46,39 @@ def kept(calibration: Calibration, store: Store) -> list[Record]:
     """Give the records of the runs that are there, without making any."""
     found = (store.load(RUNS, run.identity()) for run in calibration.runs())
     return [record for record in found if record is not None]
+
+
+def look_all(
+    calibration: Calibration,
+    store: Store,
+    *,
+    workers: int = 1,
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """Make the early looks that the second round of laws needs; kept ones stay.
+
+    Args:
+        calibration: its settings; only trainings that are there are looked at.
+        store: where results are kept.
+        workers: processes.
+        progress: called with the share of the looks that are there.
+
+    Raises:
+        ValueError: as `run_all`.
+    """
+    wanted = {run.identity(): run for run in calibration.in_turn()}
+    there = {i: r for i, r in wanted.items() if store.load(RUNS, i) is not None}
+    do_all(look_early, LOOKS, there, store, workers, progress)
+
+
+def kept_pairs(
+    calibration: Calibration, store: Store
+) -> tuple[list[Record], list[Record]]:
+    """Give the trainings that have an early look, and these looks."""
+    names = [run.identity() for run in calibration.runs()]
+    found = [(store.load(RUNS, i), store.load(LOOKS, i)) for i in names]
+    pairs = [(run, look) for run, look in found if run and look]
+    return [run for run, _ in pairs], [look for _, look in pairs]
 
 
 def try_all(

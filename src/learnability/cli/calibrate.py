@@ -19,6 +19,7 @@ def calibrate(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     workers: int = 1,
     partial: bool = False,
+    laws: Path | None = None,
 ) -> None:
     """Train many small networks and compare every window with what was learnt.
 
@@ -28,18 +29,31 @@ def calibrate(
     Parameters
     ----------
     preset
-        small (10 minutes on two cores), large (a day) or tiny (a trial of the command).
+        small (10 minutes on two cores), confirm (the same at new seeds), large (a day)
+        or tiny (a trial of the command).
     output
         Folder for results and page; runs/calibration-NAME unless given.
     workers
         Processes that train at the same time.
     partial
         Make the page of what is there already, without training.
+    laws
+        Folder of a finished small, whose laws confirm tries on families and seeds that
+        they were not fitted to.
     """
-    from ..calibration import make_page, run_all, store_of, try_all
+    from ..calibration import look_all, make_page, run_all, store_of, try_all
     from ..calibration.settings import preset as chosen
 
     calibration = chosen(preset)
+    if laws is not None and preset != "confirm":
+        raise ValueError(
+            f"--laws tries the laws of small on new seeds, which {preset} does not "
+            "have; use confirm"
+        )
+    if laws is not None and not laws.is_dir():
+        raise ValueError(
+            f"{laws} is no folder; make it by `learnability calibrate small`"
+        )
     store = store_of(output or Path("runs") / f"calibration-{calibration.name}")
     console = Console()
     if not partial:
@@ -49,7 +63,13 @@ def calibrate(
             try_all(calibration, store, workers=workers, progress=show)
             show = display.stage("trainings")
             run_all(calibration, store, workers=workers, progress=show)
-    scores = make_page(calibration, store)
+    fitted = None if laws is None else (chosen("small"), store_of(laws))
+    if fitted is not None:
+        with Display(console) as display:
+            for one in (fitted, (calibration, store)):
+                show = display.stage(f"early looks of {one[0].name}")
+                look_all(*one, workers=workers, progress=show)
+    scores = make_page(calibration, store, laws=fitted)
     best = scores[["family", "method", "runs", "auc", "error"]].round(2)
     console.print(best.to_string(index=False), highlight=False)
     console.print(f"page: {store.page}", highlight=False, soft_wrap=True)

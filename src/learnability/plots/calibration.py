@@ -180,6 +180,46 @@ def needs_figure(needs: pd.DataFrame, *, width: float = PAGE) -> Figure:
     return made
 
 
+def realised_figure(realised: pd.DataFrame, *, width: float = PAGE) -> Figure:
+    """Draw what was learnt against N, a panel a family, mean and range over seeds.
+
+    Args:
+        realised: ``family``, ``cell``, ``samples``, ``window_lag``, ``limited``, a row
+            a run.
+        width: of the figure in inches.
+    """
+    families = list(dict.fromkeys(realised["family"]))
+    made, panels = figure(len(families), width=width)
+    found, top = styles(dict.fromkeys(realised["cell"])), realised["window_lag"].max()
+    for ax, family in zip(panels, families, strict=True):
+        own = realised[realised["family"] == family]
+        for style, (_, rows) in _each(own, found, "cell"):
+            by = rows.groupby("samples")
+            lags, limited = by["window_lag"], by["limited"].all()
+            mean, n = lags.mean(), np.array(sorted(rows["samples"].unique()), float)
+            x = n * 1.05 ** (_nudge(style, found) / NUDGE)
+            ends = np.stack([mean - lags.min(), lags.max() - mean])
+            ax.errorbar(
+                x,
+                mean,
+                yerr=ends,
+                color=style.colour,
+                marker=style.marker,
+                lw=0.8,
+                elinewidth=0.8,
+            )
+            crossed = limited.to_numpy(bool)
+            ax.plot(x[crossed], mean[crossed], color=ink().text, marker="x", ls="")
+        sizes = sorted(own["samples"].unique())
+        ax.set(title=_short(family), xscale="log", xlabel="N, sequences")
+        ax.set_xticks(sizes, [str(n) for n in sizes])
+        ax.set_xticks([], minor=True)
+        ax.set(xlim=(sizes[0] / 1.5, sizes[-1] * 1.5), ylim=(-1, top + 1))
+    panels[0].set_ylabel("realised window, steps")
+    legend(made, [key(style, name) for name, style in found.items()])
+    return made
+
+
 def trial_figure(
     errors: pd.DataFrame, coverage: pd.DataFrame, *, width: float = PAGE
 ) -> Figure:
@@ -229,7 +269,8 @@ def _each(
 
 
 def _nudge(style: Style, found: Mapping[str, Style]) -> float:
-    return NUDGE * (style.place - (len(found) - 1) / 2)
+    gap = min(NUDGE, 0.8 / len(found))
+    return gap * (style.place - (len(found) - 1) / 2)
 
 
 def _short(method: str) -> str:
