@@ -27,6 +27,13 @@ BLOCK = 4_000_000
 CHEAPER = 20
 """Ranks drawn alone for every resample asked for."""
 
+GAUSSIAN_FROM = 1.9999
+"""Closer to 2 the score by alpha is that of the one largest value, if any: sigma and
+location then move as those of a Gaussian."""
+
+GAUSSIAN_INFORMATION = np.array([[2.0], [0.5]])
+"""Of one value at alpha = 2, about log sigma and location/sigma."""
+
 Counts = Int[np.ndarray, "resample sequence"]
 Influence = Float[np.ndarray, "parameter sequence"]
 Drawn = Float[np.ndarray, "three resample lag"]
@@ -138,13 +145,13 @@ def likelihood(
     """Return (sum s s')^-1 s, s the scores by alpha, log sigma, location/sigma.
 
     The information is that of the sample: a resample that draws a rare large value
-    twice must not count it twice as certain too. A Gaussian has no score in alpha.
+    twice must not count it twice as certain too. A Gaussian has no score in alpha, and
+    no such values; its own information is that of the law.
     """
     scores = evaluate(values, alpha, sigma, location).scores
-    if alpha <= LARGEST_ALPHA:
+    if alpha <= GAUSSIAN_FROM:
         return np.linalg.solve(scores @ scores.T, scores)
-    own = scores[1:]
-    moved = np.linalg.solve(own @ own.T, own)
+    moved = scores[1:] / (len(values) * GAUSSIAN_INFORMATION)
     return np.concatenate([np.zeros((1, len(values))), moved])
 
 
