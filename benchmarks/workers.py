@@ -20,7 +20,7 @@ from learnability.study.executors import Pool, execute_in
 from learnability.study.settings import Settings
 
 ROUNDS = 2
-CELLS, SEEDS = ("GRU", "LSTM"), [1, 2]
+CELLS, SEEDS = ("GRU",), [1, 2, 3, 4]  # all runs alike: no worker waits at the end
 SIDES = {"1 worker, 1 thread": (1, 1), "1 worker, 2 threads": (1, 2)}
 SIDES["2 workers, 1 thread each"] = (2, 1)
 
