@@ -25,7 +25,7 @@ from .single import RunSettings
 
 FIT_LAGS = 2
 """Lags whose stable laws are fitted."""
-ACROSS, ALONE = 14, 18
+ACROSS, ALONE = 16, 24
 """Figures that a study with several seeds draws for folder and page, and with one."""
 SHORT, LONG = 4, 16
 """Lags up to which the exact envelope is timed; what differs is the cost a step."""
