@@ -20,8 +20,9 @@ from .convert import check_values
 from .diagnoses import Diagnoses
 from .exponents import exponent_group
 from .measure import FEWEST_SEQUENCES, Effort, Work
+from .null import Null
 from .quiet import kept_random_states
-from .record import Batch, Lengths, Loss, Null, Recorder
+from .record import Batch, Lengths, Loss, Recorder
 from .refusal import Refusal
 from .replay import Trace, Track
 from .sample import Sample, joined
@@ -29,6 +30,7 @@ from .taps import taps_of
 from .trees import moved
 
 
+@kept_random_states()
 def diagnose(
     model: nn.Module,
     data: Any,
@@ -89,7 +91,7 @@ def diagnose(
     """
     measures, effort = measures or Measures(), effort or Effort()
     job = Job(model, loss, list(lags), lengths, layers, effort, seed)
-    with kept_random_states(), job.recorder.attached():
+    with job.recorder.attached():
         samples, windows = job.read(data, progress or _silent)
     found, count = {}, len(samples)
     for track in job.tracks():
