@@ -175,7 +175,7 @@ def test_small_slips_are_named_or_understood():
         return lw.diagnose(model, data, F.mse_loss, lags, **options)
 
     with pytest.raises(ValueError, match=r"lag 1\.5 is no whole number"):
-        run([1.5])
+        run(iter([1.5]))
     with pytest.raises(ValueError, match="turn arrays into tensors"):
         lw.diagnose(model, tuple(p.numpy() for p in data), F.mse_loss, [1])
-    assert list(run([2], layers=["rnn"])) == ["rnn[layer 0, forward]"]
+    assert list(run([2], layers="rnn")) == ["rnn[layer 0, forward]"]
