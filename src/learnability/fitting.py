@@ -1,6 +1,6 @@
 """From what was measured to laws and samples needed: the groups of a diagnosis."""
 
-from typing import Annotated, Protocol, final
+from typing import Annotated, Protocol, final, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -69,6 +69,7 @@ def fitted_detection(
     return needed(statistics.lags.tolist(), statistics, strength, seed, measures)
 
 
+@runtime_checkable
 class Gradients(Protocol):
     """What N(l) is made of; see `evidence.ProbeStatistics`."""
 

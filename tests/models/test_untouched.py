@@ -57,9 +57,10 @@ def test_nothing_of_the_model_changes():
     model(draw(4, STEPS, INPUTS, dtype=torch.float32)).sum().backward()
     model.head[1].weight.requires_grad_(False)
     before = state_of(model)
-    randoms = torch.get_rng_state(), np.random.get_state()[1], random.getstate()  # noqa: NPY002
     batch = draw(5, STEPS, INPUTS, dtype=torch.float32), torch.zeros(5, STEPS, 2)
     recorder = Recorder(model, taps_of(model), F.mse_loss)
+    # After that: the checks of types that run along draw from Python's generator.
+    randoms = torch.get_rng_state(), np.random.get_state()[1], random.getstate()  # noqa: NPY002
     with kept_random_states(), recorder.attached():
         recorder.record(batch)
     after = state_of(model)

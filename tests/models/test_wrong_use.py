@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import learnability as lw
-from tests.models.zoo import Looped, Sequential, draw
+from tests.models.zoo import Looped, Sequential, draw, weighted
 
 X, Y = (
     draw(60, 12, 3, dtype=torch.float32),
@@ -164,3 +164,18 @@ def test_an_optimizer_that_trains_something_else():
 
 def test_inputs_that_do_not_vary():
     refused("do not vary", data=(torch.ones(60, 12, 3), Y))
+
+
+def test_small_slips_are_named_or_understood():
+    rnn = nn.GRU(2, 3, batch_first=True)
+    model = weighted(Sequential(rnn), dtype=torch.float32)
+    data = draw(64, 9, 2, dtype=torch.float32), torch.zeros(64, 9, 2)
+
+    def run(lags, **options):
+        return lw.diagnose(model, data, F.mse_loss, lags, **options)
+
+    with pytest.raises(ValueError, match=r"lag 1\.5 is no whole number"):
+        run(iter([1.5]))
+    with pytest.raises(ValueError, match="turn arrays into tensors"):
+        lw.diagnose(model, tuple(p.numpy() for p in data), F.mse_loss, [1])
+    assert list(run([2], layers="rnn")) == ["rnn[layer 0, forward]"]

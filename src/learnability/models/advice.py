@@ -2,7 +2,7 @@
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Real
 
 from ..detection import decay
 from ..detection.decay_fit import FEWEST_LAGS
@@ -90,7 +90,7 @@ def _decay(envelope: xr.Dataset, need: xr.Dataset) -> str:
     return f"{price(found.best, float(need['kappa'][-1]), lags)} ({share})."
 
 
-def price(family: decay.Envelope, kappa: float, lags: Float[np.ndarray, "lag"]) -> str:
+def price(family: decay.Envelope, kappa: float, lags: Real[np.ndarray, "lag"]) -> str:
     """Say in words what more data buys under an envelope.
 
     With a noise floor common to all lags H_N moves by ``-1/(kappa d log f/dl)`` steps

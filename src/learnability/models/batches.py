@@ -58,7 +58,8 @@ def checked(found: Iterator[Any]) -> Iterator[Batch]:
         if not isinstance(batch, tuple | list) or len(batch) < 2:
             raise Refusal(
                 f"a batch is a {type(batch).__name__} that is no tuple "
-                "(inputs, ..., targets); wrap the loader to give one"
+                "(inputs, ..., targets); wrap the loader to give one, and turn arrays "
+                "into tensors"
             )
         yield batch
     if empty:

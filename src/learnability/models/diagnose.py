@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from numbers import Integral
 from typing import Any, final
 
 import torch
@@ -20,8 +21,9 @@ from .convert import check_values
 from .diagnoses import Diagnoses
 from .exponents import exponent_group
 from .measure import FEWEST_SEQUENCES, Effort, Work
+from .null import Null
 from .quiet import kept_random_states
-from .record import Batch, Lengths, Loss, Null, Recorder
+from .record import Batch, Lengths, Loss, Recorder
 from .refusal import Refusal
 from .replay import Trace, Track
 from .sample import Sample, joined
@@ -29,6 +31,7 @@ from .taps import taps_of
 from .trees import moved
 
 
+@kept_random_states()
 def diagnose(
     model: nn.Module,
     data: Any,
@@ -88,8 +91,8 @@ def diagnose(
         ['model[layer 0, forward]']
     """
     measures, effort = measures or Measures(), effort or Effort()
-    job = Job(model, loss, list(lags), lengths, layers, effort, seed)
-    with kept_random_states(), job.recorder.attached():
+    job = Job(model, loss, _whole(lags), lengths, layers, effort, seed)
+    with job.recorder.attached():
         samples, windows = job.read(data, progress or _silent)
     found, count = {}, len(samples)
     for track in job.tracks():
@@ -119,6 +122,17 @@ def _silent(stage: str, share: float) -> None:
     del stage, share
 
 
+def _whole(lags: Iterable[int]) -> list[int]:
+    """Give lags as a list of whole numbers."""
+    found = list(lags) if isinstance(lags, Iterable) else [lags]
+    for lag in found:
+        if not isinstance(lag, Integral):
+            raise Refusal(
+                f"lag {lag!r} is no whole number; give steps, such as 1, 2, 4"
+            )
+    return [int(lag) for lag in found]
+
+
 def _named(progress: Progress, name: str, count: int) -> Progress:
     if count == 1:
         return progress
@@ -144,7 +158,11 @@ class Job:
     def __post_init__(self) -> None:
         if not self.lags:
             checked_lags(self.lags, 2)
-        self.wanted = None if self.layers is None else list(self.layers)
+        if not isinstance(self.model, nn.Module):
+            raise Refusal(f"the model is {self.model!r}; give an instance of nn.Module")
+        one = isinstance(self.layers, str)
+        named = [self.layers] if one else self.layers
+        self.wanted = None if named is None else [str(name) for name in named]
         taps = taps_of(self.model)
         if not taps:
             raise Refusal(

@@ -157,6 +157,7 @@ class Monitor:
         own = self.clock() - self._started - self.spent
         return self.spent + self.snapshots[-1].seconds <= self.share * own
 
+    @kept_random_states()
     def measure(self, step: int) -> Snapshot:
         """Measure now.
 
@@ -178,7 +179,7 @@ class Monitor:
         )
         device = device_of(self.model)
         walked = [moved(batch, device) for batch in self._batches]
-        with kept_random_states(), job.recorder.attached():
+        with job.recorder.attached():
             samples, sums = job.read(walked, _silent)
         windows, envelopes = [], []
         for track in job.tracks():

@@ -20,7 +20,7 @@ from .quiet import quiet
 from .refusal import Refusal
 from .replay import Trace, Track, replay, tracks_of
 from .taps import Asked, Enough, SequenceTap, StepTap, Tap
-from .trees import leaves, mapped, shapes
+from .trees import leaves, shapes
 
 Batch = Sequence[Any]
 Loss = Callable[[Any, Any], Tensor]
@@ -191,7 +191,7 @@ class Recorder:
             questions.append(self._pull(outputs, target(outputs)))
         return self.traces(batch, questions)
 
-    def _ask(self, total: Tensor, again: bool) -> list[Asked]:
+    def _ask(self, total: Tensor, again: bool) -> list[Asked | None]:
         if not total.requires_grad:
             raise Refusal(
                 "the loss does not depend on any recurrent layer; check that the "
@@ -199,7 +199,7 @@ class Recorder:
             )
         return self._gradients([total], [None], again)
 
-    def _pull(self, outputs: Any, by: list[Tensor | None]) -> list[Asked]:
+    def _pull(self, outputs: Any, by: list[Tensor | None]) -> list[Asked | None]:
         pairs = [
             (z, g)
             for z, g in zip(leaves(outputs), by, strict=True)
@@ -209,7 +209,7 @@ class Recorder:
 
     def _gradients(
         self, of: list[Tensor], by: list[Tensor | None], again: bool
-    ) -> list[Asked]:
+    ) -> list[Asked | None]:
         edges = [edge for tap in self.taps for edge in tap.edges()]
         live = [edge for edge in edges if edge is not None]
         found = iter(
@@ -223,10 +223,10 @@ class Recorder:
         for tap in self.taps:
             own = [None if edge is None else next(found) for edge in tap.edges()]
             asked.append(tap.asked(own) if tap.seen() is not None else None)
-        return asked  # pyright: ignore[reportReturnType]
+        return asked
 
     def traces(
-        self, batch: Batch, questions: list[list[Asked]]
+        self, batch: Batch, questions: list[list[Asked | None]]
     ) -> dict[str, list[Trace]]:
         """Replay all layers; give by module path a trace a recurrence."""
         given = None if self.lengths is None else self._lengths(batch)
@@ -238,7 +238,7 @@ class Recorder:
             if tap.path not in self.tracks:
                 self.tracks[tap.path] = tracks_of(tap, seen)
             tracks = self.tracks[tap.path]
-            own = [q[place] for q in questions]
+            own = [a for q in questions if (a := q[place]) is not None]
             if given is not None and not seen.packed:
                 seen = cut(tap.path, tracks, seen, own, given)
             found[tap.path] = replay(tap, tracks, seen, own)
@@ -307,83 +307,6 @@ def sums_up(
         summed = (first + others - whole).abs()
         mean = ((first + (count - 1) * others) / count - whole).abs()
     return bool(summed < mean) and bool(summed <= tolerance * whole.abs())
-
-
-@final
-class Null:
-    """The loss's gradient at constant outputs, centred: the targets and nothing else.
-
-    For squared loss it is ``ybar - y`` up to a factor, for cross-entropy the shares of
-    the classes minus the target's.
-
-    Args:
-        recorder: the model and its loss.
-    """
-
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
-        self.found: list[list[Tensor | None]] = []
-        self.constant: list[Tensor] | None = None
-
-    def add(self, batch: Batch) -> None:
-        """Take a batch in; the recorder has run it last then."""
-        with torch.no_grad():
-            outputs = self.recorder.run(batch)
-        self.recorder.check_called()
-        if self.constant is None:
-            self.constant = [self._mean(z) for z in leaves(outputs)]
-        self.found.append(self._gradient(outputs, batch, self.constant))
-
-    def _axes(self, z: Tensor) -> list[int]:
-        """Give the axes of sequences and steps, known by their lengths."""
-        seen = [s for tap in self.recorder.taps if (s := tap.seen()) is not None]
-        sizes = {size for s in seen for size in s.x.shape[:2]}
-        return [d for d, size in enumerate(z.shape) if size in sizes]
-
-    def _mean(self, z: Tensor) -> Tensor:
-        axes = self._axes(z)
-        return z.mean(dim=axes, keepdim=True) if axes else z
-
-    def _gradient(
-        self, outputs: Any, batch: Batch, constant: list[Tensor]
-    ) -> list[Tensor | None]:
-        """Give the gradient of a batch's losses at the constant outputs."""
-        values = iter(constant)
-        flat: list[Tensor] = []
-
-        def put(z: Tensor) -> Tensor:
-            value = next(values)
-            if value.ndim != z.ndim:
-                raise Refusal("the model's outputs change their form between batches")
-            flat.append(value.expand_as(z).clone().requires_grad_())
-            return flat[-1]
-
-        total = self.recorder.losses(mapped(outputs, put), batch)
-        if not total.requires_grad:
-            return [None] * len(flat)
-        return list(torch.autograd.grad(total, flat, allow_unused=True))
-
-    def centre(self) -> None:
-        """Take off the mean over all places at which the loss looks, of all batches."""
-        for k in range(len(self.found[0])):
-            rows = [row[k] for row in self.found]
-            whole = [g for g in rows if g is not None]
-            if not whole:
-                continue
-            axes = self._axes(whole[-1])
-            total = sum(g.sum(dim=axes, keepdim=True) if axes else g for g in whole)
-            there = sum(
-                (g != 0).sum(dim=axes, keepdim=True) if axes else (g != 0)
-                for g in whole
-            )
-            mean = total / there.clamp(min=1)  # pyright: ignore
-            for row, g in zip(self.found, rows, strict=True):
-                if g is not None:
-                    row[k] = torch.where(g != 0, g - mean, 0.0)
-
-    def of(self, place: int) -> Callable[[Any], list[Tensor | None]]:
-        """Give the second question about one of the batches."""
-        return lambda outputs: self.found[place]
 
 
 def first_line(error: BaseException) -> str:

@@ -26,7 +26,7 @@ class Sample:
         states: the states after each step.
         lengths: steps of each sequence.
         delta: each sequence's loss by the state, at a fixed future of the states.
-        target: what the targets alone ask of the state; see `record.Null`.
+        target: what the targets alone ask of the state; see `null.Null`.
         read_out: where the model is a linear read-out of one output, its weights by
             the state.
     """
