@@ -221,12 +221,27 @@ def _tested(fitted: Frame, tested: Frame, name: str) -> dict[str, float | int]:
     law = fit_logistic(_x(fitted, name), fitted["learnt"].to_numpy())
     score, y = law.score(_x(tested, name)), tested["learnt"].to_numpy()
     off = contiguous(by_run(tested, score > 0)) - contiguous(by_run(tested, y))
+    right = by_run(tested, (score > 0) == y).mean(axis=1)
+    cell = by_run(tested, tested["cell"].to_numpy())[:, 0]
     return {
         "auc": area_under_curve(score, y),
-        "right": float(((score > 0) == y).mean()),
-        "error": float(np.abs(off).mean()),
+        **_mean_with_ends("right", right, cell),
+        **_mean_with_ends("error", np.abs(off), cell),
         "runs": len(off),
     }
+
+
+def _mean_with_ends(
+    word: str, values: np.ndarray, cell: np.ndarray
+) -> dict[str, float | int]:
+    """Give a mean over runs and its ends, by drawing cells."""
+    names, place = np.unique(cell, return_inverse=True)
+    sums, counts = np.bincount(place, values), np.bincount(place)
+    random = np.random.default_rng(stream(0, "cells of a mean"))
+    drawn = random.integers(len(names), size=(RESAMPLES, len(names)))
+    low, high = ends(list(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)))
+    mean = float(values.mean())
+    return {word: mean, f"{word}_lower": low, f"{word}_upper": high}
 
 
 def _transfer(rows: Frame) -> pd.DataFrame:
@@ -277,8 +292,22 @@ def _beyond(rows: Frame) -> pd.DataFrame:
     if not found:
         return pd.DataFrame(columns=["family", "method", "right", "error", "runs"])
     groups: Frame = pd.DataFrame(found).groupby(["family", "method"], sort=False)
-    averaged = groups[["right", "error"]].mean()
-    return averaged.assign(runs=groups["runs"].sum()).reset_index()
+    return pd.DataFrame(
+        [
+            {
+                "family": family,
+                "method": method,
+                **_mean_with_ends(
+                    "right", own["right"].to_numpy(), np.arange(len(own))
+                ),
+                **_mean_with_ends(
+                    "error", own["error"].to_numpy(), np.arange(len(own))
+                ),
+                "runs": int(own["runs"].sum()),
+            }
+            for (family, method), own in groups
+        ]
+    )
 
 
 def _needs(rows: Frame) -> pd.DataFrame:
