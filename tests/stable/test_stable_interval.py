@@ -9,7 +9,7 @@ from scipy.stats import norm
 from learnability.stable import fit, koutrouvelis1980, law
 from learnability.stable._distance import distance, lowest_alpha_seen_as_two
 from learnability.stable._interval import beside_two, from_ratio, log_ratio
-from learnability.stable._resample import draw_counts, draws, quantile_draws
+from learnability.stable._resample import draw_counts, draws, likelihood, quantile_draws
 from learnability.stable.mcculloch1986 import mcculloch
 
 METHODS = ["koutrouvelis", "mcculloch", "likelihood"]
@@ -37,6 +37,17 @@ def test_the_ratio_is_exact_at_every_alpha_and_level(alpha, level):
     inside = ((lower <= alpha) & (alpha <= upper)).mean()
     # The normal law of 100 values is itself good to half a percent.
     assert abs(inside - level) < 3 * np.sqrt(level * (1 - level) / repetitions) + 0.005
+
+
+@pytest.mark.parametrize("alpha", [1.99995, 1.9999985])
+def test_next_to_two_scale_and_location_move_as_a_gaussians(alpha):
+    values = law.sample(2.0, 2000, seed=11)
+    centre, sigma = values.mean(), values.std() / np.sqrt(2)
+    z = (values - centre) / sigma
+    # d log sigma and d location/sigma of one value more, of a normal of variance 2.
+    expected = np.stack([(z**2 / 2 - 1) / 2, z]) / len(values)
+    found = likelihood(values, alpha, sigma, centre)[1:]
+    assert found == pytest.approx(expected, abs=0.01 / len(values))
 
 
 TRIALS = np.linspace(0.5, 2.0, 751)
