@@ -161,3 +161,14 @@ def test_panels_stack_where_the_figure_is_narrow():
 def test_figures_without_room_are_refused(panels, width):
     with pytest.raises(ValueError, match="panel"):
         figure(panels, width=width)
+
+
+def test_a_cell_keeps_its_colour_and_an_optimizer_its_marker():
+    names = [f"{cell}, {by}" for cell in ("GRU", "LSTM") for by in ("adamw", "sgd")]
+    found = styles(names)
+    for cell in ("GRU", "LSTM"):
+        own = {found[f"{cell}, {by}"].colour for by in ("adamw", "sgd")}
+        assert own == {styles([cell])[cell].colour}
+    for by in ("adamw", "sgd"):
+        assert found[f"GRU, {by}"].marker == found[f"LSTM, {by}"].marker
+    assert found["GRU, adamw"].marker != found["GRU, sgd"].marker

@@ -109,7 +109,9 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
     """Give every architecture its colour and marker.
 
     They depend on the names, not on their order: the cells of this package have places
-    of their own, others take free ones by a hash of their names.
+    of their own, others take free ones by a hash of their names. Of one cell with
+    several optimizers or seeds, ``GRU, sgd``, the colour is the cell's and the marker
+    tells the rest.
 
     Args:
         names: of the architectures in a figure.
@@ -124,17 +126,27 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
     """
     shown = list(dict.fromkeys(names))
     palette = PALETTE[current_theme()]
-    slots = _slots(shown)
-    order = sorted(shown, key=lambda name: (slots[name], name))
-    return {
-        name: Style(
-            palette[slots[name] % len(palette)],
-            # Beyond the palette's end a colour comes again with another marker.
-            MARKERS[(slots[name] + slots[name] // len(palette)) % len(MARKERS)],
+    parted = {name: _parted(name) for name in shown}
+    slots = _slots(list(dict.fromkeys(cell for cell, _ in parted.values())))
+    order = sorted(shown, key=lambda name: (slots[parted[name][0]], name))
+    rests = sorted({rest for _, rest in parted.values()})
+    found = {}
+    for name, (cell, rest) in parted.items():
+        slot = slots[cell]
+        # Beyond the palette's end a colour comes again with another marker.
+        marker = slot + slot // len(palette) if len(rests) == 1 else rests.index(rest)
+        found[name] = Style(
+            palette[slot % len(palette)],
+            MARKERS[marker % len(MARKERS)],
             order.index(name),
         )
-        for name in shown
-    }
+    return found
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """Part ``GRU, sgd`` into a cell of this package and the rest."""
+    cell, _, rest = name.partition(", ")
+    return (cell, rest) if cell in KNOWN else (name, "")
 
 
 def _slots(names: list[str]) -> dict[str, int]:

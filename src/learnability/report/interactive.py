@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..diagnosis import Diagnosis
-from ..plots.style import styles, theme
+from ..plots.style import Style, styles, theme
 from ..plots.windows import BUDGETS
 from ..summaries import envelope_spread, window_spread
 from .across import learning_spread, time_scales
@@ -79,13 +79,14 @@ def figures(members: Sequence[Member], budgets: Sequence[float]) -> Record:
         By name of figure: its traces and its axes; and the networks with their facets
         and colours, light and dark.
     """
-    looks = {look: _colours(members, look) for look in ("light", "dark")}
+    looks = {look: _styles(members, look) for look in ("light", "dark")}
     return {
         "members": [
             {
                 "name": member.name,
                 "facets": dict(member.facets),
-                "colours": [looks["light"][place], looks["dark"][place]],
+                "colours": [looks[look][place].colour for look in ("light", "dark")],
+                "symbol": SYMBOLS[looks["light"][place].marker],
             }
             for place, member in enumerate(members)
         ],
@@ -98,6 +99,18 @@ def figures(members: Sequence[Member], budgets: Sequence[float]) -> Record:
         },
     }
 
+
+SYMBOLS = {
+    "o": "circle",
+    "s": "square",
+    "D": "diamond",
+    "v": "triangle-down",
+    "P": "cross",
+    "X": "x",
+    "p": "pentagon",
+    "h": "hexagon",
+}
+"""plotly's names of matplotlib's markers."""
 
 BY_POINT = ("x", "y", "low", "high", "open", "says")
 """What of a trace has a value a point."""
@@ -135,10 +148,10 @@ def _fewer(trace: Record, most: int) -> Record:
     return {**trace, **parts}
 
 
-def _colours(members: Sequence[Member], look: Any) -> list[str]:
+def _styles(members: Sequence[Member], look: Any) -> list[Style]:
     with theme(look):
         found = styles([member.name for member in members])
-    return [found[member.name].colour for member in members]
+    return [found[member.name] for member in members]
 
 
 def _makers(

@@ -25,7 +25,7 @@
       line: { color: colour, width: 2, shape: t.shape || "linear" },
       marker: {
         size: 7, color: t.x.map((_, i) => (open[i] ? paper : colour)),
-        symbol: t.x.map((_, i) => (open[i] ? "triangle-up-open" : "circle")),
+        symbol: t.x.map((_, i) => (open[i] ? "triangle-up-open" : member.symbol)),
         line: { color: colour, width: 1.5 },
       },
       text: t.says || t.x.map(() => ""),
