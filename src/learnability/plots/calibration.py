@@ -196,7 +196,7 @@ def realised_figure(realised: pd.DataFrame, *, width: float = PAGE) -> Figure:
         for style, (_, rows) in _each(own, found, "cell"):
             by = rows.groupby("samples")
             lags, limited = by["window_lag"], by["limited"].all()
-            mean, n = lags.mean(), np.unique(rows["samples"].to_numpy(float))
+            mean, n = lags.mean(), np.unique(np.asarray(rows["samples"], float))
             x = n * 1.05 ** (_nudge(style, found) / NUDGE)
             ends = np.stack([mean - lags.min(), lags.max() - mean])
             ax.errorbar(
@@ -210,7 +210,7 @@ def realised_figure(realised: pd.DataFrame, *, width: float = PAGE) -> Figure:
             )
             crossed = limited.to_numpy(bool)
             ax.plot(x[crossed], mean[crossed], color=ink().text, marker="x", ls="")
-        sizes = np.unique(own["samples"].to_numpy(int)).tolist()
+        sizes = np.unique(np.asarray(own["samples"], int)).tolist()
         ax.set(title=_short(family), xscale="log", xlabel="N, sequences")
         ax.set_xticks(sizes, [str(n) for n in sizes])
         ax.set_xticks([], minor=True)
