@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
-from torch import optim
 
 from ..diagnosis import Diagnosis
 from ..randomness import stream
+from ..tasks import Sequences
 from ..training import train
 from ..unroll import Network
 from . import tried
@@ -156,20 +156,20 @@ def _measured(run: RunSettings) -> _Cost:
         train(network, data.training, data.validation, recipe, seed=0)
 
     steps = [tried.seconds(step) for _ in range(TIMES)]
-    # Base rates of plain SGD need no history, and cost what all others do.
-    optimizer = optim.SGD(network.parameters(), lr=1.0)
-    first, few, more = (
-        tried.diagnosed(run, network, data, n, optimizer) for n in (FEW, FEW, MORE)
-    )
-    slope = max(0.0, more.read - few.read) / (MORE - FEW)
+    x, y = data.diagnosis.x, data.diagnosis.y
+    parts = [Sequences(x[:n], y[:n]) for n in (FEW, FEW, MORE)]
+    first, few, more = (tried.read(run, network, p, data.direction) for p in parts)
+    slope = max(0.0, more.seconds - few.seconds) / (MORE - FEW)
+    rest, found = tried.fitted(run, more)
     return _Cost(
         trained=min(steps) / drawn,
-        fixed=max(0.0, few.read - FEW * slope),
+        fixed=max(0.0, few.seconds - FEW * slope),
         diagnosed=slope,
-        exact=min(few.exact, more.exact),
-        rest=min(few.rest, more.rest),
-        first=max(0.0, first.total - few.total) + max(steps) - min(steps),
-        found=more.found,
+        # Without base rates and with them.
+        exact=2 * tried.exact(run, network, parts[-1]),
+        rest=rest,
+        first=max(0.0, first.seconds - few.seconds) + max(steps) - min(steps),
+        found=found,
     )
 
 

@@ -16,10 +16,9 @@ from ..fitting import fitted_detection, fitted_evidence
 from ..groups import envelope_group, time_scale_group
 from ..storage import tree_bytes, tree_from
 from ..tasks import Sequences
-from ..transport import envelopes, sampled_envelope
+from ..transport import Envelope, Order, envelopes, sampled_envelope
 from ..unroll import Network
 from ..work import Work, silent
-from .data import RunData
 from .settings import Settings
 from .single import RunSettings
 
@@ -33,69 +32,76 @@ SHORT, LONG = 4, 16
 
 @final
 @dataclass(frozen=True)
-class Tried:
-    """Seconds of a diagnosis of few sequences.
+class Read:
+    """What was read from few sequences, all that grows with their number, and how long.
 
     Attributes:
-        read: of all that grows with the sequences.
-        exact: of the exact envelopes, of all windows up to the last lag.
-        rest: of fits and files, as large as those of the run.
-        total: of what was done.
-        found: the diagnosis; its exact envelope is the first-order one.
+        seconds: that it took.
+        plain: envelopes by order, without the exact one.
+        effective: those with base rates.
+        probe: the probe gradients.
     """
 
-    read: float
-    exact: float
-    rest: float
-    total: float
-    found: Diagnosis
+    seconds: float
+    plain: dict[Order, Envelope]
+    effective: dict[Order, Envelope]
+    probe: ProbeStatistics
 
 
-def diagnosed(
-    run: RunSettings,
-    network: Network,
-    data: RunData,
-    sequences: int,
-    optimizer: optim.Optimizer,
-) -> Tried:
-    """Time a diagnosis of few sequences.
+def read(
+    run: RunSettings, network: Network, few: Sequences, direction: torch.Tensor | None
+) -> Read:
+    """Time the measuring part of a diagnosis of few sequences.
 
     Args:
         run: the run.
         network: its network.
-        data: its sequences, some of them.
-        sequences: how many to diagnose.
-        optimizer: for base rates.
+        few: some of its sequences.
+        direction: of the task's inputs.
     """
-    few = Sequences(data.diagnosis.x[:sequences], data.diagnosis.y[:sequences])
     lags, started = sorted(run.lags), time.perf_counter()
     work = Work(network, few, lags, run.seed, run.measures, silent)
     states = network.states(few.x).detach()
+    # Base rates of plain SGD need no history, and cost what all others do.
+    optimizer = optim.SGD(network.parameters(), lr=1.0)
     rates = base_rates(optimizer, network.cell, states)
-    orders = envelopes(network.cell, few.x, states, lags)
+    plain = envelopes(network.cell, few.x, states, lags)
     effective = envelopes(network.cell, few.x, states, lags, rates=rates)
     work.psi()
-    probe = work.probe(data.direction)
-    read = time.perf_counter() - started
-    for found in (orders, effective):
-        found["exact"] = found["first"]
-    exact = 2 * _exact(run, network, few)
-    rest, fits = _fits(run, probe)
+    probe = work.probe(direction)
+    return Read(time.perf_counter() - started, plain, effective, probe)
+
+
+def fitted(run: RunSettings, found: Read) -> tuple[float, Diagnosis]:
+    """Give the seconds of fits and files, as large as those of the run.
+
+    Args:
+        run: the run.
+        found: from few sequences; its exact envelope is taken for the first-order one.
+    """
+    taken, fits = _fits(run, found.probe)
+    for orders in (found.plain, found.effective):
+        orders["exact"] = orders["first"]
     groups = {
-        "envelope": envelope_group(orders),
-        "time_scales": time_scale_group(orders),
-        "effective": envelope_group(effective),
+        "envelope": envelope_group(found.plain),
+        "time_scales": time_scale_group(found.plain),
+        "effective": envelope_group(found.effective),
         **fits,
     }
     tree = xr.DataTree.from_dict(groups)
     # Twice: the envelopes by themselves are a file as well, and are read again.
-    rest += 2 * seconds(lambda: tree_from(tree_bytes(tree), "tried"))
-    total = time.perf_counter() - started
-    return Tried(read, exact, rest, total, Diagnosis(tree))
+    taken += 2 * seconds(lambda: tree_from(tree_bytes(tree), "tried"))
+    return taken, Diagnosis(tree)
 
 
-def _exact(run: RunSettings, network: Network, few: Sequences) -> float:
-    """Give the seconds of an exact envelope: those of some steps, and of all others."""
+def exact(run: RunSettings, network: Network, few: Sequences) -> float:
+    """Give the seconds of an exact envelope: those of some steps, and of all others.
+
+    Args:
+        run: the run.
+        network: its network.
+        few: some of its sequences.
+    """
     lags, states = sorted(run.lags), network.states(few.x).detach()
 
     def work(last: int) -> None:
