@@ -138,3 +138,24 @@ def test_wrong_calls_are_named(change, message):
         requirement(*draws, **change)
     with pytest.raises(ValueError, match="too few"):
         requirement(*(d[..., :3] for d in draws), strength=1.0)
+
+
+def test_a_sequence_that_turns_the_direction_round_leaves_an_interval():
+    s = np.random.default_rng(0).normal(1.0, 1.0, size=(1, 40))
+    p, tilt = 3 * s[:, None], np.zeros((1, 1, 40))
+    parts = s**2, s * s.sum(), p
+    plain = requirement(*parts, tilt, strength=1.0)
+    for far in (-1e5, 1e5):
+        tilt[0, 0, 7] = far
+        need = requirement(*parts, tilt, strength=1.0)
+        assert need.needed == plain.needed
+        assert 0 < need.lower < plain.lower < plain.upper < need.upper
+
+
+def test_a_small_tilt_is_added_to_the_deviations():
+    p, tilt = np.random.default_rng(1).normal(size=(2, 30)), np.zeros((2, 30))
+    _, plain = split_variance(p)
+    for change in (-1e-6, 1e-6):
+        tilt[:, 4] = change
+        _, without = split_variance(p, tilt)
+        assert (without - plain)[:, 4] == pytest.approx(change / 27, rel=1e-4)

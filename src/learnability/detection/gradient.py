@@ -81,7 +81,12 @@ def split_variance(
         deviation[..., start::2] = half - half.mean(axis=-1, keepdims=True)
         taken[..., start::2] = deviation[..., start::2] ** 2 * m / (m - 1)
     total = (deviation**2).sum(axis=-1, keepdims=True)
-    return total[..., 0] / (n - 2), (total - taken + tilt) / (n - 3)
+    without = total - taken
+    with np.errstate(divide="ignore", invalid="ignore"):
+        turned = tilt / without
+        # To first order 1 + turned; a variance stays positive however far it turns.
+        factor = np.where(turned > 0, 1 + turned, 1 / (1 - turned))
+    return total[..., 0] / (n - 2), without * factor / (n - 3)
 
 
 def jackknife_error(
