@@ -16,7 +16,17 @@ SPARE = 0.5e9
 
 
 def run_bytes(run: RunSettings) -> float:
-    """Give the bytes of one run: the library, sequences, and states of a part.
+    """Give the bytes of one run: what this process holds already, and its own.
+
+    Args:
+        run: its settings.
+    """
+    # ru_maxrss is in KiB.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + own_bytes(run)
+
+
+def own_bytes(run: RunSettings) -> float:
+    """Give the bytes of one run's sequences, and of the states of a part.
 
     Args:
         run: its settings.
@@ -30,6 +40,4 @@ def run_bytes(run: RunSettings) -> float:
     found = run.diagnosis_sequences * (steps * FLOAT + 4 * len(run.lags) * 2 * FLOAT)
     part = min(max(row, STATE_BYTES), run.diagnosis_sequences * row)
     batch = (run.recipe.final_batch or run.recipe.batch) * row
-    # ru_maxrss is in KiB.
-    loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return loaded + sequences + found + max(HELD * part, KEPT * batch) + SPARE
+    return sequences + found + max(HELD * part, KEPT * batch) + SPARE
