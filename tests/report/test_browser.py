@@ -74,6 +74,12 @@ def test_every_figure_is_alive(shown):
     assert not shown.locator("#windows img").first.is_visible()
 
 
+def test_every_axis_has_numbers(shown):
+    for figure in shown.locator(".js-plotly-plot").all():
+        for axis in ("x", "y"):
+            assert figure.locator(f".{axis}tick text").count() >= 2
+
+
 def test_toggles_hide_a_network_everywhere(shown):
     box = shown.locator("#toggles input[data-value=GRU]")
     box.focus()

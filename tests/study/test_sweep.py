@@ -3,6 +3,7 @@
 import pytest
 
 from learnability.study import Settings, Store, run_study, write_results
+from learnability.study.sweep import draw_by_seed
 from tests.study.small import Watcher, contents, small_settings
 
 SETTINGS = small_settings()
@@ -68,6 +69,18 @@ def test_report_and_figures_are_the_same_each_time(first, tmp_path):
         assert figures
     assert "DiagGate" in first.table.read_text()
     assert "GRU" in first.index.read_text()
+
+
+def test_every_figure_can_be_had_by_seed(first, tmp_path):
+    gru = [a.model_dump(mode="json") for a in SETTINGS.architectures if a.cell == "GRU"]
+    alone, store = SETTINGS.changed(architectures=gru), Store(tmp_path)
+    names = draw_by_seed(alone, first.load(), store)
+    kinds = {name.removeprefix("adamw-seed-7-") for name in names}
+    assert len(kinds) == len(names)
+    assert {"windows", "samples", "noise_floor", "envelope_split", "spectra"} <= kinds
+    drawn = {path.stem: path.read_bytes() for path in tmp_path.glob("figures/*.png")}
+    assert set(drawn) == set(names)
+    assert all(picture.startswith(b"\x89PNG") for picture in drawn.values())
 
 
 def test_what_is_missing_or_damaged_is_named(first, tmp_path):

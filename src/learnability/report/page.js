@@ -43,15 +43,23 @@
     return trace;
   });
 
-  const layout = (axes) => {
+  const decades = (figure, name) => {
+    const all = figure.traces.flatMap((t) => t[name]).filter((v) => v > 0);
+    return Math.log10(all.reduce((a, b) => Math.max(a, b), 0)
+      / all.reduce((a, b) => Math.min(a, b), Infinity));
+  };
+
+  const layout = (figure) => {
     const { text, line } = look();
-    const axis = (title, log) => ({
+    const axes = figure.axes;
+    // Powers of ten alone would leave a short axis with one number or none.
+    const axis = (title, log, name) => ({
       title: { text: title }, type: log ? "log" : "linear", gridcolor: line,
       linecolor: line, zeroline: false, automargin: true, exponentformat: "power",
-      dtick: log ? 1 : undefined,
+      dtick: log && decades(figure, name) > 2 ? 1 : undefined,
     });
     return {
-      xaxis: axis(axes.x, axes.xlog), yaxis: axis(axes.y, axes.ylog),
+      xaxis: axis(axes.x, axes.xlog, "x"), yaxis: axis(axes.y, axes.ylog, "y"),
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: text, size: 13 }, margin: { l: 60, r: 15, t: 10, b: 50 },
       legend: { orientation: "h", y: -0.25 }, hovermode: "closest", height: 420,
@@ -66,7 +74,7 @@
 
   const draw = () => Object.entries(data.figures).forEach(([name, figure]) => {
     const box = boxes[name];
-    if (box) Plotly.react(box, traces(figure), layout(figure.axes), options);
+    if (box) Plotly.react(box, traces(figure), layout(figure), options);
   });
 
   const options = {

@@ -1,6 +1,6 @@
 """Figures inside a page: light and dark, wide and narrow, each as SVG."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from html import escape
 from typing import NamedTuple
@@ -176,11 +176,17 @@ def _across(
     found: Summed, width: float, only: set[str] | None = None
 ) -> dict[str, str]:
     """Give the addresses of figures over seeds, small enough for the page."""
+    most = STILLS if only is None else STILLS // 4
+    return _small(drawn_across(found, width=width, only=only), most)
+
+
+def _small(figures: Iterable[tuple[str, Figure]], most: int = STILLS) -> dict[str, str]:
+    """Give the addresses of figures: lines, or pixels where lines take too much."""
     drawings = {
         name: (plots.rendered(made, "svg"), partial(plots.rendered, made, dpi=DOTS))
-        for name, made in drawn_across(found, width=width, only=only)
+        for name, made in figures
     }
-    return embedded(drawings, STILLS if only is None else STILLS // 4)
+    return embedded(drawings, most)
 
 
 def _live_only(name: str, caption: Caption) -> str:
@@ -204,11 +210,7 @@ def pictures(runs: Mapping[str, Diagnosis], *, one_look: bool = False) -> list[s
         An element a figure.
     """
     if one_look:
-        drawn = {
-            name: (plots.rendered(made, "svg"), partial(plots.rendered, made, dpi=DOTS))
-            for name, made in drawn_of(runs, plots.PAGE)
-        }
-        wide, narrow = embedded(drawn), {}
+        wide, narrow = _small(drawn_of(runs, plots.PAGE)), {}
     else:
         wide, narrow = _drawn(runs, plots.PAGE), _drawn(runs, plots.COLUMN)
     return [
