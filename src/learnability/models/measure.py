@@ -49,7 +49,7 @@ class Effort(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sequences: Annotated[int, Field(ge=4)] = 256
-    envelope: Annotated[int, Field(ge=4)] = 1024
+    envelope: Annotated[int, Field(ge=4)] = 2048
     pairs: Annotated[int, Field(ge=1)] = 16
     axes: Annotated[int, Field(ge=1)] = 8
     probes: Annotated[int, Field(ge=1)] = 16
