@@ -12,9 +12,10 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from learnability.cells import CELLS, Cell, TorchGRU
-from learnability.unroll import reference, tangent, unroll, warm_up
+from learnability.unroll import Engine, Network, reference, tangent, warm_up
 
 from .harness import Row, Work, faster, peak, product_rate, seconds
 
@@ -33,42 +34,53 @@ def inputs(batch: int, steps: int = STEPS) -> Tensor:
     return torch.randn(batch, steps, INPUTS, generator=generator)
 
 
-def step(cell: Cell, x: Tensor, engine: str) -> None:
-    """Do one forward and backward pass to all parameters."""
-    cell.zero_grad()
-    states = unroll(cell, x, engine=engine)  # pyright: ignore[reportArgumentType]
-    states[..., cell.output].square().mean().backward()
+class Layer(nn.Module):
+    """A layer of PyTorch with the read-out of a `Network`."""
+
+    def __init__(self, kind: type[nn.GRU | nn.LSTM], units: int) -> None:
+        super().__init__()
+        self.layer = kind(INPUTS, units, batch_first=True)
+        self.read = nn.Linear(units, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.read(self.layer(x)[0])[..., 0]
 
 
-def layer_step(layer: nn.RNNBase, x: Tensor) -> None:
-    """Do the same with a layer of PyTorch."""
-    layer.zero_grad()
-    layer(x)[0].square().mean().backward()
+def step(network: nn.Module, x: Tensor, y: Tensor) -> None:
+    """Do one forward and backward pass of the mean square error to all parameters."""
+    network.zero_grad()
+    functional.mse_loss(network(x), y).backward()
 
 
-def make_step(kind: str, batch: int, units: int, engine: str) -> Work:
+def make_step(
+    kind: str,
+    batch: int,
+    units: int,
+    engine: Engine,
+    *,
+    steps: int = STEPS,
+    layernorm: bool = True,
+) -> Work:
     """Give one train step as a piece of work."""
     warm_up()
-    cell = KINDS[kind](INPUTS, units, layernorm=True)
-    return partial(step, cell, inputs(batch), engine)
+    cell = KINDS[kind](INPUTS, units, layernorm=layernorm)
+    x = inputs(batch, steps)
+    return partial(step, Network(cell, engine=engine), x, x[..., 0])
 
 
 def train(name: str, kind: str, batch: int, units: int, asked: float) -> Row:
     """Measure a train step against the reference engine."""
-    ours, theirs = (make_step(kind, batch, units, e) for e in ("compiled", "reference"))
+    ours = make_step(kind, batch, units, "compiled")
+    theirs = make_step(kind, batch, units, "reference")
     return faster(name, ours, theirs, 9 if batch == 64 else 3, asked)
 
 
 def layer(name: str, kind: str, units: int, asked: float) -> Row:
     """Measure a train step without LayerNorm against PyTorch's layer."""
-    warm_up()
-    cell = KINDS[kind](INPUTS, units)
-    theirs = {"TorchGRU": nn.GRU, "LSTM": nn.LSTM}[kind](
-        INPUTS, units, batch_first=True
-    )
+    ours = make_step(kind, 64, units, "compiled", layernorm=False)
+    theirs = Layer({"TorchGRU": nn.GRU, "LSTM": nn.LSTM}[kind], units)
     x = inputs(64)
-    ours = partial(step, cell, x, "compiled")
-    return faster(name, ours, partial(layer_step, theirs, x), 15, asked)
+    return faster(name, ours, partial(step, theirs, x, x[..., 0]), 15, asked)
 
 
 def along(name: str, kind: str, units: int) -> Row:
@@ -108,14 +120,8 @@ def growth(name: str, sizes: list[tuple[int, int, int]], by: int) -> Row:
 
     The two sides are the times at the smallest and the largest size.
     """
-    warm_up()
     works = [
-        partial(
-            step,
-            KINDS["DiagGate"](INPUTS, units, layernorm=True),
-            inputs(batch, steps),
-            "compiled",
-        )
+        make_step("DiagGate", batch, units, "compiled", steps=steps)
         for batch, steps, units in sizes
     ]
     for work in works:

@@ -1,15 +1,18 @@
 """Libraries around the loops: workers let go, memory kept."""
 
+import os
 import platform
 import resource
 import subprocess
 import sys
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import torch
 
 from learnability.runtime import release_openmp
+from learnability.workers import in_threads, threads
 
 FAULTS = """
 import resource, sys, torch
@@ -41,6 +44,32 @@ def test_idle_openmp_workers_are_let_go_and_come_back():
     else:
         pytest.fail("the idle workers are still there")
     assert x.sum() == first
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+@pytest.mark.parametrize("spare", [0, 1])
+def test_each_worker_has_its_processor_where_there_is_one(spare):
+    """Fewer workers than processors go where the system sends them."""
+    allowed = os.sched_getaffinity(0)
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, len(allowed) - spare))
+    try:
+        if threads() != len(allowed) - spare:
+            pytest.skip("needs more processors, or Numba is held to fewer threads")
+        barrier = Barrier(threads())
+
+        def place(_: int) -> set[int]:
+            barrier.wait()
+            return os.sched_getaffinity(0)
+
+        found = list(in_threads(place, range(barrier.parties)))
+    finally:
+        torch.set_num_threads(before)
+    each = [{one} for one in sorted(allowed)]
+    assert sorted(found, key=sorted) == (
+        each if spare == 0 else [allowed] * barrier.parties
+    )
+    assert os.sched_getaffinity(0) == allowed, "the caller was moved"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is taught")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnability.cells import GRU, LSTM, DiagGate, TorchGRU
-from learnability.unroll import unroll
+from learnability.unroll import outputs, unroll
 from tests.networks import ALL, KINDS, make_cell
 from tests.unroll.twins import agree, draw
 
@@ -76,6 +76,34 @@ def test_first_and_second_derivatives(kind, norm):
     inputs = (x, state, *parameters)
     assert torch.autograd.gradcheck(states, inputs)
     assert torch.autograd.gradgradcheck(states, inputs)
+
+
+@pytest.mark.parametrize(("kind", "norm"), ALL)
+def test_first_and_second_derivatives_of_outputs(kind, norm):
+    cell = make_cell(kind, norm, 2, 3, seed=0)
+    x = draw(2, 4, 2, seed=1, dtype=torch.float64).requires_grad_()
+    weight = draw(3, seed=2, dtype=torch.float64).requires_grad_()
+
+    def seen(*tensors):
+        return outputs(cell, tensors[0], tensors[1], engine="compiled")
+
+    inputs = (x, weight, *cell.parameters())
+    assert torch.autograd.gradcheck(seen, inputs)
+    assert torch.autograd.gradgradcheck(seen, inputs)
+
+
+def test_outputs_without_gradients_are_the_same():
+    """They hold no states, and a frozen network gives a gradient to none."""
+    cell, x = LSTM(2, 9), draw(5, 12, 2, seed=0, dtype=torch.float32)
+    weight = draw(9, seed=1, dtype=torch.float32)
+    with torch.no_grad():
+        alone = outputs(cell, x, weight, engine="compiled")
+    wanted = outputs(cell, x, weight, engine="compiled")
+    assert not alone.requires_grad
+    assert torch.equal(alone, wanted)
+    wanted.sum().backward()
+    assert weight.grad is None
+    assert cell.U_f.grad is not None
 
 
 def test_is_the_gru_of_pytorch():

@@ -5,8 +5,9 @@ import torch
 from torch.autograd import forward_ad
 
 from learnability.cells import CELLS, GRU, ConstGate
-from learnability.unroll import Network, ready, tangent, unroll, warm_up
+from learnability.unroll import Network, outputs, ready, tangent, unroll, warm_up
 from learnability.unroll.engine import chosen, obstacle
+from learnability.unroll.watching import watching
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -89,6 +90,31 @@ def test_a_tangent_is_linear_in_its_direction(engine):
     parts = [tangent(cell, x, w, engine=engine) for w in (one, two, mean)]
     torch.testing.assert_close((parts[0] + parts[1]) / 2, parts[2])
     assert not tangent(cell, x, {}, engine=engine).any()
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_a_read_out_must_have_a_weight_for_each_unit(engine):
+    with pytest.raises(ValueError, match=r"shape \(3,\); it needs \(4,\)"):
+        outputs(GRU(2, 4), torch.zeros(1, 2, 2), torch.ones(3), engine=engine)
+
+
+def test_a_read_out_of_another_dtype_is_no_work_for_the_compiled_engine():
+    weight = torch.ones(4, dtype=torch.float64)
+    assert "dtypes" in str(obstacle(GRU(2, 4), torch.zeros(1, 2, 2), None, weight))
+
+
+def test_who_watches_sees_the_states_behind_outputs():
+    network, seen = Network(GRU(2, 4)), []
+
+    def watcher(cell, x, state, states):
+        seen.append(states)
+        return states
+
+    x = torch.ones(3, 5, 2)
+    with watching(watcher):
+        found = network(x)
+    assert [states.shape for states in seen] == [(3, 5, 4)]
+    torch.testing.assert_close(found, network(x))
 
 
 def test_ready_after_warm_up():

@@ -1,4 +1,4 @@
-"""One unrolling by both engines: states, gradients and tangents, by name."""
+"""One unrolling by both engines: states, outputs, gradients and tangents, by name."""
 
 import copy
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from learnability.cells import Cell
-from learnability.unroll import reference, tangent, unroll
+from learnability.unroll import outputs, reference, tangent, unroll
 
 # Largest error in units of the largest value: rounding that a few steps can enlarge.
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-10}
@@ -29,7 +29,20 @@ def everything(cell: Cell, x: Tensor, state: Tensor, weights: Tensor, engine: st
     }
     found = dict(zip(named, gradients, strict=True))
     total = tangent(cell, x.detach(), along, state.detach(), engine=engine)
-    return found | {"states": states.detach(), "tangent": total}
+    read = read_out(cell, x, weights, engine)
+    return found | read | {"states": states.detach(), "tangent": total}
+
+
+def read_out(cell: Cell, x: Tensor, weights: Tensor, engine: str) -> dict[str, Tensor]:
+    """Give the outputs of a read-out and the gradients of ``sum weights * outputs``."""
+    weight = draw(cell.units, seed=9, dtype=x.dtype).requires_grad_()
+    named = {"x": x, "weight": weight} | dict(cell.named_parameters())
+    seen = outputs(cell, x, weight, engine=engine)
+    gradients = torch.autograd.grad(
+        (weights[..., 0] * seen).sum(), list(named.values())
+    )
+    read = {f"read-out, {n}": g for n, g in zip(named, gradients, strict=True)}
+    return read | {"outputs": seen.detach()}
 
 
 def agree(cell: Cell, x: Tensor, state: Tensor, weights: Tensor) -> None:

@@ -88,7 +88,8 @@ def unrolled(
         for vectors in (layout.kept(layernorm=norm), layout.slots(layernorm=norm))
     )
     states = np.empty((*x.shape[:2], size), x.dtype)
-    scan.forward(rec, x, start, states, kept)
+    no_read, outputs = rec.gain[:, :0], np.empty((len(x), 0), x.dtype)
+    scan.forward(rec, no_read, x, start, states, outputs, kept)
     scan.partials(rec, start, states, kept, saved)
     return saved, states
 

@@ -43,7 +43,12 @@ class Unrolling:
     """One cell with given parameters over one batch, cut into blocks."""
 
     def __init__(
-        self, cell: Cell, values: Mapping[str, Tensor], x: Tensor, state: Tensor
+        self,
+        cell: Cell,
+        values: Mapping[str, Tensor],
+        x: Tensor,
+        state: Tensor,
+        read: Tensor | None = None,
     ) -> None:
         self.x = x.detach().contiguous().numpy()
         self.state = state.detach().contiguous().numpy()
@@ -51,6 +56,7 @@ class Unrolling:
         self.layout = Layout(cell, x.dtype)
         self.matrix = self.layout.stack(values)
         self.rec = self.layout.recurrence(self.matrix, values)
+        self.read = self.layout.row(None if read is None else read.detach())
         self.rows = rows_of_block(len(self.x))
         self.count = -(-len(self.x) // self.rows)
 
@@ -69,41 +75,54 @@ class Unrolling:
         skip = -flat.ctypes.data % WIDTH // dtype.itemsize
         return flat[skip : skip + math.prod(shape)].reshape(shape)
 
-    def forward(self, *, keep: bool) -> tuple[Tensor, list[Tensor]]:
-        """Give the states and each block's activations, all if `keep`."""
+    def forward(self, *, keep: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Give states, outputs and each block's activations.
+
+        Without a read-out there are no outputs, with one no states unless `keep`, and
+        unless `keep` the activations of the last step alone.
+        """
         batch, steps, _ = self.x.shape
         vectors = self.layout.kept(layernorm=self.rec.gain.shape[1] > 0)
-        states = self.empty(batch, steps, self.state.shape[1])
+        reads = self.read.shape[1] > 0
+        seen = steps if keep or not reads else 0
+        states = self.empty(batch, seen, self.state.shape[1])
+        outputs = self.empty(batch, steps if reads else 0)
         shape = (steps if keep else 1, self.rows, vectors, self.layout.lanes)
         # An array a block: the allocator keeps small ones for the next step.
         kept = [self.empty(*shape) for _ in range(self.count)]
 
         def task(k: int) -> None:
             b = self.block(k)
-            scan.forward(self.rec, self.x[b], self.state[b], states[b], kept[k])
+            given = self.read, self.x[b], self.state[b]
+            scan.forward(self.rec, *given, states[b], outputs[b], kept[k])
 
         list(in_threads(task, range(self.count)))
-        return torch.from_numpy(states), [torch.from_numpy(part) for part in kept]
+        parts = [torch.from_numpy(part) for part in kept]
+        return torch.from_numpy(states), torch.from_numpy(outputs), parts
 
     def backward(
         self, states: Tensor, kept: Sequence[Tensor], grad: Tensor, *, want_x: bool
     ) -> dict[str, Tensor]:
-        """Give the gradients by name; x (if wanted) and state among them."""
+        """Give the gradients by name; x (if wanted), state and read among them.
+
+        Args: grad, of the states, or of the outputs if there is a read-out.
+        """
         layout, sums = self.layout, min(self.count, SUMS)
         back, back_x = layout.transposed(self.matrix)
         back_x = back_x if want_x else back_x[:0]
         out, by = states.numpy(), grad.contiguous().numpy()
+        by = by.reshape(*by.shape[:2], -1)
         activations = [part.numpy() for part in kept]
         d_x, d_state = np.empty_like(self.x), np.empty_like(self.state)
         d_weight = zeros.py_func((sums, *layout.gradient_shape), self.x.dtype)
-        gains = zeros.py_func((sums, 2, *self.rec.live.shape[1:]), self.x.dtype)
+        gains = zeros.py_func((sums, 3, *self.rec.live.shape[1:]), self.x.dtype)
 
         def task(s: int) -> None:
             for k in range(s, self.count, sums):
                 b = self.block(k)
                 given = self.x[b], self.state[b], out[b], activations[k], by[b]
                 found = d_x[b], d_state[b], d_weight[s], gains[s]
-                scan.backward(self.rec, back, back_x, *given, *found)
+                scan.backward(self.rec, back, back_x, self.read, *given, *found)
 
         list(in_threads(task, range(sums)))
         named = {"x": torch.from_numpy(d_x), "state": torch.from_numpy(d_state)}
@@ -123,7 +142,7 @@ class Unrolling:
 
 
 class Unroll(torch.autograd.Function):
-    """The unrolling as one node of the autograd graph."""
+    """The unrolling, with its read-out if there is one, as one node of the graph."""
 
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -132,27 +151,28 @@ class Unroll(torch.autograd.Function):
         names: tuple[str, ...],
         x: Tensor,
         state: Tensor,
+        read: Tensor | None,
         *parameters: Tensor,
     ) -> Tensor:
         values = dict(zip(names, parameters, strict=True))
-        unrolling = Unrolling(cell, values, x, state)
-        states, kept = unrolling.forward(keep=True)
+        unrolling = Unrolling(cell, values, x, state, read)
+        states, outputs, kept = unrolling.forward(keep=True)
         ctx.cell, ctx.names, ctx.unrolling = cell, names, unrolling
-        ctx.save_for_backward(x, state, states, *parameters, *kept)
-        return states
+        ctx.save_for_backward(x, state, read, states, *parameters, *kept)
+        return states if read is None else outputs
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
-        x, state, states, *rest = ctx.saved_tensors
+        x, state, read, states, *rest = ctx.saved_tensors
         parameters, kept = rest[: len(ctx.names)], rest[len(ctx.names) :]
         wanted = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():  # a second derivative will be taken
             values = dict(zip(ctx.names, parameters, strict=True))
-            inputs = [x, state, *parameters]
+            inputs = [x, state, read, *parameters]
             found = _differentiable(ctx.cell, values, inputs, wanted, grad)
             return None, None, *found
         named = ctx.unrolling.backward(states, kept, grad, want_x=wanted[0])
-        names = ("x", "state", *ctx.names)
+        names = ("x", "state", "read", *ctx.names)
         found = (named[n] if w else None for n, w in zip(names, wanted, strict=True))
         return None, None, *found
 
@@ -160,14 +180,17 @@ class Unroll(torch.autograd.Function):
 def _differentiable(
     cell: Cell,
     values: Mapping[str, Tensor],
-    inputs: list[Tensor],
+    inputs: list[Tensor | None],
     wanted: tuple[bool, ...],
     grad: Tensor,
 ) -> list[Tensor | None]:
     """Give the gradients through the reference, with a graph of their own."""
-    states = reference.unroll_with(cell, values, inputs[0], inputs[1])
+    x, state, read, *_ = inputs
+    out = reference.unroll_with(cell, values, x, state)  # pyright: ignore
+    if read is not None:
+        out = out[..., cell.output] @ read
     asked = [tensor for tensor, want in zip(inputs, wanted, strict=True) if want]
-    found = iter(torch.autograd.grad(states, asked, grad, create_graph=True))
+    found = iter(torch.autograd.grad(out, asked, grad, create_graph=True))  # pyright: ignore
     return [next(found) if want else None for want in wanted]
 
 
@@ -177,12 +200,22 @@ def _start(cell: Cell, x: Tensor, state: Tensor | None) -> Tensor:
 
 def unroll(cell: Cell, x: Tensor, state: Tensor | None = None) -> Tensor:
     """Give the state after every step; see `learnability.unroll.unroll`."""
+    return _unroll(cell, x, _start(cell, x, state), None)
+
+
+def outputs(cell: Cell, x: Tensor, weight: Tensor) -> Tensor:
+    """Give ``weight . h`` after every step; see `learnability.unroll.outputs`."""
+    return _unroll(cell, x, _start(cell, x, None), weight)
+
+
+def _unroll(cell: Cell, x: Tensor, state: Tensor, read: Tensor | None) -> Tensor:
     values = {name: getattr(cell, name) for name, _ in cell.named_parameters()}
-    state = _start(cell, x, state)
-    inputs = (x, state, *values.values())
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
+    inputs = (x, state, read, *values.values())
+    asking = (tensor is not None and tensor.requires_grad for tensor in inputs)
+    if torch.is_grad_enabled() and any(asking):
         return Unroll.apply(cell, tuple(values), *inputs)  # pyright: ignore
-    return Unrolling(cell, values, x, state).forward(keep=False)[0]
+    states, outputs, _ = Unrolling(cell, values, x, state, read).forward(keep=False)
+    return states if read is None else outputs
 
 
 def tangent(

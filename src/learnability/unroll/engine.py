@@ -14,7 +14,7 @@ from torch.autograd import forward_ad
 from ..cells import Cell
 from . import compiled, reference
 from .layout import compiles
-from .watching import shown
+from .watching import shown, watched
 
 Engine = Literal["auto", "reference", "compiled"]
 
@@ -55,6 +55,48 @@ def unroll(
     """
     run = compiled if chosen(engine, cell, x, state) == "compiled" else reference
     return shown(cell, x, state, run.unroll(cell, x, state))
+
+
+def outputs(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    weight: Float[Tensor, "unit"],
+    *,
+    engine: Engine = "auto",
+) -> Float[Tensor, "sequence step"]:
+    """Give what a linear read-out sees of every step, ``weight . h_t``.
+
+    The compiled engine reads h while it is in the cache and holds neither the states'
+    gradient nor, where no gradient is wanted, the states. Someone who watches the
+    unrolling sees the states all the same.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        weight: of the read-out.
+        engine: see `unroll`.
+
+    Returns:
+        The outputs, of the dtype of x.
+
+    Raises:
+        ValueError: for the engine as in `unroll`, or if the weight does not fit.
+
+    Example:
+        >>> import torch
+        >>> from learnability.cells import GRU
+        >>> outputs(GRU(3, 4), torch.zeros(2, 5, 3), torch.ones(4)).shape
+        torch.Size([2, 5])
+    """
+    if weight.shape != (cell.units,):
+        raise ValueError(
+            f"the read-out has shape {tuple(weight.shape)}; it needs ({cell.units},), "
+            "a weight for each unit"
+        )
+    if watched():
+        return unroll(cell, x, engine=engine)[..., cell.output] @ weight
+    run = compiled if chosen(engine, cell, x, None, weight) == "compiled" else reference
+    return run.outputs(cell, x, weight)
 
 
 def tangent(
@@ -114,7 +156,13 @@ def _check_direction(cell: Cell, direction: Mapping[str, Tensor]) -> None:
             )
 
 
-def chosen(engine: Engine, cell: Cell, x: Tensor, state: Tensor | None) -> Engine:
+def chosen(
+    engine: Engine,
+    cell: Cell,
+    x: Tensor,
+    state: Tensor | None,
+    read: Tensor | None = None,
+) -> Engine:
     """Give the engine that will run, ``compiled`` or ``reference``.
 
     Raises:
@@ -126,21 +174,23 @@ def chosen(engine: Engine, cell: Cell, x: Tensor, state: Tensor | None) -> Engin
         )
     if engine == "reference":
         return engine
-    reason = obstacle(cell, x, state)
+    reason = obstacle(cell, x, state, read)
     if engine == "compiled" and reason:
         raise ValueError(f"the compiled engine cannot run here: {reason}")
     return "reference" if reason else "compiled"
 
 
-def obstacle(cell: Cell, x: Tensor, state: Tensor | None = None) -> str | None:
+def obstacle(
+    cell: Cell, x: Tensor, state: Tensor | None = None, read: Tensor | None = None
+) -> str | None:
     """Say why the compiled engine cannot run, or None if it can."""
     if not compiles(cell):
         return f"it knows no {type(cell).__name__} like this one"
     parameters = [getattr(cell, name) for name, _ in cell.named_parameters()]
-    tensors = [x, *parameters] + ([] if state is None else [state])
+    given = [tensor for tensor in (state, read) if tensor is not None]
     if isinstance(getattr(cell, "s", None), Tensor) and cell.s.requires_grad:
         return "the constant gate s asks for a gradient"
-    return _mode() or _kinds(tensors) or _shapes(cell, x, state)
+    return _mode() or _kinds([x, *parameters, *given]) or _shapes(cell, x, state)
 
 
 def _mode() -> str | None:

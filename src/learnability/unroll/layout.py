@@ -146,8 +146,8 @@ class Layout:
     def gradients(self, weight: np.ndarray, gains: np.ndarray) -> dict[str, Tensor]:
         """Give each parameter's part of the gradient."""
         named = self.blocks(torch.from_numpy(weight).flatten(1).T)
-        gain, bias = torch.from_numpy(gains).flatten(1)[:, : self.units]
-        return named | {"ln_weight": gain, "ln_bias": bias}
+        gain, bias, read = torch.from_numpy(gains).flatten(1)[:, : self.units]
+        return named | {"ln_weight": gain, "ln_bias": bias, "read": read}
 
     def direction(
         self, direction: Mapping[str, Tensor]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..cells import Cell
 from ..randomness import Seed, torch_generator
-from .engine import Engine, unroll
+from .engine import Engine, outputs, unroll
 
 
 @final
@@ -50,7 +50,7 @@ class Network(nn.Module):
     def forward(
         self, x: Float[Tensor, "sequence step input"]
     ) -> Float[Tensor, "sequence step"]:
-        return self.read(self.states(x))
+        return outputs(self.cell, x, self.w_out, engine=self.engine) + self.b_out
 
     def error_signal(
         self,

@@ -22,7 +22,7 @@ from .pointwise import (
 )
 from .tile import TILE, correlate, multiply
 from .transposed import pull, push, reset_before_back, reset_before_push
-from .vectors import fetch, load, part, store, zeros
+from .vectors import fetch, load, part, splat, store, total, zeros
 
 # Rows (sequences times steps) whose weight gradient is taken at once: enough to hide
 # the gradient's own traffic, few enough for the second-level cache.
@@ -72,6 +72,34 @@ def get_state(rec, h, c, states, t):
 
 
 @part
+def read_out(read, h, outputs, t):
+    """Write ``read . h``."""
+    for i in range(outputs.shape[0]):
+        sums = splat(h, 0.0)
+        for p in range(read.shape[1]):
+            sums = sums + load(read, 0, p) * load(h, i, p)
+        outputs[i, t] = total(sums)
+
+
+@part
+def add_read(read, signal, t, past):
+    """Add the cotangent of step t's own output, ``signal read``."""
+    for i in range(signal.shape[0]):
+        for p in range(read.shape[1]):
+            own = load(read, 0, p) * signal[i, t]
+            store(past, i, p, load(past, i, p) + own)
+
+
+@part
+def weigh_read(read, signal, t, h, gains):
+    """Add ``signal h`` of step t to the gradient of the read-out."""
+    for i in range(signal.shape[0]):
+        for p in range(read.shape[1]):
+            own = load(h, i, p) * signal[i, t]
+            store(gains, 2, p, load(gains, 2, p) + own)
+
+
+@part
 def ask(kept):
     """Ask for the activations of another step, while this one multiplies."""
     for i in range(kept.shape[0]):
@@ -97,12 +125,13 @@ def sources_of(rec, count, dtype):
 
 
 @njit(cache=True, nogil=True)
-def forward(rec, x, state, states, kept):
+def forward(rec, read, x, state, states, outputs, kept):
     """Unroll one block.
 
-    Args: x (row, step, input); state (row, state); states, out (row, step, state);
-    kept, out (step or 1, padded row, panel, lane): activations, each step's or the
-    last one's.
+    Args: read (1, panel, lane), without panels if outputs are not wanted; x (row, step,
+    input); state (row, state); states, out (row, step or 0, state); outputs, out
+    (row, step); kept, out (step or 1, padded row, panel, lane): activations, each
+    step's or the last one's.
     """
     rows, lanes = kept.shape[1], kept.shape[3]
     sources = sources_of(rec, rows, x.dtype)
@@ -117,7 +146,10 @@ def forward(rec, x, state, states, kept):
         preactivate(rec, sources, pre, now, rec.weight, sources, pre[:0])
         activate(rec, pre, now)
         advance(rec, pre, now, sources[0], c)
-        get_state(rec, sources[0], c, states, t)
+        if states.shape[1] > 0:
+            get_state(rec, sources[0], c, states, t)
+        if read.shape[1] > 0:
+            read_out(read, sources[0], outputs, t)
 
 
 @part
@@ -191,13 +223,14 @@ def partials(rec, state, states, kept, saved):
 
 @njit(cache=True, nogil=True)
 def backward(
-    rec, back, back_x, x, state, states, kept, grad, d_x, d_state, d_weight, gains
+    rec, back, back_x, read, x, state, states, kept, grad, d_x, d_state, d_weight, gains
 ):
     """Lead the cotangents of all states of one block back to everything before.
 
     Args: back (panel of h, section scalar, lane) and back_x (panel of x, ...): the
-    weights transposed, back_x without panels if d_x is not wanted; grad (row, step,
-    state); out: d_x, d_state; added to: d_weight (k, panel, lane), gains.
+    weights transposed, back_x without panels if d_x is not wanted; read, as in
+    `forward`; grad (row, step, state), or of outputs (row, step, 1); out: d_x, d_state;
+    added to: d_weight (k, panel, lane), gains (gain, bias and read-out).
     """
     rows, lanes, panels = kept.shape[1], kept.shape[3], rec.live.shape[1]
     steps, wide = x.shape[1], rec.weight.shape[0]
@@ -209,7 +242,10 @@ def backward(
     past_c, turned = zeros(past.shape, x.dtype), zeros(past.shape, x.dtype)
     of_x = zeros((span * rows, back_x.shape[0], lanes), x.dtype)
     used = grads.reshape(span * rows, wide + 1, lanes)
-    saved = partials_of(rec, rows, x.dtype)
+    saved, signal = partials_of(rec, rows, x.dtype), grad[:, :, 0]
+    if read.shape[1] > 0:
+        put_state(rec, states[:, steps - 1], sources[0, :rows], cells[:rows])
+        weigh_read(read, signal, steps - 1, sources[0], gains)
     for last in range(steps, 0, -span):
         first = max(0, last - span)
         gather(rec, x, state, states, first, last, sources, cells, rows)
@@ -223,7 +259,12 @@ def backward(
             h = sources[0, own]
             differentiate(rec, kept[t], h, cells[own], saved)
             turn(rec, saved, h, sources[1, own])
-            add_state(rec, grad, t, past, past_c)
+            if read.shape[1] > 0:
+                add_read(read, signal, t, past)
+                if t > 0:
+                    weigh_read(read, signal, t - 1, h, gains)
+            else:
+                add_state(rec, grad, t, past, past_c)
             pull(rec, saved, past, past_c, grads[t - first], gains)
             step_back(rec, back, saved, past, turned, grads[t - first])
         weigh(rec, sources, used, (last - first) * rows, d_weight)

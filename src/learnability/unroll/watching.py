@@ -26,6 +26,11 @@ def watching(watcher: Watcher) -> Iterator[None]:
         _watchers.remove(watcher)
 
 
+def watched() -> bool:
+    """Say whether someone watches."""
+    return bool(_watchers)
+
+
 def shown(cell: Cell, x: Tensor, state: Tensor | None, states: Tensor) -> Tensor:
     """Give the states, seen by whoever watches."""
     for watcher in _watchers:
