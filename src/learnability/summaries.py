@@ -98,9 +98,27 @@ def envelope_spread(runs: Sequence[Diagnosis], order: str = "exact") -> pd.DataF
         order: of transport.
 
     Returns:
-        Over ``lag``: ``mean`` (geometric), ``lower`` and ``upper`` (a deviation of the
-        logarithm away), ``fitted`` (nan where nothing was fitted); the family's name is
-        the attribute ``family``.
+        What `envelope_band` gives, and ``fitted`` (nan where nothing was fitted); the
+        family's name is the attribute ``family``.
+    """
+    rows = envelope_band(runs, order)
+    lags, mean = np.asarray(rows.index, int), rows["mean"].to_numpy()
+    family, fitted = _fitted(lags, mean, (mean > 0) & (lags >= 1))
+    rows["fitted"] = fitted
+    rows.attrs["family"] = family
+    return rows
+
+
+def envelope_band(runs: Sequence[Diagnosis], order: str = "exact") -> pd.DataFrame:
+    """Give f(l)/f(0) of several seeds, in the logarithm, and how far they differ.
+
+    Args:
+        runs: diagnoses of several seeds at the same lags.
+        order: of transport.
+
+    Returns:
+        Over ``lag``: ``mean`` (geometric; 0 where a seed's is), ``lower`` and ``upper``
+        (a deviation of the logarithm away).
     """
     tables = [r.group("envelope").sel(order=order)["normalised"] for r in runs]
     lags = np.asarray(tables[0]["lag"].values, int)
@@ -109,16 +127,12 @@ def envelope_spread(runs: Sequence[Diagnosis], order: str = "exact") -> pd.DataF
     finite = np.isfinite(logs).all(axis=0)
     mean = np.where(finite, np.where(finite, logs, 0.0).mean(axis=0), -np.inf)
     away = np.where(finite, np.where(finite, logs, 0.0).std(axis=0), 0.0)
-    family, fitted = _fitted(lags, np.exp(mean), finite & (lags >= 1))
     columns = {
         "mean": np.exp(mean),
         "lower": np.exp(mean - away),
         "upper": np.exp(mean + away),
-        "fitted": fitted,
     }
-    rows = pd.DataFrame(columns, index=pd.Index(lags, name="lag"))
-    rows.attrs["family"] = family
-    return rows
+    return pd.DataFrame(columns, index=pd.Index(lags, name="lag"))
 
 
 def _fitted(

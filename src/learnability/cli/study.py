@@ -196,7 +196,13 @@ def _compare(first: Store, second: Store, output: str | None, console: Console) 
 
     one, two = ((s.load_settings(), s.load()) for s in (first, second))
     path = place(output) if output else first.folder / "comparison.html"
-    first.write(path, comparison(one, two))
+
+    def keep(name: str, svg: bytes) -> str:
+        lines = path.with_name(f"{path.stem}-{name}.svg")
+        first.write(lines, svg)
+        return lines.name
+
+    first.write(path, comparison(one, two, keep=keep))
     console.print(f"report: {path}", highlight=False, soft_wrap=True, markup=False)
 
 

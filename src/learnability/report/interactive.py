@@ -13,7 +13,7 @@ import pandas as pd
 from ..diagnosis import Diagnosis
 from ..plots.style import Style, styles, theme
 from ..plots.windows import BUDGETS
-from ..summaries import envelope_spread, window_spread
+from ..summaries import envelope_band, window_spread
 from .across import learning_spread, time_scales
 from .limits import POINTS, each, kept
 
@@ -116,30 +116,39 @@ BY_POINT = ("x", "y", "low", "high", "open", "says")
 """What of a trace has a value a point."""
 
 
-def thinned(found: Record, total: int = POINTS) -> tuple[Record, str]:
-    """Give figures whose longest curves keep fewer points, and a sentence if so.
+def thinned(found: Record, total: int = POINTS) -> Record:
+    """Give figures whose longest curves keep fewer points, and a sentence in each.
 
     Args:
         found: of `figures`.
         total: points of all figures together.
 
     Returns:
-        The figures, and a paragraph for the page; empty where nothing was left out.
+        The figures; those of which something was left out have a ``note``, which the
+        page shows below them.
     """
     traces = [t for figure in found["figures"].values() for t in figure["traces"]]
     counts = [len(trace["x"]) for trace in traces]
     most = each(counts, total)
     if not counts or max(counts) <= most:
-        return found, ""
-    smaller = {
-        name: {**figure, "traces": [_fewer(t, most) for t in figure["traces"]]}
-        for name, figure in found["figures"].items()
+        return found
+    return {
+        **found,
+        "figures": {n: _smaller(f, most) for n, f in found["figures"].items()},
     }
+
+
+def _smaller(figure: Record, most: int) -> Record:
+    """Give a figure whose curves keep so many points at most; it says so if need be."""
+    longest = max((len(trace["x"]) for trace in figure["traces"]), default=0)
+    if longest <= most:
+        return figure
     note = (
-        f'<p class="live-only">To keep this page small a curve shows {most} points at '
-        "most, its ends and evenly between them; the results hold all of them.</p>"
+        f"To keep this page small a curve shows {most} of up to {longest} points, its "
+        "ends and evenly between them; learnability export --format netcdf writes all."
     )
-    return {**found, "figures": smaller}, note
+    traces = [_fewer(trace, most) for trace in figure["traces"]]
+    return {**figure, "traces": traces, "note": note}
 
 
 def _fewer(trace: Record, most: int) -> Record:
@@ -243,7 +252,7 @@ def _samples(member: Member, place: int) -> list[Record]:
 
 def _envelope(member: Member, place: int) -> list[Record]:
     if len(member.runs) > 1:
-        table = envelope_spread(member.runs)
+        table = envelope_band(member.runs)
         ends = {"low": table["lower"].to_numpy(), "high": table["upper"].to_numpy()}
         return [_trace(place, member, table.index, table["mean"], **ends)]
     f = member.runs[0].group("envelope").sel(order="exact")

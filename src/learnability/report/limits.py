@@ -6,6 +6,8 @@ figures, some 0.6 MB each for the points of interactive ones and for tables by l
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -62,20 +64,56 @@ def uri(kind: str, content: bytes) -> str:
     return f"data:image/{kind};base64," + b64encode(content).decode()
 
 
+Keep = Callable[[str, bytes], str]
+"""Keeps a still figure's SVG under its name; gives its address as the page sees it."""
+
+
+class Still(NamedTuple):
+    """A picture as it stands in a page.
+
+    Attributes:
+        address: that holds it.
+        said: HTML that says so where it is less than it was; else nothing.
+    """
+
+    address: str
+    said: str = ""
+
+
 def embedded(
-    drawings: Mapping[str, tuple[bytes, Callable[[], bytes]]], most: int = STILLS
-) -> dict[str, str]:
+    drawings: Mapping[str, tuple[bytes, Callable[[], bytes]]],
+    most: int = STILLS,
+    keep: Keep | None = None,
+) -> dict[str, Still]:
     """Give pictures as addresses; the largest as pixels where lines take too much.
 
     Args:
         drawings: SVG, and what makes a PNG of the same figure, by name.
         most: bytes of all addresses.
+        keep: keeps every SVG as a file of its own, which is named where pixels stand.
     """
-    found = {name: uri("svg+xml", svg) for name, (svg, _) in drawings.items()}
-    for name in sorted(found, key=lambda n: -len(found[n])):
-        if sum(map(len, found.values())) <= most:
+    found = {name: Still(uri("svg+xml", svg)) for name, (svg, _) in drawings.items()}
+    kept = {} if keep is None else {n: keep(n, svg) for n, (svg, _) in drawings.items()}
+    for name in sorted(found, key=lambda n: -len(found[n].address)):
+        if sum(len(still.address) for still in found.values()) <= most:
             break
         pixels = uri("png", drawings[name][1]())
-        if len(pixels) < len(found[name]):
-            found[name] = pixels
+        if len(pixels) < len(found[name].address):
+            found[name] = Still(pixels, in_pixels(kept.get(name)))
     return found
+
+
+def in_pixels(file: str | None) -> str:
+    """Say that a figure is there in pixels, and where its lines are.
+
+    Args:
+        file: of its lines, as the page sees it; None where there is none.
+    """
+    shown = None if file is None else escape(file, quote=True)
+    where = "<code>learnability report</code> on the study's folder writes its lines"
+    if shown is not None:
+        where = f'its lines are in <a href="{shown}">{shown}</a>'
+    return (
+        '<p class="reduced">The still figure is in pixels, to keep this page small; '
+        f"{where}.</p>"
+    )

@@ -148,6 +148,12 @@
     if (!figure || !figure.traces.some((t) => t.x.length)) return;
     boxes[box.dataset.figure] = box;
     box.closest("figure").classList.add("live");
+    if (figure.note) {
+      const note = document.createElement("p");
+      note.className = "reduced live-only";
+      note.textContent = figure.note;
+      box.after(note);
+    }
   });
   draw();
   Object.entries(boxes).forEach(([name, box]) => {

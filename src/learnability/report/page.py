@@ -17,7 +17,7 @@ from ..study.published import Published
 from ..study.settings import Settings, load_settings, preset_names
 from .across import Summed, summed
 from .interactive import Member, as_json, figures, library, thinned
-from .limits import LARGEST, ROWS, each, kept
+from .limits import LARGEST, ROWS, Keep, each, kept
 from .overlay import overlaid
 from .pictures import pictures, pictures_across, pictures_overlaid
 from .seeds import comparison_table, spoken, summary
@@ -36,6 +36,7 @@ def page(
     drawn: Sequence[str] | None = None,
     found: Summed | None = None,
     published: Published | None = None,
+    keep: Keep | None = None,
 ) -> str:
     """Give the report of a study as one self-contained HTML page.
 
@@ -48,6 +49,8 @@ def page(
         drawn: the study's `pictures`, in the same way.
         found: what several seeds have in common, in the same way.
         published: runs of the published programme to lay over ours.
+        keep: called with the name and the SVG of every still figure; keeps it as a file
+            and gives its address as the page sees it.
 
     Returns:
         The page.
@@ -61,14 +64,14 @@ def page(
         every = found or summed(
             {line.name: line.runs for line in lines}, settings.budgets
         )
-        drawn = pictures_across(every)
-    made = pictures(runs) if drawn is None else list(drawn)
+        drawn = pictures_across(every, keep)
+    made = pictures(runs, keep=keep) if drawn is None else list(drawn)
     laid_over: list[str] = []
     if published is not None:
         every = found or summed(
             {line.name: line.runs for line in lines}, settings.budgets
         )
-        laid_over = pictures_overlaid(overlaid(every, published))
+        laid_over = pictures_overlaid(overlaid(every, published), keep)
     parts = {
         "title": escape(settings.title),
         "heading": "How far back each network can learn",
@@ -85,7 +88,8 @@ def page(
     template = Template(_resource("page.html"))
     text = template.substitute(parts)
     if len(text.encode()) > LARGEST and drawn is None:
-        parts["figures"] = "\n".join(pictures(runs, one_look=True) + laid_over)
+        made = pictures(runs, one_look=True, keep=keep)
+        parts["figures"] = "\n".join(made + laid_over)
         text = template.substitute(parts)
     return text
 
@@ -93,12 +97,15 @@ def page(
 def comparison(
     first: tuple[Settings, Mapping[str, Diagnosis]],
     second: tuple[Settings, Mapping[str, Diagnosis]],
+    *,
+    keep: Keep | None = None,
 ) -> str:
     """Give a page that lays two studies over one another.
 
     Args:
         first: settings and diagnoses of one study.
         second: those of another.
+        keep: as of `page`.
 
     Returns:
         The page.
@@ -122,7 +129,7 @@ def comparison(
         "standard error over seeds.",
         "answers": "",
         "table": _table(rows, "windows of both studies"),
-        "figures": "\n".join(pictures_across(found)),
+        "figures": "\n".join(pictures_across(found, keep)),
         "lags": _all_by_lag(
             {
                 f"{'AB'[place]}: {name}": run
@@ -144,14 +151,12 @@ def _several(settings: Settings) -> bool:
 def _scripts(lines: Sequence[Member], budgets: Sequence[float]) -> dict[str, str]:
     """Give the parts of a page that make it interactive, and its style."""
     script, plotly = _resource("page.js"), library()
-    found, note = thinned(figures(lines, budgets))
     return {
         "style": _resource("page.css"),
         "hashes": " ".join(map(_hash, (plotly, script))),
         "plotly": plotly,
         "script": script,
-        "data": as_json(found),
-        "thinned": note,
+        "data": as_json(thinned(figures(lines, budgets))),
     }
 
 

@@ -11,7 +11,7 @@ from .. import plots
 from ..diagnosis import Diagnosis
 from ..plots.style import recoloured
 from .across import Summed, drawn_across, drawn_apart, taken_apart
-from .limits import STILLS, embedded, uri
+from .limits import STILLS, Keep, Still, embedded, uri
 
 DOTS = 150.0
 """Dots an inch of a still figure that would take too much as lines."""
@@ -122,7 +122,7 @@ LIVE = {
 """The interactive figure that stands in for a still one on the screen."""
 
 
-def pictures_across(found: Summed) -> list[str]:
+def pictures_across(found: Summed, keep: Keep | None = None) -> list[str]:
     """Give every figure over seeds as an HTML figure that needs no other file.
 
     Where an interactive figure stands in on the screen, the still one is there for
@@ -130,14 +130,15 @@ def pictures_across(found: Summed) -> list[str]:
 
     Args:
         found: what the seeds have in common.
+        keep: keeps the SVG of every still figure as a file of its own.
 
     Returns:
         An element a figure.
     """
     # One look a figure: with thousands of points four would make the page too large.
     elements = [
-        _figure(ACROSS[name], name, list(found.groups), svg, None)
-        for name, svg in _across(found, plots.PAGE).items()
+        _figure(ACROSS[name], name, list(found.groups), still)
+        for name, still in _across(found, keep).items()
     ]
     elements.insert(1, _live_only("samples", CAPTIONS["samples"]))
     return elements
@@ -146,16 +147,18 @@ def pictures_across(found: Summed) -> list[str]:
 OVERLAID = ("windows_across", "envelope_across", "law", "estimators")
 
 
-def pictures_overlaid(found: Summed) -> list[str]:
+def pictures_overlaid(found: Summed, keep: Keep | None = None) -> list[str]:
     """Give the figures that show published runs over ours, as still ones.
 
     Args:
         found: what seeds have in common, the published runs among them.
+        keep: as of `pictures_across`.
 
     Returns:
         An element a figure.
     """
     names = list(found.windows)
+    kept = None if keep is None else lambda name, svg: keep(f"{name}_published", svg)
     return [
         _figure(
             Caption(
@@ -165,28 +168,30 @@ def pictures_overlaid(found: Summed) -> list[str]:
             ),
             f"{name}_published",
             names,
-            svg,
-            None,
+            still,
         )
-        for name, svg in _across(found, plots.PAGE, set(OVERLAID)).items()
+        for name, still in _across(found, kept, set(OVERLAID)).items()
     ]
 
 
 def _across(
-    found: Summed, width: float, only: set[str] | None = None
-) -> dict[str, str]:
-    """Give the addresses of figures over seeds, small enough for the page."""
+    found: Summed, keep: Keep | None, only: set[str] | None = None
+) -> dict[str, Still]:
+    """Give the figures over seeds, small enough for the page."""
     most = STILLS if only is None else STILLS // 4
-    return _small(drawn_across(found, width=width, only=only), most)
+    return _small(drawn_across(found, width=plots.PAGE, only=only), most, keep)
 
 
-def _small(figures: Iterable[tuple[str, Figure]], most: int = STILLS) -> dict[str, str]:
-    """Give the addresses of figures: lines, or pixels where lines take too much."""
-    drawings = {
-        name: (plots.rendered(made, "svg"), partial(plots.rendered, made, dpi=DOTS))
-        for name, made in figures
-    }
-    return embedded(drawings, most)
+def _small(
+    figures: Iterable[tuple[str, Figure]], most: int, keep: Keep | None
+) -> dict[str, Still]:
+    """Give figures as lines, or as pixels where lines take too much."""
+    drawings = {}
+    for name, made in figures:
+        svg = plots.rendered(made, "svg")
+        made.set_layout_engine("none")  # pixels have the same places as lines
+        drawings[name] = (svg, partial(plots.rendered, made, dpi=DOTS))
+    return embedded(drawings, most, keep)
 
 
 def _live_only(name: str, caption: Caption) -> str:
@@ -198,27 +203,40 @@ only.</figcaption>
 </figure>"""
 
 
-def pictures(runs: Mapping[str, Diagnosis], *, one_look: bool = False) -> list[str]:
+def pictures(
+    runs: Mapping[str, Diagnosis], *, one_look: bool = False, keep: Keep | None = None
+) -> list[str]:
     """Give every figure of the runs as an HTML figure that needs no other file.
 
     Args:
         runs: diagnoses by architecture.
         one_look: whether to leave out dark and narrow ones, and to draw the largest in
-            pixels; for a page that would otherwise be too large.
+            pixels; for a page that would otherwise be too large, which says so first.
+        keep: as of `pictures_across`.
 
     Returns:
         An element a figure.
     """
     if one_look:
-        wide, narrow = _small(drawn_of(runs, plots.PAGE)), {}
-    else:
-        wide, narrow = _drawn(runs, plots.PAGE), _drawn(runs, plots.COLUMN)
+        stills = _small(drawn_of(runs, plots.PAGE), STILLS, keep)
+        return [ONE_LOOK] + [
+            _figure((CAPTIONS | APART)[name], name, list(runs), still)
+            for name, still in stills.items()
+        ]
+    wide, narrow = _drawn(runs, plots.PAGE), _drawn(runs, plots.COLUMN)
+    if keep is not None:
+        for name, svg in wide.items():
+            keep(name, svg.encode())
     return [
-        _figure(
-            (CAPTIONS | APART)[name], name, list(runs), wide[name], narrow.get(name)
-        )
-        for name in wide
+        _figure((CAPTIONS | APART)[name], name, list(runs), Still(svg), narrow[name])
+        for name, svg in wide.items()
     ]
+
+
+ONE_LOOK = (
+    '<p class="reduced">To keep this page small its still figures are there in one '
+    "look, light and as wide as a page, on a phone and in the dark as well.</p>"
+)
 
 
 def _drawn(runs: Mapping[str, Diagnosis], width: float) -> dict[str, str]:
@@ -252,11 +270,15 @@ def _uri(picture: str) -> str:
 
 
 def _figure(
-    caption: Caption, name: str, cells: list[str], wide: str, narrow: str | None
+    caption: Caption,
+    name: str,
+    cells: list[str],
+    still: Still,
+    narrow: str | None = None,
 ) -> str:
     described = f"{caption.title}, for {', '.join(cells)}. {caption.text}"
-    live = LIVE.get(name, name if name in CAPTIONS else None)
-    return figure_element(name, caption, described, wide, narrow, live=live)
+    live, (wide, said) = LIVE.get(name, name if name in CAPTIONS else None), still
+    return figure_element(name, caption, described, wide, narrow, live=live, said=said)
 
 
 def figure_element(
@@ -267,6 +289,7 @@ def figure_element(
     narrow: str | None,
     *,
     live: str | None = None,
+    said: str = "",
 ) -> str:
     """Give one figure as an HTML element that needs no other file.
 
@@ -278,6 +301,7 @@ def figure_element(
             of any picture.
         narrow: light SVG at the width of a column; without it there is one look only.
         live: the interactive figure that stands in on the screen, if there is one.
+        said: HTML about what is missing of the picture, below it.
     """
     words = escape(described, quote=True)
     looks = {"wide light": wide}
@@ -295,6 +319,7 @@ def figure_element(
 <h3>{caption.title}</h3>
 {_live_box(live, caption) if live else ""}
 {images}
+{said}
 <figcaption>{caption.text}</figcaption>
 </figure>"""
 

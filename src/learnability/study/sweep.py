@@ -196,7 +196,14 @@ def write_results(
         progress(place / (2 * (len(plots.FIGURES) + 2)))
         store.write(store.figure(name), plots.rendered(figure, "png"))
     progress(0.5)
-    page = report.page(settings, runs, rows=rows, found=found, published=published)
+    page = report.page(
+        settings,
+        runs,
+        rows=rows,
+        found=found,
+        published=published,
+        keep=store.keep_lines,
+    )
     store.write(store.report, page)
     progress(1.0)
     return rows

@@ -162,7 +162,7 @@ def after(settings: Settings, found: Diagnosis) -> float:
     each += seconds(lambda: fitted_decay(lags, values))
     each += seconds(lambda: alphas(found)) / FIT_LAGS * len(settings.lags)
     spread = envelope_spread([found])
-    fitted = 2 * seconds(lambda: envelope_spread([found]))
+    fitted = seconds(lambda: envelope_spread([found]))
     several = len(runs) > len(settings.architectures)
 
     def draw() -> None:
