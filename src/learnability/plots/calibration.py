@@ -227,7 +227,7 @@ def trial_figure(
 
     Args:
         errors: ``cell``, ``lag``, ``predicted``, ``observed``, ``error``.
-        coverage: ``cell``, ``lag``, ``covered``, ``studies``.
+        coverage: ``cell``, ``lag``, ``seed``, ``covered``, ``diagnoses``.
         width: of the figure in inches.
     """
     made, (left, right) = figure(2, width=width)
@@ -246,16 +246,19 @@ def trial_figure(
         )
     left.set(xlabel="predicted error", ylabel="observed error")
     right.axhspan(0.92, 0.98, color=ink().grid, zorder=0.4)
-    lags = sorted(coverage["lag"].unique())
+    cases = sorted(set(zip(coverage["lag"], coverage["seed"], strict=True)))
     for style, (_, rows) in _each(coverage, found, "cell"):
-        share = rows["covered"] / rows["studies"]
-        spread = 2 * np.sqrt(share * (1 - share) / rows["studies"])
-        x = [lags.index(lag) + _nudge(style, found) for lag in rows["lag"]]
+        share = rows["covered"] / rows["diagnoses"]
+        spread = 2 * np.sqrt(share * (1 - share) / rows["diagnoses"])
+        own = zip(rows["lag"], rows["seed"], strict=True)
+        x = [cases.index(case) + _nudge(style, found) for case in own]
         right.errorbar(
             x, share, yerr=spread, color=style.colour, marker=style.marker, ls=""
         )
-    right.set_xticks(range(len(lags)), [f"lag {lag}" for lag in lags])
-    right.set(ylabel="intervals that cover", ylim=(0.8, 1.01), xlim=(-0.6, 1.6))
+    names = [f"lag {lag},\nseed {seed}" for lag, seed in cases]
+    right.set_xticks(range(len(cases)), names)
+    right.set(ylabel="intervals that cover", ylim=(0.8, 1.01))
+    right.set_xlim(-0.6, len(cases) - 0.4)
     legend(made, [key(style, name, ls="") for name, style in found.items()])
     return made
 
