@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..workers import one_thread
+from . import in_short
 from .findings import Findings, findings
-from .in_short import in_short, markdown
 from .published import SETTINGS, PublishedSetting, published_needs
 from .run import run_one
 from .second import covariates, second_round
@@ -89,6 +89,8 @@ def make_page(
         store.write(store.table, found.realised.to_csv(index=False))
         second = None if laws is None else new_seeds(calibration, store, laws)
         trials = kept_trials(calibration, store)
-        store.write(store.rows, markdown(in_short(found, trials)) + "\n")
+        store.write(
+            store.rows, in_short.markdown(in_short.in_short(found, trials)) + "\n"
+        )
         store.write(store.page, page(calibration, found, trials, second))
     return found.scores

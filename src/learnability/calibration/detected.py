@@ -7,15 +7,17 @@ import pandas as pd
 
 from ..plots import calibration as draw
 from .html import frame, section, share
+from .settings import Trial
 
 Rows = Mapping[str, list[dict[str, Any]]]
 
 
-def detection(trials: Rows) -> list[str]:
+def detection(trials: Rows, trial: Trial) -> list[str]:
     """Give the sections of what there is.
 
     Args:
         trials: rows of `brute.try_cell` and `diagnosed.diagnose_cell` by name.
+        trial: how finely detection was tried.
     """
     if "errors" not in trials or "coverage" not in trials:
         return []
@@ -24,9 +26,9 @@ def detection(trials: Rows) -> list[str]:
         section(
             "Detection against brute force",
             "Left: error of the one-gradient test at every N, predicted from N(l) and "
-            "seen, two standard errors. Right: intervals of N(l) that hold what "
-            f"{_many(tables['coverage'])} diagnoses each should find; the bar is 92 to "
-            "98 %.",
+            f"seen in {trial.repetitions:,} repetitions, two standard errors. Right: "
+            f"share of {trial.diagnoses:,} intervals of N(l) that hold it, likewise; "
+            "the bar is 92 to 98 %.",
             draw.trial_figure(tables["errors"], tables["coverage"]),
             frame(tables["errors"], ["cell", "lag", "samples"]),
         ),
@@ -69,12 +71,9 @@ def detection(trials: Rows) -> list[str]:
     ]
 
 
-def _many(coverage: Any) -> str:
-    return f"{int(coverage['diagnoses'].max()):,}"
-
-
 def _shares(rows: Any, part: str, whole: str) -> list[str]:
-    return [share(k, n) for k, n in zip(rows[part], rows[whole], strict=True)]
+    pairs = zip(rows[part].tolist(), rows[whole].tolist(), strict=True)
+    return [share(k, n) for k, n in pairs]
 
 
 def _coverage(rows: Any) -> pd.DataFrame:
@@ -111,6 +110,6 @@ def _formula(rows: Any) -> pd.DataFrame:
 def _published(rows: Any) -> pd.DataFrame:
     shown = rows.copy()
     for word in ("null", "real"):
-        pairs = zip(rows[f"{word}_share"], rows["studies"], strict=True)
+        pairs = zip(rows[f"{word}_share"], rows["studies"].tolist(), strict=True)
         shown[f"{word}_share"] = [share(round(s * n), n) for s, n in pairs]
     return shown

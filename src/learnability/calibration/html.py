@@ -47,8 +47,12 @@ def section(title: str, text: str, figure: Any, *tables: str) -> str:
     return f"<section>{head}{said}{body}</section>"
 
 
+LONG, WORDS = 40, 40
+"""Rows beyond which a table is folded; letters beyond which a cell has more lines."""
+
+
 def frame(rows: pd.DataFrame, heads: list[str]) -> str:
-    """Give a table whose first columns name its rows."""
+    """Give a table whose first columns name its rows; a long one is folded."""
     columns = [*heads, *(c for c in rows.columns if c not in heads)]
     top = "".join(f'<th scope="col">{escape(str(c))}</th>' for c in columns)
     body = []
@@ -56,12 +60,26 @@ def frame(rows: pd.DataFrame, heads: list[str]) -> str:
         named = "".join(
             f'<th scope="row">{escape(_word(v))}</th>' for v in row[: len(heads)]
         )
-        rest = "".join(f"<td>{escape(_word(v))}</td>" for v in row[len(heads) :])
+        rest = "".join(_cell(_word(v)) for v in row[len(heads) :])
         body.append(f"<tr>{named}{rest}</tr>")
-    return (
+    table = (
         '<div class="scroll" role="region" aria-label="numbers" tabindex="0"><table>'
         f"<thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
+    if len(body) <= LONG:
+        return table
+    return f"<details><summary>all {len(body)} rows</summary>{table}</details>"
+
+
+def _cell(text: str) -> str:
+    kind = ' class="words"' if len(text) > WORDS else ""
+    return f"<td{kind}>{escape(text)}</td>"
+
+
+def ended(row: dict[str, Any], name: str) -> str:
+    """Give a number with its interval, ``NAME_lower`` to ``NAME_upper``."""
+    low, high = row[f"{name}_lower"], row[f"{name}_upper"]
+    return f"{row[name]:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _word(value: object) -> str:

@@ -12,7 +12,7 @@ from ..plots import calibration as draw
 from ..plots.style import theme
 from .detected import Rows, detection
 from .findings import MEASURED, PREDICTORS, Findings
-from .html import frame, section, share
+from .html import ended, frame, section, share
 from .in_short import NO_END, in_short
 from .settings import Calibration
 
@@ -52,7 +52,7 @@ def page(
         parts["sections"] = "\n".join(
             [
                 _short(found, trials),
-                *detection(trials),
+                *detection(trials, calibration.trial),
                 *_learning(found),
                 *_second(second),
             ]
@@ -115,7 +115,7 @@ def _second(second: pd.DataFrame | None) -> list[str]:
     rows: Any = second.rename(columns={"auc": "area", "error": "error in bands"})
     words = {"area": "auc", "error in bands": "error"}
     for shown, name in words.items():
-        rows[shown] = [_ends(row, name) for row in second.to_dict("records")]
+        rows[shown] = [ended(row, name) for row in second.to_dict("records")]
     rows = rows[["method", "family", *words, "runs"]]
     average = rows["family"] == "average"
     return [
@@ -173,7 +173,7 @@ def _learning(found: Findings) -> list[str]:
                 "Per cent of bands called right by a law fitted to one family and used "
                 "on another without refitting.",
                 draw.transfer_figure(found.transfer, LAWS),
-                frame(found.transfer, ["method", "fitted", "family"]),
+                _tested(found.transfer, ["method", "fitted", "family"]),
             )
         )
     if len(found.unseen):
@@ -193,7 +193,7 @@ def _learning(found: Findings) -> list[str]:
                 "Beyond the data",
                 "Laws fitted to smaller N and other cells, at the largest N.",
                 None,
-                frame(found.beyond, ["method", "family"]),
+                _tested(found.beyond, ["method", "family"]),
             )
         )
     if len(found.needs):
@@ -218,9 +218,9 @@ def _scores(scores: pd.DataFrame) -> str:
                 f"{m} (baseline)" if m in PREDICTORS and PREDICTORS[m].baseline else m
                 for m in scores["method"]
             ],
-            "area": [_ends(row, "auc") for row in scores.to_dict("records")],
+            "area": [ended(row, "auc") for row in scores.to_dict("records")],
             "error in bands": [
-                _ends(row, "error") for row in scores.to_dict("records")
+                ended(row, "error") for row in scores.to_dict("records")
             ],
             "exact windows": scores["exact"],
             "cells": scores["cells"],
@@ -230,9 +230,15 @@ def _scores(scores: pd.DataFrame) -> str:
     return frame(rows, ["family", "method"])
 
 
-def _ends(row: dict, name: str) -> str:
-    low, high = row[f"{name}_lower"], row[f"{name}_upper"]
-    return f"{row[name]:.2f} ({low:.2f} to {high:.2f})"
+def _tested(rows: pd.DataFrame, heads: list[str]) -> str:
+    """Give a table of what `findings._tested` says, with intervals."""
+    shown: Any = rows[heads].copy()
+    records = rows.to_dict("records")
+    if "auc" in rows:
+        shown["area"] = rows["auc"]
+    shown["bands called right"] = [ended(row, "right") for row in records]
+    shown["error in bands"] = [ended(row, "error") for row in records]
+    return frame(shown.assign(runs=rows["runs"]), heads)
 
 
 def _realised(realised: pd.DataFrame) -> str:
@@ -275,10 +281,10 @@ def _needs(needs: pd.DataFrame) -> str:
     rows = [
         {
             "family": family,
-            "samples of learning over those of detection, median": np.median(ratio),
+            "learning over detection, median": np.median(ratio),
             "smallest": ratio.min(),
             "largest": ratio.max(),
-            "more than detection": share((ratio > 1).sum(), len(ratio)),
+            "more than detection": share(int((ratio > 1).sum()), len(ratio)),
             "bands": len(ratio),
             "cells": own["cell"].nunique(),
         }

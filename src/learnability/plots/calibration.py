@@ -100,7 +100,8 @@ def reliability_figure(
     """Draw observed shares against predicted probabilities, a panel a predictor.
 
     Args:
-        bins: by (family, predictor): ``predicted``, ``observed``, ``count``.
+        bins: by (family, predictor): ``predicted``, ``observed`` with its ends,
+            ``count``.
         methods: which predictors, in this order.
         width: of the figure in inches.
     """
@@ -112,12 +113,17 @@ def reliability_figure(
         for family, style in found.items():
             own = bins[family, method]
             x, y = ([getattr(b, n) for b in own] for n in ("predicted", "observed"))
-            ax.plot(x, y, color=style.colour, lw=0.8, alpha=0.8)
+            ends = [
+                [b.observed - b.lower for b in own],
+                [b.upper - b.observed for b in own],
+            ]
+            bars = {"yerr": np.nan_to_num(np.maximum(ends, 0)), "elinewidth": 0.6}
+            ax.errorbar(x, y, **bars, color=style.colour, ls="", marker="", alpha=0.7)
             sizes = [4 + 30 * (b.count / sum(c.count for c in own)) for b in own]
             ax.scatter(x, y, s=sizes, color=style.colour, marker=style.marker, lw=0)
         ax.set(title=_short(method), xlim=(-0.03, 1.03), ylim=(-0.05, 1.05))
         ax.set(xlabel="predicted probability", ylabel="share learnt")
-    legend(made, [key(style, name) for name, style in found.items()])
+    legend(made, [key(style, name, ls="") for name, style in found.items()])
     return made
 
 
