@@ -1,5 +1,6 @@
 """Sections and tables of the page, from figures and frames."""
 
+import math
 from html import escape
 from typing import Any
 
@@ -77,7 +78,14 @@ def _cell(text: str) -> str:
 
 
 def ended(row: dict[str, Any], name: str) -> str:
-    """Give a number with its interval, ``NAME_lower`` to ``NAME_upper``."""
+    """Give a number with its interval, ``NAME_lower`` to ``NAME_upper``, if it has one.
+
+    Example:
+        >>> ended({"a": 1.0, "a_lower": 0.5, "a_upper": 1.25}, "a")
+        '1.00 (0.50 to 1.25)'
+    """
+    if math.isnan(row[name]):
+        return "none"
     low, high = row[f"{name}_lower"], row[f"{name}_upper"]
     return f"{row[name]:.2f} ({low:.2f} to {high:.2f})"
 

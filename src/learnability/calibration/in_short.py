@@ -80,8 +80,8 @@ def markdown(rows: pd.DataFrame) -> str:
         | **steps** | a | 1 of 2 | 2 runs |
     """
     lines = [
-        f"| **{r.row}** | {r.asked} | {r.seen} | {r.behind} |"
-        for r in rows.itertuples(index=False)
+        f"| **{r['row']}** | {r['asked']} | {r['seen']} | {r['behind']} |"
+        for r in rows.to_dict("records")
     ]
     head = ["| row | asked | seen | behind it |", "|---|---|---|---|"]
     return "\n".join([*head, *lines])
@@ -128,7 +128,7 @@ def _errors(rows: Frame) -> Row:
 
 def _noise(rows: Frame) -> Row:
     # All cells see the same sequences: the worst one speaks for all.
-    cells = rows.groupby("cell")[["studies", "false"]].sum()
+    cells: Frame = rows.groupby("cell")[["studies", "false"]].sum()
     studies, false = int(cells["studies"].iloc[0]), int(cells["false"].max())
     return Row(
         "no window in noise",
@@ -153,14 +153,17 @@ def _intervals(rows: Frame) -> Row:
 
 
 def _not_yet(rows: Frame) -> Row:
-    few, most = rows["sequences"].min(), rows["sequences"].max()
-    last = rows[rows["sequences"] == most]
-    left = int(last["open"].sum())
+    sizes = rows["sequences"].tolist()
+    few, most = min(sizes), max(sizes)
+    last: Frame = rows[rows["sequences"] == most]
+    left, looked, later = (
+        sum(last[name].tolist()) for name in ("open", "lags", "found")
+    )
     return Row(
         "not resolved yet",
         f"far lags that {few} sequences leave open and {most}, with these, resolve",
-        counted(int(last["found"].sum()), left),
-        f"{left} lags of {int(last['lags'].sum())} looked at",
+        counted(later, left),
+        f"{left} lags of {looked} looked at",
     )
 
 
@@ -168,7 +171,8 @@ def _of_trainings(found: Findings) -> Iterator[Row]:
     rows: Frame = found.rows
     yield from _last_lag(rows)
     yield from _against_detection(found.needs)
-    scores = found.scores[found.scores["method"] == "detection, at the end"]
+    all_scores: Frame = found.scores
+    scores = all_scores[all_scores["method"] == "detection, at the end"]
     yield Row(
         "detection is not learning",
         "mean distance of the detection window at the end from the realised one, in "
@@ -176,7 +180,7 @@ def _of_trainings(found: Findings) -> Iterator[Row]:
         f"{scores['error'].min():.2f} to {scores['error'].max():.2f}",
         f"{len(scores)} families, {int(scores['runs'].sum())} trainings",
     )
-    limited, made = int(found.realised["limited"].sum()), len(found.realised)
+    limited, made = int(np.sum(found.realised["limited"])), len(found.realised)
     yield Row(
         "steps",
         "trainings in which steps and not samples were the limit",
