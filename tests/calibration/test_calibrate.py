@@ -26,6 +26,7 @@ from learnability.calibration import (
 )
 from learnability.calibration import in_short as in_short_module
 from learnability.calibration import sweep as sweep_module
+from learnability.calibration.cells import cell_effects
 from learnability.calibration.in_short import ROWS
 from learnability.calibration.sweep import do_all
 from learnability.calibration.table import bands_table, contiguous, longest, windows
@@ -102,6 +103,23 @@ def test_windows_that_reach_the_last_lag_are_counted():
     cut, full = in_short_module._last_lag(rows)
     assert cut.seen.startswith("2 of 3: ")
     assert full.seen.startswith("1 of 2: ")
+
+
+def test_cells_are_held_against_those_with_the_same_task():
+    """Cells made in parts of the trainings only, and effects put in by hand."""
+    random, truth = np.random.default_rng(3), np.array([-1.0, 0.0, 0.25, 0.75])
+    rows = []
+    for place in range(40):
+        for cell in random.choice(4, size=3, replace=False):
+            window = place % 7 + truth[cell] + random.normal(scale=0.2)
+            rows.append((f"f{place % 8}", place // 8, f"cell {cell}", window))
+    table = pd.DataFrame(rows, columns=["family", "samples", "cell", "window"])
+    found = cell_effects(table)
+    error = (found["effect_upper"] - found["effect_lower"]) / 3.92
+    # Of some 30 runs a cell, each with an error of 0.2.
+    assert error.between(0.02, 0.1).all()
+    assert (abs(found["effect"] - truth) < 3 * error).all()
+    assert found["runs"].sum() == 120
 
 
 def test_samples_of_learning_are_held_against_those_of_detection():

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..plots import calibration as draw
 from ..plots.style import theme
+from .cells import cell_effects
 from .detected import Rows, detection
 from .findings import MEASURED, PREDICTORS, Findings
 from .html import ended, frame, section, share
@@ -166,6 +167,16 @@ def _learning(found: Findings) -> list[str]:
             _realised(found.realised),
         ),
     ]
+    sections.append(
+        section(
+            "Cells beside each other",
+            "How many bands farther than the mean of all a cell learns, held against "
+            "those with the same family and N (least squares; intervals by drawing "
+            "families and N together).",
+            None,
+            _effects(found.realised),
+        )
+    )
     if len(found.transfer):
         sections.append(
             section(
@@ -249,6 +260,12 @@ def _realised(realised: pd.DataFrame) -> str:
     counted = realised.groupby(["family", "cell"]).size()
     table = table.fillna("").assign(**{"limited by steps": limited, "runs": counted})
     return frame(table.reset_index(), ["family", "cell"])
+
+
+def _effects(realised: pd.DataFrame) -> str:
+    rows: Any = cell_effects(realised)
+    rows["bands farther"] = [ended(row, "effect") for row in rows.to_dict("records")]
+    return frame(rows[["cell", "bands farther", "runs"]], ["cell"])
 
 
 def _range(lags: np.ndarray) -> str:

@@ -95,7 +95,7 @@ class Trial(BaseModel):
     repetitions: Count = 2000
     sizes: tuple[int, ...] = (1, 4, 16, 64)
     studies: Count = 200
-    diagnoses: Count = 1000
+    diagnoses: Count = 500
     sequences: Annotated[int, Field(ge=50)] = 200
     lags: tuple[int, ...] = (2, 8)
     steps: Count = 24

@@ -43,7 +43,7 @@ def calibrate(
         they were not fitted to.
     diagnoses
         How many diagnoses of every cell, lag and seed have their intervals counted;
-        1000 unless given.
+        500 unless given.
     """
     from ..calibration import look_all, make_page, run_all, store_of, try_all
     from ..calibration.settings import preset as chosen
