@@ -51,3 +51,35 @@ def test_every_public_name_is_on_the_first_page():
 def test_the_speed_table_is_the_latest_measurement():
     latest = json.loads((ROOT / "benchmarks/latest.json").read_text(encoding="utf-8"))
     assert markdown({row["name"]: row for row in latest["rows"]}) in README
+
+
+def rows_of_the_page() -> list[list[str]]:
+    """The cells of the table *In short* of docs/calibration.md."""
+    text = (ROOT / "docs/calibration.md").read_text(encoding="utf-8")
+    table = text.split("## In short")[1].split("\n## ")[0]
+    return re.findall(r"^\| \*\*(.+?)\*\* \| (.+?) \| (.+?) \| (.+?) \|$", table, re.M)
+
+
+def test_statements_on_windows_point_to_rows():
+    from learnability.calibration.in_short import ROWS
+
+    pointed = re.findall(r"\[([^]]+)\]\(docs/calibration\.md#in-short\)", README)
+    names = {" ".join(name.split()) for name in pointed} - {"docs/calibration.md"}
+    assert names == set(ROWS)
+    assert [row[0] for row in rows_of_the_page()] == list(ROWS)
+
+
+def test_numbers_on_windows_are_those_of_the_rows():
+    words = " ".join(README.split())
+    for row, _, seen, _ in rows_of_the_page():
+        before = words.split(f"[{row}](docs/calibration.md#in-short)")[0][-300:]
+        said, known = (re.findall(r"\d+(?:\.\d+)?", t) for t in (before, seen))
+        assert len(set(known) & set(said)) >= 2, row
+
+
+def test_pointers_to_claims_have_a_heading():
+    heads = re.findall(r"^#+ (.+)$", (ROOT / "docs/claims.md").read_text(), re.M)
+    anchors = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in heads}
+    pointed = re.findall(r"\(docs/claims\.md#([^)]+)\)", README)
+    assert pointed
+    assert set(pointed) <= anchors

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import torch
 from numba.core import config
+from threadpoolctl import threadpool_limits
 
 from .runtime import release_openmp
 
@@ -48,6 +49,27 @@ def in_threads(
     release_openmp()
     with _torch_alone() if with_torch else nullcontext():
         yield from pool.map(work, parts)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have PyTorch, the BLAS of NumPy and SciPy and compiled loops use one thread.
+
+    Their sums are split by threads, so that the last digits of a result depend on how
+    many there are. What must be the same everywhere is made within this.
+
+    Example:
+        >>> with one_thread():
+        ...     threads()
+        1
+    """
+    allowed = torch.get_num_threads()
+    with threadpool_limits(limits=1):
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(allowed)
 
 
 @contextmanager

@@ -3,28 +3,36 @@
 import numpy as np
 import pytest
 
-from learnability.calibration import brute
+from learnability.calibration import brute, diagnosed
 from learnability.calibration.brute import (
     bench,
-    coverage,
-    false_windows,
     probe_direction,
     projections,
     published_null,
     trial_errors,
 )
+from learnability.calibration.diagnosed import (
+    coverage,
+    false_windows,
+    gaussian,
+    resolution,
+)
 from learnability.calibration.settings import Trial
 from learnability.cells import CELLS
 from learnability.evidence import sequence_gradients
 
-TRIAL = Trial(repetitions=300, sizes=(4, 16), studies=40, sequences=100, lags=(2,))
+TRIAL = Trial(
+    repetitions=300, sizes=(4, 16), studies=40, diagnoses=40, sequences=100, lags=(2,)
+)
 
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     monkeypatch.setattr(brute, "DIAGNOSED", 800)
     monkeypatch.setattr(brute, "MIDDLE", 4000)
-    monkeypatch.setattr(brute, "TRUTH", 6000)
+    monkeypatch.setattr(diagnosed, "TRUTH", 6000)
+    monkeypatch.setattr(diagnosed, "COMPARED", 6)
+    monkeypatch.setattr(diagnosed, "CHECKED", 3)
 
 
 def test_projections_are_those_of_the_gradients():
@@ -54,10 +62,27 @@ def test_errors_are_those_predicted(cell):
 
 
 def test_intervals_cover_and_noise_has_no_window():
-    found = coverage("DiagGate", TRIAL)[0]
+    b = bench("DiagGate", TRIAL)
+    found = coverage(b, TRIAL)[0]
     assert found["covered"] >= 40 * 0.95 - 3 * (40 * 0.95 * 0.05) ** 0.5
-    null = false_windows("DiagGate", TRIAL)
+    # A standard deviation from 40 has an error of 11 %.
+    assert abs(np.log(found["told"] / found["spread"])) < 3 * 0.11
+    null = false_windows(b, TRIAL)
     assert null["false"] <= 40 * 0.05 + 3 * (40 * 0.05 * 0.95) ** 0.5
+
+
+def test_more_sequences_resolve_what_fewer_left_open():
+    rows = resolution(bench("DiagGate", TRIAL), TRIAL)
+    assert [r["sequences"] for r in rows] == list(diagnosed.FEW)
+    assert {r["lags"] for r in rows} == {6 * len(diagnosed.FAR)}
+    assert rows[0]["found"] == 0
+    assert rows[0]["open"] == rows[0]["lags"] - rows[0]["resolved"] > 0
+    assert rows[-1]["resolved"] > rows[0]["resolved"]
+    assert rows[-1]["found"] > rows[-1]["open"] / 2
+
+
+def test_the_gaussian_formula_holds_for_sequences_means():
+    assert gaussian(bench("GRU", TRIAL), TRIAL) == {"lags": 3, "gaussian": 3}
 
 
 def test_published_windows_stand_beside_their_null():

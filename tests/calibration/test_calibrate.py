@@ -3,14 +3,18 @@
 import json
 import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from learnability.calibration import (
     Trial,
     brute,
+    diagnosed,
     findings,
     make_page,
     new_seeds,
@@ -20,12 +24,20 @@ from learnability.calibration import (
     store_of,
     try_all,
 )
+from learnability.calibration import in_short as in_short_module
 from learnability.calibration import sweep as sweep_module
+from learnability.calibration.cells import cell_effects
+from learnability.calibration.in_short import ROWS
+from learnability.calibration.sweep import do_all
 from learnability.calibration.table import bands_table, contiguous, longest, windows
 from learnability.cli import main
 
 TINY = preset("tiny").model_copy(
-    update={"trial": Trial(repetitions=20, studies=5, sequences=60, sizes=(1, 4))}
+    update={
+        "trial": Trial(
+            repetitions=20, studies=5, diagnoses=5, sequences=60, sizes=(1, 4)
+        )
+    }
 )
 
 
@@ -58,6 +70,73 @@ def test_a_run_is_the_same_again(folder):
     again = json.loads(json.dumps(run_one(run)))
     assert again == {k: v for k, v in kept.items() if k != "learnability"}
     assert run.model_copy(update={"seed": 1}).identity() != run.identity()
+
+
+def test_a_record_does_not_know_how_many_threads_there_are(folder):
+    """The state's memory comes from LAPACK, whose sums are split by threads."""
+    run, before = TINY.runs()[5], torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as other:
+        store = store_of(Path(other))
+        try:
+            torch.set_num_threads(2)
+            do_all(run_one, "runs", {run.identity(): run}, store, 1, None)
+            assert torch.get_num_threads() == 2
+        finally:
+            torch.set_num_threads(before)
+        (made,) = (Path(other) / "runs").iterdir()
+        assert made.read_bytes() == (folder / "runs" / made.name).read_bytes()
+
+
+def test_windows_that_reach_the_last_lag_are_counted():
+    """A grid cut after 4 of 7 bands, and windows known by hand."""
+    detected = np.array([[1] * 7, [1] * 4 + [0] * 3, [1] * 3 + [0] * 4, [1] * 7], bool)
+    learnt = np.array([[1] * 7, [1] * 7, [1] * 7, [1] * 6 + [0]], bool)
+    rows = pd.DataFrame(
+        {
+            "family": "one",
+            "run": np.repeat(np.arange(4), 7),
+            "band": np.tile(np.arange(7), 4),
+            "end": np.where(detected, 1.0, -1.0).ravel(),
+            "learnt": learnt.ravel(),
+        }
+    )
+    cut, full = in_short_module._last_lag(rows)
+    assert cut.seen.startswith("2 of 3: ")
+    assert full.seen.startswith("1 of 2: ")
+
+
+def test_cells_are_held_against_those_with_the_same_task():
+    """Cells made in parts of the trainings only, and effects put in by hand."""
+    random, truth = np.random.default_rng(3), np.array([-1.0, 0.0, 0.25, 0.75])
+    rows = []
+    for place in range(40):
+        for cell in random.choice(4, size=3, replace=False):
+            window = place % 7 + truth[cell] + random.normal(scale=0.2)
+            rows.append((f"f{place % 8}", place // 8, f"cell {cell}", window))
+    table = pd.DataFrame(rows, columns=["family", "samples", "cell", "window"])
+    found = cell_effects(table)
+    error = (found["effect_upper"] - found["effect_lower"]) / 3.92
+    # Of some 30 runs a cell, each with an error of 0.2.
+    assert error.between(0.02, 0.1).all()
+    assert (abs(found["effect"] - truth) < 3 * error).all()
+    assert found["runs"].sum() == 120
+
+
+def test_samples_of_learning_are_held_against_those_of_detection():
+    needs = pd.DataFrame(
+        [
+            ("delays", 64, 32.0, False),
+            ("delays", 64, 128.0, False),
+            ("delays", 16, 1.0, True),
+            ("smooth, noisy", 64, 128.0, False),
+            ("smooth", 64, np.inf, False),
+        ],
+        columns=["family", "learning", "detection", "at_smallest"],
+    )
+    alone, one = in_short_module._against_detection(needs)
+    assert alone.seen.startswith("1 of 2: ")
+    assert alone.seen.endswith("0.5 to 2 times as many")
+    assert one.seen.startswith("1 of 1: ")
 
 
 def test_a_damaged_record_is_named(folder, tmp_path):
@@ -118,8 +197,10 @@ def test_the_predictor_that_decides_wins():
 
 
 def test_the_same_records_give_the_same_page(folder, monkeypatch):
-    for name in ("DIAGNOSED", "MIDDLE", "TRUTH"):
+    for name in ("DIAGNOSED", "MIDDLE"):
         monkeypatch.setattr(brute, name, 500)
+    for name, size in (("TRUTH", 500), ("COMPARED", 2), ("CHECKED", 1)):
+        monkeypatch.setattr(diagnosed, name, size)
     module = sys.modules["learnability.calibration.findings"]
     monkeypatch.setattr(module, "RESAMPLES", 20)
     try_all(TINY, store_of(folder))
@@ -127,7 +208,14 @@ def test_the_same_records_give_the_same_page(folder, monkeypatch):
     page = (folder / "calibration.html").read_bytes()
     make_page(TINY, store_of(folder))
     assert (folder / "calibration.html").read_bytes() == page
-    assert page.count(b"<h2>") >= 8
+    assert page.count(b"<h2 id=") >= 8
+    rows = (folder / "in-short.md").read_text().splitlines()[2:]
+    named = [row.split("**")[1] for row in rows]
+    assert named == [name for name in ROWS if name in named]
+    # Two cells and two sizes learn too little for what was learnt on its own.
+    assert len(named) >= len(ROWS) - 2
+    for name in named:
+        assert f'<th scope="row">{name}</th>'.encode() in page
     assert len(pd.read_csv(folder / "windows.csv")) == 8
 
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..workers import one_thread
+from . import in_short
 from .findings import Findings, findings
 from .published import SETTINGS, PublishedSetting, published_needs
 from .run import run_one
@@ -70,7 +72,7 @@ def make_page(
     *,
     laws: tuple[Calibration, Store] | None = None,
 ) -> pd.DataFrame:
-    """Write the page and the table of windows from what is there; give the scores.
+    """Write page, its rows in short and the table of windows; give the scores.
 
     Args:
         calibration: its settings.
@@ -82,9 +84,13 @@ def make_page(
     """
     from .page import page  # it loads plotting libraries: only here
 
-    found = findings(kept(calibration, store))
-    store.write(store.table, found.realised.to_csv(index=False))
-    second = None if laws is None else new_seeds(calibration, store, laws)
-    trials = kept_trials(calibration, store)
-    store.write(store.page, page(calibration, found, trials, second))
+    with one_thread():
+        found = findings(kept(calibration, store))
+        store.write(store.table, found.realised.to_csv(index=False))
+        second = None if laws is None else new_seeds(calibration, store, laws)
+        trials = kept_trials(calibration, store)
+        store.write(
+            store.rows, in_short.markdown(in_short.in_short(found, trials)) + "\n"
+        )
+        store.write(store.page, page(calibration, found, trials, second))
     return found.scores

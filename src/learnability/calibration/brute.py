@@ -1,4 +1,4 @@
-"""Detection tried by brute force: errors of real tests, false windows, coverage.
+"""Detection tried by brute force: errors of real tests; the published windows.
 
 The test that N(l) speaks of: average the gradients of N sequences, project the mean on
 the dependency's direction, and say *there* beyond the middle of what is expected with
@@ -16,7 +16,7 @@ from scipy.stats import norm
 from torch import Tensor
 
 from ..cells import CELLS
-from ..detection.gradient import Requirement, measured_strength, requirement
+from ..detection.gradient import Requirement, requirement
 from ..detection.window import window
 from ..evidence import probe_statistics
 from ..randomness import Seed, stream
@@ -167,57 +167,6 @@ def trial_errors(cell: str, trial: Trial) -> list[dict[str, Any]]:
     return rows
 
 
-def false_windows(cell: str, trial: Trial) -> dict[str, Any]:
-    """Count windows above 0 in pure noise: targets permuted across sequences.
-
-    Args:
-        cell: its name.
-        trial: how many studies, of how many sequences.
-
-    Returns:
-        ``studies`` and, of them, ``false``, with the strength measured, whatever the
-        budget.
-    """
-    b, false, lags = bench(cell, trial), 0, list(trial.lags)
-    for study in range(trial.studies):
-        data = b.draw(trial.sequences, stream(trial.seed, f"null {study}"))
-        data = data.permuted(stream(trial.seed, f"permuted {study}"))
-        s = probe_statistics(b.network, data, lags, direction=b.direction)
-        strength = measured_strength(s.target)
-        need = requirement(s.square, s.dot, s.projection, s.tilt, strength=strength)
-        false += int(window(lags, need.needed, [1e12]).maximal[0] > 0)
-    return {"cell": cell, "studies": trial.studies, "false": false}
-
-
-def coverage(cell: str, trial: Trial) -> list[dict[str, Any]]:
-    """Count how often the interval of N(l) holds what many sequences give.
-
-    Args:
-        cell: its name.
-        trial: how many studies, of how many sequences.
-
-    Returns:
-        A row a lag: ``studies``, of them ``covered``, and ``truth``.
-    """
-    b = bench(cell, trial)
-    truth = b.need(b.draw(TRUTH, stream(trial.seed, "truth"))).needed
-    covered = np.zeros(len(trial.lags))
-    for study in range(trial.studies):
-        data = b.draw(trial.sequences, stream(trial.seed, f"coverage {study}"))
-        need = b.need(data)
-        covered += (need.lower <= truth) & (truth <= need.upper)
-    return [
-        {
-            "cell": cell,
-            "lag": lag,
-            "studies": trial.studies,
-            "covered": int(hits),
-            "truth": float(n),
-        }
-        for lag, hits, n in zip(trial.lags, covered, truth, strict=True)
-    ]
-
-
 def published_null(cell: str, trial: Trial) -> list[dict[str, Any]]:
     """Give the published windows of real targets and of permuted ones.
 
@@ -259,12 +208,10 @@ def try_cell(settings: tuple[str, Trial]) -> dict[str, Any]:
         settings: the cell's name, and how finely.
 
     Returns:
-        ``errors``, ``null``, ``coverage`` and ``published``.
+        ``errors`` and ``published``: rows.
     """
     cell, trial = settings
     return {
         "errors": trial_errors(cell, trial),
-        "null": false_windows(cell, trial),
-        "coverage": coverage(cell, trial),
         "published": published_null(cell, trial),
     }

@@ -115,7 +115,11 @@ def findings(records: list[dict], *, seed: int = 0) -> Findings:
         ),
         reliability={
             (family, name): reliability(
-                expit(scores[name]), _of(rows, family)["learnt"].to_numpy()
+                expit(scores[name]),
+                _of(rows, family)["learnt"].to_numpy(),
+                group=_of(rows, family)["cell"].to_numpy(),
+                draws=RESAMPLES,
+                seed=stream(seed, f"cells of bins {family}"),
             )
             for family, scores in scored.items()
             for name in PREDICTORS

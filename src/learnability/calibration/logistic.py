@@ -1,7 +1,7 @@
 """Probabilities from a few covariates, and how good they are."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -121,15 +121,25 @@ class Bin:
         predicted: mean probability.
         observed: share that happened.
         count: rows.
+        lower: end of the share's interval; nan without groups.
+        upper: the other end.
     """
 
     predicted: float
     observed: float
     count: int
+    lower: float = float("nan")
+    upper: float = float("nan")
 
 
 def reliability(
-    probability: Float[np.ndarray, "row"], y: Bool[np.ndarray, "row"], bins: int = 10
+    probability: Float[np.ndarray, "row"],
+    y: Bool[np.ndarray, "row"],
+    bins: int = 10,
+    *,
+    group: np.ndarray | None = None,
+    draws: int = 500,
+    seed: Any = 0,
 ) -> list[Bin]:
     """Give predicted against observed shares in bins of equal width.
 
@@ -137,15 +147,42 @@ def reliability(
         probability: P of every row.
         y: what happened.
         bins: how many; empty ones are left out.
+        group: what is drawn together for 95 % intervals of the shares, a name a row.
+        draws: how often.
+        seed: whatever `numpy.random.default_rng` takes.
 
-    Source: Murphy and Winkler 1977.
+    Source: Murphy and Winkler 1977; Efron 1982 (the intervals).
     """
     place = np.minimum((probability * bins).astype(int), bins - 1)
+    names = np.zeros(len(y), int) if group is None else np.unique(group, False, True)[1]
+    ends = _ends(place, y, names, bins, draws, seed)
     return [
         Bin(
             float(probability[place == k].mean()),
             float(y[place == k].mean()),
             int((place == k).sum()),
+            *([] if group is None else ends[:, k].tolist()),
         )
         for k in np.unique(place)
     ]
+
+
+def _ends(
+    place: np.ndarray,
+    y: np.ndarray,
+    group: np.ndarray,
+    bins: int,
+    draws: int,
+    seed: Any,
+) -> Float[np.ndarray, "end bin"]:
+    """Give the ends of every bin's share by drawing groups."""
+    size, at = group.max() + 1, group * bins + place
+    whole, part = (
+        np.bincount(at, weights, size * bins).reshape(size, bins)
+        for weights in (np.ones(len(y)), y.astype(float))
+    )
+    drawn = np.random.default_rng(seed).integers(size, size=(draws, size))
+    with np.errstate(invalid="ignore"):
+        share = part[drawn].sum(axis=1) / whole[drawn].sum(axis=1)
+    share[:, whole.sum(axis=0) == 0] = 0.0
+    return np.nanquantile(share, [0.025, 0.975], axis=0)

@@ -81,7 +81,8 @@ class Trial(BaseModel):
     Attributes:
         repetitions: repeated tests of a given N.
         sizes: N, sequences in a test.
-        studies: repeated diagnoses, of permuted targets and for the coverage.
+        studies: repeated diagnoses of permuted targets.
+        diagnoses: repeated diagnoses whose intervals are counted.
         sequences: sequences in such a diagnosis.
         lags: a short and a long one, in steps.
         steps: T.
@@ -94,6 +95,7 @@ class Trial(BaseModel):
     repetitions: Count = 2000
     sizes: tuple[int, ...] = (1, 4, 16, 64)
     studies: Count = 200
+    diagnoses: Count = 500
     sequences: Annotated[int, Field(ge=50)] = 200
     lags: tuple[int, ...] = (2, 8)
     steps: Count = 24
@@ -149,6 +151,20 @@ class Calibration(BaseModel):
             for i, n in enumerate(self.samples)
             for j, family in enumerate(self.families)
         ]
+
+    def with_diagnoses(self, count: int) -> "Calibration":
+        """Give the same calibration with another number of diagnoses.
+
+        Args:
+            count: of every cell, lag and seed, for the coverage of intervals.
+
+        Raises:
+            ValueError: if there are fewer than 2.
+        """
+        if count < 2:
+            raise ValueError(f"{count} diagnoses say nothing of intervals; give 2")
+        trial = self.trial.model_copy(update={"diagnoses": count})
+        return self.model_copy(update={"trial": trial})
 
     def _run(self, seed: int, family: Family, n: int, label: str) -> RunSettings:
         return RunSettings(
@@ -229,7 +245,9 @@ def preset(name: str) -> Calibration:
             samples=(8, 32),
             seeds=(0,),
             updates=40,
-            trial=Trial(repetitions=50, studies=10, sequences=60, sizes=(1, 4)),
+            trial=Trial(
+                repetitions=50, studies=10, diagnoses=10, sequences=60, sizes=(1, 4)
+            ),
         ),
         "small": Calibration(
             name="small",

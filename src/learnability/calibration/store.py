@@ -31,6 +31,10 @@ class Store:
     def table(self) -> Path:
         return self.folder / "windows.csv"
 
+    @property
+    def rows(self) -> Path:
+        return self.folder / "in-short.md"
+
     def _result(self, kind: str, identity: str) -> Path:
         return self.folder / kind / f"{identity}.json"
 

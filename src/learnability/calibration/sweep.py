@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
-import torch
-
+from ..workers import one_thread
 from .brute import try_cell
+from .diagnosed import diagnose_cell
 from .early import look_early
 from .run import Record, run_one
 from .settings import Calibration, Trial
 from .store import Store, identity_of
 
-RUNS, TRIALS, LOOKS = "runs", "trials", "early"
+RUNS, TRIALS, DIAGNOSES, LOOKS = "runs", "trials", "diagnoses", "early"
 
 
 def run_all(
@@ -87,7 +87,7 @@ def try_all(
     *,
     workers: int = 1,
     progress: Callable[[float], None] | None = None,
-) -> list[Record]:
+) -> None:
     """Try detection by brute force on all cells; what is there is kept.
 
     Args:
@@ -96,25 +96,48 @@ def try_all(
         workers: processes.
         progress: called with the share of the cells that are done.
 
-    Returns:
-        A record a cell.
-
     Raises:
         ValueError: as `run_all`.
     """
-    return do_all(try_cell, TRIALS, _trials(calibration), store, workers, progress)
+    for place, (kind, wanted) in enumerate(_trials(calibration).items()):
+
+        def part(share: float, before: int = place) -> None:
+            if progress is not None:
+                progress((before + share) / len(TRIED))
+
+        do_all(TRIED[kind], kind, wanted, store, workers, part)
 
 
-def kept_trials(calibration: Calibration, store: Store) -> list[Record]:
-    """Give the records of the trials that are there, without making any."""
-    found = (store.load(TRIALS, identity) for identity in _trials(calibration))
-    return [record for record in found if record is not None]
+def kept_trials(calibration: Calibration, store: Store) -> dict[str, list[Record]]:
+    """Give the rows of all trials that are there by name, without making any."""
+    rows: dict[str, list[Record]] = {}
+    for kind, wanted in _trials(calibration).items():
+        for record in filter(None, (store.load(kind, i) for i in wanted)):
+            for name, found in record.items():
+                if isinstance(found, list):
+                    rows.setdefault(name, []).extend(found)
+    return rows
 
 
-def _trials(calibration: Calibration) -> dict[str, tuple[str, Trial]]:
+TRIED: dict[str, Callable[[Any], Record]] = {
+    TRIALS: try_cell,
+    DIAGNOSES: diagnose_cell,
+}
+
+
+def _trials(calibration: Calibration) -> dict[str, dict[str, tuple[str, Trial]]]:
+    """Give what is tried, by kind: real tests at one seed, diagnoses at every seed."""
     cells = dict.fromkeys(a.cell for a in calibration.architectures.values())
     trial = calibration.trial
-    return {identity_of(trial, cell): (cell, trial) for cell in cells}
+    seeds = {TRIALS: (trial.seed,), DIAGNOSES: calibration.seeds}
+    return {
+        kind: {
+            identity_of(own, cell): (cell, own)
+            for own in (trial.model_copy(update={"seed": seed}) for seed in seeds[kind])
+            for cell in cells
+        }
+        for kind in TRIED
+    }
 
 
 def do_all(
@@ -159,17 +182,16 @@ def _made(
     """Yield records as they are made."""
     if workers == 1 or len(missing) < 2:
         for identity, settings in missing.items():
-            yield identity, work(settings)
+            yield identity, _alone(work, settings)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_single_thread
-    ) as pool:
-        jobs = {pool.submit(work, settings): i for i, settings in missing.items()}
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        jobs = {pool.submit(_alone, work, s): i for i, s in missing.items()}
         for job in as_completed(jobs):
             yield jobs[job], job.result()
 
 
-def _single_thread() -> None:
-    # Workers share the cores already.
-    torch.set_num_threads(1)
+def _alone(work: Callable[[Any], Record], settings: Any) -> Record:
+    """Work with one thread: processes share the cores, and a record its last digit."""
+    with one_thread():
+        return work(settings)

@@ -20,6 +20,7 @@ def calibrate(
     workers: int = 1,
     partial: bool = False,
     laws: Path | None = None,
+    diagnoses: int | None = None,
 ) -> None:
     """Train many small networks and compare every window with what was learnt.
 
@@ -40,11 +41,16 @@ def calibrate(
     laws
         Folder of a finished small, whose laws confirm tries on families and seeds that
         they were not fitted to.
+    diagnoses
+        How many diagnoses of every cell, lag and seed have their intervals counted;
+        500 unless given.
     """
     from ..calibration import look_all, make_page, run_all, store_of, try_all
     from ..calibration.settings import preset as chosen
 
     calibration = chosen(preset)
+    if diagnoses is not None:
+        calibration = calibration.with_diagnoses(diagnoses)
     if laws is not None and preset != "confirm":
         raise ValueError(
             f"--laws tries the laws of small on new seeds, which {preset} does not "

@@ -100,7 +100,8 @@ def reliability_figure(
     """Draw observed shares against predicted probabilities, a panel a predictor.
 
     Args:
-        bins: by (family, predictor): ``predicted``, ``observed``, ``count``.
+        bins: by (family, predictor): ``predicted``, ``observed`` with its ends,
+            ``count``.
         methods: which predictors, in this order.
         width: of the figure in inches.
     """
@@ -112,12 +113,17 @@ def reliability_figure(
         for family, style in found.items():
             own = bins[family, method]
             x, y = ([getattr(b, n) for b in own] for n in ("predicted", "observed"))
-            ax.plot(x, y, color=style.colour, lw=0.8, alpha=0.8)
+            ends = [
+                [b.observed - b.lower for b in own],
+                [b.upper - b.observed for b in own],
+            ]
+            bars = {"yerr": np.nan_to_num(np.maximum(ends, 0)), "elinewidth": 0.6}
+            ax.errorbar(x, y, **bars, color=style.colour, ls="", marker="", alpha=0.7)
             sizes = [4 + 30 * (b.count / sum(c.count for c in own)) for b in own]
             ax.scatter(x, y, s=sizes, color=style.colour, marker=style.marker, lw=0)
         ax.set(title=_short(method), xlim=(-0.03, 1.03), ylim=(-0.05, 1.05))
         ax.set(xlabel="predicted probability", ylabel="share learnt")
-    legend(made, [key(style, name) for name, style in found.items()])
+    legend(made, [key(style, name, ls="") for name, style in found.items()])
     return made
 
 
@@ -227,7 +233,7 @@ def trial_figure(
 
     Args:
         errors: ``cell``, ``lag``, ``predicted``, ``observed``, ``error``.
-        coverage: ``cell``, ``lag``, ``covered``, ``studies``.
+        coverage: ``cell``, ``lag``, ``seed``, ``covered``, ``diagnoses``.
         width: of the figure in inches.
     """
     made, (left, right) = figure(2, width=width)
@@ -246,16 +252,19 @@ def trial_figure(
         )
     left.set(xlabel="predicted error", ylabel="observed error")
     right.axhspan(0.92, 0.98, color=ink().grid, zorder=0.4)
-    lags = sorted(coverage["lag"].unique())
+    cases = sorted(set(zip(coverage["lag"], coverage["seed"], strict=True)))
     for style, (_, rows) in _each(coverage, found, "cell"):
-        share = rows["covered"] / rows["studies"]
-        spread = 2 * np.sqrt(share * (1 - share) / rows["studies"])
-        x = [lags.index(lag) + _nudge(style, found) for lag in rows["lag"]]
+        share = rows["covered"] / rows["diagnoses"]
+        spread = 2 * np.sqrt(share * (1 - share) / rows["diagnoses"])
+        own = zip(rows["lag"], rows["seed"], strict=True)
+        x = [cases.index(case) + _nudge(style, found) for case in own]
         right.errorbar(
             x, share, yerr=spread, color=style.colour, marker=style.marker, ls=""
         )
-    right.set_xticks(range(len(lags)), [f"lag {lag}" for lag in lags])
-    right.set(ylabel="intervals that cover", ylim=(0.8, 1.01), xlim=(-0.6, 1.6))
+    names = [f"lag {lag},\nseed {seed}" for lag, seed in cases]
+    right.set_xticks(range(len(cases)), names)
+    right.set(ylabel="intervals that cover", ylim=(0.8, 1.01))
+    right.set_xlim(-0.6, len(cases) - 0.4)
     legend(made, [key(style, name, ls="") for name, style in found.items()])
     return made
 
