@@ -21,13 +21,26 @@ def place(address: str | PathLike[str]) -> Path | UPath:
     Args:
         address: a path, or a URL such as ``s3://bucket/folder``.
 
+    Raises:
+        ValueError: if the path is empty, or its file system is unknown or needs a
+            package that is not installed.
+
     Example:
         >>> place("runs/quick").name, place("memory://runs/quick").protocol
         ('quick', 'memory')
     """
     if isinstance(address, Path | UPath):
         return address
-    return UPath(address) if "://" in str(address) else Path(address)
+    if str(address) == "":
+        raise ValueError("an empty path names no place; leave it out or name a folder")
+    if "://" not in str(address):
+        return Path(address)
+    path = UPath(address)
+    try:
+        _ = path.fs  # its package is asked for here and not when something is written
+        return path
+    except ImportError as error:
+        raise ValueError(f"{address} cannot be reached: {error}") from error
 
 
 def replace_file(path: Path | UPath, content: bytes) -> None:

@@ -1,10 +1,29 @@
 """The application that every command joins."""
 
-from cyclopts import App, Parameter
+from collections.abc import Sequence
+from typing import Any
+
+from cyclopts import App, Parameter, Token
 
 from .. import __version__
 
-MANY = Parameter(consume_multiple=True, negative="")
+
+def _some(kind: Any, values: Sequence[object] | None) -> None:
+    if values is not None and len(values) == 0:
+        raise ValueError("it needs at least one value; leave it out or give one")
+
+
+def _whole(kind: Any, tokens: Sequence[Token]) -> list[int] | int:
+    """Read whole numbers; 1.5 is none, and is not rounded."""
+    for token in tokens:
+        if not token.value.removeprefix("-").isdecimal():
+            raise ValueError(f"{token.value!r} is no whole number; give one like 12")
+    values = [int(token.value) for token in tokens]
+    return values if "list" in str(kind) else values[0]
+
+
+MANY = Parameter(consume_multiple=True, negative="", validator=_some)
+WHOLE = Parameter(converter=_whole)
 
 app = App(
     name="learnability",

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from ..display import Display
 from ..unroll import warm_up
-from .app import app
+from .app import WHOLE, app
 
 
 @app.command
@@ -17,10 +17,10 @@ def calibrate(
     /,
     *,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
-    workers: int = 1,
+    workers: Annotated[int, WHOLE] = 1,
     partial: bool = False,
     laws: Path | None = None,
-    diagnoses: int | None = None,
+    diagnoses: Annotated[int | None, WHOLE] = None,
 ) -> None:
     """Train many small networks and compare every window with what was learnt.
 

@@ -14,7 +14,7 @@ from ..claims.record import FAILED, HELD, RESTRICTED, Verdict
 from ..claims.run import check_seed
 from ..display import Display
 from ..storage import replace_file
-from .app import MANY, app
+from .app import MANY, WHOLE, app
 
 COLOURS: dict[Verdict, str] = {HELD: "green", RESTRICTED: "yellow", FAILED: "red"}
 
@@ -23,7 +23,7 @@ COLOURS: dict[Verdict, str] = {HELD: "green", RESTRICTED: "yellow", FAILED: "red
 def claims(
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("runs/claims"),
-    seed: int = 0,
+    seed: Annotated[int, WHOLE] = 0,
     only: Annotated[list[str] | None, MANY] = None,
 ) -> None:
     """Put each statement of the theory to the test by simulation, with a verdict.

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from ..display import Display
 from ..grid import spread_lags
-from .app import MANY, app
+from .app import MANY, WHOLE, app
 
 FEW_LAGS = 24
 """Lags measured unless they are given, spread evenly in logarithm."""
@@ -29,14 +29,14 @@ def diagnose(
     model: str,
     data: Path,
     loss: Literal["mse", "ce"],
-    lags: Annotated[list[int] | None, MANY] = None,
+    lags: Annotated[list[int] | None, MANY, WHOLE] = None,
     layers: Annotated[list[str] | None, MANY] = None,
     budgets: Annotated[list[float] | None, MANY] = None,
     target: str | None = None,
-    window: int | None = None,
-    stride: int | None = None,
+    window: Annotated[int | None, WHOLE] = None,
+    stride: Annotated[int | None, WHOLE] = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
-    seed: int = 0,
+    seed: Annotated[int, WHOLE] = 0,
 ) -> None:
     """Diagnose the recurrent layers of a trained PyTorch model.
 

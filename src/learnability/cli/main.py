@@ -19,6 +19,11 @@ def main(words: list[str] | None = None) -> None:
         sentence = " ".join(str(error).split())
         print(f"learnability: {sentence}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:  # a folder that is read-only, a name that is too long
+        what = f"{error.filename}: " if error.filename else ""
+        why = error.strerror or str(error)
+        print(f"learnability: {what}{why}; choose another path", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("learnability: stopped; finished runs are kept", file=sys.stderr)
         sys.exit(130)

@@ -18,7 +18,7 @@ from ..study.settings import Settings, load_settings
 from ..study.store import Store
 from ..study.sweep import draw_by_seed, missing, run_study, write_results
 from ..unroll import warm_up
-from .app import MANY, app
+from .app import MANY, WHOLE, app
 from .shown import show
 
 DRAWING = "figures and report"
@@ -33,16 +33,18 @@ def run(
     scale: float | None = None,
     seeds: Annotated[
         list[int] | None,
-        Parameter(name=["--seeds", "--seed"], consume_multiple=True, negative=""),
+        MANY,
+        WHOLE,
+        Parameter(name=["--seeds", "--seed"]),
     ] = None,
     cells: Annotated[list[str] | None, MANY] = None,
     optimizers: Annotated[list[str] | None, MANY] = None,
-    lags: Annotated[list[int] | None, MANY] = None,
+    lags: Annotated[list[int] | None, MANY, WHOLE] = None,
     budgets: Annotated[list[float] | None, MANY] = None,
-    epochs: int | None = None,
-    sequences: int | None = None,
+    epochs: Annotated[int | None, WHOLE] = None,
+    sequences: Annotated[int | None, WHOLE] = None,
     error: float | None = None,
-    workers: int | None = None,
+    workers: Annotated[int | None, WHOLE] = None,
     cluster: str | None = None,
     log: Annotated[list[str] | None, MANY] = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
@@ -97,7 +99,8 @@ def run(
         measures={"error": error},
     )
     settings = chosen if scale is None else chosen.scaled(scale)
-    store = Store(output or str(Path("runs") / _folder_name(settings)))
+    default = str(Path("runs") / _folder_name(settings))
+    store = Store(default if output is None else output)
     console, started = Console(), time.monotonic()
     pool = _pool(workers, cluster)
     loggers = [make_logger(name, store) for name in log or ["jsonl"]]

@@ -243,7 +243,8 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
+    if message[1:2].islower():  # a word, and no name like GRU
+        message = message[0].lower() + message[1:]
     value = f" (got {first['input']!r})" if first["type"] != "value_error" else ""
     return f"{where}: {message}{value}" if where else f"{message}{value}"
 
