@@ -136,6 +136,9 @@ def test_second_run_keeps_the_first(study):
         (["run", "quick", "--epochs", "0"], "recipe.epochs"),
         (["run", "quick", "--sequences", "0"], "training_sequences"),
         (["run", "quick", "--sequences", "3"], "does not fit into 3"),
+        (["report", "a", "--output", "b.html"], "name a second folder"),
+        (["report", "a", "b", "--by-seed"], "draw one study"),
+        (["report", "a", "b", "--published", "c"], "draw one study"),
         (["run", "quick", "--seeds", "1.5"], "'1.5' is no whole number"),
         (["run", "quick", "--lags", "3", "x"], "'x' is no whole number"),
         (["run", "quick", "--workers", "1e3"], "'1e3' is no whole number"),
@@ -189,6 +192,18 @@ def test_folder_that_cannot_be_written(tmp_path):
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_damaged_study_hides_no_other(study, tmp_path):
+    for name, text in (("whole", None), ("torn", "name = ")):
+        (tmp_path / name).mkdir()
+        source = study[0] / "runs/small/settings.toml"
+        content = source.read_text() if text is None else text
+        (tmp_path / name / "settings.toml").write_text(content)
+    done = call("list", str(tmp_path))
+    assert done.returncode == 0
+    assert "0 of " in done.stdout
+    assert "cannot be read" in done.stdout
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "missing"])

@@ -134,9 +134,13 @@ def _second(second: pd.DataFrame | None) -> list[str]:
 
 
 def _learning(found: Findings) -> list[str]:
-    """Give the sections about learning."""
+    """Give the sections about learning, within families and from one to another."""
+    return _within(found) + _beyond(found)
+
+
+def _within(found: Findings) -> list[str]:
     scores = found.scores
-    sections = [
+    return [
         section(
             "Predicted against realised windows",
             "A panel a method; the size of a mark is the number of runs. Laws are "
@@ -166,8 +170,6 @@ def _learning(found: Findings) -> list[str]:
             draw.realised_figure(found.realised),
             _realised(found.realised),
         ),
-    ]
-    sections.append(
         section(
             "Cells beside each other",
             "How many bands farther than the mean of all a cell learns, held against "
@@ -175,8 +177,12 @@ def _learning(found: Findings) -> list[str]:
             "families and N together).",
             None,
             _effects(found.realised),
-        )
-    )
+        ),
+    ]
+
+
+def _beyond(found: Findings) -> list[str]:
+    sections: list[str] = []
     if len(found.transfer):
         sections.append(
             section(

@@ -38,7 +38,11 @@ def list_studies(folder: str = "runs", /) -> None:
     rows = []
     for path in found:
         store = Store(str(path))
-        settings = store.load_settings()
+        try:
+            settings = store.load_settings()
+        except ValueError as error:  # one damaged study hides no other
+            rows.append(("cannot be read", str(path), " ".join(str(error).split())))
+            continue
         runs, left = len(settings.runs()), len(missing(settings, store))
         rows.append((settings.title, str(path), f"{runs - left} of {runs}"))
     _print(("study", "folder", "runs finished"), rows)

@@ -178,6 +178,12 @@ def report(
     output
         Page of a comparison; comparison.html in the first folder unless given.
     """
+    if other is None and output is not None:
+        raise ValueError("--output is for a comparison; name a second folder, too")
+    if other is not None and (by_seed or published is not None):
+        raise ValueError(
+            "--by-seed and --published draw one study; leave them out of a comparison"
+        )
     store, console = Store(folder), Console()
     settings, runs = store.load_settings(), store.load()
     if other is not None:

@@ -189,8 +189,9 @@ def _differentiable(
     out = reference.unroll_with(cell, values, x, state)  # pyright: ignore
     if read is not None:
         out = out[..., cell.output] @ read
-    asked = [tensor for tensor, want in zip(inputs, wanted, strict=True) if want]
-    found = iter(torch.autograd.grad(out, asked, grad, create_graph=True))  # pyright: ignore
+    both = zip(inputs, wanted, strict=True)
+    asked = [tensor for tensor, want in both if want and tensor is not None]
+    found = iter(torch.autograd.grad(out, asked, grad, create_graph=True))
     return [next(found) if want else None for want in wanted]
 
 
