@@ -89,7 +89,7 @@ def test_command_writes_and_prints(tmp_path):
     ("words", "message"),
     [
         (["--only", "z"], "there is no claim 'z'"),
-        (["--only"], "no claim was chosen"),
+        (["--only"], "needs at least one value"),
         (["--seed", "-1"], "seed is -1"),
         (["--seed", "x"], "--seed"),
         (["-o", "taken"], "taken cannot be written"),

@@ -290,7 +290,14 @@ def curve_spreads(tables: Tables, *, width: float = PAGE) -> Figure:
         ax.fill_between(
             epoch, table["p10"], table["p90"], color=style.colour, alpha=0.15, lw=0
         )
-        ax.plot(epoch, table["median"], color=style.colour)
+        # Marks, moved along for each group: curves of one colour are told apart by it.
+        ax.plot(
+            epoch,
+            table["median"],
+            color=style.colour,
+            marker=style.marker,
+            markevery=(style.place % max(1, len(epoch)), max(1, len(epoch) // 6)),
+        )
     ax.set(xlabel="epoch", ylabel="validation error", yscale="log")
     number_axis(ax.yaxis)
     legend(made, keys(found))
