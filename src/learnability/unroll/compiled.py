@@ -215,8 +215,8 @@ def _unroll(cell: Cell, x: Tensor, state: Tensor, read: Tensor | None) -> Tensor
     asking = (tensor is not None and tensor.requires_grad for tensor in inputs)
     if torch.is_grad_enabled() and any(asking):
         return Unroll.apply(cell, tuple(values), *inputs)  # pyright: ignore
-    states, outputs, _ = Unrolling(cell, values, x, state, read).forward(keep=False)
-    return states if read is None else outputs
+    states, seen, _ = Unrolling(cell, values, x, state, read).forward(keep=False)
+    return states if read is None else seen
 
 
 def tangent(
