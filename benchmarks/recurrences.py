@@ -34,6 +34,12 @@ def inputs(batch: int, steps: int = STEPS) -> Tensor:
     return torch.randn(batch, steps, INPUTS, generator=generator)
 
 
+def data(batch: int, steps: int = STEPS) -> tuple[Tensor, Tensor]:
+    """Give inputs, and as targets a tensor of its own like those of any task."""
+    x = inputs(batch, steps)
+    return x, x[..., 0].contiguous()
+
+
 class Layer(nn.Module):
     """A layer of PyTorch with the read-out of a `Network`."""
 
@@ -64,8 +70,7 @@ def make_step(
     """Give one train step as a piece of work."""
     warm_up()
     cell = KINDS[kind](INPUTS, units, layernorm=layernorm)
-    x = inputs(batch, steps)
-    return partial(step, Network(cell, engine=engine), x, x[..., 0])
+    return partial(step, Network(cell, engine=engine), *data(batch, steps))
 
 
 def train(name: str, kind: str, batch: int, units: int, asked: float) -> Row:
@@ -79,8 +84,7 @@ def layer(name: str, kind: str, units: int, asked: float) -> Row:
     """Measure a train step without LayerNorm against PyTorch's layer."""
     ours = make_step(kind, 64, units, "compiled", layernorm=False)
     theirs = Layer({"TorchGRU": nn.GRU, "LSTM": nn.LSTM}[kind], units)
-    x = inputs(64)
-    return faster(name, ours, partial(step, theirs, x, x[..., 0]), 15, asked)
+    return faster(name, ours, partial(step, theirs, *data(64)), 15, asked)
 
 
 def along(name: str, kind: str, units: int) -> Row:

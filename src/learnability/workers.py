@@ -5,7 +5,7 @@ leaves megabytes behind that the BLAS never frees.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from threading import Barrier, Lock
@@ -49,6 +49,25 @@ def in_threads(
     release_openmp()
     with _torch_alone() if with_torch else nullcontext():
         yield from pool.map(work, parts)
+
+
+def share(work: Callable[[Part], object], parts: Iterable[Part]) -> None:
+    """Do the work with every part, a worker that is free taking the next one.
+
+    As `in_threads`, for short work without results: a worker is asked once and not
+    once a part, a tenth of a millisecond less.
+    """
+    left, taking = iter(parts), Lock()
+
+    def some(_: int) -> None:
+        while True:
+            with taking:
+                part = next(left, left)
+            if part is left:
+                return
+            work(part)  # pyright: ignore
+
+    list(in_threads(some, range(threads())))
 
 
 @contextmanager

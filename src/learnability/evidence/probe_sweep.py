@@ -13,8 +13,8 @@ from ..tasks import Sequences
 from ..transport.adjoint import unrolled
 from ..transport.rows import probe_rows
 from ..unroll import Network
-from ..unroll.layout import Layout
-from ..workers import in_threads
+from ..unroll.layout import Layout, arrays
+from ..workers import in_threads, share
 from .spread import Spread
 
 # Rows that go back together: their cotangents of all steps stay in a second-level
@@ -72,15 +72,14 @@ class Sweep:
         probes: list[tuple[int, int]],
         progress: Callable[[float], None] | None,
     ) -> None:
-        cell, values = network.cell, dict(network.cell.named_parameters())
-        values = {name: value.detach() for name, value in values.items()}
-        self.layout = Layout(cell, data.x.dtype)
+        self.signals = signals.detach().contiguous().numpy()
+        values = arrays(dict(network.cell.named_parameters()))
+        self.layout = Layout(network.cell, self.signals.dtype)
         matrix = self.layout.stack(values)
         self.rec = self.layout.recurrence(matrix, values)
         self.back = self.layout.transposed(matrix)[0]
-        self.w_out = self.layout.row(network.w_out.detach())
+        self.w_out = self.layout.row(network.w_out.detach().numpy())
         self.network, self.data, self.progress = network, data, progress
-        self.signals = signals.detach().contiguous().numpy()
         self.probes = probes
         self.groups = [
             slice(start, min(start + ROWS, len(probes)))
@@ -110,16 +109,16 @@ class Sweep:
                 t if g is None else t + g for t, g in zip(total, found, strict=True)
             ]
         named = {
-            name.removeprefix("cell."): value.detach()
+            name.removeprefix("cell."): value.detach().numpy()
             for name, value in zip(names, total, strict=True)
         }
         layout, shape = self.layout, self.layout.gradient_shape
         matrix = layout.stack(named).T
-        matrix = torch.nn.functional.pad(matrix, (0, 0, 0, shape[0] - len(matrix)))
+        matrix = np.pad(matrix, ((0, shape[0] - len(matrix)), (0, 0)))
         norm = [layout.row(named.get(name)) for name in ("ln_weight", "ln_bias")]
-        read = (named["w_out"].numpy(), named["b_out"].reshape(1).numpy())
+        read = (named["w_out"], named["b_out"].reshape(1))
         rest = np.concatenate([*(n.ravel() for n in norm), *read])
-        return np.ascontiguousarray(matrix.numpy().reshape(shape)), rest
+        return np.ascontiguousarray(matrix.reshape(shape)), rest
 
     def found(self) -> Found:
         """Pass twice over the sequences: for the sums, and for the products."""
@@ -161,7 +160,7 @@ class Sweep:
                 for block in here:
                     self._use(group, block, found, again=passed > 0)
 
-            list(in_threads(work, self.groups))
+            share(work, self.groups)
             if self.progress is not None:
                 done = min(1.0, (wave + WAVE) / len(starts))
                 self.progress((passed + done) / 2)

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from ..cells import Cell
 from ..unroll import scan
-from ..unroll.layout import Layout, compiles
+from ..unroll.layout import Layout, arrays, compiles
 from ..unroll.pointwise import MEMORY, Recurrence
 from ..unroll.scan import flat, step_back
 from ..unroll.tile import TILE
 from ..unroll.transposed import pull
 from ..unroll.vectors import load, part, store, zeros
-from ..workers import in_threads
+from ..workers import share
 
 # Sequences of a block: the forward pass wants many, the kept partial derivatives few
 # (100 kB a sequence and 32 steps at 128 units).
@@ -56,13 +56,12 @@ def swept_evidence(
         lags: lags in steps, ascending.
         anchors: the steps t at which the loss is looked at.
     """
-    layout = Layout(cell, x.dtype)
-    values = {name: value.detach() for name, value in cell.named_parameters()}
+    inputs, by, met = (a.detach().contiguous().numpy() for a in (x, delta, source))
+    layout, values = Layout(cell, inputs.dtype), arrays(dict(cell.named_parameters()))
     matrix = layout.stack(values)
     rec, (back, _) = layout.recurrence(matrix, values), layout.transposed(matrix)
     slots = np.full(lags[-1] + 1, -1)
     slots[lags] = np.arange(len(lags))
-    inputs, by, met = (a.detach().contiguous().numpy() for a in (x, delta, source))
     psi = np.full((len(lags), len(x), len(anchors)), np.nan, inputs.dtype)
     at = np.array(anchors)
 
@@ -71,7 +70,7 @@ def swept_evidence(
         saved, _ = unrolled(rec, layout, inputs[b], cell.state_size)
         sweep_block(rec, back, saved, by[b], met[b], at, slots, psi[:, b])
 
-    list(in_threads(task, range(-(-len(x) // BLOCK))))
+    share(task, range(-(-len(x) // BLOCK)))
     return torch.from_numpy(psi)
 
 

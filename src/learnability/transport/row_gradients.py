@@ -12,11 +12,11 @@ from numba import njit
 from torch import Tensor
 
 from ..cells import Cell
-from ..unroll.layout import Layout
+from ..unroll.layout import Layout, arrays
 from ..unroll.scan import add_state, gather, sources_of, step_back, turn, weigh
 from ..unroll.transposed import pull
 from ..unroll.vectors import load, part, store, zeros
-from ..workers import in_threads
+from ..workers import share
 from .adjoint import unrolled
 from .rows import clean, norm_back
 
@@ -44,11 +44,10 @@ def row_gradients(
     Returns:
         The gradients, one place a parameter, some places always 0.
     """
-    layout = Layout(cell, x.dtype)
-    values = {name: value.detach() for name, value in cell.named_parameters()}
+    inputs, by = (a.detach().contiguous().numpy() for a in (x, cotangent))
+    layout, values = Layout(cell, inputs.dtype), arrays(dict(cell.named_parameters()))
     matrix = layout.stack(values)
     rec, back = layout.recurrence(matrix, values), layout.transposed(matrix)[0]
-    inputs, by = (a.detach().contiguous().numpy() for a in (x, cotangent))
     count, rows = by.shape[:2]
     weights = int(np.prod(layout.gradient_shape))
     norm = 2 * rec.gain.shape[1] * layout.lanes
@@ -59,7 +58,7 @@ def row_gradients(
         saved, states = unrolled(rec, layout, inputs[b], cell.state_size)
         block_gradients(rec, back, inputs[b], states, saved, by[b], found[b])
 
-    list(in_threads(task, range(0, count, BLOCK)))
+    share(task, range(0, count, BLOCK))
     return torch.from_numpy(found)
 
 

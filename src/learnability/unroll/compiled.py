@@ -19,9 +19,9 @@ from torch import Tensor
 
 from ..cells import Cell, ConstGate
 from ..runtime import keep_freed_memory
-from ..workers import in_threads
+from ..workers import share
 from . import reference, scan
-from .layout import Layout
+from .layout import Layout, arrays
 from .tile import TILE
 from .vectors import WIDTH, zeros
 
@@ -52,11 +52,10 @@ class Unrolling:
     ) -> None:
         self.x = x.detach().contiguous().numpy()
         self.state = state.detach().contiguous().numpy()
-        values = {name: value.detach() for name, value in values.items()}
-        self.layout = Layout(cell, x.dtype)
-        self.matrix = self.layout.stack(values)
-        self.rec = self.layout.recurrence(self.matrix, values)
-        self.read = self.layout.row(None if read is None else read.detach())
+        self.layout, given = Layout(cell, self.x.dtype), arrays(values)
+        self.matrix = self.layout.stack(given)
+        self.rec = self.layout.recurrence(self.matrix, given)
+        self.read = self.layout.row(None if read is None else read.detach().numpy())
         self.rows = rows_of_block(len(self.x))
         self.count = -(-len(self.x) // self.rows)
 
@@ -96,7 +95,7 @@ class Unrolling:
             given = self.read, self.x[b], self.state[b]
             scan.forward(self.rec, *given, states[b], outputs[b], kept[k])
 
-        list(in_threads(task, range(self.count)))
+        share(task, range(self.count))
         parts = [torch.from_numpy(part) for part in kept]
         return torch.from_numpy(states), torch.from_numpy(outputs), parts
 
@@ -124,20 +123,21 @@ class Unrolling:
                 found = d_x[b], d_state[b], d_weight[s], gains[s]
                 scan.backward(self.rec, back, back_x, self.read, *given, *found)
 
-        list(in_threads(task, range(sums)))
-        named = {"x": torch.from_numpy(d_x), "state": torch.from_numpy(d_state)}
-        return named | layout.gradients(d_weight.sum(0), gains.sum(0))
+        share(task, range(sums))
+        named = layout.gradients(d_weight.sum(0), gains.sum(0))
+        named |= {"x": d_x, "state": d_state}
+        return {name: torch.from_numpy(value) for name, value in named.items()}
 
     def tangent(self, direction: Mapping[str, Tensor]) -> Tensor:
         """Give the total tangent of all states."""
-        weight, along = self.layout.direction(direction)
+        weight, along = self.layout.direction(arrays(direction))
         totals = self.empty(*self.x.shape[:2], self.state.shape[1])
 
         def task(k: int) -> None:
             b = self.block(k)
             scan.tangent(self.rec, weight, along, self.x[b], self.state[b], totals[b])
 
-        list(in_threads(task, range(self.count)))
+        share(task, range(self.count))
         return torch.from_numpy(totals)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..cells import (
@@ -22,8 +21,9 @@ from ..cells import (
     TorchRNN,
 )
 from .pointwise import AFTER, BEFORE, CONST, MEMORY, OWN, PLAIN, SHARED, Recurrence
-from .vectors import WIDTH
+from .vectors import WIDTH, zeros
 
+Arrays = Mapping[str, np.ndarray]
 Section = tuple[str | None, str | None, str]  # names of the h, x and 1 columns
 
 
@@ -56,6 +56,11 @@ RECIPES: dict[type[Cell], Recipe] = {
 }
 
 
+def arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """Give tensors on a CPU as arrays, without a copy."""
+    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+
+
 def compiles(cell: Cell) -> bool:
     """Tell whether the loops know the cell; they have tanh and no other candidate."""
     return type(cell) in RECIPES and getattr(cell, "nonlinearity", "tanh") == "tanh"
@@ -69,7 +74,7 @@ class Layout:
         dtype: the dtype that its parameters have.
     """
 
-    def __init__(self, cell: Cell, dtype: torch.dtype) -> None:
+    def __init__(self, cell: Cell, dtype: np.dtype) -> None:
         self.recipe, self.dtype = RECIPES[type(cell)], dtype
         self.units, self.inputs = cell.units, cell.inputs
         self.lanes = WIDTH // dtype.itemsize
@@ -88,7 +93,7 @@ class Layout:
         """Scalars of all sections together."""
         return self.starts[-1]
 
-    def blocks(self, matrix: Tensor) -> dict[str, Tensor]:
+    def blocks(self, matrix: np.ndarray) -> dict[str, np.ndarray]:
         """Give the views of a (section scalar, column) matrix that hold parameters."""
         views = {}
         for (h, x, one), start in zip(self.recipe.sections, self.starts, strict=False):
@@ -100,27 +105,32 @@ class Layout:
                 views[x] = rows[..., self.wide + 1 : self.depth]
         return views
 
-    def stack(self, values: Mapping[str, Tensor]) -> Tensor:
+    def stack(self, values: Arrays) -> np.ndarray:
         """Give the matrix of given parameters (or of a direction among them)."""
-        matrix = torch.zeros(self.height, self.depth, dtype=self.dtype)
+        matrix = np.zeros((self.height, self.depth), self.dtype)
         for name, block in self.blocks(matrix).items():
             if name in values:
-                block.copy_(values[name])
+                block[...] = values[name]
         return matrix
 
-    def by_section(self, matrix: Tensor) -> np.ndarray:
+    def by_section(self, matrix: np.ndarray) -> np.ndarray:
         """Give the matrix as (panel of sections, column, lane)."""
-        panels = matrix.unflatten(0, (-1, self.lanes)).transpose(1, 2)
-        return panels.contiguous().numpy()
+        panels = matrix.reshape(-1, self.lanes, self.depth).swapaxes(1, 2)
+        return self._aligned(panels.shape, panels)
 
-    def by_column(self, matrix: Tensor, start: int, stop: int) -> np.ndarray:
+    def by_column(self, matrix: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Give some of its columns as (panel of columns, section scalar, lane)."""
         columns = matrix[:, start:stop]
         gap = -columns.shape[1] % self.lanes
-        columns = torch.nn.functional.pad(columns, (0, gap))
-        return (
-            columns.unflatten(1, (-1, self.lanes)).transpose(0, 1).contiguous().numpy()
-        )
+        if gap:
+            columns = np.pad(columns, ((0, 0), (0, gap)))
+        panels = columns.reshape(self.height, -1, self.lanes).swapaxes(0, 1)
+        return self._aligned(panels.shape, panels)
+
+    def _aligned(self, shape: tuple[int, ...], values: np.ndarray) -> np.ndarray:
+        found = zeros.py_func(shape, self.dtype)
+        found[...] = values
+        return found
 
     def kept(self, *, layernorm: bool) -> int:
         """Give the vectors of activations that are kept of one row."""
@@ -132,7 +142,7 @@ class Layout:
         own = self.panels * (self.recipe.mixing + (3 if extra else 1))
         return own + (self.panels + 1 if layernorm else 0)
 
-    def transposed(self, matrix: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def transposed(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give the columns of h and those of x as panels."""
         of_h = self.by_column(matrix, 0, self.wide)
         return of_h, self.by_column(matrix, self.wide + 1, self.depth)
@@ -143,28 +153,26 @@ class Layout:
         depth = self.lanes * -(-self.depth // self.lanes)
         return depth, self.height // self.lanes, self.lanes
 
-    def gradients(self, weight: np.ndarray, gains: np.ndarray) -> dict[str, Tensor]:
+    def gradients(self, weight: np.ndarray, gains: np.ndarray) -> dict[str, np.ndarray]:
         """Give each parameter's part of the gradient."""
-        named = self.blocks(torch.from_numpy(weight).flatten(1).T)
-        gain, bias, read = torch.from_numpy(gains).flatten(1)[:, : self.units]
+        named = self.blocks(weight.reshape(len(weight), -1).T)
+        gain, bias, read = gains.reshape(len(gains), -1)[:, : self.units]
         return named | {"ln_weight": gain, "ln_bias": bias, "read": read}
 
-    def direction(
-        self, direction: Mapping[str, Tensor]
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def direction(self, direction: Arrays) -> tuple[np.ndarray, np.ndarray]:
         """Give a direction among the parameters as panels, and LayerNorm's as rows."""
-        direction = {name: value.detach() for name, value in direction.items()}
-        still = torch.zeros(self.units, dtype=self.dtype)
+        still = np.zeros(self.units, self.dtype)
         norm = [direction.get(name, still) for name in ("ln_weight", "ln_bias")]
         weight = self.by_section(self.stack(direction))
         return weight, np.concatenate([self.row(values) for values in norm])
 
-    def row(self, values: Tensor | None) -> np.ndarray:
+    def row(self, values: np.ndarray | None) -> np.ndarray:
         """Give a vector over units as (1, panel, lane); without panels for None."""
         if values is None:
-            return torch.zeros(1, 0, self.lanes, dtype=self.dtype).numpy()
-        padded = torch.nn.functional.pad(values, (0, self.wide - self.units))
-        return padded.view(1, self.panels, self.lanes).numpy()
+            return np.zeros((1, 0, self.lanes), self.dtype)
+        padded = zeros.py_func((1, self.panels, self.lanes), self.dtype)
+        padded.reshape(-1)[: self.units] = values
+        return padded
 
     def products(self) -> np.ndarray:
         """Give the table of products; see `Recurrence`."""
@@ -182,7 +190,7 @@ class Layout:
             table = [(0, 0, last, 0, depth)]
         return np.array(table, dtype=np.int64)
 
-    def recurrence(self, matrix: Tensor, values: Mapping[str, Tensor]) -> Recurrence:
+    def recurrence(self, matrix: np.ndarray, values: Arrays) -> Recurrence:
         """Give what the loops need, from the stacked matrix and LayerNorm's weights."""
         recipe = self.recipe
         return Recurrence(
@@ -196,5 +204,5 @@ class Layout:
             weight=self.by_section(matrix),
             gain=self.row(values.get("ln_weight")),
             bias=self.row(values.get("ln_bias")),
-            live=self.row(matrix.new_ones(self.units)),
+            live=self.row(np.ones(self.units, self.dtype)),
         )
