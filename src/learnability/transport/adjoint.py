@@ -17,8 +17,8 @@ from torch import Tensor
 from ..cells import Cell
 from ..unroll import scan
 from ..unroll.layout import Layout, arrays, compiles
-from ..unroll.pointwise import MEMORY, Recurrence
-from ..unroll.scan import flat, step_back
+from ..unroll.pointwise import MEMORY, Recurrence, advance, differentiate, recall
+from ..unroll.scan import flat, put_state, step_back
 from ..unroll.tile import TILE
 from ..unroll.transposed import pull
 from ..unroll.vectors import load, part, store, zeros
@@ -88,9 +88,29 @@ def unrolled(
     )
     states = np.empty((*x.shape[:2], size), x.dtype)
     no_read, outputs = rec.gain[:, :0], np.empty((len(x), 0), x.dtype)
-    scan.forward(rec, no_read, x, start, states, outputs, kept)
-    scan.partials(rec, start, states, kept, saved)
+    scan.forward(rec, no_read, x, start, states, states[:, :0], outputs, kept)
+    partials(rec, start, states, kept, saved)
     return saved, states
+
+
+@njit(cache=True, nogil=True)
+def partials(rec, state, states, kept, saved):
+    """Write the partial derivatives of all steps of one block.
+
+    Args: state (row, state); states (row, step, state); kept, of `forward`; saved, out
+    (step, padded row, slot, lane).
+    """
+    rows, panels, lanes = kept.shape[1], rec.live.shape[1], kept.shape[3]
+    past = zeros((2, rows, panels, lanes), kept.dtype)
+    after = zeros(past.shape, kept.dtype)
+    pre = zeros((rows, rec.weight.shape[0] + 1, lanes), kept.dtype)
+    put_state(rec, state, past[0], past[1])
+    for t in range(len(kept)):
+        if t > 0:
+            put_state(rec, states[:, t - 1], past[0], past[1])
+        recall(rec, kept[t], pre)
+        advance(rec, pre, kept[t], past[0], past[1], after[0], after[1])
+        differentiate(rec, pre, kept[t], past[0], past[1], saved[t])
 
 
 @part

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from ..cells import Cell
 from ..unroll.layout import Layout, arrays
-from ..unroll.scan import add_state, gather, sources_of, step_back, turn, weigh
+from ..unroll.scan import add_state, sources_of, step_back, turn, weigh
 from ..unroll.transposed import pull
 from ..unroll.vectors import load, part, store, zeros
 from ..workers import share
 from .adjoint import unrolled
-from .rows import clean, norm_back
+from .rows import clean, gather, norm_back
 
 PAIRS = 8  # that go back together; two tiles, as in `evidence.probe_sweep`
 BLOCK = 8  # sequences that a thread unrolls at a time

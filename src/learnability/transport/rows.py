@@ -11,12 +11,27 @@ import numpy as np
 from numba import njit
 
 from ..unroll.pointwise import AFTER, MEMORY, slots
-from ..unroll.scan import gather, sources_of, step_back, turn, weigh
+from ..unroll.scan import put, put_state, sources_of, step_back, turn, weigh
 from ..unroll.tile import TILE
 from ..unroll.transposed import pull
 from ..unroll.vectors import load, part, splat, store, total, zeros
 
 AsStrided = np.lib.stride_tricks.as_strided
+
+
+@part
+def gather(rec, x, state, states, first, last, sources, cells, rows):
+    """Write the rows (h, 1, x) that some steps multiplied, and what c was.
+
+    Args: cells, out (row, panel, lane): for the LSTM alone; rows, of a step.
+    """
+    for t in range(first, last):
+        own = slice((t - first) * rows, (t - first + 1) * rows)
+        if t == 0:
+            put_state(rec, state, sources[0, own], cells[own])
+        else:
+            put_state(rec, states[:, t - 1], sources[0, own], cells[own])
+        put(rec, sources, x, t, (t - first) * rows)
 
 
 @part

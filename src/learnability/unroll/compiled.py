@@ -1,11 +1,12 @@
 """A cell through time, compiled: forward, backward and tangent on a CPU.
 
-Memory, beyond inputs, states and gradients: if gradients are wanted, the activations
-of all steps until the backward pass has run, N T H times 1 scalar (ConstGate,
-SharedGate), 2 (DiagGate), 3 (GRU) or 4 (TorchGRU, LSTM), H rounded up to whole vectors
-(16 float32), and N T vectors more with LayerNorm, and for a shared gate; and in the
-backward pass at most 32 copies of the weights. Without gradients, a few hundred
-kilobytes a thread.
+Memory, beyond inputs, states (where they are asked for) and gradients: if gradients are
+wanted, until the backward pass has run the activations of all steps, N T H times 1
+scalar (ConstGate, SharedGate), 2 (DiagGate), 3 (GRU) or 4 (TorchGRU, LSTM), H rounded
+up to whole vectors (16 float32), N T vectors more with LayerNorm, and for a shared
+gate, and the states before every eighth step (64 sequences; every other one from 193
+on), from which the others are made again; and in the backward pass at most 32 copies
+of the weights. Without gradients, a few hundred kilobytes a thread.
 """
 
 import math
@@ -74,17 +75,18 @@ class Unrolling:
         skip = -flat.ctypes.data % WIDTH // dtype.itemsize
         return flat[skip : skip + math.prod(shape)].reshape(shape)
 
-    def forward(self, *, keep: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Give states, outputs and each block's activations.
+    def forward(self, *, keep: bool) -> tuple[Tensor, list[Tensor]]:
+        """Give states, or outputs if there is a read-out, and what `backward` needs.
 
-        Without a read-out there are no outputs, with one no states unless `keep`, and
-        unless `keep` the activations of the last step alone.
+        The last are the states between chunks of steps and each block's activations;
+        unless `keep`, none, and the activations of the last step alone.
         """
         batch, steps, _ = self.x.shape
         vectors = self.layout.kept(layernorm=self.rec.gain.shape[1] > 0)
-        reads = self.read.shape[1] > 0
-        seen = steps if keep or not reads else 0
-        states = self.empty(batch, seen, self.state.shape[1])
+        reads, size = self.read.shape[1] > 0, self.state.shape[1]
+        chunks = -(-steps // scan.span_of.py_func(self.rows, steps)) if keep else 0
+        states = self.empty(batch, 0 if reads else steps, size)
+        starts = self.empty(batch, chunks, size)
         outputs = self.empty(batch, steps if reads else 0)
         shape = (steps if keep else 1, self.rows, vectors, self.layout.lanes)
         # An array a block: the allocator keeps small ones for the next step.
@@ -92,26 +94,26 @@ class Unrolling:
 
         def task(k: int) -> None:
             b = self.block(k)
-            given = self.read, self.x[b], self.state[b]
-            scan.forward(self.rec, *given, states[b], outputs[b], kept[k])
+            found = states[b], starts[b], outputs[b], kept[k]
+            scan.forward(self.rec, self.read, self.x[b], self.state[b], *found)
 
         share(task, range(self.count))
-        parts = [torch.from_numpy(part) for part in kept]
-        return torch.from_numpy(states), torch.from_numpy(outputs), parts
+        parts = [torch.from_numpy(part) for part in (starts, *kept)]
+        return torch.from_numpy(outputs if reads else states), parts
 
     def backward(
-        self, states: Tensor, kept: Sequence[Tensor], grad: Tensor, *, want_x: bool
+        self, parts: Sequence[Tensor], grad: Tensor, *, want_x: bool
     ) -> dict[str, Tensor]:
         """Give the gradients by name; x (if wanted), state and read among them.
 
-        Args: grad, of the states, or of the outputs if there is a read-out.
+        Args: parts, of `forward`; grad, of what it gave.
         """
         layout, sums = self.layout, min(self.count, SUMS)
         back, back_x = layout.transposed(self.matrix)
         back_x = back_x if want_x else back_x[:0]
-        out, by = states.numpy(), grad.contiguous().numpy()
+        by = grad.contiguous().numpy()
         by = by.reshape(*by.shape[:2], -1)
-        activations = [part.numpy() for part in kept]
+        starts, *kept = (part.numpy() for part in parts)
         d_x, d_state = np.empty_like(self.x), np.empty_like(self.state)
         d_weight = zeros.py_func((sums, *layout.gradient_shape), self.x.dtype)
         gains = zeros.py_func((sums, 3, *self.rec.live.shape[1:]), self.x.dtype)
@@ -119,7 +121,7 @@ class Unrolling:
         def task(s: int) -> None:
             for k in range(s, self.count, sums):
                 b = self.block(k)
-                given = self.x[b], self.state[b], out[b], activations[k], by[b]
+                given = self.x[b], starts[b], kept[k], by[b]
                 found = d_x[b], d_state[b], d_weight[s], gains[s]
                 scan.backward(self.rec, back, back_x, self.read, *given, *found)
 
@@ -156,22 +158,22 @@ class Unroll(torch.autograd.Function):
     ) -> Tensor:
         values = dict(zip(names, parameters, strict=True))
         unrolling = Unrolling(cell, values, x, state, read)
-        states, outputs, kept = unrolling.forward(keep=True)
+        found, parts = unrolling.forward(keep=True)
         ctx.cell, ctx.names, ctx.unrolling = cell, names, unrolling
-        ctx.save_for_backward(x, state, read, states, *parameters, *kept)
-        return states if read is None else outputs
+        ctx.save_for_backward(x, state, read, *parameters, *parts)
+        return found
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
-        x, state, read, states, *rest = ctx.saved_tensors
-        parameters, kept = rest[: len(ctx.names)], rest[len(ctx.names) :]
+        x, state, read, *rest = ctx.saved_tensors
+        parameters, parts = rest[: len(ctx.names)], rest[len(ctx.names) :]
         wanted = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():  # a second derivative will be taken
             values = dict(zip(ctx.names, parameters, strict=True))
             inputs = [x, state, read, *parameters]
             found = _differentiable(ctx.cell, values, inputs, wanted, grad)
             return None, None, *found
-        named = ctx.unrolling.backward(states, kept, grad, want_x=wanted[0])
+        named = ctx.unrolling.backward(parts, grad, want_x=wanted[0])
         names = ("x", "state", "read", *ctx.names)
         found = (named[n] if w else None for n, w in zip(names, wanted, strict=True))
         return None, None, *found
@@ -215,8 +217,7 @@ def _unroll(cell: Cell, x: Tensor, state: Tensor, read: Tensor | None) -> Tensor
     asking = (tensor is not None and tensor.requires_grad for tensor in inputs)
     if torch.is_grad_enabled() and any(asking):
         return Unroll.apply(cell, tuple(values), *inputs)  # pyright: ignore
-    states, seen, _ = Unrolling(cell, values, x, state, read).forward(keep=False)
-    return states if read is None else seen
+    return Unrolling(cell, values, x, state, read).forward(keep=False)[0]
 
 
 def tangent(

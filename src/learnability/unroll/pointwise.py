@@ -3,7 +3,8 @@
 Forward, a row maps pre-activations to activations (`activate`), and these and the past
 to the next state (`advance`). Kept are the activations alone, in the panels of their
 pre-activations, with LayerNorm's xhat in place of the candidate, and behind them one
-vector of 1/std: a step waits for memory, and to take a tanh again is cheaper.
+vector of 1/std: a step waits for memory, and to take a tanh again (`recall`) is
+cheaper.
 
 From them and the past state `differentiate` makes the partial derivatives of the
 carried unit (h, or the LSTM's c):
@@ -115,22 +116,27 @@ def gate(rec, kept, i, p):
 
 
 @part
-def leaky_row(rec, pre, i, h, kept):
+def leaky_row(rec, pre, i, h, kept, next_h):
     """``h' = (1 - s) h + s c``: the leaky cells and, with z for s, the GRUs."""
     for p in range(rec.live.shape[1]):
         s = gate(rec, kept, i, p)
-        store(h, i, p, (1.0 - s) * load(h, i, p) + s * load(pre, i, p))
+        store(next_h, i, p, (1.0 - s) * load(h, i, p) + s * load(pre, i, p))
 
 
 @part
-def memory_row(pre, i, h, c, kept):
-    """``c' = f c + i g``, ``h' = o tanh(c')``; sections g, i, f, o."""
+def memory_row(pre, i, c, kept, next_h, next_c):
+    """``c' = f c + i g``, ``h' = o tanh(c')``; sections g, i, f, o.
+
+    The tanh is left in pre behind the candidate.
+    """
     panels = c.shape[1]
     for p in range(panels):
         enter, forget = load(kept, i, panels + p), load(kept, i, 2 * panels + p)
         now = forget * load(c, i, p) + enter * load(pre, i, p)
-        store(c, i, p, now)
-        store(h, i, p, load(kept, i, 3 * panels + p) * tanh(now))
+        shown = tanh(now)
+        store(next_c, i, p, now)
+        store(next_h, i, p, load(kept, i, 3 * panels + p) * shown)
+        store(pre, i, panels + p, shown)
 
 
 @part
@@ -173,13 +179,27 @@ def activate(rec, pre, kept):
 
 
 @part
-def advance(rec, pre, kept, h, c):
-    """Advance all rows of a block to the next state."""
+def recall(rec, kept, pre):
+    """Write all rows' candidates to pre: as they were kept, or from their xhat."""
+    for i in range(pre.shape[0]):
+        for p in range(rec.live.shape[1]):
+            c = load(kept, i, p)
+            if rec.gain.shape[1] > 0:
+                c = tanh(load(rec.gain, 0, p) * c + load(rec.bias, 0, p))
+            store(pre, i, p, c)
+
+
+@part
+def advance(rec, pre, kept, h, c, next_h, next_c):
+    """Write all rows' next state, from candidates (pre), activations and state.
+
+    The next state may be written over the state.
+    """
     for i in range(pre.shape[0]):
         if rec.gate == MEMORY:
-            memory_row(pre, i, h, c, kept)
+            memory_row(pre, i, c, kept, next_h, next_c)
         else:
-            leaky_row(rec, pre, i, h, kept)
+            leaky_row(rec, pre, i, h, kept, next_h)
 
 
 @part
@@ -189,20 +209,11 @@ def slots(rec):
 
 
 @part
-def candidate(rec, kept, i, p):
-    """Give a candidate: as it was kept, or from its xhat."""
-    c = load(kept, i, p)
-    if rec.gain.shape[1] > 0:
-        c = tanh(load(rec.gain, 0, p) * c + load(rec.bias, 0, p))
-    return c
-
-
-@part
-def leaky_partials(rec, kept, i, h, saved):
+def leaky_partials(rec, pre, kept, i, h, saved):
     """Differentiate ``h' = (1 - s) h + s c`` by h and the pre-activations."""
     panels = rec.live.shape[1]
     for p in range(panels):
-        c, s, past = candidate(rec, kept, i, p), gate(rec, kept, i, p), load(h, i, p)
+        c, s, past = load(pre, i, p), gate(rec, kept, i, p), load(h, i, p)
         keep = 1.0 - s
         store(saved, i, p, keep)
         store(saved, i, panels + p, s * (1.0 - c * c))
@@ -216,13 +227,13 @@ def leaky_partials(rec, kept, i, h, saved):
 
 
 @part
-def memory_partials(rec, kept, i, c, saved):
+def memory_partials(rec, pre, kept, i, c, saved):
     """Differentiate ``c' = f c + i g`` and ``h' = o tanh(c')``."""
     panels = rec.live.shape[1]
     for p in range(panels):
-        g, enter = candidate(rec, kept, i, p), load(kept, i, panels + p)
+        g, enter = load(pre, i, p), load(kept, i, panels + p)
         forget, past = load(kept, i, 2 * panels + p), load(c, i, p)
-        out, shown = load(kept, i, 3 * panels + p), tanh(forget * past + enter * g)
+        out, shown = load(kept, i, 3 * panels + p), load(pre, i, panels + p)
         store(saved, i, p, forget)
         store(saved, i, panels + p, enter * (1.0 - g * g))
         store(saved, i, 2 * panels + p, g * enter * (1.0 - enter))
@@ -232,14 +243,17 @@ def memory_partials(rec, kept, i, c, saved):
 
 
 @part
-def differentiate(rec, kept, h, c, saved):
-    """Write all rows' partial derivatives, from their activations and past state."""
+def differentiate(rec, pre, kept, h, c, saved):
+    """Write all rows' partial derivatives, from activations and the past state.
+
+    Args: pre, as `advance` left it.
+    """
     panels, slot = rec.live.shape[1], slots(rec)
     for i in range(saved.shape[0]):
         if rec.gate == MEMORY:
-            memory_partials(rec, kept, i, c, saved)
+            memory_partials(rec, pre, kept, i, c, saved)
         else:
-            leaky_partials(rec, kept, i, h, saved)
+            leaky_partials(rec, pre, kept, i, h, saved)
         if rec.gain.shape[1] > 0:
             for p in range(panels):
                 store(saved, i, slot * panels + p, load(kept, i, p))

@@ -17,6 +17,7 @@ from .pointwise import (
     activate,
     advance,
     differentiate,
+    recall,
     reset_before,
     slots,
 )
@@ -24,8 +25,9 @@ from .tile import TILE, correlate, multiply
 from .transposed import pull, push, reset_before_back, reset_before_push
 from .vectors import fetch, load, part, splat, store, total, zeros
 
-# Rows (sequences times steps) whose weight gradient is taken at once: enough to hide
-# the gradient's own traffic, few enough for the second-level cache.
+# Rows (sequences times steps) whose states are made again and whose weight gradient is
+# taken at once: enough to hide the gradient's own traffic, few enough for the
+# second-level cache.
 CHUNK = 64
 
 
@@ -36,39 +38,45 @@ def flat(rows):
 
 
 @part
+def copy(rec, source, target, start, count):
+    """Copy `count` scalars of each row to the target's, from `start` on.
+
+    In whole vectors: a compiler that does not know strides copies scalar by scalar.
+    """
+    lanes = rec.live.shape[2]
+    whole = count - count % lanes
+    for i in range(source.shape[0]):
+        for k in range(0, whole, lanes):
+            store(target, i, start + k, load(source, i, k))
+        for k in range(whole, count):
+            target[i, start + k] = source[i, k]
+
+
+@part
 def put(rec, sources, x, t, first):
     """Write 1 and the inputs of step t behind h, from row `first` on."""
     start = rec.live.shape[1] * rec.live.shape[2]
     for n in range(2 if rec.reset == BEFORE else 1):
-        rows = flat(sources[n])
-        for i in range(x.shape[0]):
-            rows[first + i, start] = 1
-            for k in range(x.shape[2]):
-                rows[first + i, start + 1 + k] = x[i, t, k]
+        rows = flat(sources[n])[first:]
+        rows[: x.shape[0], start] = 1
+        copy(rec, x[:, t], rows, start + 1, x.shape[2])
 
 
 @part
 def put_state(rec, state, h, c):
     """Write a state (h, or h and c) to rows."""
-    h, c = flat(h), flat(c)
-    for i in range(state.shape[0]):
-        for q in range(rec.units):
-            h[i, q] = state[i, q]
-        if rec.gate == MEMORY:
-            for q in range(rec.units):
-                c[i, q] = state[i, rec.units + q]
+    copy(rec, state, flat(h), 0, rec.units)
+    if rec.gate == MEMORY:
+        copy(rec, state[:, rec.units :], flat(c), 0, rec.units)
 
 
 @part
 def get_state(rec, h, c, states, t):
     """Read a state from rows."""
-    h, c = flat(h), flat(c)
-    for i in range(states.shape[0]):
-        for q in range(rec.units):
-            states[i, t, q] = h[i, q]
-        if rec.gate == MEMORY:
-            for q in range(rec.units):
-                states[i, t, rec.units + q] = c[i, q]
+    rows = states.shape[0]
+    copy(rec, flat(h)[:rows], states[:, t], 0, rec.units)
+    if rec.gate == MEMORY:
+        copy(rec, flat(c)[:rows], states[:, t], rec.units, rec.units)
 
 
 @part
@@ -117,6 +125,12 @@ def ask_rows(rec, rows, t):
 
 
 @njit
+def span_of(rows, steps):
+    """Give the steps between two states that are kept for the backward pass."""
+    return max(1, min(steps, CHUNK // rows))
+
+
+@njit
 def sources_of(rec, count, dtype):
     """Give zeroed rows (h, 1, x), padded to whole vectors."""
     lanes = rec.live.shape[2]
@@ -125,31 +139,34 @@ def sources_of(rec, count, dtype):
 
 
 @njit(cache=True, nogil=True)
-def forward(rec, read, x, state, states, outputs, kept):
+def forward(rec, read, x, state, states, starts, outputs, kept):
     """Unroll one block.
 
     Args: read (1, panel, lane), without panels if outputs are not wanted; x (row, step,
-    input); state (row, state); states, out (row, step or 0, state); outputs, out
+    input); state (row, state); states, out (row, step or 0, state); starts, out (row,
+    chunk or 0, state): the state before each chunk of `span_of` steps; outputs, out
     (row, step); kept, out (step or 1, padded row, panel, lane): activations, each
     step's or the last one's.
     """
     rows, lanes = kept.shape[1], kept.shape[3]
-    sources = sources_of(rec, rows, x.dtype)
+    sources, span = sources_of(rec, rows, x.dtype), span_of(rows, x.shape[1])
     pre = zeros((rows, rec.weight.shape[0] + 1, lanes), x.dtype)
-    c = zeros((rows, rec.live.shape[1], lanes), x.dtype)
-    put_state(rec, state, sources[0], c)
+    h, c = sources[0], zeros((rows, rec.live.shape[1], lanes), x.dtype)
+    put_state(rec, state, h, c)
     for t in range(x.shape[1]):
+        if starts.shape[1] > 0 and t % span == 0:
+            get_state(rec, h, c, starts, t // span)
         put(rec, sources, x, t, 0)
         now = kept[min(t, kept.shape[0] - 1)]
         if t + 1 < kept.shape[0]:
             ask(kept[t + 1])
         preactivate(rec, sources, pre, now, rec.weight, sources, pre[:0])
         activate(rec, pre, now)
-        advance(rec, pre, now, sources[0], c)
+        advance(rec, pre, now, h, c, h, c)
         if states.shape[1] > 0:
-            get_state(rec, sources[0], c, states, t)
+            get_state(rec, h, c, states, t)
         if read.shape[1] > 0:
-            read_out(read, sources[0], outputs, t)
+            read_out(read, h, outputs, t)
 
 
 @part
@@ -191,39 +208,25 @@ def tangent(rec, direction, along, x, state, totals):
     sources = sources_of(rec, rows, x.dtype)
     pre = zeros((rows, rec.weight.shape[0] + 1, lanes), x.dtype)
     d, kept = zeros(pre.shape, x.dtype), zeros(pre.shape, x.dtype)
-    c = zeros((rows, panels, lanes), x.dtype)
+    h, c = sources[0], zeros((rows, panels, lanes), x.dtype)
+    next_h, next_c = zeros(h.shape, x.dtype), zeros(c.shape, x.dtype)
     v, v_c = zeros((2, *c.shape), x.dtype), zeros(c.shape, x.dtype)
     saved = partials_of(rec, rows, x.dtype)
-    put_state(rec, state, sources[0], c)
+    put_state(rec, state, h, c)
     for t in range(x.shape[1]):
         put(rec, sources, x, t, 0)
         preactivate(rec, sources, pre, kept, direction, v, d)
         activate(rec, pre, kept)
-        differentiate(rec, kept, sources[0], c, saved)
-        advance(rec, pre, kept, sources[0], c)
+        advance(rec, pre, kept, h, c, next_h, next_c)
+        differentiate(rec, pre, kept, h, c, saved)
         push(rec, saved, d, v[0], v_c, along)
+        h[:, :panels], c[:] = next_h[:, :panels], next_c
         get_state(rec, v[0], v_c, totals, t)
 
 
 @njit(cache=True, nogil=True)
-def partials(rec, state, states, kept, saved):
-    """Write the partial derivatives of all steps of one block.
-
-    Args: state (row, state); states (row, step, state); kept, of `forward`; saved, out
-    (step, padded row, slot, lane).
-    """
-    rows, panels, lanes = kept.shape[1], rec.live.shape[1], kept.shape[3]
-    past = zeros((2, rows, panels, lanes), kept.dtype)
-    put_state(rec, state, past[0], past[1])
-    for t in range(len(kept)):
-        if t > 0:
-            put_state(rec, states[:, t - 1], past[0], past[1])
-        differentiate(rec, kept[t], past[0], past[1], saved[t])
-
-
-@njit(cache=True, nogil=True)
 def backward(
-    rec, back, back_x, read, x, state, states, kept, grad, d_x, d_state, d_weight, gains
+    rec, back, back_x, read, x, starts, kept, grad, d_x, d_state, d_weight, gains
 ):
     """Lead the cotangents of all states of one block back to everything before.
 
@@ -233,36 +236,32 @@ def backward(
     added to: d_weight (k, panel, lane), gains (gain, bias and read-out).
     """
     rows, lanes, panels = kept.shape[1], kept.shape[3], rec.live.shape[1]
-    steps, wide = x.shape[1], rec.weight.shape[0]
-    span = max(1, min(steps, CHUNK // rows))
+    steps, wide, span = len(kept), rec.weight.shape[0], span_of(rows, len(kept))
     grads = zeros((span, rows, wide + 1, lanes), x.dtype)
-    sources = sources_of(rec, span * rows, x.dtype)
-    cells = zeros((span * rows, panels, lanes), x.dtype)
+    used = grads.reshape(span * rows, wide + 1, lanes)
+    pre, signal = zeros(used.shape, x.dtype), grad[:, :, 0]
+    sources = sources_of(rec, (span + 1) * rows, x.dtype)
+    cells = zeros(((span + 1) * rows, panels, lanes), x.dtype)
     past = zeros((rows, panels, lanes), x.dtype)
     past_c, turned = zeros(past.shape, x.dtype), zeros(past.shape, x.dtype)
     of_x = zeros((span * rows, back_x.shape[0], lanes), x.dtype)
-    used = grads.reshape(span * rows, wide + 1, lanes)
-    saved, signal = partials_of(rec, rows, x.dtype), grad[:, :, 0]
-    if read.shape[1] > 0:
-        put_state(rec, states[:, steps - 1], sources[0, :rows], cells[:rows])
-        weigh_read(read, signal, steps - 1, sources[0], gains)
-    for last in range(steps, 0, -span):
-        first = max(0, last - span)
-        gather(rec, x, state, states, first, last, sources, cells, rows)
+    saved = partials_of(rec, rows, x.dtype)
+    for k in range(starts.shape[1] - 1, -1, -1):
+        first, last = k * span, min(steps, (k + 1) * span)
+        put_state(rec, starts[:, k], sources[0], cells)
+        restore(rec, x, kept, first, last, sources, cells, pre)
         for t in range(last - 1, first - 1, -1):
-            if t > 0:
-                ask(kept[t - 1])
+            if t >= span:
+                ask(kept[t - span])
             ask_rows(rec, grad, t - 1)
-            ask_rows(rec, states, t - 1 - span)
             ask_rows(rec, x, t - span)
             own = slice((t - first) * rows, (t - first + 1) * rows)
             h = sources[0, own]
-            differentiate(rec, kept[t], h, cells[own], saved)
+            differentiate(rec, pre[own], kept[t], h, cells[own], saved)
             turn(rec, saved, h, sources[1, own])
             if read.shape[1] > 0:
                 add_read(read, signal, t, past)
-                if t > 0:
-                    weigh_read(read, signal, t - 1, h, gains)
+                weigh_read(read, signal, t, sources[0, own.stop :], gains)
             else:
                 add_state(rec, grad, t, past, past_c)
             pull(rec, saved, past, past_c, grads[t - first], gains)
@@ -273,6 +272,23 @@ def backward(
             multiply(used, back_x, of_x, panels, 0, wide * lanes, False)
             get_inputs(of_x, d_x, rows, first, last)
     get_state(rec, past, past_c, d_state.reshape(len(d_state), 1, -1), 0)
+
+
+@part
+def restore(rec, x, kept, first, last, sources, cells, pre):
+    """Write the rows (h, 1, x) that some steps multiplied, and what c was.
+
+    Args: sources, cells (row, panel, lane): the state before the first step, and out
+    those after each; pre, out (row, panel, lane): as `advance` leaves it.
+    """
+    rows = kept.shape[1]
+    for t in range(first, last):
+        own = slice((t - first) * rows, (t - first + 1) * rows)
+        after = slice(own.stop, own.stop + rows)
+        recall(rec, kept[t], pre[own])
+        state = sources[0, own], cells[own], sources[0, after], cells[after]
+        advance(rec, pre[own], kept[t], *state)
+        put(rec, sources, x, t, own.start)
 
 
 @part
@@ -298,21 +314,6 @@ def step_back(rec, back, saved, past, turned, grads):
     # The candidate of a resetting GRU does not see h but through what is done above.
     first = 0 if rec.reset == PLAIN else own
     multiply(grads, back, past, (0, panels), first, wide, rec.gate != MEMORY)
-
-
-@part
-def gather(rec, x, state, states, first, last, sources, cells, rows):
-    """Write the rows (h, 1, x) that some steps multiplied, and what c was.
-
-    Args: cells, out (row, panel, lane): for the LSTM alone; rows, of a step.
-    """
-    for t in range(first, last):
-        own = slice((t - first) * rows, (t - first + 1) * rows)
-        if t == 0:
-            put_state(rec, state, sources[0, own], cells[own])
-        else:
-            put_state(rec, states[:, t - 1], sources[0, own], cells[own])
-        put(rec, sources, x, t, (t - first) * rows)
 
 
 @part
