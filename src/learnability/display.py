@@ -56,11 +56,14 @@ class Display:
     def begin(self, label: str) -> Callable[[str, float], None]:
         """Show the stages of one run as they come."""
         stages: dict[str, Callable[[float], None]] = {}
+        since = time.monotonic()  # a stage may report only when it is done
 
         def progress(stage: str, share: float) -> None:
+            nonlocal since
             if stage not in stages:
-                stages[stage] = self.stage(f"{label}: {stage}")
+                stages[stage] = self.stage(f"{label}: {stage}", since)
             stages[stage](share)
+            since = time.monotonic()
 
         return progress
 
@@ -86,21 +89,22 @@ class Display:
             sentence, highlight=False, soft_wrap=True, markup=False, style=None
         )
 
-    def stage(self, name: str) -> Callable[[float], None]:
-        """Show one stage; give what its shares are reported to."""
+    def stage(self, name: str, since: float | None = None) -> Callable[[float], None]:
+        """Show one stage, begun now or before; give what takes its shares."""
         if self.console.is_terminal:
             task = self.bars.add_task(name, total=1.0)
             return lambda share: self.bars.update(task, completed=share)
-        return _Lines(name, self.console).report
+        return _Lines(name, self.console, since).report
 
 
 @final
 class _Lines:
     """Plain lines of one stage: now and then, and when it is done."""
 
-    def __init__(self, name: str, console: Console) -> None:
+    def __init__(self, name: str, console: Console, since: float | None) -> None:
         self.name, self.console = name, console
-        self.started = self.last = time.monotonic()
+        self.last = time.monotonic()
+        self.started = self.last if since is None else since
 
     def report(self, share: float) -> None:
         now = time.monotonic()

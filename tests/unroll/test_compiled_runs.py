@@ -10,7 +10,8 @@ import torch
 from learnability import workers
 from learnability.cells import DiagGate
 from learnability.unroll import unroll, warm_up
-from tests.networks import KINDS, make_cell
+from learnability.unroll.compiled import Unrolling, backward_bytes
+from tests.networks import ALL, KINDS, make_cell
 from tests.unroll.twins import draw, everything
 
 
@@ -86,3 +87,15 @@ print([sum(k.stats.cache_misses.values()) for k in kernels])
     )
     assert done.stdout.strip() == "[0, 0, 0]"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(("kind", "norm"), ALL)
+@pytest.mark.parametrize(("batch", "steps"), [(3, 5), (64, 33), (200, 9)])
+def test_what_the_backward_pass_needs_is_as_large_as_said(kind, norm, batch, steps):
+    cell = make_cell(kind, norm, 2, 9, seed=0)
+    dtype = next(cell.parameters()).dtype
+    x = torch.zeros(batch, steps, 2, dtype=dtype)
+    start = x.new_zeros(batch, cell.state_size)
+    unrolling = Unrolling(cell, dict(cell.named_parameters()), x, start)
+    held = sum(part.nbytes for part in unrolling.forward(keep=True)[1])
+    assert held == backward_bytes(cell, batch, steps, x.numpy().dtype)

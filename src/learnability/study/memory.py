@@ -2,11 +2,12 @@
 
 import resource
 
+import numpy as np
+
 from ..chunks import STATE_BYTES
+from ..unroll.compiled import backward_bytes
 from .single import RunSettings
 
-KEPT = 8
-"""Arrays of a state's size that a backward pass keeps of a batch."""
 HELD = 5
 """Arrays of a state's size that measuring one part of the sequences takes."""
 FLOAT = 4
@@ -26,18 +27,18 @@ def run_bytes(run: RunSettings) -> float:
 
 
 def own_bytes(run: RunSettings) -> float:
-    """Give the bytes of one run's sequences, and of the states of a part.
+    """Give the bytes of one run's sequences, and of a training step or a part's states.
 
     Args:
         run: its settings.
     """
-    steps = run.task.steps
-    state = 2 if run.architecture.cell == "LSTM" else 1
-    row = steps * run.architecture.units * state * FLOAT
+    steps, cell = run.task.steps, run.architecture.build(run.task.inputs, seed=0)
+    row = steps * cell.state_size * FLOAT
     drawn = run.training_sequences + run.validation_sequences + run.diagnosis_sequences
     sequences = drawn * steps * (run.task.inputs + 1) * FLOAT
     # A direction and its signal, and what the fits hold of every sequence.
     found = run.diagnosis_sequences * (steps * FLOAT + 4 * len(run.lags) * 2 * FLOAT)
     part = min(max(row, STATE_BYTES), run.diagnosis_sequences * row)
-    batch = (run.recipe.final_batch or run.recipe.batch) * row
-    return sequences + found + max(HELD * part, KEPT * batch) + SPARE
+    batch = min(run.recipe.final_batch or run.recipe.batch, run.training_sequences)
+    kept = backward_bytes(cell, batch, steps, np.dtype(np.float32))
+    return sequences + found + max(HELD * part, kept) + SPARE

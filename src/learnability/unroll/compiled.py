@@ -40,6 +40,21 @@ def rows_of_block(batch: int) -> int:
     return min(ROWS, TILE * -(-rows // TILE))
 
 
+def backward_bytes(cell: Cell, batch: int, steps: int, dtype: np.dtype) -> int:
+    """Give the bytes that a forward pass holds for its backward pass.
+
+    Args:
+        cell: the recurrence.
+        batch: sequences.
+        steps: of each.
+        dtype: of the inputs.
+    """
+    layout, rows = Layout(cell, dtype), rows_of_block(batch)
+    vectors = -(-batch // rows) * rows * steps * layout.kept(layernorm=cell.layernorm)
+    chunks = -(-steps // scan.span_of.py_func(rows, steps))
+    return vectors * WIDTH + batch * chunks * cell.state_size * dtype.itemsize
+
+
 class Unrolling:
     """One cell with given parameters over one batch, cut into blocks."""
 
