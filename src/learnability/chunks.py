@@ -10,6 +10,9 @@ STATE_BYTES = 2**28
 
 What all studies of a small machine hold in one part is computed as one batch."""
 
+WORKING_BYTES = 2**24
+"""Bytes of the states of a slice, where work takes twenty arrays of their size."""
+
 
 def parts(
     cell: Cell,

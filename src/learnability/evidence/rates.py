@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, optim
 
 from ..cells import Cell
+from ..chunks import WORKING_BYTES, parts
 
 
 def parameter_rates(
@@ -79,7 +80,11 @@ def base_rates(
         parameter_rates(optimizer, getattr(cell, name), momentum_gain=momentum_gain)
         for name in cell.recurrent
     ]
-    return unit_rates(torch.stack(matrices), states[..., cell.output])
+    matrix, h = torch.stack(matrices), states[..., cell.output]
+    found = torch.empty_like(h)
+    for part in parts(cell, states, most=WORKING_BYTES):
+        found[part] = unit_rates(matrix, h[part])
+    return found
 
 
 def unit_rates(

@@ -1,11 +1,14 @@
 """How the state follows the parameters along one direction w."""
 
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, jvp
 
 from ..cells import Cell, previous
+from ..chunks import WORKING_BYTES, parts
 from ..randomness import Seed, torch_generator
 
 Direction = dict[str, Tensor]
@@ -51,6 +54,8 @@ def immediate_sensitivity(
 ) -> Float[Tensor, "sequence step state"]:
     """Give ``b_k[w]``, the derivative of state_k along w at a fixed state_{k-1}.
 
+    It is made for some sequences at a time: PyTorch holds a dozen arrays of their size.
+
     Args:
         cell: the recurrence.
         x: inputs.
@@ -61,6 +66,13 @@ def immediate_sensitivity(
         ValueError: if the direction names a parameter that the cell has not.
     """
     at, along = _complete(cell, direction)
-    before = previous(states).detach()
-    step = jvp(lambda p: functional_call(cell, p, (before, x)), (at,), (along,))
-    return step[1].detach()
+    found = torch.empty_like(states)
+    for part in parts(cell, x, most=WORKING_BYTES):
+        given = previous(states[part]).detach(), x[part]
+        _, step = jvp(partial(_step, cell, given), (at,), (along,))
+        found[part] = step.detach()
+    return found
+
+
+def _step(cell: Cell, given: tuple[Tensor, Tensor], at: Direction) -> Tensor:
+    return functional_call(cell, at, given)
