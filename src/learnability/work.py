@@ -137,9 +137,9 @@ class Work:
         else:
             some, sequence = sequence.unique(return_inverse=True)
             x = x[some]
-            states = torch.cat(
-                [self._unrolled(x[p]) for p in parts(self.network.cell, x)]
-            )
+            states = x.new_empty(*x.shape[:2], self.network.cell.state_size)
+            for part in parts(self.network.cell, x):
+                states[part] = self._unrolled(x[part])
             pairs = torch.stack((sequence, pairs[:, 1]), dim=1)
         found = {}
         for place, (kind, optimizer) in enumerate(kinds.items()):

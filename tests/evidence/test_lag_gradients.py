@@ -11,7 +11,7 @@ from learnability.evidence import (
     random_direction,
     sequence_gradients,
 )
-from learnability.unroll import tangent
+from learnability.unroll import compiled, tangent
 from tests.networks import ALL, make_data, make_network, sizes
 
 
@@ -77,6 +77,8 @@ def test_sensitivities_are_derivatives(kind, norm):
     torch.testing.assert_close(
         b, (up_now - down_now) / (2 * step), rtol=1e-6, atol=1e-8
     )
+    again = compiled.immediate(cell, x, w)
+    torch.testing.assert_close(again, b, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(("kind", "norm"), ALL)

@@ -16,7 +16,8 @@ from ..cells import Cell, previous
 from ..grid import checked_lags
 from ..transport.adjoint import sweeps, swept_evidence
 from ..transport.engine import Engine
-from .sensitivity import Direction, immediate_sensitivity, parameters
+from ..unroll import compiled
+from .sensitivity import Direction, complete, immediate_sensitivity, parameters
 
 
 def sweep(
@@ -133,10 +134,12 @@ def evidence(
     """
     chosen = checked_lags(lags, x.shape[1], least=0)
     at = list(range(x.shape[1])) if anchors is None else list(anchors)
+    if compiled_sweep(engine, cell, x):
+        if source is None:
+            source = compiled.immediate(cell, x, complete(cell, direction)[1])
+        return swept_evidence(cell, x, delta, source, chosen, at)
     if source is None:
         source = immediate_sensitivity(cell, x, states, direction)
-    if compiled_sweep(engine, cell, x):
-        return swept_evidence(cell, x, delta, source, chosen, at)
     rows = []
     for lag, step, adjoint in sweep(cell, x, states, delta, at, chosen[-1]):
         if lag in chosen:

@@ -35,7 +35,12 @@ def random_direction(module: nn.Module, seed: Seed) -> Direction:
     return {name: d / length for name, d in draw.items()}
 
 
-def _complete(cell: Cell, direction: Direction) -> tuple[Direction, Direction]:
+def complete(cell: Cell, direction: Direction) -> tuple[Direction, Direction]:
+    """Give the parameters, and the direction with zeros for what it does not name.
+
+    Raises:
+        ValueError: if the direction names a parameter that the cell has not.
+    """
     at = parameters(cell)
     unknown = set(direction) - set(at)
     if unknown:
@@ -65,7 +70,7 @@ def immediate_sensitivity(
     Raises:
         ValueError: if the direction names a parameter that the cell has not.
     """
-    at, along = _complete(cell, direction)
+    at, along = complete(cell, direction)
     found = torch.empty_like(states)
     for part in parts(cell, x, most=WORKING_BYTES):
         given = previous(states[part]).detach(), x[part]

@@ -184,29 +184,24 @@ def sampled_exact(
             f"an anchor at step {int(step.min())} has no lag {chosen[-1]}; "
             "sample anchors at or after the largest lag"
         )
-    exit_ = cell.linearize(states, x).exit
     matrix = torch.eye(cell.state_size, dtype=x.dtype, device=x.device)[cell.output]
     matrix = matrix.expand(len(step), -1, -1)
     for lag in range(chosen[-1] + 1):
         if lag > 0:
-            matrix = _with_step(cell, x, states, matrix, sequence, step - lag + 1)
+            around = _around(states, x, sequence, step - lag + 1)
+            with torch.no_grad():
+                matrix = cell.pull(matrix, cell.partials(*around)[:, 1:])[0]
         if lag in chosen:
-            at = None if exit_ is None else exit_[sequence, step - lag]
+            exit_ = cell.linearize(*_around(states, x, sequence, step - lag)).exit
+            at = None if exit_ is None else exit_[:, 1]
             yield lag, own_entries(cell, matrix, at)
 
 
-def _with_step(
-    cell: Cell,
-    x: Tensor,
-    states: Tensor,
-    matrix: Float[Tensor, "pair unit state"],
-    sequence: Int[Tensor, "pair"],
-    step: Int[Tensor, "pair"],
-) -> Float[Tensor, "pair unit state"]:
-    """Give ``M J`` with the Jacobian of one step a pair: each row is a cotangent."""
-    with torch.no_grad():
-        around = torch.stack((step - 1, step), dim=1)
-        partials = cell.partials(
-            states[sequence[:, None], around], x[sequence[:, None], around]
-        )
-        return cell.pull(matrix, partials[:, 1:])[0]
+def _around(
+    states: Tensor, x: Tensor, sequence: Int[Tensor, "pair"], step: Int[Tensor, "pair"]
+) -> tuple[Float[Tensor, "pair 2 state"], Float[Tensor, "pair 2 input"]]:
+    """Give the states and inputs of one step a pair, and of the step before it."""
+    around = torch.stack((step - 1, step), dim=1).clamp(min=0)
+    now = states[sequence[:, None], around]
+    now[step == 0, 0] = 0  # the initial state
+    return now, x[sequence[:, None], around]

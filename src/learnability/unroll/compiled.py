@@ -145,14 +145,15 @@ class Unrolling:
         named |= {"x": d_x, "state": d_state}
         return {name: torch.from_numpy(value) for name, value in named.items()}
 
-    def tangent(self, direction: Mapping[str, Tensor]) -> Tensor:
-        """Give the total tangent of all states."""
+    def tangent(self, direction: Mapping[str, Tensor], *, carry: bool) -> Tensor:
+        """Give the tangents of all states, total or (without `carry`) immediate."""
         weight, along = self.layout.direction(arrays(direction))
         totals = self.empty(*self.x.shape[:2], self.state.shape[1])
 
         def task(k: int) -> None:
             b = self.block(k)
-            scan.tangent(self.rec, weight, along, self.x[b], self.state[b], totals[b])
+            given = weight, along, self.x[b], self.state[b], carry
+            scan.tangent(self.rec, *given, totals[b])
 
         share(task, range(self.count))
         return torch.from_numpy(totals)
@@ -240,7 +241,14 @@ def tangent(
 ) -> Tensor:
     """Give the tangent of every state; see `learnability.unroll.tangent`."""
     values = dict(cell.named_parameters())
-    return Unrolling(cell, values, x, _start(cell, x, state)).tangent(direction)
+    unrolling = Unrolling(cell, values, x, _start(cell, x, state))
+    return unrolling.tangent(direction, carry=True)
+
+
+def immediate(cell: Cell, x: Tensor, direction: Mapping[str, Tensor]) -> Tensor:
+    """Give the derivative of every state along a direction at a fixed past state."""
+    unrolling = Unrolling(cell, dict(cell.named_parameters()), x, _start(cell, x, None))
+    return unrolling.tangent(direction, carry=False)
 
 
 def ready(dtype: torch.dtype = torch.float32) -> bool:

@@ -39,11 +39,8 @@ def flat(rows):
 
 @part
 def copy(rec, source, target, start, count):
-    """Copy `count` scalars of each row to the target's, from `start` on.
-
-    In whole vectors: a compiler that does not know strides copies scalar by scalar.
-    """
-    lanes = rec.live.shape[2]
+    """Copy `count` scalars of each row to the target's, from `start` on."""
+    lanes = rec.live.shape[2]  # a compiler that knows no strides copies one by one
     whole = count - count % lanes
     for i in range(source.shape[0]):
         for k in range(0, whole, lanes):
@@ -197,11 +194,11 @@ def partials_of(rec, rows, dtype):
 
 
 @njit(cache=True, nogil=True)
-def tangent(rec, direction, along, x, state, totals):
-    """Unroll one block and its total tangent along a direction of the weights.
+def tangent(rec, direction, along, x, state, carry, totals):
+    """Unroll one block and its tangents along a direction of the weights.
 
-    Args: direction, like `rec.weight`; along (2, panel, lane): d gain, d bias;
-    totals, out (row, step, state): v.
+    Args: direction, like `rec.weight`; along (2, panel, lane): d gain, d bias; carry,
+    whether a tangent goes on to the next step; totals, out (row, step, state): v.
     """
     lanes, panels = rec.live.shape[2], rec.live.shape[1]
     rows = TILE * ((x.shape[0] + TILE - 1) // TILE)
@@ -222,6 +219,8 @@ def tangent(rec, direction, along, x, state, totals):
         push(rec, saved, d, v[0], v_c, along)
         h[:, :panels], c[:] = next_h[:, :panels], next_c
         get_state(rec, v[0], v_c, totals, t)
+        if not carry:
+            v[:], v_c[:] = 0, 0
 
 
 @njit(cache=True, nogil=True)
