@@ -74,7 +74,7 @@ def immediate_sensitivity(
     found = torch.empty_like(states)
     for part in parts(cell, x, most=WORKING_BYTES):
         given = previous(states[part]).detach(), x[part]
-        _, step = jvp(partial(_step, cell, given), (at,), (along,))
+        step = jvp(partial(_step, cell, given), (at,), (along,))[1]
         found[part] = step.detach()
     return found
 
