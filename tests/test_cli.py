@@ -175,6 +175,13 @@ def test_second_run_keeps_the_first(study):
         (["theory", "PowerLaw", "--samples", "9"], "beta=..."),
         (["theory", "Exponential", "--samples", "9", "--parameters", "tau"], "tau=50"),
         (["theory", "Steps", "--alpha", "1.5", "--samples", "9"], "Steps"),
+        (
+            ["theory", "Logarithmic", "--samples", "9", "--error", "0.7"],
+            "error is 0.7, worse than a coin: give at most 0.5",
+        ),
+        (["theory", "Logarithmic", "--samples", "9", "--error", "0.5"], "give less"),
+        (["run", "quick", "--error", "0.7"], "measures.error: 0.7 is no error"),
+        (["run", "quick", "--error", "nan"], "measures.error: nan is no error"),
     ],
 )
 def test_wrong_call_ends_in_one_line(tmp_path, words, message):

@@ -5,9 +5,9 @@ from typing import Annotated, Protocol, final, runtime_checkable
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from .detection.gradient import measured_strength, requirement
+from .detection.gradient import SMALLEST_ERROR, measured_strength, requirement
 from .detection.heavy_noise import heavy_requirement, noise_law
 from .evidence import ProbeStatistics
 from .groups import detection_group, stable_group
@@ -17,6 +17,19 @@ Probability = Annotated[float, Field(gt=0, lt=1)]
 FEWEST_OF_A_LAW = 50  # sequences; fewer do not tell a stable law from another
 
 
+def _erring(value: float) -> float:
+    """Check a test's error: from 1/2 on a coin does better."""
+    if not SMALLEST_ERROR <= value < 0.5:
+        raise ValueError(
+            f"{value:g} is no error of a test; give a probability below 0.5, "
+            f"of at least {SMALLEST_ERROR:g}"
+        )
+    return value
+
+
+Error = Annotated[float, AfterValidator(_erring)]
+
+
 @final
 class Measures(BaseModel):
     """What a diagnosis measures, and how finely.
@@ -24,8 +37,8 @@ class Measures(BaseModel):
     Attributes:
         exact_windows: windows sampled for the exact envelope.
         anchors: steps of each sequence from which the gradient is split by lag.
-        error: size of the detection test.
-        miss: probability with which the test may miss a dependency.
+        error: size of the detection test, below 1/2.
+        miss: probability with which the test may miss a dependency, below 1/2.
         level: confidence of all intervals.
         strength: c, the strength of the dependency to detect; None takes that of the
             strongest dependency which the targets surely hold.
@@ -36,8 +49,8 @@ class Measures(BaseModel):
 
     exact_windows: Annotated[int, Field(ge=2)] = 256
     anchors: Annotated[int, Field(ge=1)] = 8
-    error: Probability = 0.05
-    miss: Probability = 0.05
+    error: Error = 0.05
+    miss: Error = 0.05
     level: Probability = 0.95
     strength: Annotated[float, Field(gt=0)] | None = None
     resamples: Annotated[int, Field(ge=20)] = 200

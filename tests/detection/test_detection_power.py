@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import norm
 
 from learnability.detection import error_probability, samples_needed
-from learnability.stable import kappa, law
+from learnability.detection.power import quantile_sum, samples_needed_two_sided
+from learnability.stable import kappa, law, tail_constant
 
 
 @pytest.mark.parametrize("alpha", [1.05, 1.3, 1.7, 1.99, 2.0])
@@ -43,6 +44,21 @@ def test_gaussian_formula():
     expected = 2 * (1.5 / 0.2) ** 2 * z**2
     found = samples_needed(0.2, 1.5, 2.0, error=0.05, miss=0.1)
     np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("error", [1e-15, 1e-40, 1e-300])
+def test_smallest_errors_keep_their_digits(error):
+    # Far out P(xi > q) = c q^-alpha; the next term is smaller by q^-alpha.
+    for alpha in (1.05, 1.5, 1.9):
+        q = quantile_sum(np.array(alpha), error, None)
+        assert tail_constant(alpha) * q**-alpha / error == pytest.approx(1, rel=1e-10)
+    z = norm.isf(error / 2) + norm.isf(error)
+    both = samples_needed_two_sided(0.2, 1.5, 2.0, error=error, miss=error)
+    assert both == pytest.approx(2 * (1.5 / 0.2) ** 2 * z**2, rel=1e-9)
+
+
+def test_what_no_number_can_count_is_infinite():
+    assert samples_needed(0.1, 1.0, 1.05, error=1e-300) == np.inf
 
 
 @pytest.mark.parametrize(("name", "exponent"), [("v1", 1.4), ("v4", 1.4 / 0.4)])

@@ -129,6 +129,8 @@ def test_strength_is_that_of_the_strongest_lag_or_none():
     [
         ({"strength": -1.0}, "cannot be negative"),
         ({"strength": 1.0, "error": 0.0}, "error is 0"),
+        ({"strength": 1.0, "error": 0.5}, "error is 0.5"),
+        ({"strength": 1.0, "miss": 0.7}, "miss is 0.7"),
         ({"strength": 1.0, "level": 1.5}, "level is 1.5"),
     ],
 )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import elementwise
 
+from learnability.detection.power import quantile_sum
 from learnability.stable import law
 from learnability.stable._checks import Reals, positive, tail_index
 
@@ -39,7 +40,8 @@ def noise_level(
         The level, without unit.
 
     Raises:
-        ValueError: alpha outside (1, 2], or another argument not positive.
+        ValueError: alpha outside (1, 2], an error outside (0, 1/2), or another
+            argument not positive.
 
     Example:
         >>> round(float(noise_level(1e5, 1.5)), 7)
@@ -49,7 +51,9 @@ def noise_level(
     """
     index = tail_index(alpha, mean_exists=True)
     ratio = positive("scale", scale) / positive("signal", signal)
-    quantile = law.quantile(1 - np.asarray(error, np.float64), index)
+    quantile = quantile_sum(index, error, None)
+    if (quantile <= 0).any():
+        raise ValueError("error is 0.5, which a coin needs no sample for: give less")
     power = -1 / np.asarray(law.kappa(index))
     return (ratio * quantile * positive("samples", samples) ** power)[()]
 
@@ -140,7 +144,8 @@ class Envelope(ABC):
             The window in lags, a real number; its floor is the last whole lag.
 
         Raises:
-            ValueError: alpha outside (1, 2], or another argument not positive.
+            ValueError: alpha outside (1, 2], an error outside (0, 1/2), or another
+                argument not positive.
         """
         return self.inverse(
             noise_level(samples, alpha, signal=signal, scale=scale, error=error)

@@ -13,6 +13,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+SMALLEST_ERROR = 1e-300
+"""Half of it, and what it leaves of a tail, are still numbers of full precision."""
+
 
 @dataclass(frozen=True)
 class Requirement:
@@ -165,7 +168,7 @@ def requirement(
 
     Raises:
         ValueError: if there are fewer than 4 sequences, strength is negative, or a
-            probability lies outside (0, 1).
+            probability lies outside (0, 1/2), the level outside (0, 1).
 
     Example:
         >>> import numpy as np
@@ -178,9 +181,11 @@ def requirement(
         raise ValueError(f"{square.shape[-1]} sequences are too few; give at least 4")
     if strength < 0:
         raise ValueError(f"the strength is {strength}; it cannot be negative")
-    for name, p in (("error", error), ("miss", miss), ("level", level)):
-        if not 0 < p < 1:
-            raise ValueError(f"{name} is {p}; it must lie between 0 and 1")
+    for name, p in (("error", error), ("miss", miss)):
+        if not SMALLEST_ERROR <= p < 0.5:
+            raise ValueError(f"{name} is {p}; it must lie between 0 and 1/2")
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; it must lie between 0 and 1")
     signal, signal_without = u_statistic(square, dot)
     variance, variance_without = (
         v.mean(axis=1) for v in split_variance(projection, tilt)

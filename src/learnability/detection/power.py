@@ -105,9 +105,10 @@ def samples_needed(
     """
     index = tail_index(alpha, mean_exists=True)
     quantile = quantile_sum(index, error, miss)
-    with np.errstate(divide="ignore"):
+    # No signal, and one that needs more than 1e308 samples, need infinitely many.
+    with np.errstate(divide="ignore", over="ignore"):
         ratio = positive("scale", scale) / magnitude("signal", signal)
-    return ((quantile * ratio) ** exponent_of(law, index))[()]
+        return ((quantile * ratio) ** exponent_of(law, index))[()]
 
 
 def quantile_sum(
@@ -132,10 +133,17 @@ def quantile_sum(
 
     Source: quantiles of the standard law.
     """
-    total = np.asarray(stable_law.quantile(1 - chance("error", error), alpha))
+    total = _tail_quantile(chance("error", error), alpha)
     if miss is not None:
-        total = total + stable_law.quantile(1 - chance("miss", miss), alpha)
+        total = total + _tail_quantile(chance("miss", miss), alpha)
     return np.asarray(total)
+
+
+def _tail_quantile(
+    tail: NDArray[np.float64], alpha: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return q_{1-tail}, from the lower tail, as 1 - tail would round a small one."""
+    return -np.asarray(stable_law.quantile(tail, alpha))
 
 
 def exponent_of(law: Law, alpha: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -201,7 +209,7 @@ def samples_needed_two_sided(
     index = tail_index(alpha, mean_exists=True)
     false, missed = chance("error", error), chance("miss", miss)
     false, missed, index = np.broadcast_arrays(false, missed, index)
-    limit = np.asarray(stable_law.quantile(1 - false / 2, index))
+    limit = _tail_quantile(false / 2, index)
 
     def excess(
         s: NDArray[np.float64],
@@ -209,18 +217,18 @@ def samples_needed_two_sided(
         b: NDArray[np.float64],
         a: NDArray[np.float64],
     ) -> Reals:
-        return stable_law.survival(q - s, a) + stable_law.survival(q + s, a) - 1 + b
+        return b - stable_law.survival(s - q, a) + stable_law.survival(q + s, a)
 
     # The second tail only helps, so the one-sided distance is never too short.
-    farthest = limit + np.asarray(stable_law.quantile(1 - missed, index))
+    farthest = limit + _tail_quantile(missed, index)
     root = elementwise.find_root(
         excess,
         (np.zeros_like(farthest), farthest + 1e-9),
         args=(limit, missed, index),
     )
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         ratio = positive("scale", scale) / magnitude("signal", signal)
-    return ((root.x * ratio) ** np.asarray(stable_law.kappa(index)))[()]
+        return ((root.x * ratio) ** np.asarray(stable_law.kappa(index)))[()]
 
 
 def chance(name: str, value: ArrayLike) -> NDArray[np.float64]:
