@@ -181,7 +181,13 @@ def test_second_run_keeps_the_first(study):
         ),
         (["theory", "Logarithmic", "--samples", "9", "--error", "0.5"], "give less"),
         (["run", "quick", "--error", "0.7"], "measures.error: 0.7 is no error"),
-        (["run", "quick", "--error", "nan"], "measures.error: nan is no error"),
+        (["run", "quick", "--error", "nan"], "measures.error: input should be a fin"),
+        (["run", "quick", "--budgets", "10", "1e1"], "10.0 appears twice"),
+        (["run", "quick", "--log", "jsonl", "jsonl"], "jsonl appears twice"),
+        (["run", "quick", "--seeds", "9" * 23], "(got 99999999999999999999999)"),
+        (["run", "quick", "--seeds", "9" * 5000], "--seeds"),
+        (["claims", "--seed", "9" * 23], "the seed is 99999999999999999999999; give"),
+        (["claims", "--seed", "-1"], "the seed is -1; give"),
     ],
 )
 def test_wrong_call_ends_in_one_line(tmp_path, words, message):

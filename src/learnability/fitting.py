@@ -5,8 +5,9 @@ from typing import Annotated, Protocol, final, runtime_checkable
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
+from .checked import FROZEN, LARGEST, Count
 from .detection.gradient import SMALLEST_ERROR, measured_strength, requirement
 from .detection.heavy_noise import heavy_requirement, noise_law
 from .evidence import ProbeStatistics
@@ -21,7 +22,7 @@ def _erring(value: float) -> float:
     """Check a test's error: from 1/2 on a coin does better."""
     if not SMALLEST_ERROR <= value < 0.5:
         raise ValueError(
-            f"{value:g} is no error of a test; give a probability below 0.5, "
+            f"{value} is no error of a test; give a probability below 0.5, "
             f"of at least {SMALLEST_ERROR:g}"
         )
     return value
@@ -45,15 +46,15 @@ class Measures(BaseModel):
         resamples: bootstrap resamples of the sequences for the stable law.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = FROZEN
 
-    exact_windows: Annotated[int, Field(ge=2)] = 256
-    anchors: Annotated[int, Field(ge=1)] = 8
+    exact_windows: Annotated[int, Field(ge=2, le=LARGEST)] = 256
+    anchors: Count = 8
     error: Error = 0.05
     miss: Error = 0.05
     level: Probability = 0.95
     strength: Annotated[float, Field(gt=0)] | None = None
-    resamples: Annotated[int, Field(ge=20)] = 200
+    resamples: Annotated[int, Field(ge=20, le=LARGEST)] = 200
 
 
 def fitted_evidence(

@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from .checked import checked_seed
+
 Seed = int | np.random.SeedSequence | np.random.Generator
 
 
@@ -18,6 +20,9 @@ def stream(seed: int, purpose: str) -> np.random.SeedSequence:
     Streams of different purposes are independent: drawing more from one changes
     nothing in another, and the order in which they are asked for is irrelevant.
 
+    Raises:
+        ValueError: if the seed is negative or above 2^63 - 1.
+
     Example:
         >>> import numpy as np
         >>> a = np.random.default_rng(stream(7, "data")).integers(100, size=3)
@@ -25,4 +30,4 @@ def stream(seed: int, purpose: str) -> np.random.SeedSequence:
         >>> bool((a == b).all())
         False
     """
-    return np.random.SeedSequence([seed, *purpose.encode()])
+    return np.random.SeedSequence([checked_seed(seed), *purpose.encode()])

@@ -4,8 +4,10 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Literal, final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 from torch import nn, optim
+
+from .checked import FROZEN, Count
 
 OptimizerName = Literal["adamw", "sgd", "momentum", "rmsprop"]
 
@@ -27,16 +29,16 @@ class Recipe(BaseModel):
         clip: largest norm of the gradient; None does not clip.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = FROZEN
 
     optimizer: OptimizerName = "adamw"
     rate: Annotated[float, Field(gt=0)] = 1e-3
     schedule: Literal["constant", "cosine"] = "constant"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    epochs: Annotated[int, Field(ge=1)] = 100
-    batch: Annotated[int, Field(ge=1)] = 64
-    final_batch: Annotated[int, Field(ge=1)] | None = None
+    epochs: Count = 100
+    batch: Count = 64
+    final_batch: Count | None = None
     clip: Annotated[float, Field(gt=0)] | None = 1.0
 
     @model_validator(mode="after")

@@ -3,14 +3,12 @@
 import hashlib
 from typing import Annotated, final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from ..checked import FROZEN, Count
 from ..study.settings import Architecture
 from ..tasks import Bands, blurred, sharp, smooth
 from ..training import Recipe
-
-Count = Annotated[int, Field(ge=1)]
-FROZEN = ConfigDict(frozen=True, extra="forbid")
 
 
 @final

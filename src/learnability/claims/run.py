@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from ..checked import checked_seed
 from .averaging import averaging
 from .bounds import lower_bounds
 from .breadth import breadth
@@ -70,19 +71,6 @@ def chosen_letters(only: Iterable[str] | None) -> list[str]:
     return [letter for letter in EXPERIMENTS if letter in wanted]
 
 
-def check_seed(seed: int) -> None:
-    """Refuse a seed that is none.
-
-    Args:
-        seed: of all experiments.
-
-    Raises:
-        ValueError: if it is negative.
-    """
-    if seed < 0:
-        raise ValueError(f"the seed is {seed}; it must be 0 or more")
-
-
 def run_claims(
     seed: int,
     letters: Sequence[str] | None = None,
@@ -101,7 +89,7 @@ def run_claims(
     Raises:
         ValueError: if the seed is negative or there is no such letter.
     """
-    check_seed(seed)
+    checked_seed(seed)
     chosen = chosen_letters(letters)
     found, spent, total = [], 0.0, sum(COSTS[letter] for letter in chosen)
     for letter in chosen:

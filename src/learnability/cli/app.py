@@ -18,10 +18,13 @@ def _whole(kind: Any, tokens: Sequence[Token]) -> list[int] | int:
     for token in tokens:
         if not token.value.removeprefix("-").isdecimal():
             raise ValueError(f"{token.value!r} is no whole number; give one like 12")
+        if len(token.value) > MOST_DIGITS:
+            raise ValueError(f"{len(token.value)} digits are too many; give fewer")
     values = [int(token.value) for token in tokens]
     return values if "list" in str(kind) else values[0]
 
 
+MOST_DIGITS = 1000
 MANY = Parameter(consume_multiple=True, negative="", validator=_some)
 WHOLE = Parameter(converter=_whole)
 

@@ -9,9 +9,9 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from ..checked import checked_seed
 from ..claims import Claim, chosen_letters, markdown, numbers, run_claims, verdicts
 from ..claims.record import FAILED, HELD, RESTRICTED, Verdict
-from ..claims.run import check_seed
 from ..display import Display
 from ..storage import replace_file
 from .app import MANY, WHOLE, app
@@ -42,7 +42,7 @@ def claims(
         Letters of the claims to test, such as `a c`; all unless given.
     """
     letters = chosen_letters(only)
-    check_seed(seed)
+    checked_seed(seed)
     console, started = Console(), time.monotonic()
     _make_folder(output)
     with Display(console) as display:

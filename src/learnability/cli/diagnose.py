@@ -13,6 +13,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..checked import checked_seed
 from ..display import Display
 from ..grid import spread_lags
 from .app import MANY, WHOLE, app
@@ -77,6 +78,7 @@ def diagnose(
     from ..models.files import load_data, load_weights
 
     console = Console()
+    checked_seed(seed)
     found = load_data(data, target=target, window=window, stride=stride)
     console.print(found.said, highlight=False, soft_wrap=True)
     made = factory(model)

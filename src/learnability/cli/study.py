@@ -15,6 +15,7 @@ from ..study.executors import Pool, processes
 from ..study.logs import make_logger
 from ..study.published import read_published
 from ..study.settings import Settings, load_settings
+from ..study.single import once
 from ..study.store import Store
 from ..study.sweep import draw_by_seed, missing, run_study, write_results
 from ..unroll import warm_up
@@ -103,6 +104,7 @@ def run(
     store = Store(default if output is None else output)
     console, started = Console(), time.monotonic()
     pool = _pool(workers, cluster)
+    once("log", log or [])
     loggers = [make_logger(name, store) for name in log or ["jsonl"]]
     with Display(console) as display:
         if not dry_run:

@@ -6,8 +6,15 @@ from pathlib import Path
 from typing import Annotated, Self, final
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
+from ..checked import FROZEN, Count, StudySeed
 from ..diagnosis import Measures
 from ..grid import checked_lags
 from ..recipe import OptimizerName, Recipe
@@ -15,14 +22,35 @@ from ..tasks import MultiLag
 from .single import (
     FEWEST_DIAGNOSED,
     Architecture,
-    Count,
+    Diagnosed,
     RunSettings,
     digest,
     once,
 )
 
-Budget = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0)]
+LONGEST_NAME = 200
+"""Bytes of a study's name, which with its scale is that of a folder."""
+
+
+def _named(name: str) -> str:
+    """Check a study's name, as its folder bears it."""
+    if name.strip() in ("", ".", ".."):
+        raise ValueError(f"{name!r} names no folder; give a name like my-study")
+    if name != name.strip() or not name.isprintable() or {"/", "\\"} & set(name):
+        raise ValueError(
+            f"{name!r} cannot name a folder; leave out slashes, control characters "
+            "and outer spaces"
+        )
+    if len(name.encode()) > LONGEST_NAME:
+        raise ValueError(
+            f"{name[:20]!r}... has {len(name.encode())} bytes; take at most "
+            f"{LONGEST_NAME}"
+        )
+    return name
+
+
+Budget = Annotated[float, Field(gt=0)]
+Name = Annotated[str, AfterValidator(_named)]
 
 
 @final
@@ -36,7 +64,7 @@ class Further(BaseModel):
         momentum: of the optimizer ``momentum``; the recipe's unless given.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = FROZEN
 
     optimizer: OptimizerName
     rate: Annotated[float, Field(gt=0)] | None = None
@@ -51,7 +79,7 @@ class Settings(BaseModel):
     Every cell of the grid is a run: a network is trained and diagnosed.
 
     Attributes:
-        name: what the study is called.
+        name: what the study is called; its folder bears it.
         scale: share of the epochs and sequences that was kept of a larger study; it
             says so in every output and decides no number.
         seeds: from each of them every random stream of its runs is derived.
@@ -67,15 +95,15 @@ class Settings(BaseModel):
         measures: how finely to diagnose.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = FROZEN
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Name
     scale: Annotated[float, Field(gt=0, le=1)] = 1.0
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[StudySeed, ...], Field(min_length=1)] = (0,)
     task: MultiLag
     training_sequences: Count
     validation_sequences: Count
-    diagnosis_sequences: Annotated[int, Field(ge=FEWEST_DIAGNOSED)]
+    diagnosis_sequences: Diagnosed
     recipe: Recipe
     further_optimizers: tuple[Further, ...] = ()
     architectures: Annotated[tuple[Architecture, ...], Field(min_length=1)]
@@ -95,6 +123,7 @@ class Settings(BaseModel):
         once("cell", [a.cell for a in self.architectures])
         once("optimizer", [r.optimizer for r in self.recipes])
         once("seed", list(self.seeds))
+        once("budget", list(self.budgets))
         return self
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal, final
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from ..cells import (
     CELLS,
@@ -17,6 +17,7 @@ from ..cells import (
     Initialisation,
     SharedGate,
 )
+from ..checked import FROZEN, LARGEST, Count, StudySeed
 from ..diagnosis import Measures
 from ..randomness import Seed
 from ..recipe import Recipe
@@ -31,9 +32,9 @@ GATE_ARGUMENT: dict[type[Cell], str] = {
 }
 
 CellName = Literal["ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM"]
-Count = Annotated[int, Field(ge=1)]
 FEWEST_DIAGNOSED = 50
 """Sequences below which no interval of a diagnosis means anything."""
+Diagnosed = Annotated[int, Field(ge=FEWEST_DIAGNOSED, le=LARGEST)]
 
 
 @final
@@ -49,7 +50,7 @@ class Architecture(BaseModel):
         init: how the weights start.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = FROZEN
 
     cell: CellName
     units: Count = 32
@@ -87,15 +88,15 @@ class RunSettings(BaseModel):
         measures: how finely to diagnose.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = FROZEN
 
     task: MultiLag
     training_sequences: Count
     validation_sequences: Count
-    diagnosis_sequences: Annotated[int, Field(ge=FEWEST_DIAGNOSED)]
+    diagnosis_sequences: Diagnosed
     recipe: Recipe
     architecture: Architecture
-    seed: Annotated[int, Field(ge=0)]
+    seed: StudySeed
     lags: tuple[int, ...]
     measures: Measures
 

@@ -6,9 +6,10 @@ from typing import Annotated, final
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
 
+from ..checked import FROZEN, LARGEST, Count
 from ..grid import checked_lags
 from ..randomness import Seed, torch_generator
 
@@ -52,7 +53,9 @@ class Sequences:
         return Sequences(self.x, self.y[order.to(self.y.device)])
 
 
-Positive = Annotated[float, Field(gt=0)]
+LOUDEST = 1e9
+"""Largest noise and coefficient: a float32 holds sums of their squares."""
+Coefficient = Annotated[float, Field(ge=-LOUDEST, le=LOUDEST)]
 
 
 @final
@@ -69,8 +72,8 @@ class MultiLag(BaseModel):
         steps: T.
 
     Raises:
-        ValueError: if a lag is below 1, not below T or repeated, or the numbers of
-            lags and coefficients differ.
+        ValueError: if a lag is below 1, not below T or repeated, a coefficient is 0,
+            or the numbers of lags and coefficients differ.
 
     Example:
         >>> task = MultiLag(lags=(2, 4), coefficients=(0.6, 0.4), inputs=3, steps=8)
@@ -80,13 +83,13 @@ class MultiLag(BaseModel):
     Source: Livi 2025, experiments (arXiv 2512.05790).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = FROZEN
 
     lags: tuple[int, ...]
-    coefficients: tuple[float, ...]
-    noise: Annotated[float, Field(ge=0)] = 0.3
-    inputs: Annotated[int, Field(ge=1)] = 16
-    steps: Annotated[int, Field(ge=2)] = 512
+    coefficients: tuple[Coefficient, ...]
+    noise: Annotated[float, Field(ge=0, le=LOUDEST)] = 0.3
+    inputs: Count = 16
+    steps: Annotated[int, Field(ge=2, le=LARGEST)] = 512
 
     @model_validator(mode="after")
     def _consistent(self) -> "MultiLag":
@@ -96,6 +99,12 @@ class MultiLag(BaseModel):
                 f"{len(self.lags)} task lags but {len(self.coefficients)} "
                 "coefficients; give one coefficient a lag"
             )
+        for lag, c in zip(self.lags, self.coefficients, strict=True):
+            if c == 0:
+                raise ValueError(
+                    f"the coefficient of task lag {lag} is 0; leave the lag out or "
+                    "give it another"
+                )
         return self
 
     def direction(self, seed: Seed) -> Float[Tensor, "input"]:
