@@ -144,8 +144,10 @@ def test_pictures_load_nothing_either():
         assert "<script" not in svg
 
 
+# A study's folder bears its name, which therefore has no slash.
 @pytest.mark.parametrize(
-    "name", [HOSTILE, LONG, RIGHT_TO_LEFT, "$title ${style} &amp;"]
+    "name",
+    [HOSTILE.replace("/", ""), LONG, RIGHT_TO_LEFT, "$title ${style} &amp;"],
 )
 def test_hostile_study_names_are_text(name):
     text = written(name)

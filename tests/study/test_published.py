@@ -55,7 +55,9 @@ def test_every_number_keeps_its_place(folder):
     assert np.isinf(gru.loc[4, "needed_mcculloch"])
 
 
-def test_published_runs_lie_over_ours(folder):
+@pytest.fixture(scope="module")
+def ours():
+    """What one of our runs found, with evidence drawn at random."""
     lags = (1, 2, 3, 4, 6, 8, 12, 16)
     ours = diagnosis(lags=lags)
     group = ours.tree["evidence"].to_dataset()
@@ -69,7 +71,11 @@ def test_published_runs_lie_over_ours(folder):
     group = group.assign({n: ("lag", np.full(len(lags), v)) for n, v in sizes.items()})
     psi = random.standard_normal((len(lags), 60))
     ours.tree["evidence"].dataset = group.assign(psi=(("lag", "sequence"), psi))
-    both = overlaid(summed({"GRU": [ours]}), read_published([folder]))
+    return summed({"GRU": [ours]})
+
+
+def test_published_runs_lie_over_ours(folder, ours):
+    both = overlaid(ours, read_published([folder]))
     theirs = both.windows["GRU, published (koutrouvelis)"]
     assert theirs.loc[100.0, "mean"] == 12
     assert both.envelopes["GRU, published"]["mean"].tolist() == pytest.approx(
@@ -84,7 +90,65 @@ def test_published_runs_lie_over_ours(folder):
 def test_other_folders_get_one_sentence(tmp_path):
     with pytest.raises(ValueError, match="holds no results of the published"):
         read_published([tmp_path])
-    (tmp_path / "seed_1").mkdir()
-    (tmp_path / "seed_1/H_N_summary.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="has no column 'N'"):
+    with pytest.raises(ValueError, match="an empty path names no folder"):
+        read_published([""])
+    (tmp_path / "seed_x").mkdir()
+    (tmp_path / "seed_x/H_N_summary.csv").write_text("N,H_N_gru\n1,2\n")
+    with pytest.raises(ValueError, match="seed_x names no seed"):
         read_published([tmp_path])
+
+
+WINDOWS, LAG_ROWS = "seed_212/H_N_summary.csv", "seed_212/gru/gru_summary.csv"
+DAMAGE = [
+    (WINDOWS, b"", "No columns to parse"),
+    (WINDOWS, bytes(range(256)), "cannot be read as CSV"),
+    (WINDOWS, "N,H_N_gru\n25,4\n".encode("utf-16"), "cannot be read as CSV"),
+    (WINDOWS, b"a,b\n1,2\n", "has no column 'N'"),
+    (WINDOWS, b"N,a\n1,2\n", "has no column H_N_MODEL"),
+    (WINDOWS, b"N,H_N_gru\n", "holds no rows"),
+    (WINDOWS, b"N,H_N_gru\nx,3\n", "'x' in column 'N', which is no number"),
+    (WINDOWS, b"N,H_N_gru\nnan,3\n", "nan in column 'N', which is no positive number"),
+    (WINDOWS, b"N,H_N_gru\ninf,3\n", "inf in column 'N', which is no positive number"),
+    (WINDOWS, b"N,H_N_gru\n5,3\n5,4\n", "5 in column 'N', which appears twice"),
+    (WINDOWS, b"N,H_N_gru\n5,abc\n", "'abc' in column 'H_N_gru', which is no number"),
+    (WINDOWS, b"N,H_N_gru\n5,-3\n", "'-3' in column 'H_N_gru', which is negative"),
+    # More fields than heads: pandas would make a window of N's column.
+    (WINDOWS, b"N,H_N_gru\n25,4,7\n", "Length of header"),
+    (LAG_ROWS, b"ell\n1.5\n", "1.5 in column 'ell', which is no whole number"),
+    (LAG_ROWS, b"ell\n1e300\n", r"1e.300 in column 'ell', which is no whole number"),
+    (LAG_ROWS, b"ell,mu_l1_mean\n4,?\n", "'.' in column 'mu_l1_mean', which is no num"),
+    (LAG_ROWS, b"ell,sigma_hat\n4,-1\n", "'-1' in column 'sigma_hat', which is neg"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), DAMAGE)
+def test_damaged_files_are_named_with_their_column(folder, name, content, message):
+    (folder / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_published([folder])
+    assert str(folder / name) in str(caught.value)
+    remedies = ("leave it out", "it is no file of the published programme")
+    assert str(caught.value).endswith(remedies)
+
+
+def test_what_was_not_computed_is_no_damage(folder, ours):
+    (folder / WINDOWS).write_text("N,H_N_gru\n25,\n100,nan\n")
+    rows = "4,,2,inf,0.1\n8,0,1,inf,0\n16,inf,inf,0,-1\n"
+    (folder / LAG_ROWS).write_text(
+        f"ell,mu_l1_mean,alpha_hat,sigma_hat,mbar_scalar\n{rows}"
+    )
+    both = overlaid(ours, read_published([folder]))
+    assert "GRU, published" not in both.windows
+    assert len(both.laws["GRU, published"]) == len(LAGS)  # those of the other seed
+    assert len(pictures_overlaid(both)) == 4
+
+
+def test_two_files_that_contradict_one_another_are_not_averaged(folder, tmp_path):
+    other = tmp_path / "other"
+    write(other, 212, 1.0)
+    write(other, 7, 1.0)
+    both = read_published([folder, other])
+    assert len(both.lags) == len(read_published([folder]).lags) + 2 * len(LAGS)
+    write(other / "more", 212, 5.0)
+    with pytest.raises(ValueError, match="seed 212 of GRU stands in two files"):
+        read_published([folder, other / "more"])

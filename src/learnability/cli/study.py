@@ -10,9 +10,11 @@ from rich.console import Console
 
 from ..display import Display
 from ..storage import place
+from ..study.cluster import LOCAL, dask_pool
 from ..study.estimate import estimate
 from ..study.executors import Pool, processes
 from ..study.logs import make_logger
+from ..study.memory import check_memory
 from ..study.published import read_published
 from ..study.settings import Settings, load_settings
 from ..study.single import once
@@ -103,8 +105,12 @@ def run(
     default = str(Path("runs") / _folder_name(settings))
     store = Store(default if output is None else output)
     console, started = Console(), time.monotonic()
-    pool = _pool(workers, cluster)
+    if cluster is None or cluster.startswith(LOCAL):
+        check_memory(settings.runs())
+    # All that may be refused is asked for before anything is written.
+    store.check(settings)
     once("log", log or [])
+    pool = _pool(workers, cluster)
     loggers = [make_logger(name, store) for name in log or ["jsonl"]]
     with Display(console) as display:
         if not dry_run:
@@ -148,8 +154,6 @@ def _pool(workers: int | None, cluster: str | None) -> Pool | None:
     if cluster is not None:
         if workers is not None:
             raise ValueError("--workers and --cluster exclude each other; give one")
-        from ..study.cluster import dask_pool
-
         return dask_pool(cluster)
     return None if workers is None else processes(workers)
 

@@ -31,13 +31,14 @@ def overlaid(found: Summed, published: Published) -> Summed:
         for cell, method in sorted(kinds):
             name = f"{cell}, {MARK}" + (f" ({method})" if method else "")
             own = (theirs["architecture"] == cell) & (theirs["method"] == method)
-            windows[name] = _windows(theirs.loc[own, :])
+            if len(table := _known(theirs.loc[own, :], "budget", "window")):
+                windows[name] = _windows(table)
     if len(published.lags):
         for cell in dict.fromkeys(published.lags["architecture"]):
             rows = published.lags.loc[published.lags["architecture"] == cell, :]
             name = f"{cell}, {MARK}"
-            if "envelope" in rows:
-                envelopes[name] = _envelope(rows)
+            if "envelope" in rows and len(table := _known(rows, "lag", "envelope")):
+                envelopes[name] = _envelope(table)
             if {"envelope", "alpha", "sigma", "signal"} <= set(rows):
                 laws[name] = _law(rows)
             if {"alpha_koutrouvelis", "alpha_mcculloch"} <= set(rows):
@@ -51,8 +52,7 @@ def overlaid(found: Summed, published: Published) -> Summed:
     )
 
 
-def _windows(rows: pd.DataFrame) -> pd.DataFrame:
-    table = grid(rows, "budget", "window").dropna()
+def _windows(table: pd.DataFrame) -> pd.DataFrame:
     values = table.to_numpy(float).T
     longest = values.max(initial=0.0)
     columns = {
@@ -64,11 +64,15 @@ def _windows(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, index=table.index)
 
 
-def _envelope(rows: pd.DataFrame) -> pd.DataFrame:
-    table = grid(rows, "lag", "envelope").dropna()
-    with np.errstate(divide="ignore"):
+def _known(rows: pd.DataFrame, index: str, values: str) -> pd.DataFrame:
+    """Give a quantity by seed, where all seeds have a number."""
+    return grid(rows, index, values).dropna()
+
+
+def _envelope(table: pd.DataFrame) -> pd.DataFrame:
+    with np.errstate(divide="ignore", invalid="ignore"):  # an envelope may be 0
         logs = np.log(table.to_numpy(float))
-    logs = logs - logs[0]
+        logs = logs - logs[0]
     mean, away = logs.mean(axis=1), logs.std(axis=1)
     columns = {
         "mean": np.exp(mean),
@@ -84,6 +88,8 @@ def _law(rows: pd.DataFrame) -> pd.DataFrame:
     size, f = abs(np.asarray(rows["signal"], float)), np.asarray(rows["envelope"])
     first = rows.groupby("seed")["envelope"].transform("first")
     known = (alpha > 1) & (size > 0) & (sigma > 0) & (f > 0)
+    for values in (alpha, size, sigma, f):
+        known &= np.isfinite(values)
     attenuation = -np.log(f[known] / np.asarray(first, float)[known])
     kappa = alpha[known] / (alpha[known] - 1)
     noise = np.log(sigma[known] / size[known])

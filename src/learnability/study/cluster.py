@@ -1,20 +1,22 @@
 """Runs on a Dask cluster, behind the interface of `concurrent.futures`."""
 
+import asyncio
 import os
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from .execute import Outcome, Request, execute
-from .executors import Pool
+from .executors import Pool, checked_workers
 
 LOCAL = "local:"
 UNLIMITED = 2**31
 """Runs handed to the scheduler at once: all, as workers may join later."""
-START = 30
+START = 10.0
 """Seconds to wait for a scheduler."""
+SCHEMES = ("tcp", "tls", "ws", "wss")
 
 
 def dask_pool(address: str) -> Pool:
@@ -25,14 +27,12 @@ def dask_pool(address: str) -> Pool:
             scheduler and N worker processes on this machine, which share its cores.
 
     Raises:
-        ValueError: if Dask is not installed or the address is none.
+        ValueError: if Dask is not installed, the address is none or no scheduler
+            answers there.
     """
     distributed = _distributed()
     if not address.startswith(LOCAL):
-        if ":" not in address:
-            raise ValueError(
-                f"{address!r} is no address; give tcp://HOST:PORT or local:N"
-            )
+        _check(address)
         options = {"address": address}
         return Pool(lambda: _opened(distributed, options), UNLIMITED, None, on_worker)
     workers = _count(address)
@@ -42,6 +42,51 @@ def dask_pool(address: str) -> Pool:
     threads = max(1, cores // workers)
     make = partial(_opened, distributed, options)
     return Pool(make, UNLIMITED, threads, on_worker, workers)
+
+
+def _check(address: str) -> None:
+    """Ask who is there, before anything else is done.
+
+    A client that meets nobody would say so at length when the process ends.
+    """
+    scheme, mark, place = address.rpartition("://")
+    host, _, port = place.rpartition(":")
+    known = not mark or scheme in SCHEMES
+    if not (known and host and port.isdecimal() and 0 < int(port) < 2**16):
+        raise ValueError(f"{address!r} is no address; give tcp://HOST:PORT or local:N")
+    try:
+        with ThreadPoolExecutor(1) as apart:  # where no other loop runs
+            found = apart.submit(asyncio.run, _asked(address)).result()
+    # What is no scheduler may answer anything, such as the size of a huge message.
+    except (OSError, MemoryError, ValueError, TypeError) as error:
+        raise ValueError(_nobody(address, error)) from error
+    if found.get("type") != "Scheduler":
+        raise ValueError(f"{address} is no scheduler's address; give that of one")
+
+
+async def _asked(address: str) -> dict[str, Any]:
+    return await asyncio.wait_for(_identity(address), START)
+
+
+async def _identity(address: str) -> dict[str, Any]:
+    from distributed import Security
+    from distributed.core import connect
+
+    arguments = Security().get_connection_args("client")
+    channel = await connect(address, timeout=START, **arguments)
+    try:
+        await channel.write({"op": "identity", "reply": True})
+        return dict(await channel.read())
+    finally:
+        channel.abort()
+
+
+def _nobody(address: str, error: Exception) -> str:
+    why = str(error) or f"not within {START:g} s"
+    return (
+        f"no Dask scheduler answers at {address} ({why}); start one with "
+        "`dask scheduler`, or use local:2"
+    )
 
 
 def on_worker(request: Request) -> Outcome:
@@ -73,7 +118,7 @@ def _count(address: str) -> int:
     number = address.removeprefix(LOCAL)
     if not number.isdecimal() or int(number) < 1:
         raise ValueError(f"{address!r} names no number of workers; give local:2")
-    return int(number)
+    return checked_workers(int(number))
 
 
 @contextmanager
@@ -86,9 +131,7 @@ def _opened(distributed: Any, options: dict[str, Any]) -> Iterator[Executor]:
     try:
         client = distributed.Client(timeout=START, **options)
     except OSError as error:
-        raise ValueError(
-            f"no Dask scheduler answers at {options.get('address', 'this machine')} "
-            f"({error}); start one with `dask scheduler`"
-        ) from error
+        place = options.get("address", "this machine")
+        raise ValueError(_nobody(place, error)) from error
     with client, client.get_executor(pure=False) as executor:
         yield executor

@@ -1,6 +1,5 @@
 """What a study will take, from a short measurement on this machine."""
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from ..training import train
 from ..unroll import Network
 from . import tried
 from .data import RunData
-from .memory import run_bytes
+from .memory import machine_bytes, run_bytes
 from .settings import Settings
 from .single import RunSettings
 
@@ -55,9 +54,11 @@ class Estimate:
         Args:
             workers: how many processes of their own work; None for this process.
         """
-        at_once = min(workers or 1, max(self.runs, 1))
         start = 0.0 if workers is None else self.start
-        return start + self.seconds / at_once + self.after
+        return start + self.seconds / self._at_once(workers) + self.after
+
+    def _at_once(self, workers: int | None) -> int:
+        return min(workers or 1, max(self.runs, 1))
 
     def sentence(self, workers: int | None = None) -> str:
         """Say it in a sentence.
@@ -69,7 +70,7 @@ class Estimate:
             >>> Estimate(5400.0, 2e9, 45).sentence()
             '45 runs, about 1.5 hours in all, 2.0 GB of memory'
         """
-        memory = self.bytes * min(workers or 1, max(self.runs, 1)) / 1e9
+        memory = self.bytes * self._at_once(workers) / 1e9
         runs = "1 run" if self.runs == 1 else f"{self.runs} runs"
         taken = _time(self.total(workers))
         return f"{runs}, about {taken} in all, {memory:.1f} GB of memory"
@@ -80,8 +81,8 @@ class Estimate:
         Args:
             workers: how many processes of their own work; None for this process.
         """
-        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if self.bytes * (workers or 1) <= there:
+        there = machine_bytes()
+        if self.bytes * self._at_once(workers) <= there:
             return None
         return (
             f"this machine has {there / 1e9:.1f} GB: it will run out of memory; "

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from .execute import Outcome, Request, execute
+from .memory import WORKER_BYTES, machine_bytes
 
 Tell = Callable[[str], None]
 
@@ -47,10 +48,9 @@ def processes(workers: int) -> Pool:
         workers: how many; each gets an equal share of the cores, at least one.
 
     Raises:
-        ValueError: if there are no workers.
+        ValueError: if there are no workers, or more than the memory holds.
     """
-    if workers < 1:
-        raise ValueError(f"{workers} workers can do nothing; give at least 1")
+    checked_workers(workers)
     cores = len(os.sched_getaffinity(0))
     # A forked child would share compiled code's threads, which do not survive a fork.
     fresh = multiprocessing.get_context("spawn")
@@ -60,6 +60,23 @@ def processes(workers: int) -> Pool:
         threads=max(1, cores // workers),
         workers=workers,
     )
+
+
+def checked_workers(workers: int) -> int:
+    """Give a number of processes, or say why so many cannot work here.
+
+    Raises:
+        ValueError: if there are none, or more than the memory holds.
+    """
+    if workers < 1:
+        raise ValueError(f"{workers} workers can do nothing; give at least 1")
+    memory = machine_bytes()
+    if workers * WORKER_BYTES > memory:
+        raise ValueError(
+            f"{workers} workers do not fit into {memory / 1e9:.1f} GB of memory; give "
+            f"at most {memory // WORKER_BYTES:.0f}"
+        )
+    return workers
 
 
 def execute_in(

@@ -146,6 +146,8 @@ class RunFolder:
         except Timeout:
             yield False
             return
+        except (OSError, NotImplementedError) as error:  # read-only, or without locks
+            raise _unwritable(self.path, error) from error
         try:
             sweep_out(self.path)
             yield True
@@ -157,11 +159,13 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ValueError(
-                f"{self.path} cannot be written ({error.strerror or error}); "
-                "choose another folder"
-            ) from error
+            raise _unwritable(self.path, error) from error
         return self.path / "lock"
+
+
+def _unwritable(path: Path | UPath, error: Exception) -> ValueError:
+    why = getattr(error, "strerror", None) or error
+    return ValueError(f"{path} cannot be written ({why}); choose another folder")
 
 
 def sweep_out(folder: Path, *, older: float = 0.0) -> None:

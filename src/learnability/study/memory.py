@@ -1,6 +1,8 @@
 """The memory that one run takes at its peak."""
 
+import os
 import resource
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -14,6 +16,54 @@ FLOAT = 4
 """Bytes of a float32."""
 SPARE = 0.5e9
 """Bytes that chunks of gradients and windows take at once."""
+WORKER_BYTES = 0.3e9
+"""Bytes of a process that has loaded the libraries, at least."""
+
+
+def machine_bytes() -> float:
+    """Give the bytes of memory that this machine has."""
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def check_memory(runs: Iterable[RunSettings]) -> None:
+    """Refuse runs whose arrays this machine cannot hold, however they are computed.
+
+    Args:
+        runs: that are to be run here.
+
+    Raises:
+        ValueError: if a single array, or the sequences together, are larger than the
+            memory.
+    """
+    there = machine_bytes()
+    sizes = {name: size for run in runs for name, size in _arrays(run).items()}
+    for name, size in sizes.items():
+        if size > there:
+            raise ValueError(
+                f"{name} take {size / 1e9:.3g} GB at least and this machine has "
+                f"{there / 1e9:.1f} GB; make them fewer or smaller"
+            )
+
+
+def _arrays(run: RunSettings) -> dict[str, float]:
+    """Give the bytes of what a run has to hold at once, under its settings' names."""
+    steps, cell, measures = run.task.steps, run.architecture, run.measures
+    counts = {
+        "training": run.training_sequences,
+        "validation": run.validation_sequences,
+        "diagnosis": run.diagnosis_sequences,
+    }
+    row = steps * (run.task.inputs + 1) * FLOAT
+    batch = run.recipe.final_batch or run.recipe.batch
+    return {
+        **{f"{n} {kind} sequences": n * row for kind, n in counts.items()},
+        f"{sum(counts.values())} sequences together": sum(counts.values()) * row,
+        f"weights of {cell.units} units": cell.units * (cell.units + 1) * FLOAT,
+        f"the states of a batch of {batch}": batch * steps * cell.units * FLOAT,
+        f"{measures.exact_windows} exact windows": 16 * measures.exact_windows,
+        f"{measures.anchors} anchors": 8 * measures.anchors,
+        f"{measures.resamples} resamples": 8 * measures.resamples,
+    }
 
 
 def run_bytes(run: RunSettings) -> float:

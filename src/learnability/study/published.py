@@ -5,6 +5,7 @@ A folder holds ``seed_*`` folders, each with ``H_N_summary.csv`` (``N`` and a co
 ``<model>_summary.csv`` (a row a lag ``ell``).
 """
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ MODELS = {
     "gru": "GRU",
     "lstm": "LSTM",
 }
+LARGEST_KEY = 2**53  # the whole numbers up to it are floats
 METHODS = {"ecf": "koutrouvelis", "mcc": "mcculloch"}
 LAG_COLUMNS = {
     "mu_l1_mean": "envelope",
@@ -57,13 +59,13 @@ def read_published(folders: Iterable[str | Path]) -> Published:
         folders: such as ``results/T1024/baselines/adamw_lagmax256``.
 
     Raises:
-        ValueError: if a folder holds no ``seed_*`` folder with results, or a file lacks
-            a column.
+        ValueError: if a folder holds no ``seed_*`` folder with results, a file lacks a
+            column or holds what is no number, or two files contradict one another.
 
     Source: L. Livi, programme of arXiv 2512.05790.
     """
     windows, lags = [], []
-    for folder in map(Path, folders):
+    for folder in map(Path, filled(folders)):
         seeds = sorted(p for p in folder.glob("seed_*") if p.is_dir())
         before = len(windows) + len(lags)
         for seed in seeds:
@@ -78,21 +80,88 @@ def read_published(folders: Iterable[str | Path]) -> Published:
                 f"{folder} holds no results of the published programme (no seed_*/ "
                 "with H_N_summary.csv or MODEL_summary.csv)"
             )
-    return Published(_joined(windows), _joined(lags))
+    return Published(
+        _joined(windows, ["architecture", "seed", "method", "budget"]),
+        _joined(lags, ["architecture", "seed", "lag"]),
+    )
 
 
-def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+def filled(names: Iterable[str | Path]) -> list[str | Path]:
+    """Give names of folders; an empty one would stand for the current folder.
+
+    Raises:
+        ValueError: if one is empty.
+    """
+    found = list(names)
+    if "" in map(str, found):
+        raise ValueError("an empty path names no folder; leave it out or name one")
+    return found
+
+
+def _joined(parts: list[pd.DataFrame], keys: list[str]) -> pd.DataFrame:
+    """Give all rows; what stands in two files must be the same in both."""
+    if not parts:
+        return pd.DataFrame()
+    rows = pd.concat(parts, ignore_index=True).drop_duplicates(ignore_index=True)
+    twice = rows.duplicated(keys)
+    if twice.any():
+        first = rows[twice].iloc[0]
+        raise ValueError(
+            f"seed {first['seed']} of {first['architecture']} stands in two files with "
+            "different numbers; name the folders of one published study"
+        )
+    return rows
 
 
 def _read(path: Path, column: str) -> pd.DataFrame:
     try:
-        rows = pd.read_csv(path)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise ValueError(f"{path} cannot be read as CSV ({error})") from error
+        with warnings.catch_warnings():
+            # Of rows longer than the head pandas would drop or move columns.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            rows = pd.read_csv(path, dtype=str, index_col=False)
+    # The parser's errors are ValueErrors.
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
+        raise ValueError(
+            f"{path} cannot be read as CSV ({error}); copy it again or leave it out"
+        ) from error
     if column not in rows:
-        raise ValueError(f"{path} has no column {column!r}; it is no such file")
+        raise ValueError(
+            f"{path} has no column {column!r}; it is no file of the published programme"
+        )
+    if rows.empty:
+        raise ValueError(f"{path} holds no rows; copy it again or leave it out")
     return rows
+
+
+def _numbers(
+    path: Path, rows: pd.DataFrame, column: str, *, signed: bool = False
+) -> pd.Series:
+    """Give a column as numbers; an empty place is nan, as the programme writes it."""
+    found = pd.to_numeric(rows[column], errors="coerce")
+    wrong = found.isna() & rows[column].notna()
+    for bad, what in ((wrong, "is no number"), ((found < 0) & ~signed, "is negative")):
+        if bad.any():
+            raise ValueError(
+                f"{path} has {rows[column][bad].iloc[0]!r} in column {column!r}, which "
+                f"{what}; mend the file or leave it out"
+            )
+    return found
+
+
+def _keys(path: Path, rows: pd.DataFrame, column: str, *, whole: bool) -> pd.Series:
+    """Give a column that says what a row is about: positive, and each number once."""
+    found = _numbers(path, rows, column)
+    bad = ~np.isfinite(found) | (found <= 0) | (found > LARGEST_KEY)
+    kind = "whole number from 1 on" if whole else "positive number"
+    if whole:
+        bad |= found % 1 != 0
+    for wrong, what in ((bad, f"is no {kind}"), (found.duplicated(), "appears twice")):
+        if wrong.any():
+            raise ValueError(
+                f"{path} has {found[wrong].iloc[0]:g} in column {column!r}, which "
+                f"{what}; mend the file or leave it out"
+            )
+    return found
 
 
 def _seed(path: Path) -> int:
@@ -105,6 +174,7 @@ def _seed(path: Path) -> int:
 
 def _windows(path: Path) -> pd.DataFrame:
     rows, found = _read(path, "N"), []
+    budgets = _keys(path, rows, "N", whole=False)
     seed = next(p for p in path.parents if p.name.startswith("seed_"))
     for model, cell in MODELS.items():
         for method in ("", *METHODS):
@@ -117,13 +187,16 @@ def _windows(path: Path) -> pd.DataFrame:
                         "architecture": cell,
                         "seed": _seed(seed),
                         "method": METHODS.get(method, ""),
-                        "budget": rows["N"].astype(float),
-                        "window": pd.to_numeric(rows[column], errors="coerce"),
+                        "budget": budgets.astype(float),
+                        "window": _numbers(path, rows, column),
                     }
                 )
             )
     if not found:
-        raise ValueError(f"{path} has no column H_N_MODEL; it is no such file")
+        raise ValueError(
+            f"{path} has no column H_N_MODEL, such as H_N_gru; it is no file of the "
+            "published programme"
+        )
     return pd.concat(found, ignore_index=True)
 
 
@@ -132,11 +205,11 @@ def _lags(path: Path, seed: Path, cell: str) -> pd.DataFrame:
     columns: dict[str, object] = {
         "architecture": cell,
         "seed": _seed(seed),
-        "lag": rows["ell"].astype(int),
+        "lag": _keys(path, rows, "ell", whole=True).astype(int),
     }
     for theirs, ours in LAG_COLUMNS.items():
         if theirs in rows:
-            columns[ours] = pd.to_numeric(rows[theirs], errors="coerce")
+            columns[ours] = _numbers(path, rows, theirs, signed=ours == "signal")
     return pd.DataFrame(columns)
 
 

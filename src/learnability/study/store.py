@@ -111,6 +111,18 @@ class Store:
             ValueError: if the folder cannot be written, or holds a study that has no
                 training in common with this one.
         """
+        self.check(settings)
+        self.write(self.settings_file, settings.to_toml())
+        if isinstance(self.folder, Path):
+            sweep_out(self.folder, older=3600.0)
+
+    def check(self, settings: Settings) -> None:
+        """Find out whether the folder is free for a study; write nothing.
+
+        Raises:
+            ValueError: if it holds a study that has no training in common with this
+                one.
+        """
         if self.settings_file.exists():
             there = {run.identity() for run in self.load_settings().runs()}
             if there.isdisjoint(run.identity() for run in settings.runs()):
@@ -118,9 +130,6 @@ class Store:
                     f"{self.folder} holds a study with other settings; choose another "
                     "folder with --output, or remove it"
                 )
-        self.write(self.settings_file, settings.to_toml())
-        if isinstance(self.folder, Path):
-            sweep_out(self.folder, older=3600.0)
 
     def load_settings(self) -> Settings:
         """Read the study's settings.
