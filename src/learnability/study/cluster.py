@@ -70,7 +70,7 @@ async def _asked(address: str) -> dict[str, Any]:
 
 async def _identity(address: str) -> dict[str, Any]:
     from distributed import Security
-    from distributed.core import connect
+    from distributed.comm.core import connect
 
     arguments = Security().get_connection_args("client")
     channel = await connect(address, timeout=START, **arguments)

@@ -135,31 +135,36 @@ def _read(path: Path, column: str) -> pd.DataFrame:
 
 def _numbers(
     path: Path, rows: pd.DataFrame, column: str, *, signed: bool = False
-) -> pd.Series:
+) -> np.ndarray:
     """Give a column as numbers; an empty place is nan, as the programme writes it."""
-    found = pd.to_numeric(rows[column], errors="coerce")
-    wrong = found.isna() & rows[column].notna()
-    for bad, what in ((wrong, "is no number"), ((found < 0) & ~signed, "is negative")):
+    written = rows[column].to_numpy(object)
+    found = np.asarray(pd.to_numeric(written, errors="coerce"), float)
+    wrong = np.isnan(found) & np.asarray(pd.notna(written))
+    for bad, what in (
+        (wrong, "is no number"),
+        ((found < 0) & (not signed), "is negative"),
+    ):
         if bad.any():
             raise ValueError(
-                f"{path} has {rows[column][bad].iloc[0]!r} in column {column!r}, which "
-                f"{what}; mend the file or leave it out"
+                f"{path} has {written[bad][0]!r} in column {column!r}, which {what}; "
+                "mend the file or leave it out"
             )
     return found
 
 
-def _keys(path: Path, rows: pd.DataFrame, column: str, *, whole: bool) -> pd.Series:
+def _keys(path: Path, rows: pd.DataFrame, column: str, *, whole: bool) -> np.ndarray:
     """Give a column that says what a row is about: positive, and each number once."""
     found = _numbers(path, rows, column)
-    bad = ~np.isfinite(found) | (found <= 0) | (found > LARGEST_KEY)
+    bad = ~((found > 0) & (found <= LARGEST_KEY))
     kind = "whole number from 1 on" if whole else "positive number"
     if whole:
-        bad |= found % 1 != 0
-    for wrong, what in ((bad, f"is no {kind}"), (found.duplicated(), "appears twice")):
+        bad |= np.floor(found) != found
+    twice = np.asarray(pd.Series(found).duplicated())
+    for wrong, what in ((bad, f"is no {kind}"), (twice, "appears twice")):
         if wrong.any():
             raise ValueError(
-                f"{path} has {found[wrong].iloc[0]:g} in column {column!r}, which "
-                f"{what}; mend the file or leave it out"
+                f"{path} has {found[wrong][0]:g} in column {column!r}, which {what}; "
+                "mend the file or leave it out"
             )
     return found
 
@@ -187,7 +192,7 @@ def _windows(path: Path) -> pd.DataFrame:
                         "architecture": cell,
                         "seed": _seed(seed),
                         "method": METHODS.get(method, ""),
-                        "budget": budgets.astype(float),
+                        "budget": budgets,
                         "window": _numbers(path, rows, column),
                     }
                 )
