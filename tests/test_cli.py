@@ -97,6 +97,31 @@ def test_results_can_be_listed_shown_compared_and_exported(study):
     assert sum('"finish"' in line for line in log) == 5
 
 
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("", "an empty path names no place"),
+        (".", "is a folder; name a file in it"),
+        ("runs", "is a folder; name a file in it"),
+        ("/dev/null", "is a device and no file; name a file"),
+        ("small.toml/x", "cannot be written"),
+        ("x" * 300, "File name too long"),
+        ("foo://x", "foo://x cannot be reached"),
+    ],
+)
+def test_output_that_is_no_file_is_refused_before_the_work(study, place, message):
+    folder, _ = study
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    two = ["runs/small", "runs/small"]
+    for words in (["export", "runs/small"], ["report", *two]):
+        done = call(*words, "--output", place, cwd=folder)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert message in done.stderr
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
+    assert Path("/dev/null").is_char_device()
+
+
 def test_two_studies_give_one_page(study):
     folder, _ = study
     done = call("report", "runs/small", "runs/small", cwd=folder)
@@ -132,7 +157,7 @@ def test_second_run_keeps_the_first(study):
         (["run", "quick", "--lags", "3", "3"], "lag 3 is given twice"),
         (["run", "quick", "--budgets", "0"], "greater than 0 (got 0.0)"),
         (["run", "quick", "--budgets", "-5"], "greater than 0 (got -5.0)"),
-        (["run", "quick", "--budgets", "nan"], "budgets.0"),
+        (["run", "quick", "--budgets", "nan"], "is not finite"),
         (["run", "quick", "--epochs", "0"], "recipe.epochs"),
         (["run", "quick", "--sequences", "0"], "training_sequences"),
         (["run", "quick", "--sequences", "3"], "does not fit into 3"),
@@ -174,6 +199,30 @@ def test_second_run_keeps_the_first(study):
         (["theory", "Logarithmic", "--alpha", "1.5", "--samples", "0"], "samples"),
         (["theory", "PowerLaw", "--samples", "9"], "beta=..."),
         (["theory", "Exponential", "--samples", "9", "--parameters", "tau"], "tau=50"),
+        (
+            [
+                "theory",
+                "Exponential",
+                "--samples",
+                "9",
+                "--parameters",
+                "tau=5",
+                "tau=6",
+            ],
+            "tau appears twice",
+        ),
+        (["theory", "Exponential", "--samples", "x"], "'x' is no number; give one"),
+        (["run", "quick", "extra"], "'extra' is too much; leave it out"),
+        (["run", "quick", "--output", "://"], ":// cannot be reached"),
+        (["claims", "--output", ""], "an empty path names no place"),
+        (["claims", "--output", "foo://x"], "foo://x cannot be reached"),
+        (["calibrate", "tiny", "--output", ""], "an empty path names no place"),
+        (["calibrate", "tiny", "--output", "memory://x"], "no folder of this machine"),
+        (["calibrate", "tiny", "--workers", "100000"], "100000 workers do not fit"),
+        (["calibrate", "tiny", "--diagnoses", "9" * 15], "give at most 1000000"),
+        (["calibrate", "confirm", "--laws", ""], "an empty path names no place"),
+        (["run", "quick", "--output", "foo://x"], "foo://x cannot be reached"),
+        (["run", "quick", "--output", "~nobody-here/x"], "cannot be reached"),
         (["theory", "Steps", "--alpha", "1.5", "--samples", "9"], "Steps"),
         (
             ["theory", "Logarithmic", "--samples", "9", "--error", "0.7"],
@@ -181,7 +230,7 @@ def test_second_run_keeps_the_first(study):
         ),
         (["theory", "Logarithmic", "--samples", "9", "--error", "0.5"], "give less"),
         (["run", "quick", "--error", "0.7"], "measures.error: 0.7 is no error"),
-        (["run", "quick", "--error", "nan"], "measures.error: input should be a fin"),
+        (["run", "quick", "--error", "nan"], "is not finite"),
         (["run", "quick", "--budgets", "10", "1e1"], "10.0 appears twice"),
         (["run", "quick", "--log", "jsonl", "jsonl"], "jsonl appears twice"),
         (["run", "quick", "--seeds", "9" * 23], "(got 99999999999999999999999)"),
@@ -197,6 +246,24 @@ def test_wrong_call_ends_in_one_line(tmp_path, words, message):
     assert message.lower() in done.stderr.lower()
     assert "Traceback" not in done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 3.07 EiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 3.07 EiB"),
+    ],
+)
+def test_memory_that_runs_out_gets_one_sentence(monkeypatch, tmp_path, error):
+    def no_room(name):
+        raise error
+
+    monkeypatch.setattr("learnability.cli.study.load_settings", no_room)
+    done = call("run", "quick", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "take fewer sequences, units or workers" in done.stderr
 
 
 def test_folder_that_cannot_be_written(tmp_path):

@@ -1,15 +1,29 @@
 """What every frozen record of settings refuses, and how large its numbers may be."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import ConfigDict, Field
+import numpy as np
+from pydantic import BeforeValidator, ConfigDict, Field, Strict
 
 LARGEST = 2**63 - 1
 """The largest whole number that TOML, NetCDF and pandas all keep."""
 
+T = TypeVar("T")
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-Count = Annotated[int, Field(ge=1, le=LARGEST)]
-StudySeed = Annotated[int, Field(ge=0, le=LARGEST)]
+STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+"""As a file is read: no number in quotes, no truth for a number."""
+Several = Annotated[tuple[T, ...], Strict(False)]
+"""A tuple from any sequence: files know lists alone."""
+
+
+def _plain(value: object) -> object:
+    """Give NumPy's whole numbers as Python's, which alone are strictly whole."""
+    return int(value) if isinstance(value, np.integer) else value
+
+
+Whole = Annotated[int, BeforeValidator(_plain)]
+Count = Annotated[Whole, Field(ge=1, le=LARGEST)]
+StudySeed = Annotated[Whole, Field(ge=0, le=LARGEST)]
 
 
 def checked_seed(seed: int) -> int:

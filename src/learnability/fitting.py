@@ -7,7 +7,7 @@ import xarray as xr
 from jaxtyping import Float
 from pydantic import AfterValidator, BaseModel, Field
 
-from .checked import FROZEN, LARGEST, Count
+from .checked import LARGEST, STRICT, Count, Whole
 from .detection.gradient import SMALLEST_ERROR, measured_strength, requirement
 from .detection.heavy_noise import heavy_requirement, noise_law
 from .evidence import ProbeStatistics
@@ -46,15 +46,15 @@ class Measures(BaseModel):
         resamples: bootstrap resamples of the sequences for the stable law.
     """
 
-    model_config = FROZEN
+    model_config = STRICT
 
-    exact_windows: Annotated[int, Field(ge=2, le=LARGEST)] = 256
+    exact_windows: Annotated[Whole, Field(ge=2, le=LARGEST)] = 256
     anchors: Count = 8
     error: Error = 0.05
     miss: Error = 0.05
     level: Probability = 0.95
     strength: Annotated[float, Field(gt=0)] | None = None
-    resamples: Annotated[int, Field(ge=20, le=LARGEST)] = 200
+    resamples: Annotated[Whole, Field(ge=20, le=LARGEST)] = 200
 
 
 def fitted_evidence(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, final
 from pydantic import BaseModel, Field, model_validator
 from torch import nn, optim
 
-from .checked import FROZEN, Count
+from .checked import STRICT, Count
 
 OptimizerName = Literal["adamw", "sgd", "momentum", "rmsprop"]
 
@@ -29,7 +29,7 @@ class Recipe(BaseModel):
         clip: largest norm of the gradient; None does not clip.
     """
 
-    model_config = FROZEN
+    model_config = STRICT
 
     optimizer: OptimizerName = "adamw"
     rate: Annotated[float, Field(gt=0)] = 1e-3

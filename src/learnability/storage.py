@@ -33,14 +33,73 @@ def place(address: str | PathLike[str]) -> Path | UPath:
         return address
     if str(address) == "":
         raise ValueError("an empty path names no place; leave it out or name a folder")
-    if "://" not in str(address):
-        return Path(address)
-    path = UPath(address)
     try:
+        if str(address).startswith("://"):
+            raise ValueError("it names no file system")
+        if "://" not in str(address):
+            return Path(address).expanduser()  # a shell leaves --output=~/x alone
+        path = UPath(address)
         _ = path.fs  # its package is asked for here and not when something is written
+    except (ImportError, OSError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{address} cannot be reached: {error}; name a local path, or a URL such "
+            "as s3://bucket/folder"
+        ) from error
+    return path
+
+
+def local_folder(address: str | PathLike[str]) -> Path:
+    """Give the path of a folder on this machine.
+
+    Args:
+        address: a path.
+
+    Raises:
+        ValueError: if the path is empty or lies on another file system.
+    """
+    path = place(address)
+    if not isinstance(path, Path):
+        raise ValueError(f"{address} is no folder of this machine; name one that is")
+    return path
+
+
+def output_file(address: str | PathLike[str]) -> Path | UPath:
+    """Give the path of a file to write, if it looks as if that could be written.
+
+    Ask before long work: what cannot be kept is not worth making.
+
+    Args:
+        address: a path or URL.
+
+    Raises:
+        ValueError: if it is a folder or a device, or lies where nothing can be made.
+    """
+    path = place(address)
+    if not isinstance(path, Path):
         return path
-    except ImportError as error:
-        raise ValueError(f"{address} cannot be reached: {error}") from error
+    try:
+        _check_target(path)
+        there = next(p for p in path.absolute().parents if p.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, f"{there} takes no files")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return path
+
+
+def _check_target(path: Path) -> None:
+    """Refuse what a renamed file must not take the place of, such as /dev/null."""
+    if path.name in ("", "..") or path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file in it")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is a device and no file; name a file")
+
+
+def _unwritable(path: Path | UPath, error: OSError) -> ValueError:
+    remedy = "choose another folder"
+    if error.errno in FULL:
+        remedy = "make room and run the same command again; what is done is kept"
+    return ValueError(f"{path} cannot be written ({error.strerror or error}); {remedy}")
 
 
 def replace_file(path: Path | UPath, content: bytes) -> None:
@@ -53,18 +112,15 @@ def replace_file(path: Path | UPath, content: bytes) -> None:
         ValueError: if the place cannot be written.
     """
     try:
+        if isinstance(path, Path):
+            _check_target(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(path, Path):
             _replace_local(path, content)
         else:
             path.write_bytes(content)
     except OSError as error:
-        remedy = "choose another folder"
-        if error.errno in FULL:
-            remedy = "make room and run the same command again; what is done is kept"
-        raise ValueError(
-            f"{path} cannot be written ({error.strerror or error}); {remedy}"
-        ) from error
+        raise _unwritable(path, error) from error
 
 
 def _replace_local(path: Path, content: bytes) -> None:

@@ -1,5 +1,6 @@
 """Settings: round trips, identity, one sentence for what is wrong."""
 
+import numpy as np
 import pytest
 
 from learnability.study import Settings, load_settings, preset_names
@@ -80,6 +81,48 @@ def test_files_are_named_in_errors(tmp_path):
         load_settings(str(path))
     with pytest.raises(ValueError, match="choose livi"):
         load_settings("fast")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds = [7]", 'seeds = ["7"]', "seeds.0: .* integer .got '7'"),
+        ("seeds = [7]", "seeds = [true]", "seeds.0: .* integer .got True"),
+        ("seeds = [7]", "seeds = 7", "seeds: input should be a valid list .got 7"),
+        ("seeds = [7]", "seeds = []", "at least 1 item .got"),
+        ("layernorm = true", 'layernorm = "no"', "layernorm: .* boolean .got 'no'"),
+        ("epochs = ", "epochs = true #", "recipe.epochs: .* integer .got True"),
+        ("rate = ", 'rate = "1" #', "recipe.rate: .* number .got '1'"),
+        ('name = "quick"', 'nam = "x"', "mine.toml: nam: there is no such setting"),
+        ('name = "quick"', "", "mine.toml: name: it is missing; give it a value"),
+        ("budgets = ", f"budgets = {'[' * 2000}{']' * 2000} #", "recursion|budgets"),
+    ],
+)
+def test_wrong_types_and_names_get_one_sentence(tmp_path, old, new, message):
+    path, text = tmp_path / "mine.toml", QUICK.to_toml()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(ValueError, match=message) as caught:
+        load_settings(str(path))
+    assert len(str(caught.value)) < 500
+
+
+def test_the_mark_of_an_editor_is_no_text(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(QUICK.to_toml(), encoding="utf-8-sig")
+    assert load_settings(str(path)) == QUICK
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match=r"cannot be read .* name a study's TOML"):
+        load_settings(str(path))
+    with pytest.raises(ValueError, match=r"cannot be read .embedded null byte"):
+        load_settings("a\0b.toml")
+
+
+def test_numpy_s_whole_numbers_are_whole():
+    lags = np.array([1, 2])
+    again = QUICK.changed(lags=list(lags), seeds=[lags[0]])
+    assert again.lags == (1, 2)
+    assert type(again.seeds[0]) is int
 
 
 def test_a_grid_has_a_run_a_corner():

@@ -10,6 +10,9 @@ from ..study.settings import Architecture
 from ..tasks import Bands, blurred, sharp, smooth
 from ..training import Recipe
 
+MOST_DIAGNOSES = 10**6
+"""Of one cell, lag and seed: intervals counted to a tenth of a per mille."""
+
 
 @final
 class Family(BaseModel):
@@ -157,10 +160,14 @@ class Calibration(BaseModel):
             count: of every cell, lag and seed, for the coverage of intervals.
 
         Raises:
-            ValueError: if there are fewer than 2.
+            ValueError: if there are fewer than 2, or too many to wait for.
         """
         if count < 2:
             raise ValueError(f"{count} diagnoses say nothing of intervals; give 2")
+        if count > MOST_DIAGNOSES:
+            raise ValueError(
+                f"{count} diagnoses take for ever; give at most {MOST_DIAGNOSES}"
+            )
         trial = self.trial.model_copy(update={"diagnoses": count})
         return self.model_copy(update={"trial": trial})
 

@@ -1,5 +1,6 @@
 """The application that every command joins."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,9 +25,27 @@ def _whole(kind: Any, tokens: Sequence[Token]) -> list[int] | int:
     return values if "list" in str(kind) else values[0]
 
 
+def _number(kind: Any, tokens: Sequence[Token]) -> list[float] | float:
+    """Read finite numbers."""
+    values = []
+    for token in tokens:
+        try:
+            values.append(float(token.value))
+        except ValueError:
+            raise ValueError(
+                f"{token.value!r} is no number; give one such as 12 or 0.5"
+            ) from None
+        if not math.isfinite(values[-1]):
+            raise ValueError(
+                f"{token.value!r} is not finite; give a number such as 12 or 0.5"
+            )
+    return values if "list" in str(kind) else values[0]
+
+
 MOST_DIGITS = 1000
 MANY = Parameter(consume_multiple=True, negative="", validator=_some)
 WHOLE = Parameter(converter=_whole)
+NUMBER = Parameter(converter=_number)
 
 app = App(
     name="learnability",

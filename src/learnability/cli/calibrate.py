@@ -1,12 +1,13 @@
 """`learnability calibrate`: predicted against realised windows."""
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
 
 from ..display import Display
+from ..storage import local_folder
+from ..study.executors import checked_workers
 from ..unroll import warm_up
 from .app import WHOLE, app
 
@@ -16,10 +17,10 @@ def calibrate(
     preset: str,
     /,
     *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
     workers: Annotated[int, WHOLE] = 1,
     partial: bool = False,
-    laws: Path | None = None,
+    laws: str | None = None,
     diagnoses: Annotated[int | None, WHOLE] = None,
 ) -> None:
     """Train many small networks and compare every window with what was learnt.
@@ -56,11 +57,14 @@ def calibrate(
             f"--laws tries the laws of small on new seeds, which {preset} does not "
             "have; use confirm"
         )
-    if laws is not None and not laws.is_dir():
+    known = None if laws is None else local_folder(laws)
+    if known is not None and not known.is_dir():
         raise ValueError(
             f"{laws} is no folder; make it by `learnability calibrate small`"
         )
-    store = store_of(output or Path("runs") / f"calibration-{calibration.name}")
+    checked_workers(workers)
+    default = f"runs/calibration-{calibration.name}"
+    store = store_of(local_folder(default if output is None else output))
     console = Console()
     if not partial:
         warm_up(on_wait=lambda sentence: console.print(sentence, highlight=False))
@@ -69,7 +73,7 @@ def calibrate(
             try_all(calibration, store, workers=workers, progress=show)
             show = display.stage("trainings")
             run_all(calibration, store, workers=workers, progress=show)
-    fitted = None if laws is None else (chosen("small"), store_of(laws))
+    fitted = None if known is None else (chosen("small"), store_of(known))
     if fitted is not None:
         with Display(console) as display:
             for one in (fitted, (calibration, store)):

@@ -8,12 +8,13 @@ import pandas as pd
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
+from upath import UPath
 
 from ..checked import checked_seed
 from ..claims import Claim, chosen_letters, markdown, numbers, run_claims, verdicts
 from ..claims.record import FAILED, HELD, RESTRICTED, Verdict
 from ..display import Display
-from ..storage import replace_file
+from ..storage import place, replace_file
 from .app import MANY, WHOLE, app
 
 COLOURS: dict[Verdict, str] = {HELD: "green", RESTRICTED: "yellow", FAILED: "red"}
@@ -22,7 +23,7 @@ COLOURS: dict[Verdict, str] = {HELD: "green", RESTRICTED: "yellow", FAILED: "red
 @app.command
 def claims(
     *,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("runs/claims"),
+    output: Annotated[str, Parameter(name=["--output", "-o"])] = "runs/claims",
     seed: Annotated[int, WHOLE] = 0,
     only: Annotated[list[str] | None, MANY] = None,
 ) -> None:
@@ -44,7 +45,8 @@ def claims(
     letters = chosen_letters(only)
     checked_seed(seed)
     console, started = Console(), time.monotonic()
-    _make_folder(output)
+    folder = place(output)
+    _make_folder(folder)
     with Display(console) as display:
         found = run_claims(seed, letters, progress=display.stage("claims"))
         page = _page(found, seed, display)
@@ -56,14 +58,14 @@ def claims(
         "claims.html": page,
     }
     for name, content in files.items():
-        replace_file(output / name, content.encode())
+        replace_file(folder / name, content.encode())
     _show(rows, console)
     spent = time.monotonic() - started
-    console.print(f"page: {output / 'claims.html'}", highlight=False, soft_wrap=True)
+    console.print(f"page: {folder / 'claims.html'}", highlight=False, soft_wrap=True)
     console.print(f"{spent:.0f} s in all", highlight=False)
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path | UPath) -> None:
     """Find out before the work whether its results can be kept."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

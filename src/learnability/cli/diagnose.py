@@ -16,7 +16,8 @@ from torch.nn import functional
 from ..checked import checked_seed
 from ..display import Display
 from ..grid import spread_lags
-from .app import MANY, WHOLE, app
+from ..storage import output_file
+from .app import MANY, NUMBER, WHOLE, app
 
 FEW_LAGS = 24
 """Lags measured unless they are given, spread evenly in logarithm."""
@@ -32,11 +33,11 @@ def diagnose(
     loss: Literal["mse", "ce"],
     lags: Annotated[list[int] | None, MANY, WHOLE] = None,
     layers: Annotated[list[str] | None, MANY] = None,
-    budgets: Annotated[list[float] | None, MANY] = None,
+    budgets: Annotated[list[float] | None, MANY, NUMBER] = None,
     target: str | None = None,
     window: Annotated[int | None, WHOLE] = None,
     stride: Annotated[int | None, WHOLE] = None,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
     seed: Annotated[int, WHOLE] = 0,
 ) -> None:
     """Diagnose the recurrent layers of a trained PyTorch model.
@@ -79,6 +80,8 @@ def diagnose(
 
     console = Console()
     checked_seed(seed)
+    if output is not None:
+        output_file(output)
     found = load_data(data, target=target, window=window, stride=stride)
     console.print(found.said, highlight=False, soft_wrap=True)
     made = factory(model)

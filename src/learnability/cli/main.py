@@ -6,6 +6,11 @@ import cyclopts
 
 from .app import app
 
+FULL = (
+    "this machine's memory is too small for it; take fewer sequences, units or workers "
+    "and run the same command again: what is done is kept"
+)
+
 
 def main(words: list[str] | None = None) -> None:
     """Run the command line; a wrong call ends in one sentence and exit code 2.
@@ -15,6 +20,10 @@ def main(words: list[str] | None = None) -> None:
     """
     try:
         app(words, exit_on_error=False, print_error=False)
+    except cyclopts.UnusedCliTokensError as error:
+        extra = " ".join(map(repr, error.unused_tokens or ()))
+        print(f"learnability: {extra} is too much; leave it out", file=sys.stderr)
+        sys.exit(2)
     except (ValueError, cyclopts.CycloptsError) as error:
         sentence = " ".join(str(error).split())
         print(f"learnability: {sentence}", file=sys.stderr)
@@ -23,6 +32,12 @@ def main(words: list[str] | None = None) -> None:
         what = f"{error.filename}: " if error.filename else ""
         why = error.strerror or str(error)
         print(f"learnability: {what}{why}; choose another path", file=sys.stderr)
+        sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        # PyTorch has no type of its own for memory that the processor lacks.
+        if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+            raise
+        print(f"learnability: {FULL}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("learnability: stopped; finished runs are kept", file=sys.stderr)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ..report import formatted, table
 from ..report.words import number, short
-from ..storage import place, replace_file, tree_bytes
+from ..storage import output_file, place, replace_file, tree_bytes
 from ..study.collected import across_seeds, as_tree, by_budget, by_lag, compared
 from ..study.store import Store
 from ..study.sweep import index, missing
@@ -102,10 +102,11 @@ def export(
         File to write; NAME-lags.csv or the like in the study's folder unless given.
     """
     store = Store(folder)
+    chosen = None if output is None else output_file(output)
     settings, runs = store.load_settings(), store.load()
     ending = {"csv": "csv", "parquet": "parquet", "netcdf": "nc"}[format]
     what = "results" if format == "netcdf" else records
-    path = place(output) if output else store.folder / f"{what}.{ending}"
+    path = chosen or store.folder / f"{what}.{ending}"
     if format == "netcdf":
         content = tree_bytes(as_tree(settings, runs))
     else:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from ..display import Display
-from ..storage import place
+from ..storage import output_file
 from ..study.cluster import LOCAL, dask_pool
 from ..study.estimate import estimate
 from ..study.executors import Pool, processes
@@ -21,7 +21,7 @@ from ..study.single import once
 from ..study.store import Store
 from ..study.sweep import draw_by_seed, missing, run_study, write_results
 from ..unroll import warm_up
-from .app import MANY, WHOLE, app
+from .app import MANY, NUMBER, WHOLE, app
 from .shown import show
 
 DRAWING = "figures and report"
@@ -33,7 +33,7 @@ def run(
     /,
     *,
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
-    scale: float | None = None,
+    scale: Annotated[float | None, NUMBER] = None,
     seeds: Annotated[
         list[int] | None,
         MANY,
@@ -43,10 +43,10 @@ def run(
     cells: Annotated[list[str] | None, MANY] = None,
     optimizers: Annotated[list[str] | None, MANY] = None,
     lags: Annotated[list[int] | None, MANY, WHOLE] = None,
-    budgets: Annotated[list[float] | None, MANY] = None,
+    budgets: Annotated[list[float] | None, MANY, NUMBER] = None,
     epochs: Annotated[int | None, WHOLE] = None,
     sequences: Annotated[int | None, WHOLE] = None,
-    error: float | None = None,
+    error: Annotated[float | None, NUMBER] = None,
     workers: Annotated[int | None, WHOLE] = None,
     cluster: str | None = None,
     log: Annotated[list[str] | None, MANY] = None,
@@ -191,10 +191,10 @@ def report(
             "--by-seed and --published draw one study; leave them out of a comparison"
         )
     store, console = Store(folder), Console()
-    settings, runs = store.load_settings(), store.load()
     if other is not None:
         _compare(store, Store(other), output, console)
         return
+    settings, runs = store.load_settings(), store.load()
     with Display(console) as display:
         theirs = None if published is None else read_published(published)
         step = display.stage(DRAWING)
@@ -209,8 +209,9 @@ def _compare(first: Store, second: Store, output: str | None, console: Console) 
     """Write the page that compares two studies."""
     from ..report import comparison
 
+    chosen = None if output is None else output_file(output)
     one, two = ((s.load_settings(), s.load()) for s in (first, second))
-    path = place(output) if output else first.folder / "comparison.html"
+    path = first.folder / "comparison.html" if chosen is None else chosen
 
     def keep(name: str, svg: bytes) -> str:
         lines = path.with_name(f"{path.stem}-{name}.svg")

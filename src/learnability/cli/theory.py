@@ -8,7 +8,8 @@ from rich.table import Table
 
 from ..detection import decay
 from ..detection.decay import Envelope, noise_level
-from .app import MANY, app
+from ..study.single import once
+from .app import MANY, NUMBER, app
 
 
 @app.command
@@ -16,9 +17,9 @@ def theory(
     family: str,
     /,
     *,
-    samples: list[float],
-    alpha: float = 2.0,
-    error: float = 0.05,
+    samples: Annotated[list[float], NUMBER],
+    alpha: Annotated[float, NUMBER] = 2.0,
+    error: Annotated[float, NUMBER] = 0.05,
     parameters: Annotated[list[str] | None, MANY] = None,
 ) -> None:
     """Give the window of an envelope family without any network.
@@ -54,7 +55,9 @@ def _family(name: str, parameters: list[str]) -> Envelope:
     if name not in kinds:
         raise ValueError(f"there is no family {name!r}; choose {', '.join(kinds)}")
     known = {f.name: f.default is MISSING for f in fields(kinds[name])}
-    given = dict(_number(word) for word in parameters)
+    pairs = [_number(word) for word in parameters]
+    once("parameter", [parameter for parameter, _ in pairs])
+    given = dict(pairs)
     for parameter, required in known.items():
         if required and parameter not in given:
             raise ValueError(f"{name} needs a value: --parameters {parameter}=...")

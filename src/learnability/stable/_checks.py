@@ -36,7 +36,7 @@ def tail_index(alpha: ArrayLike, *, mean_exists: bool = False) -> NDArray[np.flo
     if wrong.any():
         allowed = "(1, 2]" if mean_exists else f"[{LOWEST_ALPHA}, 2]"
         raise ValueError(
-            f"alpha must lie in {allowed}, but is {values[wrong].flat[0]:g}: "
+            f"alpha must lie in {allowed}, but is {values[wrong].flat[0]:.16g}: "
             "give the tail index of a symmetric stable law"
         )
     return values

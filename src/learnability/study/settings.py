@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from ..checked import FROZEN, Count, StudySeed
+from ..checked import STRICT, Count, Several, StudySeed, Whole
 from ..diagnosis import Measures
 from ..grid import checked_lags
 from ..recipe import OptimizerName, Recipe
@@ -28,6 +28,8 @@ from .single import (
     once,
 )
 
+LONGEST_SHOWN = 100
+"""Characters of a wrong value that an error repeats."""
 LONGEST_NAME = 200
 """Bytes of a study's name, which with its scale is that of a folder."""
 
@@ -64,7 +66,7 @@ class Further(BaseModel):
         momentum: of the optimizer ``momentum``; the recipe's unless given.
     """
 
-    model_config = FROZEN
+    model_config = STRICT
 
     optimizer: OptimizerName
     rate: Annotated[float, Field(gt=0)] | None = None
@@ -95,20 +97,20 @@ class Settings(BaseModel):
         measures: how finely to diagnose.
     """
 
-    model_config = FROZEN
+    model_config = STRICT
 
     name: Name
     scale: Annotated[float, Field(gt=0, le=1)] = 1.0
-    seeds: Annotated[tuple[StudySeed, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[Several[StudySeed], Field(min_length=1)] = (0,)
     task: MultiLag
     training_sequences: Count
     validation_sequences: Count
     diagnosis_sequences: Diagnosed
     recipe: Recipe
-    further_optimizers: tuple[Further, ...] = ()
-    architectures: Annotated[tuple[Architecture, ...], Field(min_length=1)]
-    lags: tuple[int, ...]
-    budgets: Annotated[tuple[Budget, ...], Field(min_length=1)]
+    further_optimizers: Several[Further] = ()
+    architectures: Annotated[Several[Architecture], Field(min_length=1)]
+    lags: Several[Whole]
+    budgets: Annotated[Several[Budget], Field(min_length=1)]
     measures: Measures = Measures()
 
     @model_validator(mode="after")
@@ -228,8 +230,8 @@ class Settings(BaseModel):
         """
         try:
             return cls.model_validate(tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
-            raise ValueError(f"{source} is no TOML: {error}") from error
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise ValueError(f"{source} is no TOML: {error}; mend it") from error
         except ValidationError as error:
             raise ValueError(f"{source}: {_sentence(error)}") from error
 
@@ -269,12 +271,20 @@ class Settings(BaseModel):
 
 def _sentence(error: ValidationError) -> str:
     """Give the first complaint of a validation as one sentence."""
-    first = error.errors()[0]
+    # A wrong name leaves another setting missing: it is the cause.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        return f"{where}: there is no such setting; mend its name or take it out"
+    if first["type"] == "missing":
+        return f"{where}: it is missing; give it a value"
+    message = first["msg"].removeprefix("Value error, ").replace(" tuple", " list")
+    message = message.removesuffix(" after validation, not 0")
     if message[1:2].islower():  # a word, and no name like GRU
         message = message[0].lower() + message[1:]
-    value = f" (got {first['input']!r})" if first["type"] != "value_error" else ""
+    given = repr(first["input"])
+    given = given if len(given) <= LONGEST_SHOWN else f"{given[:LONGEST_SHOWN]}..."
+    value = f" (got {given})" if first["type"] != "value_error" else ""
     return f"{where}: {message}{value}" if where else f"{message}{value}"
 
 
@@ -299,9 +309,13 @@ def load_settings(preset: str) -> Settings:
     """
     if preset.endswith(".toml"):
         try:
-            text = Path(preset).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{preset} cannot be read ({error})") from error
+            # Some editors mark the beginning of a file.
+            text = Path(preset).read_text(encoding="utf-8-sig")
+        except (OSError, ValueError) as error:  # binary, or no path at all
+            why = error.strerror if isinstance(error, OSError) else error
+            raise ValueError(
+                f"{preset} cannot be read ({why}); name a study's TOML file"
+            ) from error
         return Settings.from_toml(text, preset)
     if preset not in preset_names():
         raise ValueError(

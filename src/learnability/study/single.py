@@ -17,7 +17,7 @@ from ..cells import (
     Initialisation,
     SharedGate,
 )
-from ..checked import FROZEN, LARGEST, Count, StudySeed
+from ..checked import LARGEST, STRICT, Count, Several, StudySeed, Whole
 from ..diagnosis import Measures
 from ..randomness import Seed
 from ..recipe import Recipe
@@ -34,7 +34,7 @@ GATE_ARGUMENT: dict[type[Cell], str] = {
 CellName = Literal["ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM"]
 FEWEST_DIAGNOSED = 50
 """Sequences below which no interval of a diagnosis means anything."""
-Diagnosed = Annotated[int, Field(ge=FEWEST_DIAGNOSED, le=LARGEST)]
+Diagnosed = Annotated[Whole, Field(ge=FEWEST_DIAGNOSED, le=LARGEST)]
 
 
 @final
@@ -50,7 +50,7 @@ class Architecture(BaseModel):
         init: how the weights start.
     """
 
-    model_config = FROZEN
+    model_config = STRICT
 
     cell: CellName
     units: Count = 32
@@ -88,7 +88,7 @@ class RunSettings(BaseModel):
         measures: how finely to diagnose.
     """
 
-    model_config = FROZEN
+    model_config = STRICT
 
     task: MultiLag
     training_sequences: Count
@@ -97,7 +97,7 @@ class RunSettings(BaseModel):
     recipe: Recipe
     architecture: Architecture
     seed: StudySeed
-    lags: tuple[int, ...]
+    lags: Several[Whole]
     measures: Measures
 
     def identity(self) -> str:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
 
-from ..checked import FROZEN, LARGEST, Count
+from ..checked import LARGEST, STRICT, Count, Several, Whole
 from ..grid import checked_lags
 from ..randomness import Seed, torch_generator
 
@@ -83,13 +83,13 @@ class MultiLag(BaseModel):
     Source: Livi 2025, experiments (arXiv 2512.05790).
     """
 
-    model_config = FROZEN
+    model_config = STRICT
 
-    lags: tuple[int, ...]
-    coefficients: tuple[Coefficient, ...]
+    lags: Several[Whole]
+    coefficients: Several[Coefficient]
     noise: Annotated[float, Field(ge=0, le=LOUDEST)] = 0.3
     inputs: Count = 16
-    steps: Annotated[int, Field(ge=2, le=LARGEST)] = 512
+    steps: Annotated[Whole, Field(ge=2, le=LARGEST)] = 512
 
     @model_validator(mode="after")
     def _consistent(self) -> "MultiLag":
