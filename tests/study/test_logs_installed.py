@@ -10,6 +10,12 @@ from tests.study.test_collected import GRID, RUNS
 LABEL = "GRU, seed 1"
 
 
+@pytest.fixture(autouse=True)
+def _untold(monkeypatch):
+    """MLflow tells its makers of its use otherwise."""
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
 def test_tensorboard_reads_what_was_logged(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -22,6 +28,19 @@ def test_tensorboard_reads_what_was_logged(tmp_path):
     expected = RUNS[LABEL].group("training")["validation"].values
     assert [event.step for event in told] == list(range(1, len(expected) + 1))
     np.testing.assert_allclose([e.value for e in told], expected, rtol=1e-6)
+
+
+def test_mlflow_that_is_not_reached_gets_one_sentence(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    # No scheme that MLflow knows, and a port where nobody listens.
+    for address in ("nonsense://x", "http://127.0.0.1:1"):
+        mlflow.set_tracking_uri(address)
+        with pytest.raises(ValueError, match=r"MLflow at .* does not take") as caught:
+            make_logger("mlflow", Store(tmp_path))
+        assert address in str(caught.value)
+        assert "set MLFLOW_TRACKING_URI" in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
 def test_mlflow_reads_what_was_logged(tmp_path, monkeypatch):

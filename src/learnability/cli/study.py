@@ -13,11 +13,10 @@ from ..storage import output_file
 from ..study.cluster import LOCAL, dask_pool
 from ..study.estimate import estimate
 from ..study.executors import Pool, processes
-from ..study.logs import make_logger
+from ..study.logs import check_logs, make_logger
 from ..study.memory import check_memory
 from ..study.published import read_published
 from ..study.settings import Settings, load_settings
-from ..study.single import once
 from ..study.store import Store
 from ..study.sweep import draw_by_seed, missing, run_study, write_results
 from ..unroll import warm_up
@@ -109,9 +108,10 @@ def run(
         check_memory(settings.runs())
     # All that may be refused is asked for before anything is written.
     store.check(settings)
-    once("log", log or [])
+    names = log or ["jsonl"]
+    check_logs(names)
     pool = _pool(workers, cluster)
-    loggers = [make_logger(name, store) for name in log or ["jsonl"]]
+    loggers = [] if dry_run else [make_logger(name, store) for name in names]
     with Display(console) as display:
         if not dry_run:
             store.begin(settings)

@@ -5,16 +5,19 @@ ended, wherever it ran: the same for this process, pools and clusters.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol, final
 
 from ..diagnosis import Diagnosis
 from ..storage import replace_file
-from .single import RunSettings
+from .single import RunSettings, once
 from .store import Store
 
 Values = Mapping[str, float]
+LONGEST = 200
+"""Characters of another's complaint that are passed on."""
 
 
 class Logger(Protocol):
@@ -145,7 +148,7 @@ class MLflow:
         store: the study, whose folder's name becomes the experiment's.
 
     Raises:
-        ValueError: if MLflow is not installed.
+        ValueError: if MLflow is not installed, or there is none at its address.
     """
 
     def __init__(self, store: Store) -> None:
@@ -154,24 +157,41 @@ class MLflow:
         except ImportError as error:
             raise ValueError(_missing("MLflow", "mlflow")) from error
         self.mlflow: Any = mlflow
-        self.mlflow.set_experiment(store.folder.name)
+        with self._reached():
+            self.mlflow.set_experiment(store.folder.name)
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Make one sentence of all that MLflow or its server complain of."""
+        try:
+            yield
+        except self.mlflow.exceptions.MlflowException as error:
+            why = " ".join(str(error).split())[:LONGEST]
+            raise ValueError(
+                f"MLflow at {self.mlflow.get_tracking_uri()} does not take the runs "
+                f"({why}); set MLFLOW_TRACKING_URI to a server that does, or leave out "
+                "--log mlflow: finished runs are kept"
+            ) from error
 
     def start(self, label: str, run: RunSettings) -> None:
         """Open a run of MLflow."""
-        self.mlflow.start_run(run_name=label)
         parameters = {"cell": run.architecture.cell, "seed": run.seed}
-        self.mlflow.log_params({**parameters, **run.recipe.model_dump(mode="json")})
+        with self._reached():
+            self.mlflow.start_run(run_name=label)
+            self.mlflow.log_params({**parameters, **run.recipe.model_dump(mode="json")})
 
     def record(self, label: str, epoch: int, values: Values) -> None:
         """Take down the numbers of one epoch."""
         del label
-        self.mlflow.log_metrics(dict(values), step=epoch)
+        with self._reached():
+            self.mlflow.log_metrics(dict(values), step=epoch)
 
     def finish(self, label: str, values: Values) -> None:
         """Take down what the run ended with, and close it."""
         del label
-        self.mlflow.log_metrics(dict(values))
-        self.mlflow.end_run()
+        with self._reached():
+            self.mlflow.log_metrics(dict(values))
+            self.mlflow.end_run()
 
 
 def _missing(name: str, extra: str) -> str:
@@ -197,6 +217,20 @@ def make_logger(name: str, store: Store) -> Logger:
     Raises:
         ValueError: if there is no such logger or it is not installed.
     """
-    if name not in LOGGERS:
-        raise ValueError(f"there is no log {name!r}; choose {', '.join(LOGGERS)}")
+    check_logs([name])
     return LOGGERS[name](store)
+
+
+def check_logs(names: Sequence[str]) -> None:
+    """Check names of loggers without reaching for their tools.
+
+    Args:
+        names: each once.
+
+    Raises:
+        ValueError: if there is no such logger or one is named twice.
+    """
+    once("log", names)
+    for name in names:
+        if name not in LOGGERS:
+            raise ValueError(f"there is no log {name!r}; choose {', '.join(LOGGERS)}")
