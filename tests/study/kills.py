@@ -25,7 +25,7 @@ def main() -> int:
         process.join()
         taken = time.monotonic() - started
         print(f"alone: {taken:.0f} s, exit {process.exitcode}", flush=True)
-        longest = 1.6 * taken / KILLS  # so that the kills spread over the study
+        longest = 3.2 * taken / KILLS  # so that the kills spread over the study
         lived, began = [], 0
         for seconds in killed(other, settings, kills=KILLS, seed=1, longest=longest):
             lived.append(seconds)

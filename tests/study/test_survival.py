@@ -2,22 +2,24 @@
 
 import errno
 import os
+import shutil
 
 import pytest
 
 from learnability import storage
 from learnability.study import Store, run_study
 from learnability.study.stages import stage_keys
-from tests.study.children import child, grid, killed
+from tests.study.children import KILLED, child, grid, killed, load_ahead
 from tests.study.small import Watcher, contents
 
-SETTINGS = grid(["GRU", "DiagGate"], seeds=[1])
+SETTINGS = grid(KILLED, seeds=[1])
 STAGES = ["training", "envelope", "evidence", "probe", "fit"]
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     """The study left alone, and the bytes of all of its files."""
+    load_ahead()
     store = Store(tmp_path_factory.mktemp("alone"))
     run_study(SETTINGS, store, Watcher())
     return store, contents(store)
@@ -30,8 +32,19 @@ def again(folder, settings=SETTINGS) -> Watcher:
 
 
 def test_kills_at_random_moments_change_no_byte(alone, tmp_path):
-    lived = list(killed(str(tmp_path), SETTINGS, kills=5, seed=3, longest=0.8))
-    assert len(lived) == 5
+    def whole():
+        assert contents(Store(tmp_path)) == alone[1]
+        shutil.rmtree(tmp_path / "runs")
+
+    before: dict[str, bytes] = {}
+    met = set()
+    moments = {"kills": 30, "seed": 3, "longest": 0.9}
+    for _ in killed(str(tmp_path), SETTINGS, **moments, finished=whole):
+        left = contents(Store(tmp_path))
+        met |= {name.split("/")[1] for name in left.keys() - before.keys()}
+        before = left
+    # The kills met trainings in work, and stages after them.
+    assert {"checkpoint.bin", "training.json", "probe.json"} <= met
     assert contents(Store(tmp_path)) == alone[1]
     assert not list(tmp_path.rglob("*.tmp"))
 

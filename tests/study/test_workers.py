@@ -15,7 +15,8 @@ from learnability.study.executors import Pool, execute_in
 from tests.study.children import grid
 from tests.study.small import Watcher, contents
 
-SETTINGS = grid(["GRU", "DiagGate"], seeds=[1, 2], epochs=30)
+# One more than the workers: it waits while one of them is killed.
+SETTINGS = grid(["GRU"], seeds=[1, 2, 3], epochs=30)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 import torch
 
 from learnability.study import Store, run_study
-from tests.study.small import Watcher, small_settings
+from tests.study.children import KILLED, grid
+from tests.study.small import Watcher
 
 torch.set_num_threads(1)
-run_study(small_settings(), Store("memory://warm"), Watcher())
+run_study(grid(KILLED, seeds=[0]), Store("memory://warm"), Watcher())
