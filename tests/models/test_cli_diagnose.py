@@ -287,3 +287,26 @@ def test_a_model_without_recurrent_layers(folder):
     code, _, err = call(*words)
     assert code == 2
     assert "Linear holds no recurrent layer" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--budgets", "10", "1e1"], "10.0 appears twice; name each budget once"),
+        (["--budgets", "0"], "--budgets has 0; give numbers above 0"),
+        (["--layers", "rnn", "rnn"], "rnn appears twice"),
+        (["--seed", "9" * 30], "the seed is 999999999999999999999999999999; give"),
+        (["--output", ""], "an empty path names no place"),
+        (["--output", "."], ". is a folder; name a file in it"),
+        (["--output", "/dev/null"], "/dev/null is a device and no file"),
+        (["--window", "0"], "window 0 is for one long series"),
+        (["--stride", "5"], "stride 5 is for one long series"),
+        (["--target", ""], "target '' is for one long series"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_the_work(folder, words, message):
+    code, out, err = call(*arguments(folder), *words)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert message in err
+    assert "windows" not in out

@@ -6,7 +6,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from ..display import Display
-from ..storage import local_folder
+from ..storage import local_folder, output_file
 from ..study.executors import checked_workers
 from ..unroll import warm_up
 from .app import WHOLE, app
@@ -65,6 +65,7 @@ def calibrate(
     checked_workers(workers)
     default = f"runs/calibration-{calibration.name}"
     store = store_of(local_folder(default if output is None else output))
+    output_file(store.page)
     console = Console()
     if not partial:
         warm_up(on_wait=lambda sentence: console.print(sentence, highlight=False))

@@ -17,6 +17,7 @@ from ..checked import checked_seed
 from ..display import Display
 from ..grid import spread_lags
 from ..storage import output_file
+from ..study.single import once
 from .app import MANY, NUMBER, WHOLE, app
 
 FEW_LAGS = 24
@@ -80,6 +81,12 @@ def diagnose(
 
     console = Console()
     checked_seed(seed)
+    numbers = [100.0, 1_000.0, 10_000.0] if budgets is None else budgets
+    once("budget", numbers)
+    once("layer", layers or [])
+    for number in numbers:
+        if number <= 0:
+            raise ValueError(f"--budgets has {number:g}; give numbers above 0")
     if output is not None:
         output_file(output)
     found = load_data(data, target=target, window=window, stride=stride)
@@ -99,12 +106,13 @@ def diagnose(
             seed=seed,
             progress=display.begin("diagnosis"),
         )
-    show(diagnoses.window(budgets or [100, 1_000, 10_000]), console)
+    if output is not None:  # first: what follows can be had again from the file
+        diagnoses.save(output)
+    show(diagnoses.window(numbers), console)
     for sentence in diagnoses.advice():
         console.print(sentence, highlight=False, soft_wrap=True, markup=False)
     if output is not None:
-        diagnoses.save(output)
-        console.print(f"saved: {output}", highlight=False, soft_wrap=True)
+        console.print(f"saved: {output}", highlight=False, soft_wrap=True, markup=False)
 
 
 def mean_square(outputs: Any, targets: Tensor) -> Tensor:

@@ -117,7 +117,8 @@ def load_data(
         stride: steps from one window to the next; half a window unless given.
 
     Raises:
-        ValueError: if the file cannot be read, holds something else, or is too short.
+        ValueError: if the file cannot be read, holds something else, is too short, or
+            holds sequences where a series was described.
     """
     _there(path)
     if path.suffix not in READERS:
@@ -150,6 +151,13 @@ def load_data(
         ) from error
     if isinstance(found, pd.DataFrame):
         return _cut(_column(found, target, path), path, window, stride)
+    given = {"target": target, "window": window, "stride": stride}
+    for name, value in given.items():
+        if value is not None:
+            raise Refusal(
+                f"{name} {value!r} is for one long series, and {path} holds sequences; "
+                "leave it out"
+            )
     return _whole(found, path)
 
 
