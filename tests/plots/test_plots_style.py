@@ -8,6 +8,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from learnability.plots._parts import keys
 from learnability.plots.legends import LONGEST_LABEL, label
 from learnability.plots.style import (
     INKS,
@@ -172,3 +173,30 @@ def test_a_cell_keeps_its_colour_and_an_optimizer_its_marker():
     for by in ("adamw", "sgd"):
         assert found[f"GRU, {by}"].marker == found[f"LSTM, {by}"].marker
     assert found["GRU, adamw"].marker != found["GRU, sgd"].marker
+
+
+def test_lines_of_one_colour_differ_in_mark_and_dash():
+    names = [f"{cell}, {by}" for cell in KNOWN for by in ("adamw", "sgd", "rmsprop")]
+    found = styles(names)
+    for cell in KNOWN:
+        own = [s for s in found.values() if s.cell == cell]
+        assert len({str(s.dash) for s in own}) == len({s.marker for s in own}) == 3
+    assert {s.dash for s in styles(KNOWN).values()} == {"-"}
+
+
+def test_studies_of_one_cell_share_its_colour():
+    found = styles(["A: GRU, sgd", "B: GRU, sgd", "A: LSTM, sgd"])
+    assert found["A: GRU, sgd"].colour == styles(["GRU"])["GRU"].colour
+    assert found["A: GRU, sgd"].colour == found["B: GRU, sgd"].colour
+    assert found["A: GRU, sgd"].marker == found["A: LSTM, sgd"].marker
+    assert found["A: GRU, sgd"].marker != found["B: GRU, sgd"].marker
+    assert styles(["my: net"])["my: net"].cell == "my: net"
+
+
+def test_a_legend_of_a_grid_names_colours_and_marks_once():
+    names = [f"{cell}, {by}" for cell in KNOWN for by in ("adamw", "sgd", "rmsprop")]
+    entries = keys(styles(names), dashed=True)
+    assert [e.get_label() for e in entries] == [*KNOWN, "adamw", "sgd", "rmsprop"]
+    assert len({str(e.get_linestyle()) for e in entries[5:]}) == 3
+    few = keys(styles(["GRU, adamw", "GRU, sgd"]))
+    assert [e.get_label() for e in few] == ["GRU, adamw", "GRU, sgd"]

@@ -35,6 +35,8 @@ ROOM = 1.25
 """Factor of room at the ends of a logarithmic axis."""
 FEW_LAGS = 6
 """So many lags can each have a tick of their own."""
+OWN = "this study"
+"""What a legend calls the runs beside which others are laid."""
 SHORT_AXIS = 2.6
 """Decades below which a logarithmic axis has room for ticks at 1, 2 and 5."""
 
@@ -144,9 +146,56 @@ def hollow(style: Style, marker: str) -> dict[str, Any]:
     return {"ls": "", "marker": marker, "mfc": "none", "mec": style.colour}
 
 
-def keys(found: Mapping[str, Style]) -> list[Line2D]:
-    """Give a legend's entry an architecture."""
-    return [key(style, label(name)) for name, style in found.items()]
+def keys(
+    found: Mapping[str, Style], *, marked: bool = True, dashed: bool = False
+) -> list[Line2D]:
+    """Give a legend's entries: an architecture each, or colours and marks apart.
+
+    Of 5 cells with 3 optimizers 8 entries say as much as 15.
+
+    Args:
+        found: styles by name.
+        marked: whether the lines carry marks.
+        dashed: whether the lines are dashed.
+    """
+    cells = {style.cell: style for style in found.values()}
+    rests = {style.rest: style for style in found.values()}
+    if len(cells) + len(rests) < len(found):
+        return [
+            *(key(s, label(cell), marker="") for cell, s in cells.items()),
+            *(_other(s, marked, dashed) for s in rests.values()),
+        ]
+    changes = {} if marked else {"marker": ""}
+    return [
+        key(style, label(name), ls=style.dash if dashed else "-", **changes)
+        for name, style in found.items()
+    ]
+
+
+def _other(style: Style, marked: bool, dashed: bool) -> Line2D:
+    """Give the entry of what tells lines of one colour apart, in no colour's ink."""
+    return key(
+        style,
+        label(style.rest or OWN),
+        color=ink().quiet,
+        marker=style.marker if marked else "",
+        ls=style.dash if dashed else "-",
+    )
+
+
+def note(ax: Axes, text: str) -> None:
+    """Say in a panel why nothing or little is to be seen there."""
+    ax.text(
+        0.5,
+        0.5,
+        text,
+        transform=ax.transAxes,
+        ha="center",
+        va="center",
+        linespacing=1.4,
+        bbox={"fc": ink().paper, "ec": "none", "alpha": 0.85, "pad": 2},
+        zorder=5,
+    )
 
 
 def open_mark(marker: str, text: str) -> Line2D:

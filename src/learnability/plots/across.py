@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ..summaries import Line
 from ._parts import keys, moved, number_axis, open_mark
 from .envelope import FLOOR, SCALINGS, Scaling
 from .legends import legend
@@ -137,111 +136,6 @@ def _scaled(ax: Axes, scaling: Scaling) -> None:
     low, high = ax.get_ylim()
     ax.set_ylim(min(max(low, FLOOR), 0.1), max(high, 1.3))
     number_axis(ax.yaxis)
-
-
-def spectra(scales: Mapping[str, np.ndarray], *, width: float = PAGE) -> Figure:
-    """Draw the time scales of all units of all seeds: density and what lies beyond.
-
-    The density is a histogram in the logarithm, six bins a decade; units that do not
-    decay or have no time scale stand in no bin, but count.
-
-    Args:
-        scales: tau in steps of every unit, by group; inf does not decay, nan is gone.
-        width: of the figure in inches.
-    """
-    made, (left, right) = figure(2, width=width)
-    found = styles(scales)
-    every = np.concatenate([s[np.isfinite(s) & (s > 0)] for s in scales.values()])
-    low, high = (every.min(), every.max()) if every.size else (1.0, 100.0)
-    edges = np.geomspace(low / 1.01, high * 1.01, 2 + int(6 * np.log10(high / low)))
-    for name, style in found.items():
-        tau = scales[name]
-        seen = np.sort(tau[np.isfinite(tau)])
-        counts, _ = np.histogram(seen, edges)
-        density = counts / tau.size / np.diff(np.log10(edges))
-        left.stairs(density, edges, color=style.colour, lw=1.2)
-        endless = np.isinf(tau).sum()
-        beyond = (np.arange(seen.size, 0, -1) + endless) / tau.size
-        right.step(seen, beyond, where="post", color=style.colour)
-        if endless:
-            place = endless / tau.size
-            right.plot(high * 1.2, place, marker=">", mfc="none", mec=style.colour)
-    for ax, name in (
-        (left, "density a decade"),
-        (right, "share with at least $\\tau$"),
-    ):
-        ax.set(xscale="log", xlabel=r"time scale $\tau$ in steps", ylabel=name)
-        ax.set_xlim(low / 1.3, high * 1.3)
-        number_axis(ax.xaxis)
-    right.set_yscale("log")
-    number_axis(right.yaxis)
-    legend(made, keys(found))
-    return made
-
-
-PANELS = (
-    ("confounded", "log_needed", r"$-\hat\kappa\,\log f$", r"$\log N$"),
-    ("attenuation", "log_noise", r"$-\log f$", r"$\log\,\sigma/|m|$"),
-)
-
-
-def law_figure(
-    tables: Tables,
-    lines: Mapping[str, tuple[Line | None, Line | None]],
-    *,
-    width: float = PAGE,
-) -> Figure:
-    """Draw the law of the window twice: confounded, and honest.
-
-    Left both axes hold the same estimated kappa; right neither does. Open arrows are
-    lags whose location may be 0: the number is a lower end, and no line was drawn
-    through it.
-
-    Args:
-        tables: of `summaries.law_points`, all seeds of a group in one.
-        lines: the regressions of both panels, by group.
-        width: of the figure in inches.
-    """
-    made, panels = figure(2, width=width)
-    found = styles(tables)
-    notes = ("the same $\\hat\\kappa$ on both axes", "no $\\hat\\kappa$ on either axis")
-    for panel, (ax, (x, y, across, up)) in enumerate(zip(panels, PANELS, strict=True)):
-        for name, style in found.items():
-            _law(ax, tables[name], x, y, style)
-            line = lines[name][panel]
-            if line is not None:
-                sure = tables[name][~tables[name]["censored"]]
-                ends = np.array([sure[x].min(), sure[x].max()])
-                ax.plot(ends, line.intercept + line.slope * ends, color=style.colour)
-        ax.set(xlabel=across, ylabel=up, title=notes[panel] + _explained(lines, panel))
-    entries = [*keys(found)]
-    if any(table["censored"].any() for table in tables.values()):
-        entries.append(open_mark("^", "at least"))
-    legend(made, entries)
-    return made
-
-
-def _explained(lines: Mapping[str, tuple[Line | None, Line | None]], panel: int) -> str:
-    """Say the median share of the variance that the lines of a panel explain."""
-    drawn = [pair[panel] for pair in lines.values()]
-    shares = [line.r2 for line in drawn if line is not None]
-    return f" (median R² {np.median(shares):.2f})" if shares else ""
-
-
-def _law(ax: Axes, table: pd.DataFrame, x: str, y: str, style: Style) -> None:
-    censored = table["censored"].to_numpy(bool)
-    sure, open_ones = table[~censored], table[censored]
-    ax.plot(sure[x], sure[y], ls="", marker=style.marker, color=style.colour)
-    ax.plot(
-        open_ones[x],
-        open_ones[y],
-        ls="",
-        marker="^",
-        ms=3,
-        mfc="none",
-        mec=style.colour,
-        alpha=0.6,
-    )
 
 
 def estimator_figure(tables: Mapping[str, Tables], *, width: float = PAGE) -> Figure:

@@ -61,6 +61,15 @@ PALETTE: dict[Theme, tuple[str, ...]] = {
     ),
 }
 MARKERS = ("o", "s", "D", "v", "P", "X", "p", "h")
+Dash = str | tuple[float, tuple[float, ...]]
+DASHES: tuple[Dash, ...] = (
+    "-",
+    (0, (4.0, 1.6)),
+    (0, (1.0, 1.2)),
+    (0, (6.0, 1.4, 1.0, 1.4)),
+    (0, (2.4, 1.0, 2.4, 3.0)),
+)
+"""Strokes for lines of one colour; in grey print nothing else tells them apart."""
 KNOWN = ("ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM")
 """Architectures with a place in the palette of their own, first places first."""
 
@@ -73,11 +82,17 @@ class Style:
         colour: a hexadecimal colour.
         marker: a matplotlib marker.
         place: 0 for the first architecture of the figure, to move lines apart.
+        cell: what gives the colour.
+        rest: what tells it from others of its colour, such as an optimizer.
+        dash: stroke of a line without marks, or with others of its colour.
     """
 
     colour: str
     marker: str
     place: int
+    cell: str = ""
+    rest: str = ""
+    dash: Dash = "-"
 
 
 def current_theme() -> Theme:
@@ -110,8 +125,8 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
 
     They depend on the names, not on their order: the cells of this package have places
     of their own, others take free ones by a hash of their names. Of one cell with
-    several optimizers or seeds, ``GRU, sgd``, the colour is the cell's and the marker
-    tells the rest.
+    several optimizers, seeds or studies, ``GRU, sgd`` or ``A: GRU``, the colour is the
+    cell's, marker and dash tell the rest.
 
     Args:
         names: of the architectures in a figure.
@@ -139,14 +154,21 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
             palette[slot % len(palette)],
             MARKERS[marker % len(MARKERS)],
             order.index(name),
+            cell,
+            rest,
+            DASHES[rests.index(rest) % len(DASHES)],
         )
     return found
 
 
 def _parted(name: str) -> tuple[str, str]:
-    """Part ``GRU, sgd`` into a cell of this package and the rest."""
-    cell, _, rest = name.partition(", ")
-    return (cell, rest) if cell in KNOWN else (name, "")
+    """Part ``GRU, sgd`` or ``A: GRU`` into a cell of this package and the rest."""
+    before, colon, after = name.partition(": ")
+    study, whole = ([before], after) if colon else ([], name)
+    cell, comma, rest = whole.partition(", ")
+    if cell not in KNOWN:
+        return name, ""
+    return cell, ", ".join(study + [rest] * bool(comma))
 
 
 def _slots(names: list[str]) -> dict[str, int]:

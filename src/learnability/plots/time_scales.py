@@ -5,9 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ._parts import ROOM, Runs, Values, hollow, number_axis, prepared
+from ._parts import ROOM, Runs, Values, hollow, note, number_axis, prepared
 from .legends import key as style_key
 from .legends import label, legend
+from .spectra import NO_SCALE
 from .style import PAGE, Style, figure
 
 ORDER = "diagonal"
@@ -43,8 +44,7 @@ def time_scales(
     for name, style in found.items():
         _steps(ax, spectra[name], style, high)
     if all(np.isnan(tau).all() for tau in spectra.values()):
-        text = "no unit lasts long enough\nto have a time scale"
-        ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center")
+        note(ax, NO_SCALE)
     smallest = min(1 / max(tau.size, 1) for tau in spectra.values())
     ax.set_ylim(smallest / 1.3, 1.15)
     ax.set_xlabel(r"time scale $\tau$ in steps")
@@ -61,7 +61,12 @@ def time_scale_keys(
 ) -> list[Line2D]:
     """Give the legend's entries, with the units that have no finite time scale."""
     return [
-        style_key(style, label(name) + _rest(_tau(runs, name, order)), marker="")
+        style_key(
+            style,
+            label(name) + _rest(_tau(runs, name, order)),
+            marker="",
+            ls=style.dash,
+        )
         for name, style in found.items()
     ]
 
@@ -113,4 +118,4 @@ def _steps(ax: Axes, tau: Values, style: Style, right: float) -> None:
         place = endless / tau.size
         ax.plot(right, place, clip_on=False, **hollow(style, ">"))
     if share[0] > 0:
-        ax.step(x, share, where="post", color=style.colour)
+        ax.step(x, share, where="post", color=style.colour, ls=style.dash)

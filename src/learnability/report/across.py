@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..diagnosis import Diagnosis
-from ..plots import across, apart
+from ..plots import across, apart, law
+from ..plots.spectra import spectra
 from ..plots.style import PAGE, Theme, theme
 from ..plots.time_scales import ORDER
 from ..plots.windows import BUDGETS
@@ -146,10 +147,8 @@ def drawn_across(
         "envelope_across": lambda: across.envelope_spreads(
             found.envelopes, width=width
         ),
-        "spectra": lambda: across.spectra(found.scales, width=width),
-        "law": lambda: across.law_figure(
-            found.laws, law_lines(found.laws), width=width
-        ),
+        "spectra": lambda: spectra(found.scales, width=width),
+        "law": lambda: law.law_figure(found.laws, law_lines(found.laws), width=width),
         "estimators": lambda: across.estimator_figure(found.estimators, width=width),
     }
     if found.curves:
@@ -180,7 +179,7 @@ def law_lines(
         sure = table.loc[~table["censored"].astype(bool), :]
         found[name] = tuple(
             regression(np.asarray(sure[x], float), np.asarray(sure[y], float))
-            for x, y, *_ in across.PANELS
+            for x, y, *_ in law.PANELS
         )
     return found
 

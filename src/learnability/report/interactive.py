@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..diagnosis import Diagnosis
-from ..plots.style import Style, styles, theme
+from ..plots.style import DASHES, Style, styles, theme
 from ..plots.windows import BUDGETS
 from ..summaries import envelope_band, window_spread
 from .across import learning_spread, time_scales
@@ -87,6 +87,7 @@ def figures(members: Sequence[Member], budgets: Sequence[float]) -> Record:
                 "facets": dict(member.facets),
                 "colours": [looks[look][place].colour for look in ("light", "dark")],
                 "symbol": SYMBOLS[looks["light"][place].marker],
+                "dash": STROKES[looks["light"][place].dash],
             }
             for place, member in enumerate(members)
         ],
@@ -111,6 +112,10 @@ SYMBOLS = {
     "h": "hexagon",
 }
 """plotly's names of matplotlib's markers."""
+STROKES = dict(
+    zip(DASHES, ("solid", "dash", "dot", "dashdot", "longdashdot"), strict=True)
+)
+"""plotly's names of the dashes."""
 
 BY_POINT = ("x", "y", "low", "high", "open", "says")
 """What of a trace has a value a point."""

@@ -22,7 +22,10 @@
     const trace = {
       type: "scatter", x: t.x, y: t.y, name: t.name, meta: t.member,
       mode: t.bare ? "lines" : "lines+markers",
-      line: { color: colour, width: 2, shape: t.shape || "linear" },
+      line: {
+        color: colour, width: 2, shape: t.shape || "linear",
+        dash: t.bare ? member.dash : "solid",
+      },
       marker: {
         size: 7, color: t.x.map((_, i) => (open[i] ? paper : colour)),
         symbol: t.x.map((_, i) => (open[i] ? "triangle-up-open" : member.symbol)),
