@@ -197,6 +197,6 @@ def test_a_legend_of_a_grid_names_colours_and_marks_once():
     names = [f"{cell}, {by}" for cell in KNOWN for by in ("adamw", "sgd", "rmsprop")]
     entries = keys(styles(names), dashed=True)
     assert [e.get_label() for e in entries] == [*KNOWN, "adamw", "sgd", "rmsprop"]
-    assert len({str(e.get_linestyle()) for e in entries[5:]}) == 3
+    assert len({str(e._dash_pattern) for e in entries[5:]}) == 3
     few = keys(styles(["GRU, adamw", "GRU, sgd"]))
     assert [e.get_label() for e in few] == ["GRU, adamw", "GRU, sgd"]
