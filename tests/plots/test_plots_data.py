@@ -101,8 +101,8 @@ def test_unresolved_lags_are_open_arrows_at_their_lower_ends():
     assert not np.isfinite(values).any()
     arrows = points(ax, hollow=True)
     assert {(lag, 50.0) for lag in LAGS[:-1]} <= arrows
-    # The last lag's interval has no end: its arrow stands at the upper edge.
-    assert {y for lag, y in arrows if lag == LAGS[-1]} == {0.98}
+    # The last lag's interval has no end: a cross stands at the upper edge.
+    assert {y for lag, y in arrows if lag == LAGS[-1]} == {0.97}
 
 
 def test_the_lags_of_the_task_are_marked():

@@ -23,7 +23,7 @@ def test_optimizers_of_a_cell_differ_in_more_than_colour(look):
     for colour in {to_hex(p.get_edgecolor()) for p in density.patches}:
         own = [p for p in density.patches if to_hex(p.get_edgecolor()) == colour]
         assert len({str(p.get_linestyle()) for p in own}) == 3
-        lines = [line for line in beyond.lines if line.get_color() == colour]
+        lines = [line for line in beyond.lines if to_hex(line.get_color()) == colour]
         assert len({line.get_marker() for line in lines}) == 3
         assert len({str(line._dash_pattern) for line in lines}) == 3
         assert all(line.get_markevery() for line in lines)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -31,12 +32,16 @@ Values = Float[np.ndarray, " value"]
 
 APART = 1.6
 """Points between the lines of two architectures that would hide one another."""
+FARTHEST = 8.0
+"""Points that the first and the last of many lines may lie apart."""
 ROOM = 1.25
 """Factor of room at the ends of a logarithmic axis."""
 FEW_LAGS = 6
 """So many lags can each have a tick of their own."""
 OWN = "this study"
 """What a legend calls the runs beside which others are laid."""
+MARGIN, DIGIT, GAP = 0.55, 0.067, 0.06
+"""Inches beside a panel, of a tick's digit, and between two ticks."""
 SHORT_AXIS = 2.6
 """Decades below which a logarithmic axis has room for ticks at 1, 2 and 5."""
 
@@ -58,10 +63,15 @@ def moved(ax: Axes, style: Style, count: int, *, upright: bool = False) -> Trans
 
     The data stay what the record says; only the ink moves.
     """
-    points = (style.place - (count - 1) / 2) * APART / 72
+    points = _aside(style, count)
     shift = (0, points) if upright else (points, 0)
     inches = whole_figure(ax).dpi_scale_trans
     return ax.transData + ScaledTranslation(*shift, inches)
+
+
+def _aside(style: Style, count: int) -> float:
+    """Give the inches by which one of so many lines is moved."""
+    return (style.place - (count - 1) / 2) * min(APART, FARTHEST / count) / 72
 
 
 def plain_number(value: float, _: object = None) -> str:
@@ -78,7 +88,8 @@ def lag_axis(ax: Axes, lags: Iterable[float], *, logarithmic: bool = True) -> No
     ax.set_xlabel("lag in steps")
     if not logarithmic:
         ax.set_xlim(0, grid.max() * 1.05)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        most = int(np.clip(_room(ax.xaxis), 3, 9))
+        ax.xaxis.set_major_locator(MaxNLocator(most, integer=True))
         return
     ax.set_xscale("log")
     ax.set_xlim(grid.min() / ROOM, grid.max() * ROOM)
@@ -92,10 +103,22 @@ def number_axis(axis: Axis) -> None:
     """Mark a logarithmic axis with plain numbers, more of them where it is short."""
     low, high = axis.get_view_interval()
     decades = np.log10(high / low)
-    subs = (1.0, 2.0, 5.0) if decades < SHORT_AXIS else (1.0,)
-    axis.set_major_locator(LogLocator(subs=subs, numticks=12))
+    choices = [(1.0, 2.0, 5.0), (1.0, 3.0)] if decades < SHORT_AXIS else []
+    fitting = (subs for subs in choices if decades * len(subs) < _room(axis))
+    axis.set_major_locator(LogLocator(subs=next(fitting, (1.0,)), numticks=12))
     axis.set_major_formatter(FuncFormatter(plain_number))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _room(axis: Axis) -> float:
+    """Give how many labels fit side by side; one above another as many as there are."""
+    if axis is axis.axes.yaxis:
+        return np.inf
+    place = axis.axes.get_subplotspec()
+    columns = 1 if place is None else place.get_gridspec().ncols
+    room = whole_figure(axis.axes).get_figwidth() / columns - MARGIN
+    longest = len(plain_number(axis.get_view_interval()[1]).split(".")[0])
+    return room / (DIGIT * longest + GAP)
 
 
 def all_lags(runs: Runs, group: str, name: str = "lag") -> Values:
@@ -106,6 +129,12 @@ def all_lags(runs: Runs, group: str, name: str = "lag") -> Values:
         if has(run, group)
     ]
     return np.unique(np.concatenate(grids)) if grids else np.array([])
+
+
+def lags_of(tables: Mapping[str, pd.DataFrame]) -> Values:
+    """Give the lags of tables over lags, sorted, each once."""
+    grids = [np.asarray(table.index, float) for table in tables.values()]
+    return np.unique(np.concatenate(grids))
 
 
 def task_lags(ax: Axes, runs: Runs) -> list[Line2D]:
@@ -136,8 +165,7 @@ def bars(
 
 def beside(ax: Axes, style: Style, count: int) -> Transform:
     """Give a transform whose y runs from 0 to 1 over the axes, moved apart by run."""
-    points = (style.place - (count - 1) / 2) * APART / 72
-    shift = ScaledTranslation(points, 0, whole_figure(ax).dpi_scale_trans)
+    shift = ScaledTranslation(_aside(style, count), 0, whole_figure(ax).dpi_scale_trans)
     return blended_transform_factory(ax.transData, ax.transAxes) + shift
 
 

@@ -7,13 +7,29 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from ._parts import keys, moved, number_axis, open_mark
+from ..detection.decay_fit import FEWEST_LAGS
+from ._parts import (
+    hollow,
+    keys,
+    lag_axis,
+    lags_of,
+    moved,
+    note,
+    number_axis,
+    open_mark,
+    plain_number,
+)
 from .envelope import FLOOR, SCALINGS, Scaling
-from .legends import legend
+from .learning import epoch_axis
+from .legends import legend, whole_figure
 from .style import PAGE, Style, figure, ink, styles
+from .windows import NO_WINDOW
 
 Tables = Mapping[str, pd.DataFrame]
+SLOT = 3.2
+"""Points that an inch of a figure has for the boxes of a budget."""
 
 
 def window_spreads(tables: Tables, *, width: float = PAGE) -> Figure:
@@ -33,14 +49,20 @@ def window_spreads(tables: Tables, *, width: float = PAGE) -> Figure:
     for name, style in found.items():
         _window_line(left, tables[name], style, len(found))
         _boxes(right, tables[name], style, len(found))
-    budgets = next(iter(tables.values())).index.to_numpy(float)
+    budgets = np.concatenate([t.index.to_numpy(float) for t in tables.values()])
+    nothing = not any(table["p90"].any() for table in tables.values())
     for ax in (left, right):
         ax.set(xscale="log", xlabel="sequences $N$", ylabel="window $H_N$ in steps")
-        ax.set_xlim(budgets.min() / 2, budgets.max() * 2)
-        ax.set_ylim(bottom=0)
+        ax.set_xlim(budgets.min() / 3, budgets.max() * 3)
+        low, high = ax.get_ylim()
+        ax.set_ylim(min(low, -0.04 * high), max(high, 1))
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         number_axis(ax.xaxis)
-    left.set_title("mean, deviation, 10 and 90 %")
-    right.set_title("boxes over seeds")
+        if nothing:
+            note(ax, NO_WINDOW)
+    several = any((table["seeds"] > 1).any() for table in tables.values())
+    left.set_title("mean, deviation, 10 and 90 %" if several else "one seed: no spread")
+    right.set_title("boxes over seeds" if several else "at single budgets")
     entries = keys(found)
     if any(table["censored"].any() for table in tables.values()):
         entries.append(open_mark("^", "there or beyond"))
@@ -76,16 +98,17 @@ def _window_line(ax: Axes, table: pd.DataFrame, style: Style, count: int) -> Non
 
 def _boxes(ax: Axes, table: pd.DataFrame, style: Style, count: int) -> None:
     place = (style.place - (count - 1) / 2) / max(count, 2)
+    thick = min(3.5, SLOT * whole_figure(ax).get_figwidth() / count)
     for budget, row in table.iloc[::2].iterrows():
         x = float(budget) * 10 ** (0.8 * place)  # pyright: ignore[reportArgumentType]
         ax.vlines(x, row["p10"], row["p90"], color=style.colour, lw=0.8)
-        ax.vlines(x, row["p25"], row["p75"], color=style.colour, lw=3.5, alpha=0.5)
+        ax.vlines(x, row["p25"], row["p75"], color=style.colour, lw=thick, alpha=0.5)
         open_end = row["censored"] > 0
         ax.plot(
             [x],
             [row["median"]],
             marker="^" if open_end else "_",
-            ms=3.5,
+            ms=max(thick, 2.2),
             mfc=ink().paper,
             mec=style.colour,
             ls="",
@@ -106,31 +129,40 @@ def envelope_spreads(tables: Tables, *, width: float = PAGE) -> Figure:
             _envelope_line(ax, tables[name], style)
         _scaled(ax, scaling)
         ax.set_title(SCALINGS[scaling])
-        ax.set_xlabel("lag in steps")
+        lag_axis(ax, lags_of(tables), logarithmic=scaling != "exponential")
     panels[0].set_ylabel("envelope $f(l)/f(0)$")
-    dashed = Line2D([], [], color=ink().quiet, lw=0.9, ls="--", label="best fit")
-    legend(made, [*keys(found), dashed])
+    legend(made, keys(found) + _envelope_marks(tables))
     return made
+
+
+def _envelope_marks(tables: Tables) -> list[Line2D]:
+    """Give the legend's entries of fits and of what lies below the axis."""
+    quiet, entries = ink().quiet, []
+    fits = [table["fitted"].notna().any() for table in tables.values()]
+    text = "best fit" if any(fits) else f"no fit: fewer than {FEWEST_LAGS} lags"
+    entries.append(Line2D([], [], color=quiet, lw=0.9, ls="--", label=text))
+    if any((table["mean"] < FLOOR).any() for table in tables.values()):
+        entries.append(open_mark("v", f"below {plain_number(FLOOR)}"))
+    return entries
 
 
 def _envelope_line(ax: Axes, table: pd.DataFrame, style: Style) -> None:
     lag = table.index.to_numpy(float)
     shown = table.where(table["mean"] >= FLOOR)
-    ax.plot(lag, shown["mean"], color=style.colour)
+    few = max(1, lag.size // 8)
+    line = {"color": style.colour, "marker": style.marker, "markevery": few}
+    ax.plot(lag, shown["mean"], **line)
     low = np.maximum(table["lower"], FLOOR)
     ax.fill_between(lag, low, table["upper"], color=style.colour, alpha=0.15, lw=0)
     ax.plot(lag, table["fitted"], color=style.colour, lw=0.9, ls="--")
     below = lag[(table["mean"] < FLOOR).to_numpy()]
     if below.size:
-        ax.plot(below, np.full(below.size, FLOOR), ls="", marker="v", mfc="none")
+        ax.plot(below, np.full(below.size, FLOOR), **hollow(style, "v"))
 
 
 def _scaled(ax: Axes, scaling: Scaling) -> None:
-    if scaling != "exponential":
-        ax.set_xscale("log")
-        number_axis(ax.xaxis)
     if scaling == "logarithmic":
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, max(ax.get_ylim()[1], 1.05))
         return
     ax.set_yscale("log")
     low, high = ax.get_ylim()
@@ -142,9 +174,11 @@ def estimator_figure(tables: Mapping[str, Tables], *, width: float = PAGE) -> Fi
     """Draw alpha by lag and estimator, a panel an estimator and one of agreement.
 
     The last panel shows the largest difference between the estimators at each lag.
+    Bands are a deviation over seeds; one seed has none.
 
     Args:
-        tables: mean alpha over seeds by estimator: a row a lag, by group.
+        tables: by estimator, by group: ``alpha``, the mean over seeds, and its
+            ``deviation``, a row a lag.
         width: of the figure in inches.
     """
     names = list(next(iter(tables.values())))
@@ -157,16 +191,37 @@ def estimator_figure(tables: Mapping[str, Tables], *, width: float = PAGE) -> Fi
             every = np.stack([table[e]["alpha"].to_numpy() for e in names])
             if estimator in names:
                 values = table[estimator]["alpha"].to_numpy()
+                _deviation(ax, table[estimator], style)
             else:
                 values = np.ptp(every, axis=0)
             ax.plot(lag, values, color=style.colour, marker=style.marker, ms=2.4)
-        ax.set(xscale="log", xlabel="lag in steps", title=estimator)
-        number_axis(ax.xaxis)
+        ax.set(title=TITLES.get(estimator, estimator))
+        lag_axis(ax, lags_of({n: next(iter(t.values())) for n, t in tables.items()}))
         if estimator in names:
             ax.axhline(2, color=ink().quiet, lw=0.8, ls=":")
+        if not any(
+            np.isfinite(line.get_ydata()).any() for line in ax.lines[: len(found)]
+        ):
+            note(ax, "no lag has an alpha")
     panels[0].set_ylabel(r"tail index $\alpha$")
-    legend(made, keys(found))
+    gauss = Line2D([], [], color=ink().quiet, lw=0.8, ls=":", label="Gaussian")
+    legend(made, [*keys(found), gauss])
     return made
+
+
+TITLES = {
+    "koutrouvelis": "Koutrouvelis",
+    "mcculloch": "McCulloch",
+    "likelihood": "maximum likelihood",
+}
+
+
+def _deviation(ax: Axes, table: pd.DataFrame, style: Style) -> None:
+    """Draw how far seeds differ as a band; no alpha lies above 2."""
+    lag, mean = table.index.to_numpy(float), table["alpha"].to_numpy()
+    away = table["deviation"].to_numpy()
+    high = np.minimum(mean + away, 2)
+    ax.fill_between(lag, mean - away, high, color=style.colour, alpha=0.1, lw=0)
 
 
 def curve_spreads(tables: Tables, *, width: float = PAGE) -> Figure:
@@ -192,7 +247,8 @@ def curve_spreads(tables: Tables, *, width: float = PAGE) -> Figure:
             marker=style.marker,
             markevery=(style.place % max(1, len(epoch)), max(1, len(epoch) // 6)),
         )
-    ax.set(xlabel="epoch", ylabel="validation error", yscale="log")
+    ax.set(ylabel="validation error", yscale="log")
+    epoch_axis(ax)
     number_axis(ax.yaxis)
     legend(made, keys(found))
     return made

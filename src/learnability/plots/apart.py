@@ -1,6 +1,6 @@
 """What decides the window, taken apart: gates and optimizer, signal and noise floor."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,11 +8,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ._parts import hollow, keys, number_axis, open_mark, plain_number
+from ._parts import (
+    hollow,
+    keys,
+    lag_axis,
+    lags_of,
+    note,
+    number_axis,
+    open_mark,
+    plain_number,
+)
 from .envelope import FLOOR
 from .legends import legend
 from .style import PAGE, Style, figure, ink, styles
 
+NO_RATES = "the weights are\nthe initial ones: the\noptimizer has no rates"
+NO_SIGNAL = "no lag is resolved:\nno signal above 0\nwas seen"
 SHARES = {
     "gates": "gates alone",
     "network": "whole network",
@@ -32,8 +43,9 @@ def split_figure(tables: Mapping[str, pd.DataFrame], *, width: float = PAGE) -> 
     for ax, (column, title) in zip(panels, SHARES.items(), strict=True):
         for name, style in found.items():
             below |= _share(ax, tables[name], column, style)
-        ax.set(xscale="log", yscale="log", xlabel="lag in steps", title=title)
-        number_axis(ax.xaxis)
+        ax.set(yscale="log", title=title)
+        lag_axis(ax, lags_of(tables))
+        _without_rates(ax, [np.isnan(t[column]).all() for t in tables.values()])
     low = min(ax.get_ylim()[0] for ax in panels)
     high = max(ax.get_ylim()[1] for ax in panels)
     for ax in panels:  # one scale, so that panels can be compared
@@ -45,6 +57,17 @@ def split_figure(tables: Mapping[str, pd.DataFrame], *, width: float = PAGE) -> 
         entries.append(open_mark("v", f"below {plain_number(FLOOR)}"))
     legend(made, entries)
     return made
+
+
+def _without_rates(ax: Axes, missing: Sequence[np.bool_]) -> None:
+    """Say that lines are missing in the panel with the optimizer's rates."""
+    lost = int(np.sum(missing))
+    if lost == len(missing):
+        note(ax, NO_RATES)
+    elif lost:
+        said = f"{lost} of {len(missing)} have no rates"
+        place = {"ha": "left", "va": "bottom", "transform": ax.transAxes}
+        ax.text(0.02, 0.02, said, fontsize=7, color=ink().quiet, **place)
 
 
 def _share(ax: Axes, table: pd.DataFrame, column: str, style: Style) -> bool:
@@ -82,11 +105,16 @@ def floor_figure(tables: Mapping[str, pd.DataFrame], *, width: float = PAGE) -> 
             few = max(1, lag.size // 8)
             ax.plot(lag, line, color=style.colour, marker=style.marker, markevery=few)
             ax.plot(lag[~sure], signal[~sure], alpha=0.7, **hollow(style, "v"))
-            ax.plot(lag, table[budget], color=style.colour, lw=0.9, ls="--")
-            open_ones |= bool((~sure & np.isfinite(signal)).any())
-        ax.set(xscale="log", yscale="log", xlabel="lag in steps")
-        ax.set_title(f"$N$ = {budget:,.0f}")
-        number_axis(ax.xaxis)
+            # Of a single lag there is a mark, since a line needs two.
+            alone = {"marker": "_", "ms": 9} if lag.size == 1 else {}
+            ax.plot(lag, table[budget], color=style.colour, lw=0.9, ls="--", **alone)
+            open_ones |= bool((~sure & np.isfinite(signal) & (signal > 0)).any())
+        ax.set(yscale="log")
+        number = f"{budget:,.0f}" if budget >= 1 else f"{budget:g}"
+        ax.set_title(f"$N$ = {number}")
+        lag_axis(ax, lags_of(tables))
+        if not any((table["signal"] > 0).any() for table in tables.values()):
+            note(ax, NO_SIGNAL)
     low = min(ax.get_ylim()[0] for ax in panels)
     high = max(ax.get_ylim()[1] for ax in panels)
     for ax in panels:

@@ -166,7 +166,7 @@ def _few(lags: np.ndarray) -> int:
 def _height(ax: Axes, straight: bool) -> None:
     ax.set_ylabel("envelope $f(l)/f(0)$")
     if straight:
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, max(ax.get_ylim()[1], 1.05))
         return
     ax.set_yscale("log")
     # f(0)/f(0) = 1 is the level that everything decays from.

@@ -8,11 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..summaries import Line
-from ._parts import keys, open_mark
+from ._parts import keys, note, open_mark
 from .legends import legend
-from .style import PAGE, Style, figure, styles
+from .style import PAGE, Style, figure, ink, styles
 
 Tables = Mapping[str, pd.DataFrame]
+NO_POINTS = "no point: no lag has an alpha above 1\nand an envelope above 0"
 
 PANELS = (
     ("confounded", "log_needed", r"$-\hat\kappa\,\log f$", r"$\log N$"),
@@ -48,12 +49,34 @@ def law_figure(
                 sure = tables[name][~tables[name]["censored"]]
                 ends = np.array([sure[x].min(), sure[x].max()])
                 ax.plot(ends, line.intercept + line.slope * ends, color=style.colour)
+        _near(ax, tables, x, y)
         ax.set(xlabel=across, ylabel=up, title=notes[panel] + _explained(lines, panel))
     entries = [*keys(found)]
     if any(table["censored"].any() for table in tables.values()):
         entries.append(open_mark("^", "at least"))
     legend(made, entries)
     return made
+
+
+def _near(ax: Axes, tables: Tables, x: str, y: str) -> None:
+    """Keep the axes to where the points lie; say how many lie beyond.
+
+    Where alpha comes near 1 kappa has no bound, and one point would flatten all others.
+    """
+    points = pd.concat(tables.values())[[x, y]].to_numpy(float)
+    if not len(points):
+        note(ax, NO_POINTS)
+        return
+    low, high = np.percentile(points, [2, 98], axis=0)
+    room = np.maximum(0.5 * (high - low), 0.1)
+    low = np.maximum(low - room, points.min(axis=0) - 0.1 * room)
+    high = np.minimum(high + room, points.max(axis=0) + 0.1 * room)
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    beyond = int(((points < low) | (points > high)).any(axis=1).sum())
+    if beyond:
+        said = f"{beyond} of {len(points)} points lie beyond"
+        place = {"ha": "right", "va": "bottom", "transform": ax.transAxes}
+        ax.text(0.99, 0.015, said, fontsize=7, color=ink().quiet, **place)
 
 
 def _explained(lines: Mapping[str, tuple[Line | None, Line | None]], panel: int) -> str:

@@ -35,12 +35,12 @@ def learning(runs: Runs, ax: Axes | None = None, *, key: bool = True) -> Axes:
         _curves(ax, runs[name].group("training"), style)
     for floor in noise_floors(runs):
         ax.axhline(floor, color=ink().quiet, lw=0.9, ls="--")
-    ax.set(xlabel="epoch", ylabel="mean square error")
+    ax.set(ylabel="mean square error")
     # Within a decade a logarithmic axis has hardly a number to read.
     if _spread(runs, trained) > 10:
         ax.set_yscale("log")
         number_axis(ax.yaxis)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    epoch_axis(ax)
     if key:
         legend(ax, learning_keys(runs, found))
     return ax
@@ -146,6 +146,19 @@ def noise_floors(runs: Runs) -> list[float]:
     return sorted({float(f"{floor:.4g}") for floor in floors})
 
 
+def epoch_axis(ax: Axes) -> None:
+    """Mark whole epochs only; a single one keeps its place in the middle.
+
+    Args:
+        ax: of a figure over epochs.
+    """
+    low, high = ax.get_xlim()
+    if high - low < 1:
+        ax.set_xlim(0, 2)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.set_xlabel("epoch")
+
+
 def _epochs(runs: Runs, name: str) -> int:
     return (
         runs[name].group("training").sizes["epoch"]
@@ -182,4 +195,5 @@ def _share_limits(runs: Runs) -> tuple[float, float]:
     ]
     values = np.concatenate([*shares, [0.0, 1.0]])
     values = values[np.isfinite(values)]
-    return float(values.min()) - 0.05, float(values.max()) + 0.08
+    room = 0.06 * float(np.ptp(values))
+    return float(values.min()) - room, float(values.max()) + room

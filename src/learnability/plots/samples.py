@@ -5,9 +5,11 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from ._parts import (
     Runs,
+    Values,
     all_lags,
     bars,
     beside,
@@ -15,6 +17,7 @@ from ._parts import (
     keys,
     lag_axis,
     moved,
+    note,
     number_axis,
     open_mark,
     prepared,
@@ -24,13 +27,15 @@ from .legends import legend
 from .style import PAGE, Style, figure
 
 NOT_RESOLVED = "not resolved, at least"
+NO_END = "not resolved, no lower end"
+NOTHING = "no lag is resolved and none has a lower end:\nthe diagnosis saw no signal"
 
 
 def samples(runs: Runs, ax: Axes | None = None, *, key: bool = True) -> Axes:
     """Draw N(l) with its interval against the lag.
 
     A lag that is not resolved has no N(l): an open arrow stands at the lower end of its
-    interval, or at the upper edge where that has no end either.
+    interval, or a cross at the upper edge where that has no end either.
 
     Args:
         runs: diagnoses by architecture.
@@ -53,6 +58,9 @@ def samples(runs: Runs, ax: Axes | None = None, *, key: bool = True) -> Axes:
     number_axis(ax.yaxis)
     for name, style in found.items():
         _one(ax, runs[name].group("detection"), style, len(found))
+    if not np.isfinite(_ends(runs)).any():
+        note(ax, NOTHING)
+        ax.yaxis.set_major_formatter(NullFormatter())  # a scale of nothing
     if key:
         legend(ax, sample_keys(runs, found, ax))
     return ax
@@ -61,9 +69,12 @@ def samples(runs: Runs, ax: Axes | None = None, *, key: bool = True) -> Axes:
 def sample_keys(runs: Runs, found: dict[str, Style], ax: Axes) -> list[Line2D]:
     """Give the legend's entries."""
     entries = keys(found) + task_lags(ax, runs)
-    needed = [runs[name].group("detection")["needed"].values for name in found]
-    if any(np.isinf(n).any() for n in needed):
+    need = [runs[name].group("detection") for name in found]
+    lost = np.concatenate([n["lower"].values[np.isinf(n["needed"])] for n in need])
+    if np.isfinite(lost).any():
         entries.append(open_mark("^", NOT_RESOLVED))
+    if not np.isfinite(lost).all():
+        entries.append(open_mark("x", NO_END))
     return entries
 
 
@@ -81,11 +92,16 @@ def sample_figure(runs: Runs, *, width: float = PAGE) -> Figure:
     return made
 
 
-def _limits(runs: Runs) -> tuple[float, float]:
-    """Give the axis room for every finite number and an arrow above it."""
+def _ends(runs: Runs) -> Values:
+    """Give every number that the figure has to show."""
     records = [run.group("detection") for run in runs.values()]
     ends = [r[name].values for r in records for name in ("needed", "lower", "upper")]
-    values = np.concatenate(ends)
+    return np.concatenate(ends)
+
+
+def _limits(runs: Runs) -> tuple[float, float]:
+    """Give the axis room for every finite number and an arrow above it."""
+    values = _ends(runs)
     values = values[np.isfinite(values) & (values > 0)]
     if not values.size:
         return 1.0, 1e3
@@ -107,4 +123,4 @@ def _one(ax: Axes, record: xr.Dataset, style: Style, count: int) -> None:
     bars(ax, lag[ends], lower[ends], np.full(ends.sum(), top), style, where)
     lost = lag[~seen & ~np.isfinite(lower)]
     edge = beside(ax, style, count)
-    ax.plot(lost, np.full(lost.size, 0.98), transform=edge, **arrow)
+    ax.plot(lost, np.full(lost.size, 0.97), transform=edge, **hollow(style, "x"))

@@ -41,8 +41,11 @@ def spectra(scales: Mapping[str, Values], *, width: float = PAGE) -> Figure:
         number_axis(ax.xaxis)
     left.set_ylim(bottom=0)
     right.set_yscale("log")
+    nothing = not any(np.isfinite(tau).any() for tau in scales.values())
+    if nothing:
+        right.set_ylim(0.1, 1.15)
     number_axis(right.yaxis)
-    if not any(np.isfinite(tau).any() for tau in scales.values()):
+    if nothing:
         for ax in (left, right):
             note(ax, NO_SCALE)
     legend(made, spectrum_keys(scales, found))
@@ -80,8 +83,8 @@ def _density(ax: Axes, tau: Values, edges: Values, style: Style, count: int) -> 
     # Each in its own place within the bin, or the last would hide the others.
     share = _share(style, count)
     within = edges[:-1] ** (1 - share) * edges[1:] ** share
-    marks = {"ls": "", "marker": style.marker, "color": style.colour}
-    ax.plot(within[counts > 0], density[counts > 0], **marks)
+    x, y = within[counts > 0], density[counts > 0]
+    ax.plot(x, y, ls="", marker=style.marker, color=style.colour)
 
 
 def _share(style: Style, count: int) -> float:

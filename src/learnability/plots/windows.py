@@ -9,12 +9,22 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ._parts import Runs, all_lags, keys, moved, number_axis, open_mark, prepared
+from ._parts import (
+    Runs,
+    all_lags,
+    keys,
+    moved,
+    note,
+    number_axis,
+    open_mark,
+    prepared,
+)
 from .legends import legend
 from .style import PAGE, Style, figure, ink
 
 BUDGETS = tuple(float(n) for n in np.logspace(0, 6, 61))
 """Ten budgets a decade, from one sequence to a million."""
+NO_WINDOW = "no window: not even the shortest lag\nis detected with any number shown"
 
 
 def windows(
@@ -53,6 +63,8 @@ def windows(
     ax.set_ylabel("window $H_N$ in steps")
     number_axis(ax.xaxis)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    if not any(runs[name].window(numbers)["window"].any() for name in found):
+        note(ax, NO_WINDOW)
     if key:
         legend(ax, window_keys(runs, found, numbers))
     return ax

@@ -77,7 +77,7 @@ def summed(groups: Groups, budgets: Sequence[float] = (10, 100, 1000)) -> Summed
 def taken_apart(
     groups: Groups, budgets: Sequence[float]
 ) -> dict[str, dict[str, pd.DataFrame]]:
-    """Give `envelope_shares` and `noise_floor` of those whose runs hold all of it.
+    """Give `envelope_shares`, and `noise_floor` of those whose runs hold all of it.
 
     Args:
         groups: diagnoses of several seeds, by network and optimizer.
@@ -86,16 +86,11 @@ def taken_apart(
     ordered = sorted(budgets)
     places = sorted({0, len(ordered) // 2, len(ordered) - 1})
     some = [ordered[place] for place in places]
-    rated = {n: v for n, v in groups.items() if all(map(_has_rates, v))}
     measured = {n: v for n, v in groups.items() if all(map(_has_noise, v))}
     return {
-        "shares": {name: envelope_shares(runs) for name, runs in rated.items()},
+        "shares": {name: envelope_shares(runs) for name, runs in groups.items()},
         "floors": {name: noise_floor(runs, some) for name, runs in measured.items()},
     }
-
-
-def _has_rates(run: Diagnosis) -> bool:
-    return "effective" in run.tree.children
 
 
 def _has_noise(run: Diagnosis) -> bool:
@@ -213,12 +208,20 @@ def learning_spread(runs: Sequence[Diagnosis]) -> pd.DataFrame:
 
 
 def mean_alphas(runs: Sequence[Diagnosis]) -> dict[str, pd.DataFrame]:
-    """Give the mean alpha over seeds by lag, a table an estimator.
+    """Give alpha over seeds by lag, mean and deviation, a table an estimator.
 
     Args:
         runs: diagnoses of several seeds.
     """
     tables = [alphas(run) for run in runs]
-    mean = sum(table.to_numpy(float) for table in tables) / len(tables)
-    frame = pd.DataFrame(mean, index=tables[0].index, columns=list(ESTIMATORS))
-    return {name: pd.DataFrame({"alpha": frame[name]}) for name in ESTIMATORS}
+    found = spread(np.stack([table.to_numpy(float) for table in tables]))
+    return {
+        name: pd.DataFrame(
+            {
+                "alpha": found["mean"][:, place],
+                "deviation": found["deviation"][:, place],
+            },
+            index=tables[0].index,
+        )
+        for place, name in enumerate(ESTIMATORS)
+    }

@@ -108,7 +108,9 @@ def _estimators(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     for name in ESTIMATORS:
         column = f"alpha_{name}"
         theirs = column if column in rows else "alpha_koutrouvelis"
-        mean = grid(rows, "lag", theirs).mean(axis=1)
+        table = grid(rows, "lag", theirs)
         # They used no maximum likelihood: an empty line, not another's.
-        found[name] = pd.DataFrame({"alpha": mean if column in rows else mean * np.nan})
+        known = 1.0 if column in rows else np.nan
+        values = {"alpha": table.mean(axis=1), "deviation": table.std(axis=1)}
+        found[name] = pd.DataFrame(values) * known
     return found

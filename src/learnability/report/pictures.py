@@ -65,7 +65,9 @@ APART = {
         "Gates and optimizer taken apart",
         "f(l)/f(0) as the gates alone let it through, as the whole network does, and "
         "weighted by the step sizes of the optimizer: what the second has over the "
-        "first comes from one unit to another, what the third changes from training.",
+        "first comes from one unit to another, what the third changes from training. "
+        "Lines without rates are missing in the third: where the initial weights were "
+        "the best of a training its optimizer had made no step.",
     ),
     "noise_floor": Caption(
         "Signal and noise floor",
