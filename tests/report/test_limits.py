@@ -62,7 +62,7 @@ def test_one_look_of_every_figure_where_four_would_be_too_large():
     runs = {"GRU": diagnosis(training=training_group())}
     text = "".join(pictures(runs, one_look=True))
     assert text.count("in one look, light and as wide as a page") == 1
-    assert text.count("<figure") == 6
+    assert text.count("<figure") == 7
     assert set(re.findall(r'<img class="([^"]*)"', text)) == {"wide light"}
 
 
@@ -105,7 +105,10 @@ def summed_up(groups, random) -> Summed:
         scales={g: np.exp(random.normal(4, 1, 1280)) for g in some},
         curves=curves,
         estimators={
-            g: {e: table(random, n, "alpha").set_index(lags) for e in ESTIMATORS}
+            g: {
+                e: table(random, n, "alpha", "deviation").set_index(lags)
+                for e in ESTIMATORS
+            }
             for g in groups
         },
     )

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from learnability.report import fitted_decay, formatted, table
-from learnability.report.words import budgets, number, sentence, short
+from learnability.report.words import budgets, ended, number, sentence, short
 from learnability.study import load_settings
 from tests.plots.records import diagnosis, extreme, nothing_resolved, training_group
 
@@ -101,15 +101,14 @@ def test_windows_read_as_numbers_with_their_ends():
 def test_a_sentence_names_window_interval_and_training():
     row = rows(GRU=diagnosis(training=training_group())).to_dict("records")[0]
     assert sentence(row, BUDGETS, 0.95, 1).replace("\u202f", " ") == (
-        "with 1,000 sequences 16 or more steps back "
-        "(95 % interval 16 to 16 or more); "
-        "with 10 sequences 4 steps back. Training reached R² 0.600 of at most 0.700."
+        "with 1,000 sequences 16 or more steps back (95 % interval: 16 or more); "
+        "with 10 sequences 4 steps back (2 to 8)."
     )
 
 
 def test_a_sentence_says_what_was_not_seen_and_what_diverged():
     row = rows(GRU=extreme()).to_dict("records")[0]
-    said = sentence(row, BUDGETS, 0.95, 1)
+    said = ended(row)
     assert "diverged in epoch 1" in said
     assert "best weights" in said
     blind = rows(GRU=nothing_resolved()).to_dict("records")[0]

@@ -10,8 +10,9 @@ import pandas as pd
 from .. import plots
 from ..claims.record import FAILED, HELD, RESTRICTED, Claim, Part, Verdict
 from ..plots.claims import claim_figure
-from .page import _resource, _table
+from .page import _resource
 from .pictures import Caption, figure_element
+from .tables import html_table
 from .words import number
 
 CLASSES: dict[Verdict, str] = {
@@ -104,7 +105,7 @@ def _section(claim: Claim) -> str:
 </ul>
 {_picture(claim)}
 <details><summary>Numbers of ({claim.letter})</summary>
-{_table(_numbers(claim), f"numbers of claim {claim.letter}")}
+{html_table(_numbers(claim), f"numbers of claim {claim.letter}")}
 </details>
 </section>"""
 

@@ -12,20 +12,25 @@ from urllib.parse import quote
 import pandas as pd
 
 from ..diagnosis import Diagnosis
-from ..study.collected import identified
+from ..study.collected import compared, identified
 from ..study.published import Published
 from ..study.settings import Settings, load_settings, preset_names
 from .across import Summed, summed
+from .answer import Groups, difference, headline, learnt
 from .interactive import Member, as_json, figures, library, thinned
-from .limits import LARGEST, ROWS, Keep, each, kept
+from .limits import LARGEST, Keep
 from .overlay import overlaid
 from .pictures import pictures, pictures_across, pictures_overlaid
-from .seeds import comparison_table, spoken, summary
+from .seeds import by_network, comparison_table, spoken
 from .table import table
-from .words import budgets, formatted, number, sentence, short
+from .tables import all_by_lag, html_table
+from .words import budgets, ended, formatted, number, sentence, short
 
-LONG_CELL = 26
-"""Letters from which a cell of a table holds words rather than numbers."""
+WHAT = (
+    "A network can learn from the past only what shows in the gradient of its training "
+    'data. Its <a href="#term-window">window</a> is how many steps back a dependency '
+    "still shows there, averaged over N sequences."
+)
 
 
 def page(
@@ -60,28 +65,29 @@ def page(
     """
     numbers = table(settings, runs) if rows is None else rows
     several, lines = _several(settings), members(settings, runs)
+    groups = {line.name: line.runs for line in lines}
+    level = settings.measures.level
     if drawn is None and several:
-        every = found or summed(
-            {line.name: line.runs for line in lines}, settings.budgets
-        )
+        every = found or summed(groups, settings.budgets)
         drawn = pictures_across(every, keep)
     made = pictures(runs, keep=keep) if drawn is None else list(drawn)
     laid_over: list[str] = []
     if published is not None:
-        every = found or summed(
-            {line.name: line.runs for line in lines}, settings.budgets
-        )
+        every = found or summed(groups, settings.budgets)
         laid_over = pictures_overlaid(overlaid(every, published), keep)
     parts = {
         "title": escape(settings.title),
         "heading": "How far back each network can learn",
         "lead": _lead(settings, runs),
+        "headline": _paragraph(headline(groups, settings.budgets, level)),
         "answers": "\n".join(
-            spoken(settings, runs) if several else _answers(settings, runs, numbers)
+            spoken(groups, settings.budgets)
+            if several
+            else _answers(settings, runs, numbers)
         ),
-        "table": _first_table(settings, runs, numbers, several),
+        "table": _first_table(settings, groups, numbers, several),
         "figures": "\n".join(made + laid_over),
-        "lags": _all_by_lag(runs),
+        "lags": all_by_lag(runs),
         "again": _again(settings, runs),
         **_scripts(lines, settings.budgets),
     }
@@ -127,10 +133,11 @@ def comparison(
         "lead": f"A is <bdi>{titles[0]}</bdi>, B is <bdi>{titles[1]}</bdi>. Windows "
         "are means over seeds with their deviation, differences B less A with their "
         "standard error over seeds.",
+        "headline": _paragraph(difference(compared(first, second))),
         "answers": "",
-        "table": _table(rows, "windows of both studies"),
+        "table": html_table(rows, "windows of both studies"),
         "figures": "\n".join(pictures_across(found, keep)),
-        "lags": _all_by_lag(
+        "lags": all_by_lag(
             {
                 f"{'AB'[place]}: {name}": run
                 for place, (_, runs) in enumerate((first, second))
@@ -195,16 +202,17 @@ def members(
 
 def _first_table(
     settings: Settings,
-    runs: Mapping[str, Diagnosis],
+    groups: Groups,
     numbers: pd.DataFrame,
     several: bool,
 ) -> str:
     """Give the table of the first screen; that of all runs is folded away below it."""
-    every = _table(formatted(numbers), "numbers of the study, by run")
+    every = html_table(formatted(numbers), "numbers of the study, by run")
     if not several:
         return every
-    summed = _table(summary(settings, runs), "windows of the study, over seeds")
-    return f"{summed}<details><summary>Every run</summary>{every}</details>"
+    rows = by_network(groups, settings.budgets)
+    over = html_table(rows, "windows of the study, over seeds")
+    return f"{over}<details><summary>Every run</summary>{every}</details>"
 
 
 def _hash(script: str) -> str:
@@ -222,14 +230,24 @@ def _lead(settings: Settings, runs: Mapping[str, Diagnosis]) -> str:
     strengths = [run.group("detection").attrs["strength"] for run in runs.values()]
     low, high = short(min(strengths)), short(max(strengths))
     strength = low if low == high else f"{low} to {high}"
-    last = max(int(run.group("detection")["lag"].max()) for run in runs.values())
+    lags = [run.group("detection")["lag"].values for run in runs.values()]
+    first, last = min(int(g.min()) for g in lags), max(int(g.max()) for g in lags)
     measures = settings.measures
-    return (
-        f"How many steps back a dependency of strength {strength} shows in the "
-        f"gradient of N sequences, with {measures.error:.0%} false alarms and "
-        f"{measures.miss:.0%} misses. Measured up to lag {number(last)}; the task's "
-        f"own lags are {', '.join(map(str, settings.task.lags))}."
+    what = f"dependencies of strength {strength}"
+    if not max(strengths) > 0:
+        what = "any dependency (these targets hold none that can be measured)"
+    asked = (
+        f"Asked for here: {what}, with "
+        f"{measures.error:.0%} false alarms and {measures.miss:.0%} misses, at lags "
+        f"from {number(first)} to {number(last)} steps. The task's own lags are "
+        f"{', '.join(map(str, settings.task.lags))}."
     ).replace("%", "\u202f%")
+    return f"{WHAT} {asked}"
+
+
+def _paragraph(sentences: Sequence[str]) -> str:
+    """Give sentences as a paragraph that no name can break out of."""
+    return " ".join(escape(sentence) for sentence in sentences)
 
 
 def _answers(
@@ -240,74 +258,10 @@ def _answers(
     for row in numbers.to_dict("records"):
         first = int(runs[row["cell"]].group("detection")["lag"].min())
         said = sentence(row, budgets(numbers), settings.measures.level, first)
+        said += ended(row) + learnt([runs[row["cell"]]])
         name = f"<strong><bdi>{escape(row['cell'])}</bdi></strong>"
         items.append(f"<li>{name}: {escape(said)}</li>")
     return items
-
-
-def _table(text: pd.DataFrame, caption: str) -> str:
-    """Give a table; the first column names the rows."""
-    head = "".join(f'<th scope="col">{escape(str(c))}</th>' for c in text.columns)
-    body = []
-    for first, *rest in text.itertuples(index=False):
-        cells = "".join(_cell(str(value)) for value in rest)
-        body.append(
-            f'<tr><th scope="row"><bdi>{escape(str(first))}</bdi></th>{cells}</tr>'
-        )
-    # A box that scrolls must take the keyboard's focus.
-    return (
-        f'<div class="scroll" role="region" aria-label="{escape(caption)}" '
-        f'tabindex="0"><table><thead><tr>{head}</tr></thead>\n'
-        f"<tbody>{chr(10).join(body)}</tbody></table></div>"
-    )
-
-
-def _cell(value: str) -> str:
-    """Give a table's cell; numbers keep to one line, words may take more."""
-    kind = ' class="words"' if len(value) > LONG_CELL else ""
-    return f"<td{kind}>{escape(value)}</td>"
-
-
-def _all_by_lag(runs: Mapping[str, Diagnosis]) -> str:
-    """Give the summaries of all diagnoses, of so many lags as the page can hold."""
-    counts = [run.group("evidence").sizes["lag"] for run in runs.values()]
-    most = each(counts, ROWS)
-    tables = [_by_lag(name, run, most) for name, run in runs.items()]
-    if max(counts) > most:
-        tables.insert(
-            0,
-            f"<p>To keep this page small the tables show {most} of up to {max(counts)} "
-            "lags; <code>learnability export</code> writes all of them.</p>",
-        )
-    return "\n".join(tables)
-
-
-def _by_lag(name: str, run: Diagnosis, most: int) -> str:
-    """Give the summary of one diagnosis, folded away."""
-    rows = run.summary()
-    rows = rows.iloc[kept(len(rows), most)]
-    text = pd.DataFrame(
-        {
-            "lag": [str(lag) for lag in rows.index],
-            "f(l)/f(0)": [short(v) for v in rows["envelope"]],
-            "its error": [short(v, 2) for v in rows["envelope_error"]],
-            "alpha": _with_ends(rows, "alpha", "alpha_lower", "alpha_upper"),
-            "N(l)": _with_ends(
-                rows, "samples_needed", "samples_lower", "samples_upper"
-            ),
-            "resolved": ["yes" if r else "no" for r in rows["resolved"]],
-        }
-    )
-    shown = escape(name)
-    return (
-        f"<details><summary><bdi>{shown}</bdi></summary>"
-        f"{_table(text, f'numbers of {name}, by lag')}</details>"
-    )
-
-
-def _with_ends(rows: pd.DataFrame, middle: str, low: str, high: str) -> list[str]:
-    values = zip(rows[middle], rows[low], rows[high], strict=True)
-    return [f"{short(m)} ({short(a)} to {short(b)})" for m, a, b in values]
 
 
 def _command(settings: Settings) -> str:

@@ -1,7 +1,7 @@
 """What several seeds say together: a table and sentences."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 from ..diagnosis import Diagnosis
 from ..study.collected import across_seeds, compared, grouped
 from ..study.settings import Settings
+from .answer import Groups, learnt, reached, spread_of, summed_cell
 from .words import number, short
 
 Runs = Mapping[str, Diagnosis]
@@ -31,7 +32,7 @@ def summary(settings: Settings, runs: Runs) -> pd.DataFrame:
         own = windows.loc[windows["group"] == group, :].to_dict("records")
         r2 = np.array([run.group("training").attrs["r2"] for run in found], float)
         cells = {f"H at N = {number(r['budget'])}": mean_window(r) for r in own}
-        rows.append({"network": group, "R²": _mean(r2), **cells})
+        rows.append({"network": group, "R²": spread_of(r2), **cells})
     return pd.DataFrame(rows)
 
 
@@ -52,23 +53,40 @@ def mean_window(row: Mapping) -> str:
     return f"{middle} ± {short(row['deviation'], 2)}"
 
 
-def spoken(settings: Settings, runs: Runs) -> list[str]:
-    """Give a list item a network and optimizer: how far it sees with the most data.
+def by_network(groups: Groups, budgets: Sequence[float]) -> pd.DataFrame:
+    """Give `summary` with the ends of all seeds' intervals, for a page.
 
     Args:
-        settings: the study.
-        runs: diagnoses by label.
+        groups: diagnoses of all seeds, by network and optimizer.
+        budgets: numbers of sequences N.
     """
-    most = max(settings.budgets)
-    rows = across_seeds(settings, runs)
+    rows = []
+    for name, runs in groups.items():
+        trained = [run for run in runs if "training" in run.tree.children]
+        r2 = [run.group("training").attrs["r2"] for run in trained]
+        reaches = {n: reached(name, runs, n) for n in budgets}
+        cells = {f"H at N = {number(n)}": summed_cell(r) for n, r in reaches.items()}
+        fit = spread_of(np.array(r2, float)) if r2 else "not trained here"
+        rows.append({"network": name, "R²": fit, **cells})
+    return pd.DataFrame(rows)
+
+
+def spoken(groups: Groups, budgets: Sequence[float]) -> list[str]:
+    """Give a list item a network and optimizer: how far it sees, what it learnt.
+
+    Args:
+        groups: diagnoses of all seeds, by network and optimizer.
+        budgets: numbers of sequences N.
+    """
     items = []
-    for row in rows.loc[rows["budget"] == most, :].to_dict("records"):
-        name = f"<strong><bdi>{escape(str(row['group']))}</bdi></strong>"
-        seeds = f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"
-        said = f"with {number(most)} sequences {mean_window(row)} steps back ({seeds})"
-        if row["censored"]:
-            said += f"; {row['censored']} of them reach the last lag measured"
-        items.append(f"<li>{name}: {said}.</li>")
+    for group, runs in groups.items():
+        found = reached(group, runs, max(budgets))
+        said = f"with {number(max(budgets))} sequences {found.said}"
+        if found.censored > 0 and found.seeds > 1:
+            count = f"{found.censored} of {found.seeds}"
+            said += f"; {count} seeds reach the longest lag measured"
+        name = f"<strong><bdi>{escape(group)}</bdi></strong>"
+        items.append(f"<li>{name}: {escape(said + '.' + learnt(runs))}</li>")
     return items
 
 
@@ -105,10 +123,3 @@ def comparison_table(
             }
         )
     return pd.DataFrame(rows)
-
-
-def _mean(values: np.ndarray) -> str:
-    middle = short(float(values.mean()))
-    if values.size == 1:
-        return middle
-    return f"{middle} ± {short(float(values.std(ddof=1)), 2)}"

@@ -87,8 +87,8 @@ def window(row: dict, budget: float) -> str:
         budget: N.
     """
     name = f"H_{budget:.12g}"
-    middle = _reach(row[name], row[f"{name}_censored"])
-    high = _reach(row[f"{name}_upper"], row[f"{name}_upper_censored"])
+    middle = reach(row[name], row[f"{name}_censored"])
+    high = reach(row[f"{name}_upper"], row[f"{name}_upper_censored"])
     low = row[f"{name}_lower"]
     return f"{middle} ({low} to {high})"
 
@@ -103,14 +103,68 @@ def sentence(row: dict, numbers: list[float], level: float, first: int) -> str:
         first: the shortest lag measured.
     """
     most, least = max(numbers), min(numbers)
-    name = f"H_{most:.12g}"
-    low = row[f"{name}_lower"]
-    high = _spoken(row[f"{name}_upper"], row[f"{name}_upper_censored"])
+    percent = f"{level:.0%}".replace("%", "\u202f%")
     said = f"with {_with(most)} {_far(row, most, first)}"
-    said += f" ({level:.0%} interval {low} to {high})".replace("%", "\u202f%")
+    said += f" ({percent} interval: {_ends(row, most)})"
     if least < most:
         said += f"; with {_with(least)} {_far(row, least, first)}"
-    return said + "." + _learnt(row)
+        said += f" ({_ends(row, least)})"
+    return said + "."
+
+
+def ended(row: dict) -> str:
+    """Say that a training diverged, with a space before; nothing if it did not.
+
+    Args:
+        row: a row of the table.
+    """
+    if not row["outcome"]:
+        return ""
+    return f" Its {row['outcome']}; the numbers are those of its best weights before."
+
+
+def steps(count: float, censored: bool) -> str:
+    """Give a number of steps in words.
+
+    Args:
+        count: of steps.
+        censored: whether it is at least that.
+
+    Example:
+        >>> steps(1, False), steps(12, True), steps(0, False)
+        ('1 step back', '12 or more steps back', '0 steps back')
+    """
+    said = f"{short(count)} or more" if censored else short(count)
+    return f"{said} step{'s' if censored or count != 1 else ''} back"
+
+
+def interval(low: int, high: int, endless: bool, last: int | None = None) -> str:
+    """Give the ends of a window's interval in words.
+
+    Args:
+        low: its lower end in steps; 0 is no lag at all.
+        high: its upper end.
+        endless: whether the upper end is the longest lag measured.
+        last: that lag; a lower end there leaves one thing to say.
+
+    Example:
+        >>> interval(0, 4, False), interval(8, 12, True), interval(12, 12, True, 12)
+        ('none to 4', '8 to 12 or more', '12 or more')
+        >>> interval(0, 0, False)
+        'none at all'
+    """
+    if high == 0:
+        return "none at all"
+    if endless and low == last:
+        return f"{low} or more"
+    return f"{low or 'none'} to {high}{' or more' if endless else ''}"
+
+
+def _ends(row: dict, budget: float) -> str:
+    name = f"H_{budget:.12g}"
+    low, high = int(row[f"{name}_lower"]), int(row[f"{name}_upper"])
+    endless = bool(row[f"{name}_upper_censored"])
+    return interval(low, high, endless, high)
 
 
 def _with(budget: float) -> str:
@@ -121,24 +175,16 @@ def _far(row: dict, budget: float, first: int) -> str:
     name = f"H_{budget:.12g}"
     if row[name] == 0:
         return f"not even lag {first}"
-    return f"{_spoken(row[name], row[f'{name}_censored'])} steps back"
+    return steps(int(row[name]), bool(row[f"{name}_censored"]))
 
 
-def _learnt(row: dict) -> str:
-    if math.isnan(row["r2"]):
-        return ""
-    if row["outcome"]:
-        return (
-            f" Its {row['outcome']}; the numbers are those of its best weights before."
-        )
-    return f" Training reached R² {row['r2']:.3f} of at most {row['ceiling']:.3f}."
+def reach(steps: int, censored: bool) -> str:
+    """Give a number of steps for a table.
 
-
-def _spoken(steps: int, censored: bool) -> str:
-    return f"{steps} or more" if censored else f"{steps}"
-
-
-def _reach(steps: int, censored: bool) -> str:
+    Args:
+        steps: how many.
+        censored: whether it is at least that.
+    """
     return f"≥{steps}" if censored else f"{steps}"
 
 
