@@ -5,14 +5,8 @@ import pandas as pd
 import pytest
 
 from learnability.report import page
-from learnability.report.answer import (
-    difference,
-    headline,
-    learnt,
-    reached,
-    spread_of,
-    summed_cell,
-)
+from learnability.report.answer import difference, headline, learnt, spread_of
+from learnability.report.reach import reached, summed_cell
 from learnability.report.seeds import by_network, spoken
 from learnability.study import load_settings
 from tests.plots.records import (

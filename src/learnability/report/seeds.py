@@ -10,7 +10,8 @@ import pandas as pd
 from ..diagnosis import Diagnosis
 from ..study.collected import across_seeds, compared, grouped
 from ..study.settings import Settings
-from .answer import Groups, learnt, reached, spread_of, summed_cell
+from .answer import Groups, learnt, spread_of
+from .reach import reached, summed_cell
 from .words import number, short
 
 Runs = Mapping[str, Diagnosis]
