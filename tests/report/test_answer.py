@@ -138,7 +138,7 @@ def test_names_are_listed_by_commas_that_they_do_not_hold():
     said = told({**groups, "ConstGate, sgd": [NEAR]}, [300.0])
     assert "GRU, sgd; LSTM, sgd and DiagGate, sgd see farthest" in said
     many = {f"{name}, sgd": [FAR] for name in "abcdefgh"}
-    assert "f, sgd and 2 more see farthest" in told({**many, "z": [NEAR]}, [300.0])
+    assert "d, sgd and 4 more see farthest" in told({**many, "z": [NEAR]}, [300.0])
 
 
 def test_a_comparison_judges_by_its_standard_error():

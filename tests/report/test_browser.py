@@ -91,6 +91,56 @@ def test_toggles_hide_a_network_everywhere(shown):
     assert "GRU" in visible(shown, "windows")
 
 
+def test_enter_toggles_as_space_does_and_the_focus_is_seen(shown):
+    box = shown.locator("#toggles input[data-value=DiagGate]")
+    box.focus()
+    shown.keyboard.press("Enter")
+    assert "DiagGate" not in visible(shown, "windows")
+    shown.keyboard.press("Enter")
+    assert "DiagGate" in visible(shown, "windows")
+    outline = box.evaluate("b => getComputedStyle(b).outlineWidth")
+    assert float(outline.removesuffix("px")) >= 2
+
+
+def test_the_keyboard_goes_through_the_page_from_top_to_bottom(shown):
+    shown.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
+    places = []
+    for _ in range(16):
+        shown.keyboard.press("Tab")
+        places.append(
+            shown.evaluate(
+                """() => {
+                     const all = [...document.querySelectorAll('*')];
+                     return all.indexOf(document.activeElement);
+                   }"""
+            )
+        )
+    assert places == sorted(places)
+    assert len(set(places)) == len(places)
+
+
+def test_every_figure_lists_its_lines_below_it_and_none_over_an_axis(shown):
+    assert shown.locator(".js-plotly-plot .legend").count() == 0
+    for figure in shown.locator("figure.live").all():
+        names = figure.locator(".legend bdi").all_text_contents()
+        assert set(RUNS) <= set(names)
+    said = shown.locator("#windows .legend bdi").all_text_contents()
+    assert said[len(RUNS) :] == ["there or beyond"]
+
+
+def test_censored_points_are_outlines_on_paper(shown):
+    found = shown.evaluate(
+        """() => {
+             const t = document.querySelector('[data-figure=windows]').data[0];
+             const last = t.x.length - 1;
+             return [t.marker.color[last], t.marker.symbol[last], t.marker.line.color];
+           }"""
+    )
+    assert found[0] == "#ffffff"
+    assert found[1] == "triangle-up"
+    assert found[2] not in found[:1]
+
+
 def test_hover_tells_what_the_table_says(shown):
     budget = 100
     place = shown.evaluate(

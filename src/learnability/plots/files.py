@@ -1,5 +1,6 @@
 """Figures as bytes: the same figure gives the same bytes."""
 
+import re
 from io import BytesIO
 from typing import Literal
 
@@ -15,6 +16,10 @@ UNDATED = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
+
+
+LONG = re.compile(rb"(?<![\w#.])(-?[1-9]\d*\.\d\d)\d+")
+"""Numbers of 1 and more with more than two decimals: hundredths of a point do."""
 
 
 def rendered(
@@ -51,4 +56,5 @@ def rendered(
             dpi=dots,
             facecolor=figure.get_facecolor(),
         )
-    return place.getvalue()
+    content = place.getvalue()
+    return LONG.sub(rb"\1", content) if kind == "svg" else content

@@ -12,7 +12,7 @@ from .words import MISSING, interval, number, short
 
 LEARNT = 0.5
 """Share of a lag in the prediction from which on it counts as learnt."""
-NAMED = 6
+NAMED = 4
 """So many networks are named in a sentence; more are counted."""
 
 Groups = Mapping[str, Sequence[Diagnosis]]

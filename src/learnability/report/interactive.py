@@ -87,6 +87,7 @@ def figures(members: Sequence[Member], budgets: Sequence[float]) -> Record:
                 "facets": dict(member.facets),
                 "colours": [looks[look][place].colour for look in ("light", "dark")],
                 "symbol": SYMBOLS[looks["light"][place].marker],
+                "rest": looks["light"][place].rest,
                 "dash": STROKES[looks["light"][place].dash],
             }
             for place, member in enumerate(members)
@@ -176,9 +177,22 @@ def _makers(
     return {
         "windows": (
             lambda member, place: _windows(member, place, every),
-            {"x": "sequences N", "xlog": True, "y": "window H_N in steps"},
+            {
+                "x": "sequences N",
+                "xlog": True,
+                "y": "window H<sub>N</sub> in steps",
+                "open": "there or beyond",
+            },
         ),
-        "samples": (_samples, {**lag, "y": "sequences needed N(l)", "ylog": True}),
+        "samples": (
+            _samples,
+            {
+                **lag,
+                "y": "sequences needed N(l)",
+                "ylog": True,
+                "open": "not resolved, at least",
+            },
+        ),
         "envelope": (_envelope, {**lag, "y": "envelope f(l)/f(0)", "ylog": True}),
         "time_scales": (
             _spectrum,

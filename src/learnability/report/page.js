@@ -27,8 +27,9 @@
         dash: t.bare ? member.dash : "solid",
       },
       marker: {
+        // An open symbol would take its outline's colour from the paper.
         size: 7, color: t.x.map((_, i) => (open[i] ? paper : colour)),
-        symbol: t.x.map((_, i) => (open[i] ? "triangle-up-open" : member.symbol)),
+        symbol: t.x.map((_, i) => (open[i] ? "triangle-up" : member.symbol)),
         line: { color: colour, width: 1.5 },
       },
       text: t.says || t.x.map(() => ""),
@@ -56,16 +57,21 @@
     const { text, line } = look();
     const axes = figure.axes;
     // Powers of ten alone would leave a short axis with one number or none.
+    // At powers of ten; at 1, 2 and 5; wherever there is room.
+    const ticks = (span) => (span > 2 ? 1 : span > 0.9 ? "D2" : undefined);
+    // Those of a short axis are written in full: a lone 2 could be any 2.
+    const short = (log, name) => log && decades(figure, name) <= 2;
     const axis = (title, log, name) => ({
       title: { text: title }, type: log ? "log" : "linear", gridcolor: line,
       linecolor: line, zeroline: false, automargin: true, exponentformat: "power",
-      dtick: log && decades(figure, name) > 2 ? 1 : undefined,
+      dtick: log ? ticks(decades(figure, name)) : undefined,
+      tickformat: short(log, name) ? "~g" : undefined,
     });
     return {
       xaxis: axis(axes.x, axes.xlog, "x"), yaxis: axis(axes.y, axes.ylog, "y"),
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: text, size: 13 }, margin: { l: 60, r: 15, t: 10, b: 50 },
-      legend: { orientation: "h", y: -0.25 }, hovermode: "closest", height: 420,
+      showlegend: false, hovermode: "closest", height: 420,
       shapes: axes.lag ? mark() : [],
     };
   };
@@ -77,7 +83,11 @@
 
   const draw = () => Object.entries(data.figures).forEach(([name, figure]) => {
     const box = boxes[name];
-    if (box) Plotly.react(box, traces(figure), layout(figure), options);
+    if (!box) return;
+    Plotly.react(box, traces(figure), layout(figure), options);
+    const found = box.parentElement.querySelector(".legend");
+    if (found) found.remove();
+    box.after(listed(figure));
   });
 
   const options = {
@@ -105,6 +115,73 @@
         const n = t.y[i] === null ? "no end" : Number(t.y[i].toPrecision(3)).toLocaleString("en");
         return `${data.members[t.member].name} ${least}${n}`;
       }).join(" · ");
+  };
+
+  // A list below each figure: the library's own legend covers the axis on a phone.
+  const drawing = "http://www.w3.org/2000/svg";
+  const part = (name, attributes) => {
+    const made = document.createElementNS(drawing, name);
+    Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, value));
+    return made;
+  };
+  const strokes = {
+    solid: "", dash: "7 3", dot: "2 2.5", dashdot: "7 2.5 2 2.5",
+    longdashdot: "10 3 2 3",
+  };
+  const symbols = {
+    circle: "M-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0", square: "M-3 -3h6v6h-6z",
+    diamond: "M0 -4.5L4.5 0L0 4.5L-4.5 0z", "triangle-down": "M-4 -3h8l-4 7z",
+    "triangle-up": "M-4 3h8l-4 -7z",
+    cross: "M-1.4 -4h2.8v2.6h2.6v2.8h-2.6v2.6h-2.8v-2.6h-2.6v-2.8h2.6z",
+    x: "M-4 -2l2 -2l2 2l2 -2l2 2l-2 2l2 2l-2 2l-2 -2l-2 2l-2 -2l2 -2z",
+    pentagon: "M0 -4L4 -1L2.5 4h-5L-4 -1z", hexagon: "M-2 -4h4l2.5 4l-2.5 4h-4l-2.5 -4z",
+  };
+  const entry = (text, { colour, symbol, dash, open }) => {
+    const item = document.createElement("li");
+    const icon = part("svg", { width: 36, height: 14, "aria-hidden": "true" });
+    const stroke = { stroke: colour || "currentColor", "stroke-width": 2 };
+    if (!open) {
+      icon.append(part("line", {
+        x1: 1, x2: 35, y1: 7, y2: 7, ...stroke,
+        "stroke-dasharray": strokes[dash || "solid"],
+      }));
+    }
+    if (symbol) {
+      icon.append(part("path", {
+        d: symbols[symbol], transform: "translate(18 7)", ...stroke, "stroke-width": 1.2,
+        fill: open ? "none" : colour || "currentColor",
+      }));
+    }
+    const name = document.createElement("bdi");
+    name.textContent = text;
+    item.append(icon, name);
+    return item;
+  };
+  const apart = () => {
+    const own = (m) => m.facets.architecture;
+    const rest = (m) => m.rest || "";
+    const cells = new Map(data.members.map((m) => [own(m), m]));
+    const rests = new Map(data.members.map((m) => [rest(m), m]));
+    return cells.size + rests.size < data.members.length ? { cells, rests } : null;
+  };
+  const listed = (figure) => {
+    const list = document.createElement("ul");
+    list.className = "legend live-only";
+    const bare = figure.traces.some((t) => t.bare);
+    const colour = (m) => m.colours[dark.matches ? 1 : 0];
+    const mark = (m) => (bare ? { dash: m.dash } : { symbol: m.symbol });
+    const grid = apart();
+    if (grid) {
+      grid.cells.forEach((m, cell) => list.append(entry(cell, { colour: colour(m) })));
+      grid.rests.forEach((m, rest) => list.append(entry(rest, mark(m))));
+    } else {
+      data.members.forEach(
+        (m) => list.append(entry(m.name, { colour: colour(m), ...mark(m) })));
+    }
+    if (figure.traces.some((t) => (t.open || []).some((o) => o))) {
+      list.append(entry(figure.axes.open, { symbol: "triangle-up", open: true }));
+    }
+    return list;
   };
 
   const toggles = document.getElementById("toggles");
@@ -137,6 +214,9 @@
       box.addEventListener("change", () => {
         if (box.checked) off[facet].delete(value); else off[facet].add(value);
         apply();
+      });
+      box.addEventListener("keydown", (e) => {
+        if (e.key === "Enter") box.click();
       });
       const name = document.createElement("bdi");
       name.textContent = value;

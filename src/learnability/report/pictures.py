@@ -122,6 +122,15 @@ LIVE = {
     "learning_across": "learning",
 }
 """The interactive figure that stands in for a still one on the screen."""
+ON_SCREEN = {
+    "windows": "On the screen bars are a deviation over seeds.",
+    "envelope": "On the screen bars are a deviation over seeds.",
+    "time_scales": "On the screen only the share is drawn.",
+    "tail_index": "On the screen alpha is that of Koutrouvelis: the median over seeds, "
+    "bars from the median lower to the median upper end of its intervals.",
+    "learning": "On the screen bars reach from the tenth to the ninetieth percentile.",
+}
+"""How an interactive figure over seeds differs from the still one."""
 
 
 def pictures_across(found: Summed, keep: Keep | None = None) -> list[str]:
@@ -280,6 +289,8 @@ def _figure(
 ) -> str:
     described = f"{caption.title}, for {', '.join(cells)}. {caption.text}"
     live, (wide, said) = LIVE.get(name, name if name in CAPTIONS else None), still
+    if name in LIVE:
+        said += f'<p class="reduced live-only">{ON_SCREEN[LIVE[name]]}</p>'
     return figure_element(name, caption, described, wide, narrow, live=live, said=said)
 
 
