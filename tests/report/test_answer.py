@@ -141,26 +141,52 @@ def test_names_are_listed_by_commas_that_they_do_not_hold():
     assert "d, sgd and 4 more see farthest" in told({**many, "z": [NEAR]}, [300.0])
 
 
+COLUMNS = (
+    "group",
+    "budget",
+    "difference",
+    "error",
+    "censored_first",
+    "censored_second",
+)
+
+
+def differing(*rows) -> str:
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table["censored"] = table["censored_first"] + table["censored_second"]
+    return " ".join(difference(table))
+
+
 def test_a_comparison_judges_by_its_standard_error():
-    columns = ["group", "budget", "difference", "error", "censored"]
-    rows = pd.DataFrame(
-        [
-            ("GRU", 100.0, 9.0, 2.0, 0),
-            ("LSTM", 100.0, -3.0, 1.0, 0),
-            ("DiagGate", 100.0, 1.0, 1.0, 0),
-            ("ConstGate", 100.0, 5.0, np.nan, 0),
-            ("SharedGate", 100.0, 5.0, 1.0, 2),
-            ("GRU", 10.0, -9.0, 0.1, 0),
-        ],
-        columns=columns,
+    said = differing(
+        ("GRU", 100.0, 9.0, 2.0, 0, 0),
+        ("LSTM", 100.0, -3.0, 1.0, 0, 0),
+        ("DiagGate", 100.0, 1.0, 1.0, 0, 0),
+        ("ConstGate", 100.0, 5.0, np.nan, 0, 0),
+        ("SharedGate", 100.0, 5.0, 1.0, 2, 0),
+        ("GRU", 10.0, -9.0, 0.1, 0, 0),
     )
-    said = " ".join(difference(rows))
-    assert said.startswith("With 100 sequences, the most that both report: B sees far")
-    assert "two standard errors: GRU (+9 ± 2 steps)" in said
-    assert "A sees farther than B, by more than two standard errors: LSTM" in said
-    assert "Not told apart: DiagGate (+1 ± 1 steps)" in said
-    assert "longest lag measured: ConstGate and SharedGate." in said
+    assert said.startswith("With 100 sequences B sees farther than A: GRU (by 9 ± 2 st")
+    assert "A sees farther than B: LSTM (by 3 ± 1 steps)." in said
+    assert "Not told apart: DiagGate (+1 ± 1 steps)." in said
+    assert "longest lag: ConstGate and SharedGate." in said
     assert "-9" not in said
+
+
+def test_a_window_at_the_last_lag_can_only_widen_a_lead():
+    said = differing(("GRU", 100.0, 4.0, 1.0, 0, 3), ("LSTM", 100.0, 4.0, 1.0, 3, 0))
+    assert "B sees farther than A: GRU (by at least 4 ± 1 steps)" in said
+    assert "longest lag: LSTM." in said
+    assert "longest lag: GRU." in differing(("GRU", 100.0, 0.0, 0.0, 3, 3))
+
+
+def test_a_comparison_speaks_of_the_number_that_tells_most():
+    said = differing(
+        ("GRU", 1000.0, 0.0, 0.0, 3, 3),
+        ("GRU", 100.0, -2.0, 0.5, 0, 0),
+        ("GRU", 10.0, 3.0, 0.5, 0, 0),
+    )
+    assert said == "With 100 sequences A sees farther than B: GRU (by 2 ± 0.5 steps)."
 
 
 def test_hostile_names_are_text_in_the_answer():

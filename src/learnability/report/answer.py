@@ -237,30 +237,44 @@ def spread_of(values: np.ndarray) -> str:
 def difference(rows: pd.DataFrame) -> list[str]:
     """Say in words in which of two studies networks see farther.
 
+    Of the numbers of sequences it takes the largest with which most can be judged.
+
     Args:
         rows: of `compared`.
     """
-    most = float(np.max(rows["budget"].to_numpy()))
-    far, less, alike, unknown = [], [], [], []
-    for row in rows.loc[rows["budget"] == most, :].to_dict("records"):
-        gap, error, name = row["difference"], row["error"], str(row["group"])
-        shown = f"{name} ({gap:+.3g} ± {error:.2g} steps)"
-        if row["censored"] or math.isnan(error):
-            unknown.append(name)
-        elif abs(gap) <= 2 * error:
-            alike.append(shown if error else f"{name} (no difference)")
-        else:
-            (far if gap > 0 else less).append(shown)
-    parts = {
-        "B sees farther than A, by more than two standard errors": far,
-        "A sees farther than B, by more than two standard errors": less,
-        "not told apart": alike,
-        "cannot be judged, for want of seeds or since windows reach the longest lag "
-        "measured": unknown,
+    judged = {
+        float(str(budget)): [_judged(row) for row in part.to_dict("records")]
+        for budget, part in rows.groupby("budget")
     }
-    said = [f"{what}: {_names(names)}" for what, names in parts.items() if names]
-    first = f"With {number(most)} sequences, the most that both report: {said[0]}."
-    return [first, *(f"{_capital(more)}." for more in said[1:])]
+    told = max(judged, key=lambda n: (sum(k != UNKNOWN for k, _ in judged[n]), n))
+    parts: dict[str, list[str]] = {}
+    for kind, name in judged[told]:
+        parts.setdefault(kind, []).append(name)
+    said = [f"{kind}: {_names(parts[kind])}." for kind in KINDS if kind in parts]
+    first = f"With {number(told)} sequences {said[0]}"
+    return [first, *map(_capital, said[1:])]
+
+
+UNKNOWN = "cannot be judged, as seeds are too few or windows reach the longest lag"
+ALIKE = "not told apart"
+KINDS = ("B sees farther than A", "A sees farther than B", ALIKE, UNKNOWN)
+
+
+def _judged(row: Mapping) -> tuple[str, str]:
+    """Judge the difference of a row by two standard errors; give its words, too."""
+    gap, error, name = row["difference"], row["error"], str(row["group"])
+    # A window at the longest lag may be longer: that can only widen some differences.
+    wider = row["censored_second"] if gap > 0 else row["censored_first"]
+    unsure = row["censored"] > wider
+    if math.isnan(error) or unsure:
+        return UNKNOWN, name
+    least = "at least " if wider else ""
+    shown = f"{name} (by {least}{abs(gap):.3g} ± {error:.2g} steps)"
+    if abs(gap) > 2 * error:
+        return KINDS[0 if gap > 0 else 1], shown
+    if wider:
+        return UNKNOWN, name
+    return ALIKE, f"{name} ({gap:+.3g} ± {error:.2g} steps)" if gap or error else name
 
 
 def _training(run: Diagnosis) -> dict:

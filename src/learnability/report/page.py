@@ -130,9 +130,10 @@ def comparison(
     parts = {
         "title": " / ".join(titles),
         "heading": "Two studies, one over the other",
-        "lead": f"A is <bdi>{titles[0]}</bdi>, B is <bdi>{titles[1]}</bdi>. Windows "
-        "are means over seeds with their deviation, differences B less A with their "
-        "standard error over seeds.",
+        "lead": f"{WHAT} A is <bdi>{titles[0]}</bdi>, B is <bdi>{titles[1]}</bdi>. "
+        "Windows are means over seeds ± a deviation (≥: some reach the longest lag "
+        "measured), differences B less A ± a standard error over seeds. A difference "
+        "counts from two standard errors on.",
         "headline": _paragraph(difference(compared(first, second))),
         "answers": "",
         "table": html_table(rows, "windows of both studies"),

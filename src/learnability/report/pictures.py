@@ -206,7 +206,7 @@ def _small(
 
 
 def _live_only(name: str, caption: Caption) -> str:
-    return f"""<figure id="{name}">
+    return f"""<figure id="{name}" class="live-only">
 <h3>{caption.title}</h3>
 {_live_box(name, caption)}
 <figcaption>{caption.text} Medians over seeds; this figure is on the screen

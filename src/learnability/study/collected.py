@@ -137,9 +137,10 @@ def compared(
 
     Returns:
         A row a group and budget that both have: mean and deviation over seeds of each
-        study, ``difference`` of the means (second less first) and its standard
-        ``error`` over seeds, nan for one seed; ``censored`` counts windows of both that
-        reach their last lag.
+        study, and how many of its windows reach their last lag (``censored_first``,
+        ``censored_second``, and ``censored`` of both), so that its mean is at least
+        that; ``difference`` of the means (second less first) and its standard ``error``
+        over seeds, nan for one seed.
 
     Raises:
         ValueError: if they have no group and budget in common.
@@ -156,13 +157,14 @@ def compared(
     variance = [both[f"deviation_{s}"] ** 2 / both[f"seeds_{s}"] for s in SIDES]
     both["error"] = np.sqrt(variance[0] + variance[1])
     both["censored"] = both["censored_first"] + both["censored_second"]
-    shown = [f"{name}_{side}" for side in SIDES for name in ("mean", "deviation")]
+    shown = [f"{name}_{side}" for side in SIDES for name in SHOWN]
     return pd.DataFrame(
         both, columns=[*keys, *shown, "difference", "error", "censored"]
     )
 
 
 SIDES = ("first", "second")
+SHOWN = ("mean", "deviation", "censored")
 
 
 def grouped(settings: Settings, runs: Runs) -> dict[str, list[Diagnosis]]:
