@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from learnability import plots
 from learnability.plots.style import INKS, KNOWN, recoloured
@@ -173,3 +174,37 @@ def test_wrong_looks_and_kinds_are_refused():
         plots.rendered(Figure(), "gif")
     with pytest.raises(ValueError, match="no runs"):
         list(plots.draw_all({}))
+
+
+@pytest.mark.parametrize("case", ["five", "extreme", "names"])
+def test_letters_have_6_points_at_a_column_s_width(case):
+    for name, made in laid_out(case, plots.COLUMN).items():
+        texts = made.findobj(Text)
+        sizes = [t.get_fontsize() for t in texts if t.get_text() and t.get_visible()]
+        # A journal's column of 3.35 inches shrinks 3.4 a little.
+        assert min(sizes) * 3.35 / plots.COLUMN >= 6, name
+
+
+def test_letters_of_an_svg_are_text_unless_outlined():
+    made = plots.FIGURES["windows"]({"GRU": FULL["GRU"]}, width=plots.COLUMN)
+    text = plots.rendered(made, "svg").decode()
+    assert re.search(r"<text[^>]*>GRU</text>", text)
+    lines = plots.rendered(made, "svg", outlined=True).decode()
+    assert "<text" not in lines
+
+
+def test_letters_of_a_pdf_are_truetype():
+    with plots.theme("light"):
+        made = plots.FIGURES["windows"]({"GRU": FULL["GRU"]}, width=plots.COLUMN)
+    raw = plots.rendered(made, "pdf")
+    assert b"/FontFile2" in raw
+    assert b"/Type3" not in raw
+
+
+def test_an_svg_is_written_to_hundredths_and_its_small_numbers_whole():
+    made = plots.FIGURES["samples"]({"GRU": FULL["GRU"]})
+    text = plots.rendered(made, "svg", outlined=True).decode()
+    paths = " ".join(re.findall(r' d="([^"]*)"', text))
+    assert not re.search(r"(?<![\d.])[1-9]\d*\.\d{3}", paths)
+    scales = re.findall(r"scale\(([\d.]+)", text)
+    assert {"0.075", "0.08"} & set(scales)

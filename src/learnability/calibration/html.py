@@ -37,7 +37,7 @@ def section(title: str, text: str, figure: Any, *tables: str) -> str:
     """
     said = f"<p>{escape(text)}</p>"
     if figure is not None:
-        svg = rendered(figure, "svg").decode()
+        svg = rendered(figure, "svg", outlined=True).decode()
         # One width for all screens: names of methods leave no room at a column's.
         caption = Caption("", escape(text))
         said = figure_element(

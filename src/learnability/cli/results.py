@@ -142,8 +142,8 @@ def compare(first: str, second: str, /) -> None:
             (
                 r["group"],
                 number(r["budget"]),
-                _mean(r["mean_first"], r["deviation_first"]),
-                _mean(r["mean_second"], r["deviation_second"]),
+                _mean(r["mean_first"], r["deviation_first"], r["censored_first"]),
+                _mean(r["mean_second"], r["deviation_second"], r["censored_second"]),
                 _mean(r["difference"], r["error"]),
                 r["censored"],
             )
@@ -152,11 +152,11 @@ def compare(first: str, second: str, /) -> None:
     )
 
 
-def _mean(middle: float, spread: float) -> str:
-    """Give a mean with its spread, where several seeds have one."""
-    return (
-        short(middle) if spread != spread else f"{short(middle)} ± {short(spread, 2)}"
-    )
+def _mean(middle: float, spread: float, censored: int = 0) -> str:
+    """Give a mean with its spread, where several seeds have one; ≥ for a lower end."""
+    least = "≥" if censored else ""
+    away = "" if spread != spread else f" ± {short(spread, 2)}"
+    return f"{least}{short(middle)}{away}"
 
 
 def _table_bytes(rows: pd.DataFrame, format: Format) -> bytes:

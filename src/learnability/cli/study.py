@@ -3,7 +3,7 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -18,12 +18,14 @@ from ..study.memory import check_memory
 from ..study.published import read_published
 from ..study.settings import Settings, load_settings
 from ..study.store import Store
-from ..study.sweep import draw_by_seed, missing, run_study, write_results
+from ..study.sweep import draw_by_seed, draw_files, missing, run_study, write_results
 from ..unroll import warm_up
 from .app import MANY, NUMBER, WHOLE, app
 from .shown import show
 
 DRAWING = "figures and report"
+WIDTH = 3.35
+"""Inches of a column in most journals."""
 
 
 @app.command
@@ -166,6 +168,8 @@ def report(
     *,
     published: Annotated[list[str] | None, MANY] = None,
     by_seed: Annotated[bool, Parameter(negative="")] = False,
+    format: Annotated[list[Literal["png", "svg", "pdf"]] | None, MANY] = None,
+    width: float | None = None,
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
 ) -> None:
     """Draw the figures and the report of a study again, or lay two studies over it.
@@ -181,15 +185,22 @@ def report(
         laid over ours.
     by_seed
         Draw every figure of every seed and optimizer by itself, too.
+    format
+        Kinds of files to draw the figures in for print, too: pdf, svg, png.
+    width
+        Width in inches of the figures for print; 3.35, a column, unless given.
     output
         Page of a comparison; comparison.html in the first folder unless given.
     """
     if other is None and output is not None:
         raise ValueError("--output is for a comparison; name a second folder, too")
-    if other is not None and (by_seed or published is not None):
+    if other is not None and (by_seed or published is not None or format is not None):
         raise ValueError(
-            "--by-seed and --published draw one study; leave them out of a comparison"
+            "--by-seed, --published and --format draw one study; leave them out of a "
+            "comparison"
         )
+    if width is not None and format is None:
+        raise ValueError("--width is of figures for print; give --format pdf, too")
     store, console = Store(folder), Console()
     if other is not None:
         _compare(store, Store(other), output, console)
@@ -199,6 +210,10 @@ def report(
         theirs = None if published is None else read_published(published)
         step = display.stage(DRAWING)
         rows = write_results(settings, runs, store, step, theirs)
+        if format is not None:
+            inches = WIDTH if width is None else width
+            names = draw_files(settings, runs, store, format, inches)
+            display.tell(f"{len(names)} files for print in {store.figure('').parent}")
         if by_seed:
             names = draw_by_seed(settings, runs, store)
             display.tell(f"{len(names)} figures by seed in {store.figure('').parent}")

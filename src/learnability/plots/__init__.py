@@ -10,7 +10,7 @@ from .files import rendered
 from .learning import learning, learning_figure, learnt_shares
 from .monitor import envelopes_in_training, monitor_figure, windows_in_training
 from .samples import sample_figure, samples
-from .style import COLUMN, PAGE, Theme, theme
+from .style import COLUMN, NARROWEST, PAGE, WIDEST, Theme, theme
 from .tail_index import tail_figure, tail_index
 from .time_scales import time_scale_figure, time_scales
 from .windows import window_figure, windows
@@ -65,7 +65,9 @@ __all__ = [
     "COLUMN",
     "FIGURES",
     "GROUPS",
+    "NARROWEST",
     "PAGE",
+    "WIDEST",
     "draw_all",
     "envelope",
     "envelope_figure",

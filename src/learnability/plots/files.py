@@ -4,6 +4,7 @@ import re
 from io import BytesIO
 from typing import Literal
 
+import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from .style import rc_parameters, theme, theme_of
@@ -23,7 +24,11 @@ LONG = re.compile(rb"(?<![\w#.])(-?[1-9]\d*\.\d\d)\d+")
 
 
 def rendered(
-    figure: Figure, kind: Format = "png", *, dpi: float | None = None
+    figure: Figure,
+    kind: Format = "png",
+    *,
+    dpi: float | None = None,
+    outlined: bool = False,
 ) -> bytes:
     """Give a figure as the bytes of a file, without dates or versions in it.
 
@@ -31,6 +36,8 @@ def rendered(
         figure: what to render.
         kind: png, svg or pdf.
         dpi: dots an inch of a PNG; 200 unless given.
+        outlined: whether an SVG's letters are lines, the same wherever it is shown;
+            else they are text that can be searched and edited.
 
     Returns:
         The file's content, the same for the same figure.
@@ -48,7 +55,8 @@ def rendered(
     place = BytesIO()
     dots = rc_parameters("light")["savefig.dpi"] if dpi is None else dpi
     # Ticks are made when a figure is rendered: the theme must still be in force.
-    with theme(theme_of(figure)):
+    letters = "path" if outlined else "none"
+    with theme(theme_of(figure)), mpl.rc_context({"svg.fonttype": letters}):
         figure.savefig(
             place,
             format=kind,

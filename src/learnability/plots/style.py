@@ -20,6 +20,8 @@ COLUMN = 3.4
 """Width in inches of a column of a two-column page."""
 PAGE = 7.0
 """Width in inches of a page's text."""
+NARROWEST, WIDEST = 2.5, 12.0
+"""Widths in inches between which figures are drawn."""
 
 
 class Ink(NamedTuple):
@@ -250,9 +252,12 @@ def rc_parameters(name: Theme) -> dict[Any, Any]:
         "grid.linewidth": 0.5,
         "lines.linewidth": 1.4,
         "lines.markersize": 3.6,
+        # TrueType: letters that can be searched and edited, which journals ask for.
+        "pdf.fonttype": 42,
+        "ps.fonttype": 42,
         "savefig.dpi": 200,
         "savefig.facecolor": paper,
-        "svg.fonttype": "path",
+        "svg.fonttype": "none",
         # A fixed salt: the names inside an SVG are otherwise new ones every time.
         "svg.hashsalt": "learnability",
         "text.color": text,

@@ -122,7 +122,9 @@ def _item(part: Part) -> str:
 def _picture(claim: Claim) -> str:
     with plots.theme("light"):
         drawn = [
-            plots.rendered(claim_figure(claim, width=width), "svg").decode()
+            plots.rendered(
+                claim_figure(claim, width=width), "svg", outlined=True
+            ).decode()
             for width in (plots.PAGE, plots.COLUMN)
         ]
     caption = Caption("", escape(claim.caption))

@@ -83,23 +83,23 @@ class Still(NamedTuple):
 def embedded(
     drawings: Mapping[str, tuple[bytes, Callable[[], bytes]]],
     most: int = STILLS,
-    keep: Keep | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> dict[str, Still]:
     """Give pictures as addresses; the largest as pixels where lines take too much.
 
     Args:
         drawings: SVG, and what makes a PNG of the same figure, by name.
         most: bytes of all addresses.
-        keep: keeps every SVG as a file of its own, which is named where pixels stand.
+        files: of the same figures' lines, as the page sees them, which are named where
+            pixels stand.
     """
     found = {name: Still(uri("svg+xml", svg)) for name, (svg, _) in drawings.items()}
-    kept = {} if keep is None else {n: keep(n, svg) for n, (svg, _) in drawings.items()}
     for name in sorted(found, key=lambda n: -len(found[n].address)):
         if sum(len(still.address) for still in found.values()) <= most:
             break
         pixels = uri("png", drawings[name][1]())
         if len(pixels) < len(found[name].address):
-            found[name] = Still(pixels, in_pixels(kept.get(name)))
+            found[name] = Still(pixels, in_pixels((files or {}).get(name)))
     return found
 
 

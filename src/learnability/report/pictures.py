@@ -197,12 +197,14 @@ def _small(
     figures: Iterable[tuple[str, Figure]], most: int, keep: Keep | None
 ) -> dict[str, Still]:
     """Give figures as lines, or as pixels where lines take too much."""
-    drawings = {}
+    drawings, files = {}, {}
     for name, made in figures:
-        svg = plots.rendered(made, "svg")
+        svg = plots.rendered(made, "svg", outlined=True)
+        if keep is not None:
+            files[name] = keep(name, plots.rendered(made, "svg"))
         made.set_layout_engine("none")  # pixels have the same places as lines
         drawings[name] = (svg, partial(plots.rendered, made, dpi=DOTS))
-    return embedded(drawings, most, keep)
+    return embedded(drawings, most, files)
 
 
 def _live_only(name: str, caption: Caption) -> str:
@@ -234,10 +236,7 @@ def pictures(
             _figure((CAPTIONS | APART)[name], name, list(runs), still)
             for name, still in stills.items()
         ]
-    wide, narrow = _drawn(runs, plots.PAGE), _drawn(runs, plots.COLUMN)
-    if keep is not None:
-        for name, svg in wide.items():
-            keep(name, svg.encode())
+    wide, narrow = _drawn(runs, plots.PAGE, keep), _drawn(runs, plots.COLUMN)
     return [
         _figure((CAPTIONS | APART)[name], name, list(runs), Still(svg), narrow[name])
         for name, svg in wide.items()
@@ -250,12 +249,16 @@ ONE_LOOK = (
 )
 
 
-def _drawn(runs: Mapping[str, Diagnosis], width: float) -> dict[str, str]:
-    """Give the figures of one width as light SVG."""
-    return {
-        name: plots.rendered(made, "svg").decode()
-        for name, made in drawn_of(runs, width)
-    }
+def _drawn(
+    runs: Mapping[str, Diagnosis], width: float, keep: Keep | None = None
+) -> dict[str, str]:
+    """Give the figures of one width as light SVG; keep them with letters as text."""
+    found = {}
+    for name, made in drawn_of(runs, width):
+        found[name] = plots.rendered(made, "svg", outlined=True).decode()
+        if keep is not None:
+            keep(name, plots.rendered(made, "svg"))
+    return found
 
 
 def drawn_of(

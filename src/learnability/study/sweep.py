@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Literal, Protocol
 
 import pandas as pd
 
@@ -207,6 +207,46 @@ def write_results(
     store.write(store.report, page)
     progress(1.0)
     return rows
+
+
+def draw_files(
+    settings: Settings,
+    runs: Mapping[str, Diagnosis],
+    store: Store,
+    kinds: Sequence[Literal["png", "svg", "pdf"]],
+    width: float,
+) -> list[str]:
+    """Draw the figures of a study as files for print; give their names.
+
+    Args:
+        settings: the study.
+        runs: its diagnoses by label.
+        store: where it lies; the figures go to figures/NAME-WIDTHin.KIND.
+        kinds: png, svg or pdf.
+        width: of the figures in inches.
+
+    Raises:
+        ValueError: if there is no such kind, or the width is too small or large.
+    """
+    from .. import plots, report
+
+    if not plots.NARROWEST <= width <= plots.WIDEST:
+        raise ValueError(
+            f"a figure cannot be {width:g} inches wide; give {plots.NARROWEST:g} (a "
+            f"column) to {plots.WIDEST:g}"
+        )
+    if len(runs) > len(settings.architectures):
+        found = report.summed(collected.grouped(settings, runs), settings.budgets)
+        drawn = report.drawn_across(found, width=width)
+    else:
+        drawn = report.drawn_of(runs, width, settings.budgets)
+    names = []
+    for name, figure in drawn:
+        for kind in kinds:
+            path = store.figure(f"{name}-{width:g}in").with_suffix(f".{kind}")
+            store.write(path, plots.rendered(figure, kind))
+            names.append(path.name)
+    return names
 
 
 def draw_by_seed(
