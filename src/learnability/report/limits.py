@@ -4,10 +4,12 @@ The library that draws takes 4.8 MB. What follows is shared out: 1.6 MB for stil
 figures, some 0.6 MB each for the points of interactive ones and for tables by lag.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 from jaxtyping import Int
@@ -60,9 +62,29 @@ def each(counts: Sequence[int], total: int) -> int:
 
 
 def uri(kind: str, content: bytes) -> str:
-    """Give a picture as an address that holds it."""
-    return f"data:image/{kind};base64," + b64encode(content).decode()
+    """Give a picture as an address that holds it, to stand in double quotes.
 
+    An SVG is written out, a quarter smaller than in base 64.
+
+    Args:
+        kind: of the picture, such as png or svg+xml.
+        content: the file.
+
+    Example:
+        >>> uri("svg+xml", b'<path d="M 1 2"/> <!-- a name -->')
+        "data:image/svg+xml,%3Cpath d='M 1 2'/%3E"
+    """
+    if kind != "svg+xml":
+        return f"data:image/{kind};base64," + b64encode(content).decode()
+    text = re.sub(r"<!--.*?-->", "", content.decode(), flags=re.DOTALL)
+    text = re.sub(r"\s+", " ", text).replace("> <", "><").strip()
+    # Where single quotes are taken, double ones are written as a code.
+    plain = quote(text, safe=UNTOUCHED + "'" * ("'" in text))
+    return "data:image/svg+xml," + plain.replace("%22", "%22" if "'" in text else "'")
+
+
+UNTOUCHED = " /:;=,()!?@*+$"
+"""What stands in such an address as it is; letters, digits and some marks do anyway."""
 
 Keep = Callable[[str, bytes], str]
 """Keeps a still figure's SVG under its name; gives its address as the page sees it."""
