@@ -2,41 +2,26 @@
 
 ``--estimators`` measures the estimators of a stable law instead.
 
-A row is a function without arguments that gives its measurement. To add some, write a
-module that has them by name and name it in `collect`.
+To add rows see `rows`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from fnmatch import filter as matching
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from . import estimators, recurrences, windows
+from . import estimators
 from .harness import machine
+from .rows import collect, measure
 from .table import markdown
 
 ESTIMATORS = Path(__file__).with_name("estimators.md")
 LATEST = Path(__file__).with_name("latest.json")
-FIELDS = ("name", "ratio", "ours", "theirs", "unit", "asked")
-
-
-def collect() -> dict[str, Callable[[], Any]]:
-    """Give all rows by name, in the order of the table."""
-    return recurrences.rows() | windows.ROWS
-
-
-def measure(name: str, row: Callable[[], Any]) -> dict[str, object]:
-    """Give one measurement as it is kept, with the load that it met."""
-    load = round(os.getloadavg()[0], 2)
-    found = row()
-    kept = {field: getattr(found, field) for field in FIELDS} | {"name": name}
-    digits = {f: float(f"{kept[f]:.4g}") for f in ("ratio", "ours", "theirs")}
-    return kept | digits | {"load": load}
 
 
 def line(row: dict[str, Any]) -> str:
@@ -81,10 +66,13 @@ def main() -> None:
     print(*(f"{key}: {value}" for key, value in machine().items()), sep="\n")
     if only is None:
         LATEST.unlink(missing_ok=True)
-    for name in names:
-        row = measure(name, every[name])
-        write(row)
-        print(line(row), flush=True)
+    # A process a row: what a row leaves on the heap makes the next one's large arrays
+    # up to twice as fast, so that a row would depend on its place in the list.
+    fresh = get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=fresh, max_tasks_per_child=1) as pool:
+        for row in pool.map(measure, names):
+            write(row)
+            print(line(row), flush=True)
 
 
 if __name__ == "__main__":
