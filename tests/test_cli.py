@@ -88,7 +88,7 @@ def test_results_can_be_listed_shown_compared_and_exported(study):
     assert "runs/" in shown.stdout
     compared = call("compare", "runs/small", "runs/small", cwd=folder)
     assert compared.returncode == 0, compared.stderr
-    assert "difference" in compared.stdout
+    assert "B less A" in compared.stdout
     for kind, name in (("csv", "lags.csv"), ("netcdf", "results.nc")):
         done = call("export", "runs/small", "--format", kind, cwd=folder)
         assert done.returncode == 0, done.stderr

@@ -83,7 +83,7 @@ def output_file(address: str | PathLike[str]) -> Path | UPath:
         if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, f"{there} takes no files")
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     return path
 
 
@@ -95,11 +95,13 @@ def _check_target(path: Path) -> None:
         raise ValueError(f"{path} is a device and no file; name a file")
 
 
-def _unwritable(path: Path | UPath, error: OSError) -> ValueError:
+def unwritable(path: Path | UPath, error: Exception) -> ValueError:
+    """Give the error that says why a place cannot be written, and what to do."""
     remedy = "choose another folder"
-    if error.errno in FULL:
+    if getattr(error, "errno", None) in FULL:
         remedy = "make room and run the same command again; what is done is kept"
-    return ValueError(f"{path} cannot be written ({error.strerror or error}); {remedy}")
+    why = getattr(error, "strerror", None) or error
+    return ValueError(f"{path} cannot be written ({why}); {remedy}")
 
 
 def replace_file(path: Path | UPath, content: bytes) -> None:
@@ -120,7 +122,7 @@ def replace_file(path: Path | UPath, content: bytes) -> None:
         else:
             path.write_bytes(content)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def _replace_local(path: Path, content: bytes) -> None:

@@ -7,7 +7,7 @@ import pytest
 from learnability.report import page
 from learnability.report.answer import difference, headline, learnt, spread_of
 from learnability.report.reach import reached, summed_cell
-from learnability.report.seeds import by_network, spoken
+from learnability.report.seeds import spoken, summary
 from learnability.study import load_settings
 from tests.plots.records import (
     LAGS,
@@ -84,7 +84,7 @@ def test_several_seeds_give_a_deviation_and_the_ends_of_all_intervals():
     assert "± is a standard deviation over 2 seeds" in said
     found = reached("GRU", groups["GRU"], 300.0)
     assert summed_cell(found) == "5 ± 4.2 (2 to 8)"
-    assert by_network(groups, [300.0]).iloc[0].tolist() == [
+    assert summary(groups, [300.0]).iloc[0].tolist() == [
         "GRU",
         "not trained here",
         "5 ± 4.2 (2 to 8)",

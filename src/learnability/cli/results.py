@@ -9,10 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..report import formatted, table
-from ..report.words import number, short
+from ..report import comparison_table, formatted, summary, table
 from ..storage import output_file, place, replace_file, tree_bytes
-from ..study.collected import across_seeds, as_tree, by_budget, by_lag, compared
+from ..study.collected import as_tree, by_budget, by_lag, grouped
 from ..study.store import Store
 from ..study.sweep import index, missing
 from .app import app
@@ -62,18 +61,8 @@ def show(folder: str, /) -> None:
     text = formatted(table(settings, runs))
     _print(tuple(text.columns), text.values.tolist(), settings.title)
     if len(settings.seeds) > 1:
-        summed = across_seeds(settings, runs)
-        rows = [
-            (
-                r["group"],
-                number(r["budget"]),
-                _mean(r["mean"], r["deviation"]),
-                r["censored"],
-            )
-            for r in summed.to_dict("records")
-        ]
-        head = ("networks", "N", "H_N, mean and deviation over seeds", "at last lag")
-        _print(head, rows)
+        over = summary(grouped(settings, runs), settings.budgets)
+        _print(tuple(over.columns), over.values.tolist(), "over seeds")
     files = index(settings, store)
     _print(("run", "folder"), files[["run", "folder"]].values.tolist())
 
@@ -128,35 +117,12 @@ def compare(first: str, second: str, /) -> None:
         Folder of another.
     """
     studies = [(s.load_settings(), s.load()) for s in (Store(first), Store(second))]
-    rows = compared(*studies)
-    head = (
-        "networks",
-        "N",
-        *(s.title for s, _ in studies),
-        "difference",
-        "at last lag",
-    )
-    _print(
-        head,
-        [
-            (
-                r["group"],
-                number(r["budget"]),
-                _mean(r["mean_first"], r["deviation_first"], r["censored_first"]),
-                _mean(r["mean_second"], r["deviation_second"], r["censored_second"]),
-                _mean(r["difference"], r["error"]),
-                r["censored"],
-            )
-            for r in rows.to_dict("records")
-        ],
-    )
-
-
-def _mean(middle: float, spread: float, censored: int = 0) -> str:
-    """Give a mean with its spread, where several seeds have one; ≥ for a lower end."""
-    least = "≥" if censored else ""
-    away = "" if spread != spread else f" ± {short(spread, 2)}"
-    return f"{least}{short(middle)}{away}"
+    rows = comparison_table(*studies)
+    titles = {
+        s: f"{s}: {study.title}" for s, (study, _) in zip("AB", studies, strict=True)
+    }
+    head = tuple(titles.get(str(c), str(c)) for c in rows.columns)
+    _print(head, rows.values.tolist())
 
 
 def _table_bytes(rows: pd.DataFrame, format: Format) -> bytes:

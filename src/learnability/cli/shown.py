@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..diagnosis import Diagnosis
+from ..study.collected import grouped
 from ..study.settings import Settings
 from ..study.store import Store
 
@@ -23,7 +24,8 @@ def show(
     from ..report import formatted, summary
 
     several = len(settings.seeds) > 1
-    text = summary(settings, runs) if several else formatted(rows)
+    groups = grouped(settings, runs)
+    text = summary(groups, settings.budgets) if several else formatted(rows)
     shown = Table(*text.columns, title=Text(settings.title))
     for row in text.itertuples(index=False):
         shown.add_row(*row)
@@ -31,8 +33,9 @@ def show(
     wide.print(shown)
     if several:
         wide.print(
-            f"mean ± deviation over {len(settings.seeds)} seeds; ≥: a window reaches "
-            f"the last lag; every run: {store.table}",
+            f"mean ± deviation over {len(settings.seeds)} seeds, and the lowest to the "
+            "highest end of their intervals; ≥: a window reaches the last lag; every "
+            f"run: {store.table}",
             highlight=False,
             soft_wrap=True,
         )

@@ -21,7 +21,7 @@ from .interactive import Member, as_json, figures, library, thinned
 from .limits import LARGEST, Keep
 from .overlay import overlaid
 from .pictures import pictures, pictures_across, pictures_overlaid
-from .seeds import by_network, comparison_table, spoken
+from .seeds import comparison_table, spoken, summary
 from .table import table
 from .tables import all_by_lag, html_table
 from .words import budgets, ended, formatted, number, sentence, short
@@ -211,7 +211,7 @@ def _first_table(
     every = html_table(formatted(numbers), "numbers of the study, by run")
     if not several:
         return every
-    rows = by_network(groups, settings.budgets)
+    rows = summary(groups, settings.budgets)
     over = html_table(rows, "windows of the study, over seeds")
     return f"{over}<details><summary>Every run</summary>{every}</details>"
 

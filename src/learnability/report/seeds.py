@@ -8,33 +8,13 @@ import numpy as np
 import pandas as pd
 
 from ..diagnosis import Diagnosis
-from ..study.collected import across_seeds, compared, grouped
+from ..study.collected import compared
 from ..study.settings import Settings
 from .answer import Groups, learnt, spread_of
 from .reach import reached, summed_cell
 from .words import number, short
 
 Runs = Mapping[str, Diagnosis]
-
-
-def summary(settings: Settings, runs: Runs) -> pd.DataFrame:
-    """Give a row a network and optimizer as text: R², and a window a budget.
-
-    Windows are means over seeds with their deviation; a mean that holds a window which
-    reaches the last lag is at least what it says.
-
-    Args:
-        settings: the study.
-        runs: diagnoses by label.
-    """
-    windows = across_seeds(settings, runs)
-    rows = []
-    for group, found in grouped(settings, runs).items():
-        own = windows.loc[windows["group"] == group, :].to_dict("records")
-        r2 = np.array([run.group("training").attrs["r2"] for run in found], float)
-        cells = {f"H at N = {number(r['budget'])}": mean_window(r) for r in own}
-        rows.append({"network": group, "R²": spread_of(r2), **cells})
-    return pd.DataFrame(rows)
 
 
 def mean_window(row: Mapping) -> str:
@@ -54,8 +34,12 @@ def mean_window(row: Mapping) -> str:
     return f"{middle} ± {short(row['deviation'], 2)}"
 
 
-def by_network(groups: Groups, budgets: Sequence[float]) -> pd.DataFrame:
-    """Give `summary` with the ends of all seeds' intervals, for a page.
+def summary(groups: Groups, budgets: Sequence[float]) -> pd.DataFrame:
+    """Give a row a network and optimizer as text: R², and a window a budget.
+
+    Windows are means over seeds with their deviation, and in brackets the lowest and
+    the highest end of the seeds' intervals; a mean that holds a window which reaches
+    the last lag is at least what it says.
 
     Args:
         groups: diagnoses of all seeds, by network and optimizer.

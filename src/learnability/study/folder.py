@@ -17,7 +17,7 @@ from typing import Any, final
 from filelock import FileLock, Timeout
 from upath import UPath
 
-from ..storage import replace_file
+from ..storage import replace_file, unwritable
 from .packing import packed, unpacked
 
 SEAL = b"learnability checkpoint "
@@ -147,7 +147,7 @@ class RunFolder:
             yield False
             return
         except (OSError, NotImplementedError) as error:  # read-only, or without locks
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         try:
             sweep_out(self.path)
             yield True
@@ -159,13 +159,8 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         return self.path / "lock"
-
-
-def _unwritable(path: Path | UPath, error: Exception) -> ValueError:
-    why = getattr(error, "strerror", None) or error
-    return ValueError(f"{path} cannot be written ({why}); choose another folder")
 
 
 def sweep_out(folder: Path, *, older: float = 0.0) -> None:

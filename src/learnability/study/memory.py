@@ -54,7 +54,7 @@ def _arrays(run: RunSettings) -> dict[str, float]:
         "diagnosis": run.diagnosis_sequences,
     }
     row = steps * (run.task.inputs + 1) * FLOAT
-    batch = run.recipe.final_batch or run.recipe.batch
+    batch = _batch(run)
     return {
         **{f"{n} {kind} sequences": n * row for kind, n in counts.items()},
         f"{sum(counts.values())} sequences together": sum(counts.values()) * row,
@@ -89,6 +89,10 @@ def own_bytes(run: RunSettings) -> float:
     # A direction and its signal, and what the fits hold of every sequence.
     found = run.diagnosis_sequences * (steps * FLOAT + 4 * len(run.lags) * 2 * FLOAT)
     part = min(max(row, STATE_BYTES), run.diagnosis_sequences * row)
-    batch = min(run.recipe.final_batch or run.recipe.batch, run.training_sequences)
-    kept = backward_bytes(cell, batch, steps, np.dtype(np.float32))
+    kept = backward_bytes(cell, _batch(run), steps, np.dtype(np.float32))
     return sequences + found + max(HELD * part, kept) + SPARE
+
+
+def _batch(run: RunSettings) -> int:
+    """Give the sequences of the largest batch of its training."""
+    return min(run.recipe.final_batch or run.recipe.batch, run.training_sequences)
