@@ -101,6 +101,26 @@ def test_optimizer_adds_the_effective_envelope():
     np.testing.assert_allclose(rate, 0.25, rtol=1e-5)
 
 
+def test_every_stage_grows_and_ends_once():
+    seen = []
+    network = lw.Network(lw.GRU(2, 5))
+    diagnose_network(
+        network,
+        DATA,
+        LAGS,
+        seed=0,
+        optimizer=torch.optim.SGD(network.parameters(), lr=0.1),
+        measures=FEW,
+        progress=lambda *share: seen.append(share),
+    )
+    stages = dict.fromkeys(stage for stage, _ in seen)
+    assert list(stages) == ["envelope", "evidence", "detection"]
+    for stage in stages:
+        shares = [share for name, share in seen if name == stage]
+        assert shares == sorted(shares)
+        assert shares.count(1.0) == 1
+
+
 def test_stated_strength_is_used():
     stated = FEW.model_copy(update={"strength": 0.1})
     network = lw.Network(lw.GRU(2, 5))

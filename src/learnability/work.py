@@ -91,7 +91,6 @@ class Work:
         found = self._averaged(kinds)
         for kind, exact in self._exact(kinds).items():
             found[kind]["exact"] = exact
-        self.progress("envelope", 1.0)
         groups = {"envelope": envelope_group(found["envelope"])}
         groups["time_scales"] = time_scale_group(found["envelope"])
         if optimizer is not None:
