@@ -4,11 +4,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 import torch
 
-from ..diagnosis import Diagnosis
 from ..randomness import stream
 from ..tasks import Sequences
 from ..training import train
@@ -100,18 +100,23 @@ def estimate(
         runs: those still to do.
         threads: that a run will have; None for those of this process.
     """
+    if not runs:
+        return Estimate(0.0, 0.0, 0)
     loaded = time.process_time()
     each = {run.architecture: run for run in runs}
     with _threads(threads):
         costs = {a: _measured(run) for a, run in each.items()}
-    seconds = sum(costs[run.architecture].of(run) for run in runs)
+        # Fits and files are as large whatever the cell; once for what they load.
+        trial = partial(tried.fitted, runs[0], costs[runs[0].architecture].found)
+        trial()
+        rest, found = trial()
     return Estimate(
-        seconds,
-        max((run_bytes(run) for run in runs), default=0),
+        sum(costs[run.architecture].of(run) + rest for run in runs),
+        max(run_bytes(run) for run in runs),
         len(runs),
         # A worker loads what this process loaded, and uses it for the first time.
         start=loaded + sum(cost.first for cost in costs.values()),
-        after=tried.after(settings, next(iter(costs.values())).found) if costs else 0,
+        after=tried.after(settings, found),
     )
 
 
@@ -124,25 +129,23 @@ class _Cost:
         fixed: of reading the sequences' gradients, whatever their number.
         diagnosed: the same, a sequence.
         exact: of the exact envelopes.
-        rest: of fits and files.
         first: more, where it is used for the first time.
-        found: the diagnosis of few sequences.
+        found: what was read from few sequences.
     """
 
     trained: float
     fixed: float
     diagnosed: float
     exact: float
-    rest: float
     first: float
-    found: Diagnosis
+    found: tried.Read
 
     def of(self, run: RunSettings) -> float:
         """Give the seconds of one run; a forward pass is a third of a step."""
         sequences = run.training_sequences + run.validation_sequences / 3
         read = self.fixed + self.diagnosed * run.diagnosis_sequences
         trained = self.trained * sequences * run.recipe.epochs
-        return trained + read + self.exact + self.rest
+        return trained + read + self.exact
 
 
 def _measured(run: RunSettings) -> _Cost:
@@ -161,16 +164,14 @@ def _measured(run: RunSettings) -> _Cost:
     parts = [Sequences(x[:n], y[:n]) for n in (FEW, FEW, MORE)]
     first, few, more = (tried.read(run, network, p, data.direction) for p in parts)
     slope = max(0.0, more.seconds - few.seconds) / (MORE - FEW)
-    rest, found = tried.fitted(run, more)
     return _Cost(
         trained=min(steps) / drawn,
         fixed=max(0.0, few.seconds - FEW * slope),
         diagnosed=slope,
         # Without base rates and with them.
         exact=2 * tried.exact(run, network, parts[-1]),
-        rest=rest,
         first=max(0.0, first.seconds - few.seconds) + max(steps) - min(steps),
-        found=found,
+        found=more,
     )
 
 
