@@ -21,7 +21,7 @@ from ._parts import (
     open_mark,
     plain_number,
 )
-from .envelope import FLOOR, SCALINGS, Scaling
+from .envelope import FLOOR, SCALINGS, set_height
 from .learning import epoch_axis
 from .legends import legend, whole_figure
 from .style import PAGE, Style, figure, ink, styles
@@ -127,7 +127,7 @@ def envelope_spreads(tables: Tables, *, width: float = PAGE) -> Figure:
     for ax, scaling in zip(panels, SCALINGS, strict=True):
         for name, style in found.items():
             _envelope_line(ax, tables[name], style)
-        _scaled(ax, scaling)
+        set_height(ax, scaling == "logarithmic")
         ax.set_title(SCALINGS[scaling])
         lag_axis(ax, lags_of(tables), logarithmic=scaling != "exponential")
     panels[0].set_ylabel("envelope $f(l)/f(0)$")
@@ -158,16 +158,6 @@ def _envelope_line(ax: Axes, table: pd.DataFrame, style: Style) -> None:
     below = lag[(table["mean"] < FLOOR).to_numpy()]
     if below.size:
         ax.plot(below, np.full(below.size, FLOOR), **hollow(style, "v"))
-
-
-def _scaled(ax: Axes, scaling: Scaling) -> None:
-    if scaling == "logarithmic":
-        ax.set_ylim(0, max(ax.get_ylim()[1], 1.05))
-        return
-    ax.set_yscale("log")
-    low, high = ax.get_ylim()
-    ax.set_ylim(min(max(low, FLOOR), 0.1), max(high, 1.3))
-    number_axis(ax.yaxis)
 
 
 def estimator_figure(tables: Mapping[str, Tables], *, width: float = PAGE) -> Figure:

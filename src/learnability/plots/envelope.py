@@ -77,7 +77,8 @@ def envelope(
         for other in compare:
             _compared(ax, record.sel(order=other), style, other, straight)
         _line(ax, record.sel(order=order), style, straight)
-    _height(ax, straight)
+    ax.set_ylabel("envelope $f(l)/f(0)$")
+    set_height(ax, straight)
     if key:
         below = not straight and falls_below(runs, order)
         legend(ax, envelope_keys(found, compare, below))
@@ -163,8 +164,8 @@ def _few(lags: np.ndarray) -> int:
     return max(1, lags.size // 12)
 
 
-def _height(ax: Axes, straight: bool) -> None:
-    ax.set_ylabel("envelope $f(l)/f(0)$")
+def set_height(ax: Axes, straight: bool) -> None:
+    """Lay out the axis of f(l)/f(0), logarithmic unless `straight`."""
     if straight:
         ax.set_ylim(0, max(ax.get_ylim()[1], 1.05))
         return
