@@ -80,7 +80,8 @@ def uri(kind: str, content: bytes) -> str:
     text = re.sub(r"\s+", " ", text).replace("> <", "><").strip()
     # Where single quotes are taken, double ones are written as a code.
     plain = quote(text, safe=UNTOUCHED + "'" * ("'" in text))
-    return "data:image/svg+xml," + plain.replace("%22", "%22" if "'" in text else "'")
+    plain = plain if "'" in text else plain.replace("%22", "'")
+    return f"data:image/svg+xml,{plain}"
 
 
 UNTOUCHED = " /:;=,()!?@*+$"
