@@ -206,6 +206,15 @@ def test_paper_shows_still_figures(shown):
     shown.emulate_media(media="screen")
 
 
+def test_what_the_screen_shows_otherwise_is_said_there_alone(shown):
+    said = shown.locator("#envelope .reduced")
+    assert "On the screen both axes are logarithmic" in said.inner_text()
+    assert said.is_visible()
+    shown.emulate_media(media="print")
+    assert not said.is_visible()
+    shown.emulate_media(media="screen")
+
+
 def test_it_fits_a_phone(shown):
     shown.set_viewport_size({"width": 390, "height": 800})
     shown.wait_for_timeout(300)

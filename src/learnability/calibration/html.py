@@ -8,7 +8,8 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from ..plots.files import rendered
-from ..report.pictures import Caption, figure_element
+from ..report.captions import Caption
+from ..report.pictures import figure_element
 from ..report.words import short
 
 

@@ -10,8 +10,9 @@ import pandas as pd
 from .. import plots
 from ..claims.record import FAILED, HELD, RESTRICTED, Claim, Part, Verdict
 from ..plots.claims import claim_figure
+from .captions import Caption
 from .page import _resource
-from .pictures import Caption, figure_element
+from .pictures import figure_element
 from .tables import html_table
 from .words import number
 
