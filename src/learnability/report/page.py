@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from functools import cache
 from hashlib import sha256
 from html import escape
 from importlib import resources
@@ -67,14 +68,13 @@ def page(
     several, lines = _several(settings), members(settings, runs)
     groups = {line.name: line.runs for line in lines}
     level = settings.measures.level
+    every = cache(lambda: found or summed(groups, settings.budgets))
     if drawn is None and several:
-        every = found or summed(groups, settings.budgets)
-        drawn = pictures_across(every, keep)
+        drawn = pictures_across(every(), keep)
     made = pictures(runs, keep=keep) if drawn is None else list(drawn)
     laid_over: list[str] = []
     if published is not None:
-        every = found or summed(groups, settings.budgets)
-        laid_over = pictures_overlaid(overlaid(every, published), keep)
+        laid_over = pictures_overlaid(overlaid(every(), published), keep)
     parts = {
         "title": escape(settings.title),
         "heading": "How far back each network can learn",
