@@ -186,7 +186,10 @@ def law_points(run: Diagnosis, order: str = "exact") -> pd.DataFrame:
 
 
 def regression(x: Points, y: Points) -> Line | None:
-    """Regress y on x by least squares, or give None for fewer than 3 points.
+    """Regress y on x by least squares, or give None where that would say nothing.
+
+    That is where there are fewer than 3 points, or either is the same at all of them: a
+    constant y leaves no variance to explain.
 
     Args:
         x: what is given.
@@ -197,7 +200,7 @@ def regression(x: Points, y: Points) -> Line | None:
         >>> round(line.slope, 9), round(line.intercept, 9), round(line.r2, 9)
         (2.0, 1.0, 1.0)
     """
-    if len(x) < 3 or np.ptp(x) == 0:
+    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
     found: Any = stats.linregress(x, y)
     return Line(

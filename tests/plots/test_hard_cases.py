@@ -77,6 +77,13 @@ def test_windows_over_seeds_count_whole_steps_and_stay_inside():
     assert "there or beyond" in entries(made)
 
 
+def test_no_band_of_windows_reaches_below_0():
+    table = window_spread([diagnosis(), nothing_resolved()], [1, 10, 100])
+    assert (table["mean"] < table["deviation"]).any()
+    band = across.window_spreads({"GRU": table}).axes[0].collections[0]
+    assert band.get_paths()[0].vertices[:, 1].min() == 0
+
+
 def test_one_seed_is_not_called_a_spread():
     made = across.window_spreads({"GRU": window_spread([diagnosis()], [1, 10])})
     assert made.axes[0].get_title("left") == "one seed: no spread"

@@ -84,6 +84,8 @@ def test_a_regression_leaves_out_nothing_and_adds_nothing():
     assert abs(line.slope - 3) < 4 * line.error
     assert line.r2 == pytest.approx(0.9, abs=0.03)
     assert regression(x[:2], x[:2]) is None
+    assert regression(x, np.full(400, 2.5)) is None
+    assert regression(np.full(400, 2.5), x) is None
 
 
 def test_json_lines_tell_every_epoch(tmp_path):

@@ -74,9 +74,8 @@ def _window_line(ax: Axes, table: pd.DataFrame, style: Style, count: int) -> Non
     budgets, mean = table.index.to_numpy(float), table["mean"].to_numpy()
     where = moved(ax, style, count, upright=True)
     away = np.nan_to_num(table["deviation"].to_numpy())
-    ax.fill_between(
-        budgets, mean - away, mean + away, color=style.colour, alpha=0.13, lw=0
-    )
+    low = np.maximum(mean - away, 0)  # no window is shorter
+    ax.fill_between(budgets, low, mean + away, color=style.colour, alpha=0.13, lw=0)
     ax.plot(budgets, mean, color=style.colour, transform=where)
     for level in ("p10", "p90"):
         ax.plot(budgets, table[level], color=style.colour, lw=0.6, ls=":")

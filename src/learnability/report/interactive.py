@@ -226,7 +226,7 @@ def _windows(member: Member, place: int, budgets: list[float]) -> list[Record]:
     else:
         table = window_spread(member.runs, budgets)
         middle, away = table["mean"], table["deviation"]
-        low, high = middle - away, middle + away
+        low, high = (middle - away).clip(lower=0), middle + away  # none is shorter
     y = np.asarray(middle, float)
     return [
         _trace(
