@@ -1,4 +1,4 @@
-"""Envelopes, evidence and the exact sweep: against plain PyTorch, against the machine.
+"""Envelopes and the exact sweep: against plain PyTorch, against the machine.
 
 Every row is measured in one process by turns and is the median of its pairs.
 """
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from learnability.cells import GRU, Cell, DiagGate
 from learnability.evidence import evidence
-from learnability.transport import Accumulator
+from learnability.transport import Windows
 from learnability.unroll import unroll, warm_up
 
 from .harness import Row, Work, peak, product_rate, seconds
@@ -25,46 +25,39 @@ SHARE = 16  # the per-lag implementation does one lag in 16 and its time is scal
 
 
 class Problem(NamedTuple):
-    """A cell, its sequences, and what evidence needs."""
+    """A cell and its sequences."""
 
     cell: Cell
     x: Tensor
     states: Tensor
-    delta: Tensor
-    total: Tensor
     lags: list[int]
 
 
 def problem(sequences: int, steps: int, units: int) -> Problem:
-    """Give a DiagGate with LayerNorm, 16 inputs and 128 lags in 4 .. 256."""
+    """Return a DiagGate with LayerNorm, 16 inputs and 128 lags in 4 .. 256."""
     generator = torch.Generator().manual_seed(0)
     cell = DiagGate(16, units, layernorm=True)
     x = torch.randn(sequences, steps, 16, generator=generator)
     with torch.no_grad():
         states = unroll(cell, x)
-    shape = (2, sequences, steps, units)
-    delta, total = torch.randn(shape, generator=generator).unbind()
     lags = np.linspace(4, 256, 128).round().astype(int)
-    return Problem(cell, x, states, delta, total, lags.tolist())
+    return Problem(cell, x, states, lags.tolist())
 
 
 def per_lag(given: Problem, lags: list[int]) -> list[tuple[Tensor, ...]]:
-    """Do the same without kernels: prefix sums in float64, a few lines a lag."""
+    """Do the same without kernels: prefix sums, a few lines per lag, same dtype."""
     with torch.no_grad():
         steps = given.cell.linearize(given.states, given.x)
-    a, r = steps.leak.double(), steps.correction.double()
-    delta, total = given.delta.double(), given.total.double()
+    a, r = steps.leak, steps.correction
     log_a, ratios = a.log().cumsum(1), (r / a).cumsum(1)
-    log_own, sign = (a + r).abs().log().cumsum(1), (a + r).sign().cumprod(1)
+    log_own = (a + r).abs().log().cumsum(1)
     rows = []
     for lag in lags:
-        weight = delta[:, lag:] * total[:, :-lag]
         log_zero = log_a[:, lag:] - log_a[:, :-lag]
         zero = log_zero.exp()
         first = zero * (1 + ratios[:, lag:] - ratios[:, :-lag])
         log_gain = log_own[:, lag:] - log_own[:, :-lag]
-        own = log_gain.exp() * sign[:, lag:] * sign[:, :-lag]
-        for gain, log in ((zero, log_zero), (first, None), (own, log_gain)):
+        for gain, log in ((zero, log_zero), (first, None), (log_gain.exp(), log_gain)):
             size = gain.abs()
             whole = size.sum(dim=-1)
             unit_log = size.log() if log is None else log
@@ -75,16 +68,15 @@ def per_lag(given: Problem, lags: list[int]) -> list[tuple[Tensor, ...]]:
                     whole.log().mean().exp(),
                     size.mean(dim=(0, 1)),
                     unit_log.mean(dim=(0, 1)).exp(),
-                    (gain * weight).sum(dim=-1).mean(dim=1),
                 )
             )
     return rows
 
 
 def in_one_pass(given: Problem) -> None:
-    """Measure envelopes and evidence of all three orders."""
-    sums = Accumulator(given.cell, given.lags)
-    sums.add(given.x, given.states, delta=given.delta, total=given.total[None])
+    """Measure the envelopes of all three orders."""
+    sums = Windows(given.cell, given.lags)
+    sums.add(given.x, given.states)
     sums.result()
 
 
@@ -111,9 +103,9 @@ def many_batches() -> Work:
     given = problem(50, 1024, 128)
 
     def work() -> None:
-        sums = Accumulator(given.cell, given.lags)
+        sums = Windows(given.cell, given.lags)
         for _ in range(2000 // len(given.x)):
-            sums.add(given.x, given.states, delta=given.delta, total=given.total[None])
+            sums.add(given.x, given.states)
         sums.result()
 
     return work

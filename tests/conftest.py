@@ -25,10 +25,8 @@ CHECKED = [
     "learnability.transport.orders",
     "learnability.transport.livi2025",
     "learnability.transport.lyapunov",
-    "learnability.transport.timescales",
     "learnability.unroll.network",
     "learnability.unroll.reference",
-    "learnability.work",
 ]
 jaxtyping.install_import_hook(CHECKED, "tests.typecheck.check")
 torch.set_num_threads(1)

@@ -6,7 +6,8 @@ import torch
 import xarray as xr
 
 import learnability as lw
-from learnability.diagnosis import Diagnosis, Measures, diagnose_network
+from learnability.diagnosis import Diagnosis
+from learnability.fitting import Measures
 
 TASK = lw.MultiLag(lags=(1, 3), coefficients=(0.6, 0.5), inputs=2, steps=16)
 DIRECTION = TASK.direction(seed=0)
@@ -15,11 +16,18 @@ LAGS = [1, 2, 4, 8]
 FEW = Measures(exact_windows=16, anchors=3, resamples=20)
 
 
+def half_square(outputs, targets):
+    return 0.5 * (outputs - targets) ** 2
+
+
+def diagnosed(network, lags=LAGS, data=DATA, measures=FEW, **options):
+    found = lw.diagnose(network, data, half_square, lags, measures=measures, **options)
+    return found["cell"]
+
+
 def diagnose(kind="GRU", seed=0, **options):
     network = lw.Network(getattr(lw, kind)(2, 5, seed=3), seed=4)
-    return diagnose_network(
-        network, DATA, LAGS, seed=seed, direction=DIRECTION, measures=FEW, **options
-    )
+    return diagnosed(network, seed=seed, direction=DIRECTION, **options)
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +102,7 @@ def test_every_cell_has_finite_envelopes(kind):
 def test_optimizer_adds_the_effective_envelope():
     network = lw.Network(lw.GRU(2, 5))
     optimizer = torch.optim.SGD(network.parameters(), lr=0.25)
-    found = diagnose_network(
-        network, DATA, LAGS, seed=0, optimizer=optimizer, measures=FEW
-    )
+    found = diagnosed(network, optimizer=optimizer)
     rate = found.group("effective")["mean"] / found.group("envelope")["mean"]
     np.testing.assert_allclose(rate, 0.25, rtol=1e-5)
 
@@ -104,17 +110,13 @@ def test_optimizer_adds_the_effective_envelope():
 def test_every_stage_grows_and_ends_once():
     seen = []
     network = lw.Network(lw.GRU(2, 5))
-    diagnose_network(
+    diagnosed(
         network,
-        DATA,
-        LAGS,
-        seed=0,
         optimizer=torch.optim.SGD(network.parameters(), lr=0.1),
-        measures=FEW,
         progress=lambda *share: seen.append(share),
     )
     stages = dict.fromkeys(stage for stage, _ in seen)
-    assert list(stages) == ["envelope", "evidence", "detection"]
+    assert list(stages) == ["running the model", "envelope", "evidence", "detection"]
     for stage in stages:
         shares = [share for name, share in seen if name == stage]
         assert shares == sorted(shares)
@@ -124,18 +126,18 @@ def test_every_stage_grows_and_ends_once():
 def test_stated_strength_is_used():
     stated = FEW.model_copy(update={"strength": 0.1})
     network = lw.Network(lw.GRU(2, 5))
-    found = diagnose_network(network, DATA, LAGS, seed=0, measures=stated)
+    found = diagnosed(network, measures=stated)
     assert found.group("detection").attrs["strength"] == 0.1
 
 
 def test_wrong_input_is_named():
     network = lw.Network(lw.GRU(2, 5))
     with pytest.raises(ValueError, match="largest possible lag is 15"):
-        diagnose_network(network, DATA, [16], seed=0)
+        diagnosed(network, [16])
     few = lw.Sequences(DATA.x[:20], DATA.y[:20])
     with pytest.raises(ValueError, match="at least 50 sequences"):
-        diagnose_network(network, few, LAGS, seed=0)
+        diagnosed(network, data=few)
     with torch.no_grad():
         network.w_out[0] = torch.nan
     with pytest.raises(ValueError, match="w_out are not finite"):
-        diagnose_network(network, DATA, LAGS, seed=0)
+        diagnosed(network)

@@ -5,7 +5,8 @@ from importlib.metadata import version
 from . import design, detection, evidence, models, stable, transport
 from .cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU, TorchRNN
 from .detection import decay
-from .diagnosis import Diagnosis, Measures, diagnose_network
+from .diagnosis import Diagnosis
+from .fitting import Measures
 from .models import Diagnoses, Effort, Monitor, diagnose
 from .recipe import Recipe
 from .tasks import MultiLag, Sequences
@@ -37,7 +38,6 @@ __all__ = [
     "design",
     "detection",
     "diagnose",
-    "diagnose_network",
     "evidence",
     "models",
     "stable",

@@ -1,4 +1,4 @@
-"""The composition: a model and sequences go in, a `Diagnosis` comes out."""
+"""What is known of one recurrence: a `Diagnosis`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,18 +6,10 @@ from os import PathLike
 from typing import final
 
 import pandas as pd
-import torch
 import xarray as xr
-from jaxtyping import Float
-from torch import Tensor, optim
 
 from .detection.window import window as detection_window
-from .fitting import Measures, fitted_detection, fitted_evidence
-from .grid import checked_lags
 from .storage import load_tree, save_tree
-from .tasks import Sequences
-from .unroll import Network
-from .work import Progress, Work, silent
 
 
 @final
@@ -113,52 +105,3 @@ class Diagnosis:
                 f"{path} holds no diagnosis (no group {sorted(missing)[0]!r})"
             )
         return cls(tree)
-
-
-def diagnose_network(
-    network: Network,
-    data: Sequences,
-    lags: Iterable[int],
-    *,
-    seed: int,
-    direction: Float[Tensor, "input"] | None = None,
-    optimizer: optim.Optimizer | None = None,
-    measures: Measures | None = None,
-    progress: Progress | None = None,
-) -> Diagnosis:
-    """Measure envelopes, time scales, the gradient's evidence and the window.
-
-    Args:
-        network: a cell with its read-out, at the weights of interest.
-        data: sequences that the network was not trained on.
-        lags: lags in steps, from 1 to T - 1.
-        seed: of the sampled windows, directions and resamples.
-        direction: u of the probe ``u . x_{t-l}``; None averages over all directions of
-            the whitened inputs.
-        optimizer: what trained the network, for its base rates.
-        measures: how finely to measure; the default of `Measures` unless given.
-        progress: called with the name of a stage and the share of it that is done.
-
-    Raises:
-        ValueError: if a lag does not fit, there are fewer than 50 sequences, or the
-            network's weights are not finite.
-
-    Example:
-        >>> import learnability as lw
-        >>> task = lw.MultiLag(lags=(2,), coefficients=(0.6,), inputs=2, steps=12)
-        >>> data = task.draw(64, seed=0, direction=task.direction(seed=1))
-        >>> network = lw.Network(lw.GRU(2, 4))
-        >>> lw.diagnose_network(network, data, [1, 2, 4], seed=0).window([100]).shape
-        (1, 5)
-    """
-    chosen = checked_lags(lags, data.x.shape[1])
-    for name, value in network.state_dict().items():
-        if not torch.isfinite(value).all():
-            raise ValueError(f"the weights {name} are not finite; retrain the network")
-    measures = Measures() if measures is None else measures
-    work = Work(network, data, chosen, seed, measures, progress or silent)
-    groups = work.envelopes(optimizer)
-    groups["evidence"] = fitted_evidence(work.psi(), chosen, seed, measures)
-    groups["detection"] = fitted_detection(work.probe(direction), seed, measures)
-    root = xr.Dataset(attrs=work.attributes())
-    return Diagnosis(xr.DataTree.from_dict({"/": root, **groups}))

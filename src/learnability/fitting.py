@@ -1,6 +1,6 @@
 """From what was measured to laws and samples needed: the groups of a diagnosis."""
 
-from typing import Annotated, Protocol, final, runtime_checkable
+from typing import Annotated, final
 
 import numpy as np
 import xarray as xr
@@ -63,56 +63,64 @@ def fitted_evidence(
     seed: int,
     measures: Measures,
 ) -> xr.Dataset:
-    """Fit a stable law a lag to the evidence of all sequences."""
-    return stable_group(
-        lags,
-        psi,
-        level=measures.level,
-        resamples=measures.resamples,
-        seed=stream(seed, "resamples"),
-    )
+    """Fit a stable law per lag to the sequences that are long enough for it.
+
+    A lag with too few of them has no law, and gets nan.
+    """
+    options = {
+        "level": measures.level,
+        "resamples": measures.resamples,
+        "seed": stream(seed, "resamples"),
+    }
+    fits = np.isfinite(psi)
+    if fits.all():
+        return stable_group(lags, psi, **options)
+    parts = []
+    for lag, row, own in zip(lags, psi, fits, strict=True):
+        values = row[own] if own.sum() >= FEWEST_OF_A_LAW else np.zeros(FEWEST_OF_A_LAW)
+        parts.append(stable_group([lag], values[None], **options).drop_vars("psi"))
+    group: xr.Dataset = xr.concat(parts, "lag", combine_attrs="override")  # pyright: ignore
+    return group.assign(psi=(("lag", "sequence"), psi))
 
 
 def fitted_detection(
     statistics: ProbeStatistics, seed: int, measures: Measures
 ) -> xr.Dataset:
-    """Give what each lag needs to be detected, from the probe gradients."""
+    """Return what each lag needs to be detected, from the probe gradients."""
     strength = measures.strength
     if strength is None:
-        strength = measured_strength(statistics.target, error=measures.error / 2)
-    return needed(statistics.lags.tolist(), statistics, strength, seed, measures)
-
-
-@runtime_checkable
-class Gradients(Protocol):
-    """What N(l) is made of; see `evidence.ProbeStatistics`."""
-
-    @property
-    def square(self) -> Float[np.ndarray, "lag sequence"]: ...
-    @property
-    def dot(self) -> Float[np.ndarray, "lag sequence"]: ...
-    @property
-    def projection(self) -> Float[np.ndarray, "lag direction sequence"]: ...
-    @property
-    def tilt(self) -> Float[np.ndarray, "lag direction sequence"]: ...
-
-
-def needed(
-    lags: list[int], values: Gradients, strength: float, seed: int, measures: Measures
-) -> xr.Dataset:
-    """Give what each lag needs to be detected, for a dependency of known strength."""
+        strength = strongest(statistics.target, measures.error / 2)[0]
     sizes = {name: getattr(measures, name) for name in ("error", "miss", "level")}
+    s = statistics
     need = requirement(
-        values.square,
-        values.dot,
-        values.projection,
-        values.tilt,
-        strength=strength,
-        **sizes,
+        s.square, s.dot, s.projection, s.tilt, strength=strength, **sizes
     )
-    if values.square.shape[-1] >= FEWEST_OF_A_LAW:
-        law = noise_law(
-            values.projection, level=measures.level, seed=stream(seed, "noise law")
-        )
-        need = heavy_requirement(need, law, values.square, values.dot, **sizes)
-    return detection_group(lags, need)
+    if s.square.shape[-1] >= FEWEST_OF_A_LAW:
+        seed_of_law = stream(seed, "noise law")
+        law = noise_law(s.projection, level=measures.level, seed=seed_of_law)
+        need = heavy_requirement(need, law, s.square, s.dot, **sizes)
+    return detection_group(s.lags.tolist(), need)
+
+
+def strongest(
+    target: Float[np.ndarray, "lag pair sequence"], error: float
+) -> tuple[float, Float[np.ndarray, "pair"] | None]:
+    """Give the strength of the strongest dependency that is surely there, and it.
+
+    Args:
+        target: of every sequence; nan where a lag does not fit into it.
+        error: probability of finding a dependency in targets that hold none.
+
+    Returns:
+        0 and None where no lag passes.
+    """
+    best: tuple[float, np.ndarray | None] = (0.0, None)
+    for row in target:
+        fits = np.isfinite(row).all(axis=0)
+        own = row[:, fits]
+        if own.shape[1] <= own.shape[0] + 1:
+            continue
+        found = measured_strength(own[None], error=error / len(target))
+        if found > best[0]:
+            best = found, own.mean(axis=1)
+    return best

@@ -12,7 +12,8 @@ from scipy import stats
 from . import stable
 from .detection import decay
 from .detection.decay_fit import FEWEST_LAGS
-from .diagnosis import Diagnosis, Measures
+from .diagnosis import Diagnosis
+from .fitting import Measures
 from .stable import law
 
 LEVELS = {"p10": 10, "p25": 25, "median": 50, "p75": 75, "p90": 90}

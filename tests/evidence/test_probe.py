@@ -8,7 +8,7 @@ from learnability.cells import CELLS
 from learnability.detection import window
 from learnability.detection.gradient import measured_strength, requirement
 from learnability.evidence import probe_statistics
-from learnability.evidence.probe import probe_signals, shifted, whitened
+from learnability.evidence.probe import input_probes, shifted
 from learnability.tasks import MultiLag, Sequences
 from learnability.unroll import Network
 from tests.networks import make_data, make_network
@@ -27,7 +27,7 @@ def test_statistics_against_autograd(kind, known):
     data, lags = Sequences(x, y), [1, 3]
     u = torch.tensor([0.6, 0.8]).double() if known else None
     found = probe_statistics(network, data, lags, direction=u)
-    signals = probe_signals(x, u)
+    signals = input_probes([x.flatten(0, 1)], u).signals(x)
     mean = gradient(network, network(x).mean())
     for i, lag in enumerate(lags):
         s, g = [], []
@@ -55,16 +55,18 @@ def test_statistics_against_autograd(kind, known):
 def test_whitened_inputs_have_unit_covariance():
     x, _ = make_data(50, 9, 3)
     x = x @ torch.tensor([[2.0, 0, 0], [1, 1, 0], [3, 1, 0]]).double() + 5  # rank 2
-    flat = whitened(x).reshape(-1, 2)
+    some = input_probes(x.flatten(0, 1).split(77))  # a part at a time
+    flat = some.signals(x).movedim(0, -1).reshape(-1, 2)
     eye = torch.eye(2).double()
     torch.testing.assert_close(flat.T @ flat / len(flat), eye, rtol=1e-9, atol=1e-9)
     assert flat.mean(dim=0).abs().max() < 1e-12
 
 
 def test_probe_needs_a_direction_that_varies():
-    x = torch.zeros(4, 5, 2).double()
-    with pytest.raises(ValueError, match="do not vary"):
-        probe_signals(x, torch.tensor([1.0, 0.0]).double())
+    x = torch.zeros(20, 2).double()
+    for u in (torch.tensor([1.0, 0.0]).double(), None):
+        with pytest.raises(ValueError, match="do not vary"):
+            input_probes([x], u)
 
 
 TASK = MultiLag(lags=(1, 3), coefficients=(0.6, 0.5), noise=0.3, inputs=2, steps=8)

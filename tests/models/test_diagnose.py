@@ -9,9 +9,11 @@ from torch import nn
 from torch.nn import functional as F
 
 import learnability as lw
+from learnability.evidence import probe_statistics
+from learnability.fitting import fitted_detection, strongest
 from learnability.models import Diagnoses, Effort
-from learnability.models.diagnose import Job
-from learnability.models.probing import dependencies, probes, strongest
+from learnability.models.probing import dependencies, probes
+from learnability.models.reading import Reading
 from tests.models.zoo import Looped, Sequential, Unrolled, draw, weighted
 
 TASK = lw.MultiLag(lags=(1, 3), coefficients=(0.6, 0.5), inputs=2, steps=16)
@@ -29,23 +31,27 @@ def half_square(outputs, targets):
 @pytest.mark.parametrize("along", [False, True])
 @pytest.mark.parametrize("factor", [1.0, 7.0])
 def test_squared_loss_and_linear_read_out_are_the_special_case(kind, along, factor):
-    """Numbers are those of `diagnose_network`, whatever the loss's factor."""
+    """Numbers are those of a network's own gradients, whatever the loss's factor."""
     norm = kind != "TorchRNN"
     network = lw.Network(getattr(lw, kind)(2, 5, layernorm=norm, seed=3), seed=4)
     network, data = network.double(), lw.Sequences(DATA.x.double(), DATA.y.double())
-    options = {"seed": 0, "measures": FEW, "direction": DIRECTION if along else None}
-    expected = lw.diagnose_network(network, data, LAGS, **options).summary()
+    u = DIRECTION if along else None
+    statistics = probe_statistics(network, data, LAGS, direction=u)
+    expected = fitted_detection(statistics, 0, FEW)
     found = lw.diagnose(
         network,
-        [(data.x, data.y)],
+        data,
         lambda z, y: factor * half_square(z, y),
         LAGS,
-        **options,
+        seed=0,
+        measures=FEW,
+        direction=u,
     )
     assert list(found) == ["cell"]
-    got = found["cell"].summary()
+    got = found["cell"].group("detection")
     assert expected["resolved"].any()
-    pd.testing.assert_frame_equal(got, expected, rtol=1e-6)
+    for name in ("needed", "lower", "upper", "resolved"):
+        np.testing.assert_allclose(got[name], expected[name], rtol=1e-6)
 
 
 def classes(data):
@@ -203,12 +209,11 @@ def test_padding_changes_nothing():
 
 def found_in(model, data, loss, targets, sequences=256):
     """Give the strength of the dependency found in targets; it costs no gradients."""
-    job = Job(model, loss, LAGS, None, None, Effort(sequences=sequences), 0)
-    with job.recorder.attached():
-        samples, _ = job.read((data.x, targets), lambda stage, share: None)
-    sample = next(iter(samples.values()))
-    chosen = probes(sample, inputs=16, outputs=8)
-    return strongest(dependencies(sample, chosen, LAGS), 0.05 / 2)[0]
+    both = data.x, targets
+    reading = Reading(model, loss, both, sequences=sequences, memory=1e9, seed=0)
+    layer = reading.layers()[0]
+    chosen = probes(layer, inputs=16, outputs=8)
+    return strongest(dependencies(layer, chosen, LAGS), 0.05 / 2)[0]
 
 
 def wide_classes(data):

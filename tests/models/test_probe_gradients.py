@@ -1,14 +1,15 @@
 """Probe gradients: kept or made twice, compiled or not, they are the same."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
 import learnability as lw
-from learnability.models import probe_gradients
-from learnability.models.probe_gradients import statistics
-from learnability.models.probing import Probes
-from learnability.models.sample import Sample
+from learnability.evidence import probe, statistics
+from learnability.evidence.probe import probe_gradients, shifted, summed_up
+from learnability.evidence.sample import Sample
 
 LAGS = [1, 2, 5]
 
@@ -26,7 +27,7 @@ def sample(request):
     with torch.no_grad():
         states = lw.unroll(cell, x * own)
     delta, target = (normal(*states.shape) * own for _ in range(2))
-    return Sample(cell, x * own, states, lengths, delta, target)
+    return Sample(cell, x * own, states, lengths, delta, target, own[..., 0])
 
 
 @pytest.fixture
@@ -34,26 +35,42 @@ def chosen(sample):
     g = torch.Generator().manual_seed(2)
     signals = torch.randn((2, 11, 9), generator=g, dtype=torch.float64)
     axes = torch.randn((3, sample.cell.state_size), generator=g, dtype=torch.float64)
-    return Probes(signals, axes)
+    return signals, axes
 
 
-def silent(share):
-    del share
+def measured(sample, chosen, cuts=(11,), *, compiled=True):
+    """Give the statistics of all (lag, signal, axis), sequences some at a time."""
+    signals, axes = chosen
+    rows = [(lag, i, k) for lag in LAGS for i in range(2) for k in range(3)]
+    starts = np.cumsum([0, *cuts])
+    parts = [sample.part(slice(a, b)) for a, b in pairwise(starts)]
+
+    def weights(own, place, some):
+        past = [shifted(signals[i, place], lag) for lag, i, _ in rows[some]]
+        return torch.stack(past, dim=1) * (own.looks / own.count[:, None])[:, None]
+
+    kinds = [k for _, _, k in rows]
+    made = probe_gradients(lambda: parts, 11, weights, axes, kinds, compiled=compiled)
+    return summed_up(made, LAGS, np.zeros((3, 6, 11)))
 
 
 def test_ways_agree(sample, chosen, monkeypatch):
-    """Compiled and kept against differentiated and made twice, chunk by chunk."""
-    kept = statistics(sample, chosen, LAGS, silent)
-    monkeypatch.setattr(probe_gradients, "sweeps", lambda cell, x: False)
-    monkeypatch.setattr(probe_gradients, "CHUNK_BYTES", 3e4)
-    streamed = statistics(sample, chosen, LAGS, silent, keep=0)
-    for one, other in zip(kept, streamed, strict=True):
+    """Compiled and kept against differentiated and made again, chunk by chunk."""
+    kept = measured(sample, chosen)
+    monkeypatch.setattr(statistics, "KEPT_BYTES", 0)
+    monkeypatch.setattr(statistics, "SUM_BYTES", 1e5)
+    monkeypatch.setattr(probe, "FEWEST", 3)
+    monkeypatch.setattr(probe, "PART_BYTES", 0)
+    again = measured(sample, chosen, (3, 5, 3), compiled=False)
+    for name in ("square", "dot", "projection", "tilt"):
+        one, other = getattr(kept, name), getattr(again, name)
         np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-12)
 
 
 def test_statistics_are_those_of_autograd(sample, chosen):
     """One row at a time: unroll, differentiate, take the mean off, multiply."""
     cell, weights = sample.cell, sample.looks / sample.count[:, None]
+    signals, axes = chosen
     values = list(cell.parameters())
 
     def gradient(n, weight, axis):
@@ -61,18 +78,15 @@ def test_statistics_are_those_of_autograd(sample, chosen):
         value = (weight * (states @ axis)).sum()
         return torch.cat([g.flatten() for g in torch.autograd.grad(value, values)])
 
-    mean = [
-        sum(gradient(n, weights[n], axis) for n in range(11)) / 11
-        for axis in chosen.axes
-    ]
-    found = statistics(sample, chosen, LAGS, silent)
+    mean = [sum(gradient(n, weights[n], axis) for n in range(11)) / 11 for axis in axes]
+    found = measured(sample, chosen)
     pairs = [(i, k) for i in range(2) for k in range(3)]
     square = np.zeros((len(LAGS), 11))
     for row, lag in enumerate(LAGS):
         for i, k in pairs:
             for n in range(11):
-                phi = torch.cat((torch.zeros(lag), chosen.signals[i, n, :-lag]))
+                phi = torch.cat((torch.zeros(lag), signals[i, n, :-lag]))
                 weight = weights[n] * phi.double()
-                s = gradient(n, weight, chosen.axes[k]) - weight.sum() * mean[k]
+                s = gradient(n, weight, axes[k]) - weight.sum() * mean[k]
                 square[row, n] += float(s @ s) / len(pairs)
     np.testing.assert_allclose(found.square, square, rtol=1e-8)

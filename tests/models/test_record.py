@@ -255,21 +255,3 @@ class Two(nn.Module):
         out = self.two(torch.tanh(self.one(x)[0]))[0]
         self.calls += 1
         return self.head(out)
-
-
-def test_without_gradients_the_model_stops_where_all_inputs_are_known():
-    model = weighted(Two(), seed=1)
-    batch = draw(5, STEPS, INPUTS), draw(5, STEPS, 2, seed=2)
-    recorder = Recorder(model, taps_of(model), F.mse_loss)
-    with recorder.attached():
-        whole = recorder.record(batch)
-        calls = model.calls
-        short = recorder.forward(batch)
-        assert model.calls == calls
-        again = recorder.record(batch)
-    assert list(short) == list(whole) == ["one", "two"]
-    for path, traces in whole.items():
-        for a, b, c in zip(traces, short[path], again[path], strict=True):
-            torch.testing.assert_close(a.states, b.states, rtol=1e-12, atol=1e-12)
-            assert torch.equal(a.asked[0], c.asked[0])
-    check_gradients(F.mse_loss(model(batch[0]), batch[1]) * 5, recorder, whole, 1e-9)

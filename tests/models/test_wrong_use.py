@@ -62,7 +62,7 @@ def test_weights_and_data_that_are_not_finite(bad):
     model = model_of()
     with torch.no_grad():
         model.rnn.weight_hh_l0[1, 2] = bad
-    refused("the weights weight_hh_l0 of rnn are not finite", model)
+    refused("the weights rnn.weight_hh_l0 are not finite", model)
     x = X.clone()
     x[3, 4, 1] = bad
     refused("the inputs of rnn are not finite", data=(x, Y))

@@ -20,10 +20,10 @@ from tests.networks import ALL, make_cell, make_data
 LAGS = [0, 1, 2, 5, 8]
 
 
-def gains(cell, x, order, lags=LAGS, alignment="states"):
+def gains(cell, x, order, lags=LAGS):
     with torch.no_grad():
         states = unroll(cell, x)
-        found = transport(cell, x, states, lags, order=order, alignment=alignment)
+        found = transport(cell, x, states, lags, order=order)
         return {lag: gain.detach() for lag, gain in found}
 
 
@@ -79,18 +79,6 @@ def test_exact_is_the_derivative_through_the_window(kind, norm):
             torch.testing.assert_close(
                 found[lag][:, at, q], moved[:, cell.output][:, q], rtol=1e-9, atol=1e-13
             )
-
-
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("kind", ["ConstGate", "LSTM"])
-def test_alignments_name_the_same_windows(order, kind):
-    cell, (x, _) = make_cell(kind, True, 3, 4, seed=7), make_data(2, 9, 3)
-    states = gains(cell, x, order)
-    steps = gains(cell, x, order, alignment="steps")
-    for lag in LAGS:
-        assert states[lag].shape == (2, 9 - lag, 4)
-        assert steps[lag].shape == (2, 9 - lag + 1, 4)
-        torch.testing.assert_close(steps[lag][:, 1:], states[lag])
 
 
 def test_orders_agree_where_recurrent_weights_are_small():

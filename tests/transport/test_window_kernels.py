@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnability.cells import ConstGate, Steps
-from learnability.evidence import matched_statistic
-from learnability.transport import Accumulator, envelope, envelopes
+from learnability.transport import Windows, envelope
 from learnability.transport.envelope import _summarise
 from learnability.transport.orders import per_unit_gains
 from learnability.transport.sums import COMPILED
@@ -32,14 +31,12 @@ def closest(got, expected, tolerance):
 def problems(draw):
     steps = draw(st.integers(2, 40))
     lags = st.lists(st.integers(1, steps - 1), min_size=1, max_size=5, unique=True)
-    alignment = draw(st.sampled_from(["states", "steps"]))
     return {
         "sequences": draw(st.integers(1, 4)),
         "steps": steps,
         "units": draw(st.integers(1, 19)),
         "lags": sorted(draw(lags)),
-        "alignment": alignment,
-        "rated": alignment == "states" and draw(st.booleans()),
+        "rated": draw(st.booleans()),
         "seed": draw(st.integers(0, 10_000)),
     }
 
@@ -60,50 +57,30 @@ def prepared(kind, norm, problem):
 @settings(max_examples=10, deadline=None)
 def test_envelopes_are_their_twins(kind, norm, problem):
     cell, x, states, rates = prepared(kind, norm, problem)
-    options = {"rates": rates, "alignment": problem["alignment"]}
     spread = torch.stack((x, x), dim=-1)[..., 0]  # not contiguous
-    arguments = (cell, spread, states, problem["lags"])
-    got = envelopes(*arguments, engine="compiled", **options)
-    for order in COMPILED:
-        twin = envelope(*arguments, order=order, engine="reference", **options)
-        closest(got[order], twin, 1e-10)
+    lags = problem["lags"]
+    sums = Windows(cell, lags)
+    sums.add(spread, states, rates=rates)
+    for order, got in sums.result().items():
+        twin = envelope(cell, spread, states, lags, order=order, rates=rates)
+        closest(got, twin, 1e-10)
 
 
-@pytest.mark.parametrize(("kind", "norm"), ALL)
-def test_evidence_is_its_twin_along_every_direction(kind, norm):
-    problem = {"sequences": 5, "steps": 70, "units": 18, "rated": True, "seed": 3}
-    cell, x, states, rates = prepared(kind, norm, problem)
-    lags = [1, 2, 15, 16, 40, 69]
-    delta, *total = torch.randn(3, 5, 70, 18, dtype=x.dtype).unbind()
-    sums = Accumulator(cell, lags)
-    sums.add(x, states, rates=rates, delta=delta, total=torch.stack(total))
-    found = sums.result().evidence
-    for order in COMPILED:
-        gains = per_unit_gains(cell.linearize(states, x), lags, order)
-        mu = {lag: g[:, 1:] * rates[:, : g.shape[1] - 1] for lag, g in gains}
-        for d, v in enumerate(total):
-            psi = matched_statistic(mu, delta, v)
-            expected = np.stack([psi[lag].mean(dim=1).detach() for lag in lags])
-            np.testing.assert_allclose(
-                found[order][:, d], expected, rtol=1e-10, atol=1e-13
-            )
-
-
-def of_steps(steps, lags, **options):
+def of_steps(steps, lags):
     """Give compiled and reference envelopes of given leak and correction."""
     cell = ConstGate(1, steps.leak.shape[2]).to(steps.leak.dtype)
     cell.linearize = lambda states, x: Steps(
         *(None if v is None else v[: len(x)] for v in vars(steps).values())
     )
     x = torch.zeros(*steps.leak.shape[:2], 1, dtype=steps.leak.dtype)
-    sums = Accumulator(cell, lags, **options)
+    sums = Windows(cell, lags)
     sums.add(x, torch.zeros_like(steps.leak))
     double = Steps(steps.leak.double(), steps.correction.double())
     twin = {}
     for order in COMPILED:
         gains = per_unit_gains(double, [0, *lags], order)
         twin[order] = _summarise(lags, ((lag, g[:, 1:]) for lag, g in gains))
-    return sums.result().envelopes, twin
+    return sums.result(), twin
 
 
 def test_single_precision_follows_double():
@@ -144,20 +121,13 @@ def test_a_window_that_underflows_ends_quietly():
 def test_uneven_batches_and_threads_change_nothing():
     problem = {"sequences": 23, "steps": 50, "units": 20, "rated": True, "seed": 8}
     cell, x, states, rates = prepared("LSTM", True, problem)
-    delta, v = torch.randn(2, 23, 50, 20, dtype=x.dtype).unbind()
 
     def measured(cuts, threads):
         allowed = torch.get_num_threads()
         torch.set_num_threads(threads)
-        sums = Accumulator(cell, [1, 3, 30])
+        sums = Windows(cell, [1, 3, 30])
         for a, b in zip([0, *cuts], [*cuts, 23], strict=True):
-            sums.add(
-                x[a:b],
-                states[a:b],
-                rates=rates[a:b],
-                delta=delta[a:b],
-                total=v[None, a:b],
-            )
+            sums.add(x[a:b], states[a:b], rates=rates[a:b])
         assert torch.get_num_threads() == threads
         torch.set_num_threads(allowed)
         return sums.result()
@@ -166,29 +136,21 @@ def test_uneven_batches_and_threads_change_nothing():
     for cuts, threads in (([], 3), ([], 1), ([1, 7, 19], 2)):
         parts = measured(cuts, threads)
         for order in COMPILED:
-            np.testing.assert_allclose(
-                parts.evidence[order], whole.evidence[order], rtol=1e-12
-            )
             if cuts:
-                closest(parts.envelopes[order], whole.envelopes[order], 1e-11)
+                closest(parts[order], whole[order], 1e-11)
                 continue
             for field in FIELDS:
-                a, b = (getattr(w.envelopes[order], field) for w in (parts, whole))
+                a, b = (getattr(w[order], field) for w in (parts, whole))
                 assert np.array_equal(a, b)
 
 
 def test_wrong_calls_name_the_remedy():
     cell, x = ConstGate(1, 2), torch.zeros(2, 9, 1)
     states = unroll(cell, x).detach()
-    with pytest.raises(ValueError, match="use 'states' or 'steps'"):
-        Accumulator(cell, [1], alignment="both")
     with pytest.raises(ValueError, match="no sequence has been added"):
-        Accumulator(cell, [1]).result()
-    sums = Accumulator(cell, [1])
-    with pytest.raises(ValueError, match="give both or none"):
-        sums.add(x, states, delta=states)
+        Windows(cell, [1]).result()
+    sums = Windows(cell, [1])
     sums.add(x, states)
-    with pytest.raises(ValueError, match="batches of one kind"):
-        sums.add(x[:, :5], states[:, :5])
-    with pytest.raises(ValueError, match="engine='auto'"):
-        envelope(cell, x, states, [1], order="exact", engine="compiled")
+    for other in ((x.double(), states, None), (x, states, states)):
+        with pytest.raises(ValueError, match="batches of one kind"):
+            sums.add(*other[:2], rates=other[2])

@@ -15,8 +15,8 @@ from torch.func import functional_call, vjp
 from ..cells import Cell, previous
 from ..grid import checked_lags
 from ..transport.adjoint import sweeps, swept_evidence
-from ..transport.engine import Engine
 from ..unroll import compiled
+from ..unroll.engine import Engine
 from .sensitivity import Direction, complete, immediate_sensitivity, parameters
 
 

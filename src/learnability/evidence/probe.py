@@ -1,15 +1,14 @@
 """Probe gradients: would a dependency at lag l show in the gradient?
 
-Probe ``phi_l(t) = u . x_{t-l}`` of unit variance; ``S_n(l) = (1/T) sum_t phi_l(t)
-d yhat_t / d theta`` is what a dependency of unit strength adds to the gradient of
-sequence n, ``G_n`` the gradient of its loss (docs/windows.md). Both passes stream
-over sequences: no array of sequences x parameters is ever stored whole.
+Probe ``phi_l(t) = u . x_{t-l}`` of unit variance; ``S_n(l) = (1/m) sum_t phi_l(t)
+d(state_t . rho)/d theta``, over the m steps at which the loss looks, is what a
+dependency of unit strength adds to the gradient of sequence n along the axis rho, and
+``G_n`` the gradient of its loss (docs/windows.md).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import final
 
 import numpy as np
 import torch
@@ -18,85 +17,274 @@ from torch import Tensor
 
 from ..grid import checked_lags
 from ..tasks import Sequences
-from ..transport.engine import Engine
+from ..transport.adjoint import sweeps
+from ..transport.row_gradients import row_gradients
 from ..unroll import Network
-from .lag_gradients import compiled_sweep
-from .probe_sweep import Found, Sweep
-from .sequence_gradients import sequence_gradients
-from .spread import Spread
+from .sample import Sample
+from .sequence_gradients import cell_gradients
+from .statistics import Chunk, SequenceGradients, statistics
 
-CHUNK_BYTES = 128 * 2**20  # of gradients held at once; beyond it speed gains nothing
+PART_BYTES = 8 * 2**20  # of the gradients of some sequences, made at a time
+FEWEST = 16  # sequences made at a time, so that two threads and their blocks have work
+
+Parts = Callable[[], Iterable[Sample]]
+Weights = Callable[[Sample, slice, slice], Tensor]
+
+
+@final
+@dataclass(frozen=True)
+class InputProbes:
+    """Probes of the inputs, ``(x - centre) @ weights``, of mean 0 and variance 1.
+
+    Attributes:
+        centre: the mean of the inputs; (input,).
+        weights: (input, probe).
+    """
+
+    centre: Float[Tensor, "input"]
+    weights: Float[Tensor, "input probe"]
+
+    def __len__(self) -> int:
+        return self.weights.shape[1]
+
+    def signals(
+        self, x: Float[Tensor, "sequence step input"]
+    ) -> Float[Tensor, "probe sequence step"]:
+        """Return the probes of some inputs."""
+        return ((x - self.centre) @ self.weights).movedim(-1, 0)
+
+    def first(self, count: int) -> "InputProbes":
+        """Return the leading probes."""
+        return InputProbes(self.centre, self.weights[:, :count])
+
+    def along(self, weights: Float[Tensor, "probe"]) -> "InputProbes":
+        """Return one probe in place of many, a weighted sum of them."""
+        return InputProbes(self.centre, (self.weights @ weights)[:, None])
+
+
+def input_probes(
+    parts: Iterable[Float[Tensor, "row input"]],
+    direction: Float[Tensor, "input"] | None = None,
+) -> InputProbes:
+    """Return the probes of some inputs: along a direction, or their principal axes.
+
+    Axes along which the inputs do not vary are left out.
+
+    Args:
+        parts: inputs of all steps, some at a time.
+        direction: u; None probes every axis of the whitened inputs, the one of the
+            largest variance first.
+
+    Raises:
+        ValueError: if the inputs do not vary, or not along the direction.
+    """
+    count, total, products, dtype = 0, 0.0, 0.0, torch.float32
+    for part in parts:
+        rows, dtype = part.double(), part.dtype
+        count += len(rows)
+        total = total + rows.sum(dim=0)
+        products = products + rows.T @ rows
+    mean = torch.as_tensor(total) / count
+    covariance = torch.as_tensor(products) / count - torch.outer(mean, mean)
+    if direction is None:
+        variance, axes = torch.linalg.eigh(covariance)
+        variance, axes = variance.flip(0), axes.flip(1)
+        missing = "the inputs of this layer do not vary; give other data"
+    else:
+        axes = direction.to(mean)[:, None]
+        variance = (axes * (covariance @ axes)).sum(dim=0)
+        missing = "the inputs do not vary along the direction; probe another"
+    # Rounding of the inputs, relative to their size, is no variance.
+    size = (covariance.diagonal() + mean**2).max()
+    kept = variance > (len(mean) * torch.finfo(dtype).eps) ** 2 * size
+    if not kept.any():
+        raise ValueError(missing)
+    weights = axes[:, kept] / variance[kept].sqrt()
+    return InputProbes(mean.to(dtype), weights.to(dtype))
+
+
+def shifted(
+    signal: Float[Tensor, "*batch step"], lag: int
+) -> Float[Tensor, "*batch step"]:
+    """Return the signal ``lag`` steps ago, zero before the first step."""
+    return torch.nn.functional.pad(signal, (lag, 0))[..., : signal.shape[-1]]
+
+
+def probe_gradients(
+    parts: Parts,
+    count: int,
+    weights: Weights,
+    axes: Float[Tensor, "axis state"],
+    kinds: Sequence[int],
+    *,
+    compiled: bool = True,
+) -> SequenceGradients:
+    """Return the gradients of probes and losses, made as often as they are asked for.
+
+    From every ``S_n`` its weights' sum times ``E d(state_t . rho)/d theta`` is taken
+    off: a probe has mean 0, so that this changes no mean, only its noise.
+
+    Args:
+        parts: gives the sequences, some at a time.
+        count: how many sequences there are.
+        weights: gives of a part, the place of its sequences and some rows ``phi(t)/m``
+            as (sequence, row, step).
+        axes: rho.
+        kinds: the axis of every row.
+        compiled: whether to use the compiled engine where it knows the cell.
+    """
+    make = _compiled if compiled else _reference
+    mean = _mean(parts, count, axes, make)
+
+    def chunks(rows: slice) -> Iterator[Chunk]:
+        along, start = list(kinds)[rows], 0
+        for sample in parts():
+            size = _size(sample) * sample.x.element_size() * (len(along) + 1)
+            for own in _pieces(sample, max(FEWEST, PART_BYTES // size)):
+                place = slice(start, start + len(own))
+                weight = weights(own, place, rows)
+                found = make(own, weight, axes[along], mean[along])
+                yield Chunk(place, found[:, :-1], found[:, -1])
+                start = place.stop
+
+    return SequenceGradients(count, len(kinds), mean.shape[1], mean.dtype, chunks)
+
+
+def _size(sample: Sample) -> int:
+    """Return the numbers of one gradient, about."""
+    return sum(p.numel() for p in sample.cell.parameters())
+
+
+def _pieces(sample: Sample, size: int) -> Iterator[Sample]:
+    for start in range(0, len(sample), size):
+        yield sample.part(slice(start, start + size))
+
+
+def _mean(
+    parts: Parts, count: int, axes: Tensor, make: Callable[..., Tensor]
+) -> Float[Tensor, "axis place"]:
+    """Return ``E d(state_t . rho)/d theta`` of every axis."""
+    total, dtype = torch.zeros(()), axes.dtype
+    for sample in parts():
+        for own in _pieces(sample, 4 * FEWEST):
+            weight = own.looks / own.count[:, None]
+            weight = weight.to(dtype)[:, None].expand(-1, len(axes), -1)
+            found = make(own, weight, axes, None)[:, :-1]
+            total = total + found.sum(dim=0, dtype=torch.float64)
+    return (total / count).to(dtype)
+
+
+def _compiled(
+    sample: Sample, weight: Tensor, axes: Tensor, mean: Tensor | None
+) -> Tensor:
+    cell, x = sample.cell, sample.x
+    if not sweeps(cell, x):
+        return _reference(sample, weight, axes, mean)
+    inside = None if mean is None else mean[:, : -_outside(sample) or None]
+    found = row_gradients(cell, x, weight, axes, sample.delta, inside)
+    if sample.read_out is None:
+        return found
+    rest = _by_read_out(sample, weight, axes)
+    if mean is not None:
+        level = weight.sum(dim=-1, keepdim=True)
+        rest[:, :-1] -= level * mean[:, -rest.shape[-1] :]
+    return torch.cat((found, rest), dim=-1)
+
+
+def _reference(
+    sample: Sample, weight: Tensor, axes: Tensor, mean: Tensor | None
+) -> Tensor:
+    cotangent = weight[..., None] * axes[:, None]
+    cotangent = torch.cat((cotangent, sample.delta[:, None]), dim=1)
+    found = cell_gradients(sample.cell, sample.x, sample.states, cotangent)
+    if sample.read_out is not None:
+        found = torch.cat((found, _by_read_out(sample, weight, axes)), dim=-1)
+    if mean is not None:
+        found[:, :-1] -= weight.sum(dim=-1, keepdim=True) * mean
+    return found
+
+
+def _outside(sample: Sample) -> int:
+    """Return how many of a gradient's numbers belong to the read-out."""
+    return 0 if sample.read_out is None else sample.cell.units + 1
+
+
+def _by_read_out(
+    sample: Sample, weight: Tensor, axes: Tensor
+) -> Float[Tensor, "sequence row_and_loss unit_and_bias"]:
+    """Return the gradients by the weights and the bias of a linear read-out."""
+    w = sample.read_out
+    assert w is not None  # those who call have asked
+    share = axes @ w / (w @ w)
+    by_loss = (sample.delta @ w / (w @ w))[:, None]
+    rows = torch.cat((weight * share[:, None], by_loss), dim=1)
+    h = sample.states[..., sample.cell.output]
+    return torch.cat((rows @ h, rows.sum(dim=-1, keepdim=True)), dim=-1)
 
 
 @dataclass(frozen=True)
 class ProbeStatistics:
     """What the detection window needs of the probe gradients, per sequence.
 
-    The sequences are split into two halves, the even and the odd ones.
-
     Attributes:
         lags: lags in steps; (lag,).
-        square: ``||S_n||^2``, mean over directions; (lag, sequence).
-        dot: ``S_n . S``, S the sum over sequences, mean over directions; likewise.
-        projection: ``G_n . s/||s||``, s from the other half; (lag, direction,
-            sequence).
+        square: ``||S_n||^2``, mean over pairs of probe and axis; (lag, sequence).
+        dot: ``S_n . S``, S the sum over sequences, likewise.
+        projection: ``G_n . s/||s||``, s from the other half; (lag, pair, sequence).
         tilt: what leaving a sequence out adds to the other half's squared deviations,
             by turning the direction it is projected on; likewise.
-        target: ``mean_t phi_l(t) (y_t - ybar)``, the dependency that the targets of a
-            sequence show; (lag, direction, sequence).
+        target: ``mean_t phi_l(t) a(t)``, the dependency that the targets of a sequence
+            show; of all lags, pairs and sequences, also where only some are measured.
     """
 
     lags: Int[np.ndarray, "lag"]
     square: Float[np.ndarray, "lag sequence"]
     dot: Float[np.ndarray, "lag sequence"]
-    projection: Float[np.ndarray, "lag direction sequence"]
-    tilt: Float[np.ndarray, "lag direction sequence"]
-    target: Float[np.ndarray, "lag direction sequence"]
+    projection: Float[np.ndarray, "lag pair sequence"]
+    tilt: Float[np.ndarray, "lag pair sequence"]
+    target: Float[np.ndarray, "every_lag every_pair every_sequence"]
 
 
-def whitened(
-    x: Float[Tensor, "sequence step input"],
-) -> Float[Tensor, "sequence step axis"]:
-    """Give inputs of mean 0 and covariance I, by the principal axes of x.
-
-    Axes without variance are left out.
-    """
-    flat = x.reshape(-1, x.shape[-1])
-    centred = flat - flat.mean(dim=0)
-    _, size, axes = torch.linalg.svd(centred, full_matrices=False)
-    kept = size > size.max() * max(flat.shape) * torch.finfo(x.dtype).eps
-    scale = (flat.shape[0] ** 0.5) / size[kept]
-    return (centred @ axes[kept].T * scale).reshape(*x.shape[:2], -1)
-
-
-def probe_signals(
-    x: Float[Tensor, "sequence step input"],
-    direction: Float[Tensor, "input"] | None = None,
-) -> Float[Tensor, "direction sequence step"]:
-    """Give ``u . x_t`` of mean 0 and variance 1 for the directions to probe.
+def summed_up(
+    gradients: SequenceGradients,
+    lags: Sequence[int],
+    target: Float[np.ndarray, "every_lag every_pair every_sequence"],
+    progress: Callable[[float], None] | None = None,
+) -> ProbeStatistics:
+    """Return what N(l) needs; rows are (lag, pair), the pair running faster.
 
     Args:
-        x: inputs.
-        direction: u; None probes every axis of the whitened inputs.
-
-    Raises:
-        ValueError: if the inputs do not vary along the direction.
+        gradients: of probes and losses.
+        lags: lags in steps.
+        target: of the dependency in the targets.
+        progress: called with the share of the work that is done.
     """
-    if direction is None:
-        return whitened(x).movedim(-1, 0)
-    signal = x @ direction.to(x)
-    signal = signal - signal.mean()
-    size = signal.std(correction=0)
-    if not size > 0:
-        raise ValueError("the inputs do not vary along the direction; probe another")
-    return (signal / size)[None]
+    found = statistics(gradients, progress)
+    shape = (len(lags), -1, gradients.count)
+    square, dot, projection, tilt = (values.reshape(shape) for values in found)
+    return ProbeStatistics(
+        np.array(lags), square.mean(axis=1), dot.mean(axis=1), projection, tilt, target
+    )
 
 
-def shifted(
-    signal: Float[Tensor, "*batch step"], lag: int
-) -> Float[Tensor, "*batch step"]:
-    """Give the signal ``lag`` steps ago, zero before the first step."""
-    return torch.nn.functional.pad(signal, (lag, 0))[..., : signal.shape[-1]]
+def network_sample(network: Network, data: Sequences) -> Sample:
+    """Return a network on some sequences, its loss ``(1/2T) sum_t (yhat_t - y_t)^2``.
+
+    Args:
+        network: cell and read-out.
+        data: inputs and targets.
+    """
+    x, cell = data.x, network.cell
+    with torch.no_grad():
+        states = network.states(x)
+        axis = states.new_zeros(cell.state_size)
+        axis[cell.output] = network.w_out
+        error = (network.read(states) - data.y) / x.shape[1]
+        asked = (data.y.mean() - data.y) / x.shape[1]
+    lengths = torch.full((len(x),), x.shape[1])
+    delta, target = error[..., None] * axis, asked[..., None] * axis
+    every = torch.ones(x.shape[:2], dtype=torch.bool)
+    return Sample(cell, x, states, lengths, delta, target, every, axis)
 
 
 def probe_statistics(
@@ -105,209 +293,76 @@ def probe_statistics(
     lags: Iterable[int],
     *,
     direction: Float[Tensor, "input"] | None = None,
-    progress: Callable[[float], None] | None = None,
-    engine: Engine = "auto",
+    compiled: bool = True,
 ) -> ProbeStatistics:
-    """Measure the probe gradients of all lags in two passes over the sequences.
+    """Return what N(l) needs of a network with squared loss, at some lags.
 
     Args:
         network: the network, at the weights of interest.
         data: inputs and targets.
         lags: lags in steps, from 1.
         direction: u of the probe; None averages over the axes of the whitened inputs.
-        progress: called with the share of the work that is done.
-        engine: ``compiled`` is for this package's cells on a CPU; ``auto`` takes it
-            where it can, ``reference`` is PyTorch anywhere.
+        compiled: whether to use the compiled engine where it knows the cell.
 
     Raises:
-        ValueError: if a lag does not fit, there are fewer than 4 sequences, or the
-            engine is unknown or cannot do this.
+        ValueError: if a lag does not fit or there are fewer than 4 sequences.
     """
     chosen = checked_lags(lags, data.x.shape[1])
-    if len(data) < 4:
-        raise ValueError(f"{len(data)} sequences are too few to split; give at least 4")
-    signals = probe_signals(data.x, direction)
-    walk = _Walk(network, data, signals, chosen, progress)
-    square, dot, projection, tilt = walk.statistics(engine)
-    shape = (len(chosen), len(signals), len(data))
-    return ProbeStatistics(
-        lags=np.array(chosen),
-        square=square.reshape(shape).mean(axis=1),
-        dot=dot.reshape(shape).mean(axis=1),
-        projection=projection.reshape(shape),
-        tilt=tilt.reshape(shape),
-        target=_targets(data, signals, chosen),
+    signals = input_probes([data.x.flatten(0, 1)], direction).signals(data.x)
+    past = torch.cat([shifted(signals, lag) for lag in chosen])
+    target = torch.stack(
+        [
+            (shifted(signals, lag) * (data.y - data.y.mean())).sum(dim=-1)
+            / (data.x.shape[1] - lag)
+            for lag in chosen
+        ]
     )
+    return _of_features(network, data, past, chosen, target, compiled)
 
 
 def feature_statistics(
     network: Network,
     data: Sequences,
     features: Float[Tensor, "feature sequence step"],
-    *,
-    engine: Engine = "auto",
 ) -> ProbeStatistics:
-    """Measure the probe gradients of any features of the past, in two passes.
+    """Return what N needs for any features of the past in place of lags.
 
     Args:
         network: the network, at the weights of interest.
         data: inputs and targets.
         features: ``phi_k(t)``, each in place of ``u . x_{t-l}``.
-        engine: see `probe_statistics`.
-
-    Returns:
-        The statistics, a row a feature in place of a lag.
 
     Raises:
-        ValueError: as `probe_statistics`.
+        ValueError: if there are fewer than 4 sequences.
     """
+    target = (features * (data.y - data.y.mean())).mean(dim=-1)[:, None]
+    places = list(range(len(features)))
+    return _of_features(network, data, features, places, target, True)
+
+
+def _of_features(
+    network: Network,
+    data: Sequences,
+    features: Float[Tensor, "row sequence step"],
+    lags: Sequence[int],
+    target: Tensor,
+    compiled: bool,
+) -> ProbeStatistics:
     if len(data) < 4:
         raise ValueError(f"{len(data)} sequences are too few to split; give at least 4")
-    found = _Walk(network, data, features, [0], None).statistics(engine)
-    square, dot, projection, tilt = found
-    return ProbeStatistics(
-        lags=np.arange(len(features)),
-        square=square,
-        dot=dot,
-        projection=projection[:, None],
-        tilt=tilt[:, None],
-        target=_targets(data, features, [0]).swapaxes(0, 1),
+    sample = network_sample(network, data)
+    assert sample.read_out is not None  # a network has one
+
+    def weights(own: Sample, place: slice, rows: slice) -> Tensor:
+        return features[rows, place].movedim(0, 1) / data.x.shape[1]
+
+    kinds = [0] * len(features)
+    found = probe_gradients(
+        lambda: [sample],
+        len(data),
+        weights,
+        sample.read_out[None],
+        kinds,
+        compiled=compiled,
     )
-
-
-@dataclass(frozen=True)
-class _Walk:
-    """A pass over the sequences, a chunk at a time."""
-
-    network: Network
-    data: Sequences
-    signals: Tensor
-    lags: list[int]
-    progress: Callable[[float], None] | None
-
-    @property
-    def rows(self) -> int:
-        return len(self.lags) * len(self.signals)
-
-    def statistics(self, engine: Engine) -> Found:
-        """Give squares, products and projections, a row a (lag, direction)."""
-        if not compiled_sweep(engine, self.network.cell, self.data.x):
-            sums, square = _sums(self)
-            return Found(square, *_products(self, sums))
-        count = range(len(self.signals))
-        probes = [(direction, lag) for lag in self.lags for direction in count]
-        signals = self.signals
-        return Sweep(self.network, self.data, signals, probes, self.progress).found()
-
-    def chunks(self, passed: int) -> Iterator[tuple[slice, Tensor]]:
-        """Yield sequences and the gradients of their probes, (lag, direction)."""
-        for part in self._parts(self.rows):
-            past = [shifted(self.signals[:, part], lag) for lag in self.lags]
-            weight = torch.cat(past).movedim(0, 1) / self.data.x.shape[1]
-            found = self._gradients(part, weight)
-            found -= weight.sum(dim=-1, keepdim=True).double() * self.mean
-            yield part, found
-            if self.progress is not None:
-                self.progress((passed + part.stop / len(self.data)) / 2)
-
-    def losses(self) -> Iterator[tuple[slice, Tensor]]:
-        """Yield sequences and the gradients of their losses."""
-        for part in self._parts(1):
-            with torch.no_grad():
-                error = self.network(self.data.x[part]) - self.data.y[part]
-            weight = error[:, None] / error.shape[1]
-            yield part, self._gradients(part, weight)[:, 0]
-
-    def _parts(self, rows: int) -> Iterator[slice]:
-        size = sum(p.numel() for p in self.network.parameters())
-        row = (size + 8 * self.data.x.shape[1] * self.network.cell.units) * 4
-        chunk = max(1, int(CHUNK_BYTES // (row * rows)))
-        for start in range(0, len(self.data), chunk):
-            yield slice(start, min(start + chunk, len(self.data)))
-
-    def _gradients(self, part: slice, weight: Tensor) -> Tensor:
-        x = self.data.x[part]
-        with torch.no_grad():
-            states = self.network.states(x)
-        return sequence_gradients(self.network, x, states, weight).double()
-
-    @cached_property
-    def mean(self) -> Float[Tensor, "parameter"]:
-        """Give ``E d yhat_t/d theta``, which is taken off every probed gradient."""
-        total = None
-        for x in self.data.x.split(64):
-            with torch.no_grad():
-                states = self.network.states(x)
-            weight = x.new_full((len(x), 1, x.shape[1]), 1 / x.shape[1])
-            found = sequence_gradients(self.network, x, states, weight)[:, 0].double()
-            total = found.sum(dim=0) + (0 if total is None else total)
-        assert total is not None  # data are never empty
-        return total / len(self.data)
-
-
-@runtime_checkable
-class Chunks(Protocol):
-    """A walk over sequences, twice, that makes their gradients a chunk at a time."""
-
-    @property
-    def rows(self) -> int:
-        """Give the number of probes."""
-        ...
-
-    @property
-    def data(self) -> Sized:
-        """Give the sequences."""
-        ...
-
-    def chunks(self, passed: int) -> Iterator[tuple[slice, Tensor]]:
-        """Yield sequences and the gradients of their probes, a row each."""
-        ...
-
-    def losses(self) -> Iterator[tuple[slice, Tensor]]:
-        """Yield sequences and the gradients of their losses."""
-        ...
-
-
-def _halves(part: slice) -> tuple[slice, slice]:
-    """Give the even and the odd sequences of a chunk, as places in it."""
-    odd = part.start % 2
-    return slice(odd, None, 2), slice(1 - odd, None, 2)
-
-
-def _sums(walk: Chunks) -> tuple[Tensor, np.ndarray]:
-    """Give the sum of S_n over each half, and ``||S_n||^2``."""
-    sums, square = None, np.empty((walk.rows, len(walk.data)))
-    for part, probes in walk.chunks(0):
-        halves = torch.stack([probes[h].sum(dim=0) for h in _halves(part)])
-        sums = halves if sums is None else sums + halves
-        square[:, part] = (probes**2).sum(dim=-1).T.cpu().numpy()
-    assert sums is not None  # data are never empty
-    return sums, square
-
-
-def _products(walk: Chunks, sums: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give ``S_n . S``, ``G_n . s/||s||`` with s from the other half, and its tilt."""
-    spread = Spread.along(sums.movedim(1, 0).cpu().numpy())
-    for part, loss in walk.losses():
-        spread.add(np.arange(part.start, part.stop), loss.cpu().numpy())
-    across = torch.from_numpy(spread.across()).to(sums)
-    dot = np.empty((walk.rows, len(walk.data)))
-    tilted = np.empty_like(dot)
-    whole = sums.sum(dim=0)
-    for part, probes in walk.chunks(1):
-        dot[:, part] = torch.einsum("nrp,rp->rn", probes, whole).cpu().numpy()
-        for half, own in enumerate(_halves(part)):
-            inner = torch.einsum("nrp,rp->rn", probes[own], across[:, 1 - half])
-            tilted[:, part][:, own] = inner.cpu().numpy()
-    return dot, spread.projection(len(walk.data)), spread.tilt(tilted)
-
-
-def _targets(
-    data: Sequences, signals: Tensor, lags: list[int]
-) -> Float[np.ndarray, "lag direction sequence"]:
-    centred = data.y - data.y.mean()
-    rows = [
-        (shifted(signals, lag) * centred).sum(dim=-1) / (data.x.shape[1] - lag)
-        for lag in lags
-    ]
-    return torch.stack(rows).double().cpu().numpy()
+    return summed_up(found, lags, target.double().numpy())

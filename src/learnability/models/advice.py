@@ -30,10 +30,12 @@ def advice(diagnosis: Diagnosis, sequences: float | None = None) -> list[str]:
         ValueError: if N is not above 0.
 
     Example:
-        >>> import learnability as lw
+        >>> import learnability as lw, torch
         >>> task = lw.MultiLag(lags=(2,), coefficients=(0.6,), inputs=2, steps=12)
         >>> data = task.draw(64, seed=0, direction=task.direction(seed=1))
-        >>> found = lw.diagnose_network(lw.Network(lw.GRU(2, 4)), data, [1, 2], seed=0)
+        >>> found = lw.diagnose(
+        ...     lw.Network(lw.GRU(2, 4)), data, torch.nn.functional.mse_loss, [1, 2]
+        ... )["cell"]
         >>> advice(found)[-1]
         'the envelope was measured at 2 lags; measure at least 6 to know its decay.'
     """

@@ -14,13 +14,15 @@ from .refusal import Refusal
 SIZE = 64  # sequences of a batch, where the data come whole
 
 
-def batches(data: Any, seed: Seed) -> Iterator[Batch]:
+def batches(data: Any, seed: Seed, most: int) -> Iterator[Batch]:
     """Yield batches (inputs, ..., targets).
 
     Args:
-        data: `Sequences`; a tuple of tensors, sequences first, which are dealt into
-            batches at random; or anything that yields batches, such as a DataLoader.
-        seed: NumPy-style seed of the order in which whole data are dealt.
+        data: `Sequences`; a tuple of tensors, sequences first; or anything that yields
+            batches, such as a DataLoader.
+        seed: NumPy-style seed of the choice among whole data.
+        most: of whole data so many sequences come first, chosen at random and in
+            order, if there are more.
 
     Raises:
         ValueError: if there is no batch, or a batch is no tuple or list of at least
@@ -29,7 +31,7 @@ def batches(data: Any, seed: Seed) -> Iterator[Batch]:
     if isinstance(data, Sequences):
         data = (data.x, data.y)
     if isinstance(data, tuple) and all(isinstance(part, Tensor) for part in data):
-        return dealt(data, seed)
+        return dealt(data, seed, most)
     if not isinstance(data, Iterable) or isinstance(data, Tensor | str | dict):
         raise Refusal(
             f"the data are a {type(data).__name__}; give (inputs, targets), Sequences, "
@@ -38,14 +40,17 @@ def batches(data: Any, seed: Seed) -> Iterator[Batch]:
     return checked(iter(data))
 
 
-def dealt(data: tuple[Tensor, ...], seed: Seed) -> Iterator[Batch]:
-    """Deal whole tensors into batches, at random."""
+def dealt(data: tuple[Tensor, ...], seed: Seed, most: int) -> Iterator[Batch]:
+    """Yield whole tensors as batches, a random choice of sequences before the rest."""
     sizes = [len(part) if part.ndim else 0 for part in data]
     if len(data) < 2 or len(set(sizes)) > 1 or not sizes[0]:
         raise Refusal(
             f"the data hold {sizes} sequences; give inputs and targets of equally many"
         )
-    order = torch.randperm(sizes[0], generator=torch_generator(seed))
+    order = torch.arange(sizes[0])
+    if most < sizes[0]:
+        order = torch.randperm(sizes[0], generator=torch_generator(seed))
+        order = torch.cat([part.sort().values for part in order.tensor_split([most])])
     for chosen in order.split(SIZE):
         yield tuple(part[chosen.to(part.device)] for part in data)
 

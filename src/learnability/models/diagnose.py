@@ -1,34 +1,25 @@
 """The composition: any PyTorch model and data go in, a diagnosis a layer comes out."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from importlib.metadata import version
 from numbers import Integral
-from typing import Any, final
+from typing import Any
 
 import torch
 import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, nn, optim
 
-from ..diagnosis import Diagnosis, Measures, Progress
+from ..diagnosis import Diagnosis
+from ..fitting import Measures, fitted_detection, fitted_evidence
 from ..grid import checked_lags
-from ..randomness import stream
-from ..transport.ragged import RaggedWindows
-from ..unroll import Network
-from .batches import batches, device_of
-from .convert import check_values
 from .diagnoses import Diagnoses
 from .exponents import exponent_group
-from .measure import FEWEST_SEQUENCES, Effort, Work
-from .null import Null
+from .measure import Effort, Measurement
 from .quiet import kept_random_states
-from .record import Batch, Lengths, Loss, Recorder
+from .reading import Progress, Reading, silent
+from .record import Lengths, Loss
 from .refusal import Refusal
-from .replay import Trace, Track
-from .sample import Sample, joined
-from .taps import taps_of
-from .trees import moved
 
 
 @kept_random_states()
@@ -91,35 +82,31 @@ def diagnose(
         ['model[layer 0, forward]']
     """
     measures, effort = measures or Measures(), effort or Effort()
-    job = Job(model, loss, _whole(lags), lengths, layers, effort, seed)
-    with job.recorder.attached():
-        samples, windows = job.read(data, progress or _silent)
-    found, count = {}, len(samples)
-    for track in job.tracks():
-        sample = samples.pop(track.name)  # or all would stay until the last is done
-        chosen = checked_lags(job.lags, int(sample.lengths.max()))
-        work = Work(
-            track,
-            sample,
-            chosen,
-            seed,
-            measures,
-            effort,
-            _named(progress or _silent, track.name, count),
-        )
-        found[track.name] = _diagnosis(
-            work,
-            windows.pop(track.name),
-            optimizer,
-            direction,
-            job.sequences,
-            job.measured,
-        )
+    wanted, tell = _whole(lags), progress or silent
+    reading = Reading(
+        model,
+        loss,
+        data,
+        lengths=lengths,
+        layers=layers,
+        sequences=effort.sequences,
+        memory=effort.memory,
+        seed=seed,
+    )
+    found = {}
+    read = reading.layers(tell)
+    for layer in read:
+        chosen = checked_lags(wanted, int(layer.lengths.max()))
+        name = layer.track.name
+        told = tell if len(read) == 1 else _named(tell, name)
+        one = Measurement(layer, chosen, seed, measures, effort, told)
+        try:
+            groups = _groups(one, optimizer, direction)
+        except ValueError as error:
+            raise Refusal(f"{name}: {error}") from error
+        root = xr.Dataset(attrs=attributes(one, reading.given))
+        found[name] = Diagnosis(xr.DataTree.from_dict({"/": root, **groups}))
     return Diagnoses(found)
-
-
-def _silent(stage: str, share: float) -> None:
-    del stage, share
 
 
 def _whole(lags: Iterable[int]) -> list[int]:
@@ -133,187 +120,47 @@ def _whole(lags: Iterable[int]) -> list[int]:
     return [int(lag) for lag in found]
 
 
-def _named(progress: Progress, name: str, count: int) -> Progress:
-    if count == 1:
-        return progress
+def _named(progress: Progress, name: str) -> Progress:
     return lambda stage, share: progress(f"{name}: {stage}", share)
 
 
-@final
-@dataclass
-class Job:
-    """A model to be read: what of it is diagnosed, and what was read so far."""
-
-    model: nn.Module
-    loss: Loss
-    lags: list[int]
-    lengths: Lengths | None
-    layers: Iterable[str] | None
-    effort: Effort
-    seed: int
-    sequences: int = 0
-    measured: int = 0
-    recorder: Recorder = field(init=False)
-
-    def __post_init__(self) -> None:
-        if not self.lags:
-            checked_lags(self.lags, 2)
-        if not isinstance(self.model, nn.Module):
-            raise Refusal(f"the model is {self.model!r}; give an instance of nn.Module")
-        one = isinstance(self.layers, str)
-        named = [self.layers] if one else self.layers
-        self.wanted = None if named is None else [str(name) for name in named]
-        taps = taps_of(self.model)
-        if not taps:
-            raise Refusal(
-                f"{type(self.model).__name__} holds no recurrent layer; give a model "
-                "with nn.RNN, nn.GRU, nn.LSTM, their cells, or a module with "
-                "step(state, x)"
-            )
-        for tap in taps:
-            for name, value in tap.module.named_parameters():
-                check_values(f"{name} of {tap.path}", value)
-        self.recorder = Recorder(self.model, taps, self.loss, self.lengths)
-
-    def read(
-        self, data: Any, progress: Callable[[str, float], None]
-    ) -> tuple[dict[str, Sample], dict[str, RaggedWindows]]:
-        """Run the model over all data; give samples and sums over windows."""
-        device = device_of(self.model)
-        walked = (moved(b, device) for b in batches(data, stream(self.seed, "deal")))
-        null = Null(self.recorder)
-        kept = self._keep(walked, null)
-        traces: dict[str, list[Trace]] = {}
-        windows: dict[str, RaggedWindows] = {}
-        for place, batch in enumerate(kept):
-            found = self.recorder.record(batch, null.of(place))
-            self._sample(found, traces)
-            self._add(found, windows)
-            del found  # or it would stay while the next batch runs
-            progress("running the model", (place + 1) / (len(kept) + 1))
-        for batch in walked:
-            if self.measured < self.effort.envelope:
-                self._add(self.recorder.forward(batch), windows)
-            else:
-                self.sequences += len(batch[-1])
-        progress("running the model", 1.0)
-        samples = {
-            track.name: joined(
-                track.cell, traces.pop(track.name), self._read_out(track)
-            )
-            for track in self.tracks()
-        }
-        return samples, windows
-
-    def _keep(self, walked: Iterable[Batch], null: Null) -> list[Batch]:
-        """Take batches until they hold the sequences of the sample."""
-        kept, count = [], 0
-        for batch in walked:
-            kept.append(batch)
-            null.add(batch)
-            count += self.recorder.count()
-            if count >= self.effort.sequences:
-                break
-        null.centre()
-        return kept
-
-    def _sample(
-        self, found: dict[str, list[Trace]], traces: dict[str, list[Trace]]
-    ) -> None:
-        """Keep what the exact parts look at, as far as there is room for it."""
-        held = sum(t.nbytes for own in traces.values() for t in own)
-        count = sum(len(t.x) for t in next(iter(traces.values()), []))
-        if held >= self.effort.memory and count >= FEWEST_SEQUENCES:
-            return
-        for track, trace in self._chosen(found):
-            traces.setdefault(track.name, []).append(trace)
-
-    def _add(
-        self, found: dict[str, list[Trace]], windows: dict[str, RaggedWindows]
-    ) -> None:
-        for track, trace in self._chosen(found):
-            if track.name not in windows:
-                longest = int(trace.lengths.max())
-                checked_lags(self.lags, longest)
-                windows[track.name] = RaggedWindows(track.cell, self.lags)
-            windows[track.name].add(trace.x, trace.states, trace.lengths)
-        count = len(next(iter(found.values()))[0].x)
-        self.sequences += count
-        self.measured += count
-
-    def _chosen(self, found: dict[str, list[Trace]]) -> Iterable[tuple[Track, Trace]]:
-        names = {track.name for track in self.tracks()}
-        for path, traces in found.items():
-            pairs = zip(self.recorder.tracks[path], traces, strict=True)
-            yield from (pair for pair in pairs if pair[0].name in names)
-
-    def tracks(self) -> list[Track]:
-        """Give the recurrences to diagnose.
-
-        Raises:
-            ValueError: if a wanted name is none of them.
-        """
-        every = [t for tracks in self.recorder.tracks.values() for t in tracks]
-        if self.wanted is None:
-            return every
-        named: dict[str, list[Track]] = {track.name: [track] for track in every}
-        for path, tracks in self.recorder.tracks.items():
-            named.setdefault(path, tracks)
-        for name in self.wanted:
-            if name not in named:
-                raise Refusal(
-                    f"there is no recurrent layer {name!r}; the model called "
-                    f"{', '.join(named)}"
-                )
-        wanted = {track.name for name in self.wanted for track in named[name]}
-        return [track for track in every if track.name in wanted]
-
-    def _read_out(self, track: Track) -> Tensor | None:
-        """Give the weights of a `Network`'s own read-out, by the state."""
-        if not isinstance(self.model, Network):
-            return None
-        cell = self.model.cell
-        weights = torch.zeros(cell.state_size, dtype=self.model.w_out.dtype)
-        weights[cell.output] = self.model.w_out.detach().cpu()
-        return weights
+def _groups(
+    one: Measurement, optimizer: optim.Optimizer | None, direction: Tensor | None
+) -> dict[str, xr.Dataset]:
+    """Measure all of one recurrence, and fit what is fitted."""
+    groups = one.envelopes(optimizer)
+    psi = one.psi()
+    groups["evidence"] = fitted_evidence(psi, one.lags, one.seed, one.measures)
+    statistics = one.gradients(direction)
+    groups["detection"] = fitted_detection(statistics, one.seed, one.measures)
+    groups["detection"].attrs |= one.coverage(statistics)
+    if one.effort.exponents:
+        groups["lyapunov"] = exponent_group(one.layer.parts(), one.effort.exponents)
+    return groups
 
 
-def _diagnosis(
-    work: Work,
-    windows: RaggedWindows,
-    optimizer: optim.Optimizer | None,
-    direction: Tensor | None,
-    sequences: int,
-    measured: int,
-) -> Diagnosis:
-    try:
-        groups = {"detection": work.detection(direction)}
-        groups |= work.envelopes(windows, optimizer)
-        groups["evidence"] = work.evidence()
-        groups["lyapunov"] = exponent_group(work.sample)
-    except ValueError as error:
-        raise Refusal(f"{work.track.name}: {error}") from error
-    cell, sample = work.sample.cell, work.sample
-    attributes = {
+def attributes(one: Measurement, given: int) -> dict[str, str | int]:
+    """Return what is to be known of a diagnosis beside its numbers.
+
+    Args:
+        one: the recurrence that was measured.
+        given: sequences that the data held.
+    """
+    track, cell = one.layer.track, one.layer.track.cell
+    return {
         "title": "learnability diagnosis",
         "learnability": version("learnability"),
         "torch": str(torch.__version__),
-        "layer": work.track.name,
-        "direction": "backward" if work.track.backward else "forward",
+        "layer": track.name,
+        "direction": "backward" if track.backward else "forward",
         "cell": type(cell).__name__,
         "layernorm": int(cell.layernorm),
         "units": cell.units,
         "inputs": cell.inputs,
-        "sequences": sequences,
-        "measured": measured,
-        "sample": len(sample),
-        "steps": sample.x.shape[1],
-        "seed": work.seed,
-        "measures": work.measures.model_dump_json(),
-        "effort": work.effort.model_dump_json(),
+        "sequences": given,
+        "sample": len(one.layer),
+        "steps": int(one.layer.lengths.max()),
+        "seed": one.seed,
+        "measures": one.measures.model_dump_json(),
+        "effort": one.effort.model_dump_json(),
     }
-    order = ("envelope", "effective", "time_scales", "lyapunov", "evidence")
-    order = (*order, "detection")
-    kept = {name: groups[name] for name in order if name in groups}
-    root = xr.Dataset(attrs=attributes)
-    return Diagnosis(xr.DataTree.from_dict({"/": root, **kept}))

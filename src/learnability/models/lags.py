@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..evidence import Direction, evidence, immediate_sensitivity
-from .sample import Sample
+from ..evidence.sample import Sample
 
 # Sequences whose partial derivatives are held at a time: at least so many, and more
 # as long as their states take no more bytes than that.
@@ -34,6 +34,8 @@ def swept(
         psi, nan where no anchor of a sequence has l steps before it.
     """
     delta = sample.by_step(sample.delta)
+    if (anchors < 0).all():
+        return sample.x.new_full((len(lags), len(sample)), torch.nan)
     if (anchors == anchors[0]).all():
         at = [int(t) for t in anchors[0] if t >= 0]
         parts = (sample.x, sample.states, delta)

@@ -7,21 +7,20 @@ from typing import Any, final
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import nn
 
 from ..detection.window import window as detection_window
-from ..diagnosis import Measures
+from ..fitting import Measures, fitted_detection
 from ..randomness import stream
-from .batches import batches, device_of
-from .diagnose import Job
-from .measure import Effort, Work
+from ..transport import Windows
+from .batches import batches
+from .measure import Effort, Measurement
 from .quiet import kept_random_states
+from .reading import Reading
 from .record import Batch, Lengths, Loss
-from .trees import moved
 
 LAGS = 12  # of a snapshot, at most: enough for a curve
 
@@ -116,7 +115,7 @@ class Monitor:
     def _kept(self, data: Any, sequences: int) -> list[Batch]:
         """Take as many batches as hold the sequences, and not more."""
         kept, count = [], 0
-        for batch in batches(data, stream(self.seed, "deal")):
+        for batch in batches(data, stream(self.seed, "deal"), sequences):
             kept.append(batch)
             count += len(batch[-1]) if hasattr(batch[-1], "__len__") else 1
             if count >= sequences:
@@ -168,35 +167,28 @@ class Monitor:
             ValueError: as `diagnose`.
         """
         began = self.clock()
-        job = Job(
+        reading = Reading(
             self.model,
             self.loss,
-            self.lags,
-            self.lengths,
-            self.layers,
-            self.effort,
-            self.seed,
+            self._batches,
+            lengths=self.lengths,
+            layers=self.layers,
+            sequences=self.effort.sequences,
+            memory=self.effort.memory,
+            seed=self.seed,
         )
-        device = device_of(self.model)
-        walked = [moved(batch, device) for batch in self._batches]
-        with job.recorder.attached():
-            samples, sums = job.read(walked, _silent)
-        windows, envelopes = [], []
-        for track in job.tracks():
-            work = Work(
-                track,
-                samples[track.name],
-                self.lags,
-                self.seed,
-                Measures(),
-                self.effort,
-                _silent,
-            )
-            with torch.no_grad():
-                need = work.detection(None, most=LAGS)
+        windows, envelopes, layers = [], [], reading.layers()
+        for layer in layers:
+            cell, measures = layer.track.cell, Measures()
+            one = Measurement(layer, self.lags, self.seed, measures, self.effort)
+            statistics = one.gradients(most=LAGS)
+            need = fitted_detection(statistics, self.seed, measures)
             windows.append(self._windows(need))
-            envelopes.append(sums[track.name].result()["diagonal"].normalised)
-        self.names = [track.name for track in job.tracks()]
+            sums = Windows(cell, self.lags)
+            for sample in layer.parts():
+                sums.add(sample.x, sample.states, sample.lengths)
+            envelopes.append(sums.result()["diagonal"].normalised)
+        self.names = [layer.track.name for layer in layers]
         found = np.array(windows), np.array(envelopes)
         snapshot = Snapshot(step, *found, self.clock() - began)
         self.snapshots.append(snapshot)
@@ -250,7 +242,3 @@ class Monitor:
         from ..plots.monitor import monitor_figure
 
         return monitor_figure(self.record(), **options)
-
-
-def _silent(stage: str, share: float) -> None:
-    del stage, share

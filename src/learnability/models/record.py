@@ -19,7 +19,7 @@ from ..unroll.watching import watching
 from .quiet import quiet
 from .refusal import Refusal
 from .replay import Trace, Track, replay, tracks_of
-from .taps import Asked, Enough, SequenceTap, StepTap, Tap
+from .taps import Asked, StepTap, Tap
 from .trees import leaves, shapes
 
 Batch = Sequence[Any]
@@ -80,7 +80,7 @@ class Recorder:
         try:
             with watching(self._watch):
                 outputs = self.model(*inputs)
-        except (Refusal, Enough):
+        except Refusal:
             raise
         except WRONG as error:
             raise Refusal(
@@ -145,32 +145,6 @@ class Recorder:
                 "the loss is not finite; look for NaN or infinity in weights and data"
             )
         return value
-
-    def forward(self, batch: Batch) -> dict[str, list[Trace]]:
-        """Run a batch and replay every layer, without any gradient.
-
-        The model stops where the inputs of its last layer are known.
-        """
-        with torch.no_grad():
-            last = self._last()
-            if last is not None:
-                last.stops = True
-            try:
-                self.run(batch)
-            except Enough:
-                self._check_inputs()
-            finally:
-                if last is not None:
-                    last.stops = False
-            return self.traces(batch, [])
-
-    def _last(self) -> SequenceTap | None:
-        """Give the layer that was called last; None where a cell may have been."""
-        seen = [tap for tap in self.taps if tap.seen() is not None]
-        layers = [tap for tap in seen if isinstance(tap, SequenceTap)]
-        if not layers or len(layers) < len(seen):
-            return None
-        return max(layers, key=lambda tap: tap.called)
 
     def record(
         self, batch: Batch, target: Callable[[Any], list[Tensor | None]] | None = None

@@ -5,7 +5,6 @@ once, so that whatever the model does to it later, the gradient is that of the l
 own output.
 """
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,14 +45,16 @@ class Seen:
     Attributes:
         x: inputs; (sequence, step, input).
         lengths: steps of each sequence; (sequence,).
-        output: (sequence, step, feature); nothing where only inputs were wanted.
+        output: (sequence, step, feature).
         packed: whether the layer itself knew the lengths.
+        whole: whether the output is the states of all steps, as `unroll` gave them.
     """
 
     x: Tensor
     lengths: Tensor
     output: Tensor
     packed: bool = False
+    whole: bool = False
 
 
 def marked(value: Tensor) -> tuple[Tensor, GradientEdge | None]:
@@ -66,10 +67,6 @@ def marked(value: Tensor) -> tuple[Tensor, GradientEdge | None]:
     if not value.requires_grad:
         value = value.detach().requires_grad_().clone()
     return value, get_gradient_edge(value)
-
-
-class Enough(Exception):
-    """All that was wanted of a forward pass has been seen."""
 
 
 class Tap(ABC):
@@ -110,28 +107,16 @@ class SequenceTap(Tap):
     """A tap on `torch.nn` RNN, GRU or LSTM."""
 
     module: nn.RNNBase
-    stops = False  # whether the forward pass ends where this layer's inputs are known
 
     def clear(self) -> None:
         self._seen: Seen | None = None
-        self.called = 0  # when, in nanoseconds
         self._edges: list[Edge] = []
         self._form: PackedSequence | int = 3
 
     def attach(self) -> list[Any]:
         return [
-            self.module.register_forward_pre_hook(self._before, with_kwargs=True),
             self.module.register_forward_hook(self._hook, with_kwargs=True),
         ]
-
-    def _before(self, module: nn.Module, args: tuple, kwargs: dict) -> None:
-        """Take the inputs and stop, where that is all that is wanted."""
-        if self.stops:
-            given = self._arguments(args, kwargs)
-            x, lengths = self._unfolded(given["input"])
-            packed = isinstance(given["input"], PackedSequence)
-            self._seen = Seen(x, lengths, x[:, :, :0], packed)
-            raise Enough
 
     def _arguments(self, args: tuple, kwargs: dict) -> dict[str, Any]:
         if self._seen is not None:
@@ -139,7 +124,6 @@ class SequenceTap(Tap):
                 f"{self.path} is called more than once in a forward pass; give it "
                 "whole sequences, or use a cell in a loop"
             )
-        self.called = time.perf_counter_ns()
         both: dict[str, Any] = dict(zip(("input", "hx"), args, strict=False))
         both |= kwargs
         refuse_start(self.path, both.get("hx"))
@@ -280,7 +264,8 @@ class StepTap(Tap):
         states, edge = marked(states)
         self._edges = [edge]
         lengths = torch.full((len(x),), x.shape[1])
-        self._whole = Seen(x.detach().clone(), lengths, states.detach().clone())
+        x, given = x.detach().clone(), states.detach().clone()
+        self._whole = Seen(x, lengths, given, whole=True)
         return states
 
     def seen(self) -> Seen | None:

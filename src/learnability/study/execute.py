@@ -6,7 +6,7 @@ from typing import final
 
 import torch
 
-from ..diagnosis import Progress, silent
+from ..models.reading import Progress, silent
 from .single import RunSettings
 from .stages import CHECKPOINT_EVERY, Stages
 from .store import Store

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from ..checked import STRICT, Count, Several, StudySeed, Whole
-from ..diagnosis import Measures
+from ..fitting import Measures
 from ..grid import checked_lags
 from ..recipe import OptimizerName, Recipe
 from ..tasks import MultiLag

@@ -18,7 +18,7 @@ from ..cells import (
     SharedGate,
 )
 from ..checked import LARGEST, STRICT, Count, Several, StudySeed, Whole
-from ..diagnosis import Measures
+from ..fitting import Measures
 from ..randomness import Seed
 from ..recipe import Recipe
 from ..tasks import MultiLag

@@ -14,21 +14,19 @@ import numpy as np
 import safetensors.torch
 import torch
 import xarray as xr
-from torch import optim
+from jaxtyping import Float
+from torch import Tensor, optim
 
-from ..diagnosis import (
-    Diagnosis,
-    Progress,
-    Work,
-    fitted_detection,
-    fitted_evidence,
-    silent,
-)
+from ..diagnosis import Diagnosis
 from ..evidence import ProbeStatistics
+from ..fitting import fitted_detection, fitted_evidence
+from ..models.diagnose import attributes
+from ..models.measure import Effort, Measurement
+from ..models.reading import Progress, Reading, silent
 from ..randomness import stream
 from ..recipe import make_optimizer
 from ..storage import tree_bytes, tree_from
-from ..tasks import learnt_shares
+from ..tasks import Sequences, learnt_shares
 from ..training import Checkpoint, Snapshot, Training, predicted, r_squared, train
 from ..unroll import Network
 from .data import RunData, run_data
@@ -38,6 +36,10 @@ from .single import RunSettings, digest
 
 Files = dict[str, bytes]
 Arrays = dict[str, np.ndarray]
+
+ANY_WORK, MEMORY = 1e30, 1e9
+"""A study measures as finely as it says, whatever work that is, and keeps as many
+bytes of what a network did as that."""
 
 CHECKPOINT_EVERY = 60.0
 """Seconds of training that a killed process loses at most."""
@@ -198,39 +200,38 @@ class Stages:
         return save
 
     @cached_property
-    def work(self) -> Work:
-        """The diagnosis at the best weights."""
-        run, network = self.run, self._new_network()
+    def network(self) -> Network:
+        """The network at its best weights."""
+        network = self._new_network()
         weights = safetensors.torch.load(self.trained["weights.safetensors"])
         network.load_state_dict(weights)
-        return Work(
-            network,
-            self.data.diagnosis,
-            sorted(run.lags),
-            run.seed,
-            run.measures,
-            self.progress,
-        )
+        return network
+
+    @cached_property
+    def measurement(self) -> Measurement:
+        """What measures the network."""
+        return measurement(self.run, self.network, self.data.diagnosis, self.progress)
 
     def _optimizer(self) -> optim.Optimizer | None:
         """Give the optimizer at the best weights, if it ever made a step."""
         best = unpacked(self.trained["optimizer.safetensors"])
         if best["epoch"] < 0:
             return None
-        made = make_optimizer(self.run.recipe, self.work.network.parameters())
+        made = make_optimizer(self.run.recipe, self.network.parameters())
         made.load_state_dict(best["state"])
         return made
 
     def _envelope(self) -> xr.DataTree:
-        groups = self.work.envelopes(self._optimizer())
-        root = xr.Dataset(attrs=self.work.attributes())
+        one = self.measurement
+        groups = one.envelopes(self._optimizer())
+        root = xr.Dataset(attrs=attributes(one, len(one.layer)))
         return xr.DataTree.from_dict({"/": root, **groups})
 
     def _evidence(self) -> Arrays:
-        return {"psi": self.work.psi()}
+        return {"psi": self.measurement.psi()}
 
     def _probe(self) -> Arrays:
-        return vars(self.work.probe(self.data.direction))
+        return vars(self.measurement.gradients(self.data.direction))
 
     def _fit(self) -> xr.DataTree:
         run = self.run
@@ -254,6 +255,38 @@ class Stages:
             "scale": self.scale,
         }
         return tree
+
+
+def measurement(
+    run: RunSettings, network: Network, data: Sequences, progress: Progress = silent
+) -> Measurement:
+    """Return what measures a network of a run, on all of some sequences.
+
+    Args:
+        run: the run.
+        network: the network.
+        data: the sequences.
+        progress: called with the name of a stage and the share of it that is done.
+    """
+    effort = Effort(sequences=len(data), work=ANY_WORK, memory=MEMORY)
+    reading = Reading(
+        network,
+        _half_square,
+        data,
+        sequences=effort.sequences,
+        memory=effort.memory,
+        seed=run.seed,
+    )
+    (layer,) = reading.layers(progress)
+    return Measurement(
+        layer, sorted(run.lags), run.seed, run.measures, effort, progress
+    )
+
+
+def _half_square(
+    outputs: Float[Tensor, "sequence step"], targets: Float[Tensor, "sequence step"]
+) -> Float[Tensor, "sequence step"]:
+    return 0.5 * (outputs - targets) ** 2
 
 
 def _record(

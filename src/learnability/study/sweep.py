@@ -7,7 +7,8 @@ from typing import Literal, Protocol
 
 import pandas as pd
 
-from ..diagnosis import Diagnosis, Progress
+from ..diagnosis import Diagnosis
+from ..models.reading import Progress
 from . import collected
 from .execute import Outcome, Request, execute
 from .executors import Pool, execute_in

@@ -16,11 +16,11 @@ from ..fitting import fitted_detection, fitted_evidence
 from ..groups import envelope_group, time_scale_group
 from ..storage import tree_bytes, tree_from
 from ..tasks import Sequences
-from ..transport import Envelope, Order, envelopes, sampled_envelope
+from ..transport import Envelope, Order, Windows, sampled_envelope
 from ..unroll import Network
-from ..work import Work, silent
 from .settings import Settings
 from .single import RunSettings
+from .stages import measurement
 
 FIT_LAGS = 2
 """Lags whose stable laws are fitted."""
@@ -60,16 +60,17 @@ def read(
         direction: of the task's inputs.
     """
     lags, started = sorted(run.lags), time.perf_counter()
-    work = Work(network, few, lags, run.seed, run.measures, silent)
+    one = measurement(run, network, few)
     states = network.states(few.x).detach()
     # Base rates of plain SGD need no history, and cost what all others do.
     optimizer = optim.SGD(network.parameters(), lr=1.0)
-    rates = base_rates(optimizer, network.cell, states)
-    plain = envelopes(network.cell, few.x, states, lags)
-    effective = envelopes(network.cell, few.x, states, lags, rates=rates)
-    work.psi()
-    probe = work.probe(direction)
-    return Read(time.perf_counter() - started, plain, effective, probe)
+    plain, rated = Windows(network.cell, lags), Windows(network.cell, lags)
+    plain.add(few.x, states)
+    rated.add(few.x, states, rates=base_rates(optimizer, network.cell, states))
+    found = plain.result(), rated.result()
+    one.psi()
+    probe = one.gradients(direction)
+    return Read(time.perf_counter() - started, *found, probe)
 
 
 def fitted(run: RunSettings, found: Read) -> tuple[float, Diagnosis]:

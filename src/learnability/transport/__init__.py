@@ -1,31 +1,26 @@
 """Steps in, out comes what arrives of a perturbation l steps ago."""
 
-from .engine import Engine
 from .envelope import (
+    Envelope,
+    ExactWindows,
     envelope,
-    envelopes,
     sampled_envelope,
     sampled_windows,
-    window_envelope,
+    time_scales,
 )
 from .jacobian import jacobians
 from .lyapunov import Exponents, lyapunov_exponents
-from .orders import ORDERS, Alignment, Order, exact_matrices, sampled_exact, transport
-from .record import Envelope
-from .timescales import time_scales
-from .windows import Accumulator, Windows
+from .orders import ORDERS, Order, exact_matrices, sampled_exact, transport
+from .windows import Windows
 
 __all__ = [
     "ORDERS",
-    "Accumulator",
-    "Alignment",
-    "Engine",
     "Envelope",
+    "ExactWindows",
     "Exponents",
     "Order",
     "Windows",
     "envelope",
-    "envelopes",
     "exact_matrices",
     "jacobians",
     "lyapunov_exponents",
@@ -34,5 +29,4 @@ __all__ = [
     "sampled_windows",
     "time_scales",
     "transport",
-    "window_envelope",
 ]

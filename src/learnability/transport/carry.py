@@ -3,7 +3,7 @@
 from ..unroll.vectors import load, part, store, total
 from .bits import add_totals, exponent, flushed, magnitude, mantissa
 
-LEAK, CORRECTION, OWN, RATE, EXIT, DELTA, TOTAL = range(7)  # kinds of rows
+LEAK, CORRECTION, OWN, RATE, EXIT = range(5)  # kinds of rows
 FIRST_MANTISSA, FIRST_EXPONENT = 3, 4  # rows of a span's sums behind the three orders
 
 
@@ -25,18 +25,7 @@ def shown(rows, row, zero, tilt, own, through):
 
 
 @part
-def weigh(rows, row, at, x, y, z, sums, i, directions):
-    """Add the gains' share in the evidence, ``mu delta v``."""
-    for d in range(directions):
-        weight = load(rows, DELTA, row) * load(rows, TOTAL + d, at)
-        j = FIRST_EXPONENT + 1 + 3 * d
-        store(sums, j, i, load(sums, j, i) + x * weight)
-        store(sums, j + 1, i, load(sums, j + 1, i) + y * weight)
-        store(sums, j + 2, i, load(sums, j + 2, i) + z * weight)
-
-
-@part
-def carry(rows, at, lags, slots, state, k, sums, totals, through, directions):
+def carry(rows, at, lags, slots, state, k, sums, totals, through):
     """Carry one source of one panel through a span of lags.
 
     Args: at, the row of the source; lags, (first, last); slots, the place of each lag
@@ -50,7 +39,6 @@ def carry(rows, at, lags, slots, state, k, sums, totals, through, directions):
             zero, tilt, own = advance(rows, row, zero, tilt, own)
         if i >= 0:
             x, y, z = shown(rows, row, zero, tilt, own, through)
-            weigh(rows, row, at, x, y, z, sums, i, directions)
             x, y, z = magnitude(x), magnitude(y), magnitude(z)
             add_totals(totals, 0, i, x, y, z)
             measure(x, y, z, mantissa(y), exponent(y), sums, i)
@@ -58,7 +46,7 @@ def carry(rows, at, lags, slots, state, k, sums, totals, through, directions):
 
 
 @part
-def carry_two(rows, at, lags, slots, state, k, sums, totals, through, directions):
+def carry_two(rows, at, lags, slots, state, k, sums, totals, through):
     """Do what `carry` does with two sources, whose shares in the sums are added once.
 
     Args: totals (source, slot, order).
@@ -77,13 +65,6 @@ def carry_two(rows, at, lags, slots, state, k, sums, totals, through, directions
         if i >= 0:
             x, y, z = shown(rows, row, zero, tilt, own, through)
             x_, y_, z_ = shown(rows, row + 1, zero_, tilt_, own_, through)
-            for d in range(directions):
-                w = load(rows, DELTA, row) * load(rows, TOTAL + d, at)
-                w_ = load(rows, DELTA, row + 1) * load(rows, TOTAL + d, at + 1)
-                j = FIRST_EXPONENT + 1 + 3 * d
-                store(sums, j, i, load(sums, j, i) + x * w + x_ * w_)
-                store(sums, j + 1, i, load(sums, j + 1, i) + y * w + y_ * w_)
-                store(sums, j + 2, i, load(sums, j + 2, i) + z * w + z_ * w_)
             x, y, z = magnitude(x), magnitude(y), magnitude(z)
             x_, y_, z_ = magnitude(x_), magnitude(y_), magnitude(z_)
             add_totals(totals, 0, i, x, y, z)

@@ -1,19 +1,81 @@
 """The envelope f(l): how much of a perturbation arrives on average after l steps."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..cells import Cell
 from ..grid import checked_lags
-from .engine import Engine
-from .orders import Alignment, Order, sampled_exact, transport
-from .record import Envelope
-from .sums import COMPILED
-from .windows import Accumulator
+from .orders import Order, sampled_exact, transport
+
+
+@final
+@dataclass(frozen=True)
+class Envelope:
+    """Envelopes over lags; levels depend on the base rates, ratios to f(0) do not.
+
+    Attributes:
+        lags: lags in steps; (lag,).
+        mean: ``f(l) = mean_{n,t} sum_q |mu[q]|``; (lag,).
+        error: standard error of ``mean`` over sequences (or sampled windows); (lag,).
+        typical: ``exp mean_{n,t} log sum_q |mu[q]|``; (lag,).
+        unit_mean: ``mean_{n,t} |mu[q]|``; (lag, unit).
+        unit_typical: ``exp mean_{n,t} log |mu[q]|``; (lag, unit).
+        origin: f(0), by which ``normalised`` divides.
+    """
+
+    lags: Int[np.ndarray, "lag"]
+    mean: Float[np.ndarray, "lag"]
+    error: Float[np.ndarray, "lag"]
+    typical: Float[np.ndarray, "lag"]
+    unit_mean: Float[np.ndarray, "lag unit"]
+    unit_typical: Float[np.ndarray, "lag unit"]
+    origin: float
+
+    @property
+    def normalised(self) -> Float[np.ndarray, "lag"]:
+        """Give ``f(l)/f(0)``."""
+        return self.mean / self.origin
+
+
+def time_scales(
+    lags: Int[np.ndarray, "lag"], unit_mean: Float[np.ndarray, "lag unit"]
+) -> Float[np.ndarray, "unit"]:
+    """Give ``tau_q = -1/slope`` of ``log mean|mu[q]|`` against the lag.
+
+    The slope is the least-squares line over the lags at which the unit's envelope is
+    a normal float64 number. A unit that does not decay has ``tau = inf``; one that is
+    gone within the first two lags of the grid has no slope and gets nan.
+
+    Args:
+        lags: lags in steps.
+        unit_mean: ``mean |mu[q]|`` of each lag and unit.
+
+    Returns:
+        Time scales in steps.
+
+    Example:
+        >>> import numpy as np
+        >>> lags = np.arange(1, 9)
+        >>> np.round(time_scales(lags, np.exp(-lags / 5.0)[:, None]), 6)
+        array([5.])
+
+    Source: Livi 2025, time scales of units (arXiv 2512.05790).
+    """
+    alive = unit_mean > np.finfo(float).tiny
+    weight = alive.astype(float)
+    count = weight.sum(axis=0)
+    logs = np.log(np.where(alive, unit_mean, 1.0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lag = lags[:, None] - (weight * lags[:, None]).sum(axis=0) / count
+        slope = (weight * lag * logs).sum(axis=0) / (weight * lag**2).sum(axis=0)
+        tau = np.where(slope < 0, -1 / slope, np.inf)
+    return np.where(count < 2, np.nan, tau)
 
 
 def envelope(
@@ -24,12 +86,11 @@ def envelope(
     *,
     order: Order,
     rates: Float[Tensor, "sequence step unit"] | None = None,
-    alignment: Alignment = "states",
-    engine: Engine = "auto",
 ) -> Envelope:
-    """Measure the envelope over all windows of some sequences.
+    """Return the envelope over all windows of some sequences, in plain PyTorch.
 
     ``mu_{t,l}[q] = Lambda[q] Gamma_{t,l}[q]``, Lambda at the source state t - l.
+    `Windows` has all orders but ``exact`` in one compiled pass.
 
     Args:
         cell: the recurrence.
@@ -38,14 +99,10 @@ def envelope(
         lags: lags in steps, at least 1.
         order: the transport; ``exact`` costs T Jacobian products a lag, see
             `sampled_envelope`.
-        rates: base rates Lambda at every state; 1 unless given. They need the
-            alignment ``states``, which names the source state.
-        alignment: which windows count; see `orders.Alignment`.
-        engine: ``compiled`` does all orders but ``exact``; see `engine.Engine`.
+        rates: base rates Lambda at every state; 1 unless given.
 
     Raises:
-        ValueError: if a lag does not fit, rates come with the alignment ``steps``, or
-            the engine cannot do it.
+        ValueError: if a lag does not fit.
 
     Example:
         >>> import torch
@@ -58,83 +115,74 @@ def envelope(
 
     Source: Livi 2025, definition of the envelope (arXiv 2512.05790).
     """
-    return envelopes(
-        cell,
-        x,
-        states,
-        lags,
-        orders=[order],
-        rates=rates,
-        alignment=alignment,
-        engine=engine,
-    )[order]
+    chosen = checked_lags(lags, x.shape[1])
+    gains = transport(cell, x, states, [0, *chosen], order=order)
+    return _summarise(chosen, _weighted(gains, rates))
 
 
-def envelopes(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    states: Float[Tensor, "sequence step state"],
-    lags: Iterable[int],
-    *,
-    orders: Iterable[Order] = COMPILED,
-    rates: Float[Tensor, "sequence step unit"] | None = None,
-    alignment: Alignment = "states",
-    engine: Engine = "auto",
-) -> dict[Order, Envelope]:
-    """Measure the envelopes of several orders, those without matrices in one pass.
-
-    Arguments are those of `envelope`.
+@final
+class ExactWindows:
+    """The exact envelope over sampled windows, a batch of sequences at a time.
 
     Args:
-        orders: the transports.
-
-    Raises:
-        ValueError: as `envelope`.
-
-    Example:
-        >>> import torch
-        >>> from learnability.cells import ConstGate
-        >>> from learnability.unroll import unroll
-        >>> cell, x = ConstGate(3, 4, s=0.5), torch.zeros(2, 9, 3)
-        >>> list(envelopes(cell, x, unroll(cell, x), [1, 2]))
-        ['zero', 'first', 'diagonal']
+        cell: the recurrence.
+        lags: lags in steps, at least 1.
+        count: of windows.
     """
-    if rates is not None and alignment == "steps":
-        raise ValueError("base rates need a source state: use alignment='states'")
-    chosen, wanted = checked_lags(lags, x.shape[1]), list(orders)
-    fast = _compiled(wanted, x, engine)
-    found: dict[Order, Envelope] = {}
-    if fast:
-        sums = Accumulator(cell, chosen, alignment=alignment)
-        sums.add(x, states, rates=rates)
-        found = sums.result(fast).envelopes
-    for order in wanted:
-        if order not in found:
-            gains = transport(
-                cell, x, states, [0, *chosen], order=order, alignment=alignment
-            )
-            found[order] = _summarise(chosen, _weighted(gains, rates))
-    return {order: found[order] for order in wanted}
 
+    def __init__(self, cell: Cell, lags: list[int], count: int) -> None:
+        self._cell, self._lags = cell, lags
+        self._totals = np.zeros((len(lags) + 1, count))
+        self._sizes = np.zeros((len(lags) + 1, cell.units))
+        self._logs = np.zeros(self._sizes.shape)
 
-def _compiled(orders: list[Order], x: Tensor, engine: Engine) -> list[Order]:
-    """Give the orders that the window kernels do."""
-    fits = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
-    able: list[Order] = [order for order in orders if fits and order in COMPILED]
-    if engine == "auto":
-        return able
-    if engine == "reference":
-        return []
-    if engine != "compiled":
-        raise ValueError(
-            f"engine {engine!r} is unknown; use 'auto', 'reference' or 'compiled'"
+    def add(
+        self,
+        x: Float[Tensor, "sequence step input"],
+        states: Float[Tensor, "sequence step state"],
+        pairs: Int[Tensor, "pair 2"],
+        place: Bool[Tensor, "window"],
+        *,
+        rates: Float[Tensor, "sequence step unit"] | None = None,
+    ) -> None:
+        """Add windows of some sequences.
+
+        Args:
+            x: inputs.
+            states: the states after each step.
+            pairs: (sequence, last step) of each window.
+            place: of the windows among all.
+            rates: base rates Lambda at every state; 1 unless given.
+        """
+        if not len(pairs):
+            return
+        sequence, step = pairs.unbind(dim=1)
+        with torch.no_grad():
+            gains = sampled_exact(self._cell, x, states, [0, *self._lags], pairs)
+            for row, (lag, gain) in enumerate(gains):
+                if rates is not None:
+                    gain = gain * rates[sequence, step - lag]
+                size = gain.abs().double()
+                self._totals[row, place.cpu().numpy()] = size.sum(dim=-1).cpu().numpy()
+                self._sizes[row] += size.sum(dim=0).cpu().numpy()
+                self._logs[row] += size.log().sum(dim=0).cpu().numpy()
+
+    def result(self) -> Envelope:
+        """Return the envelope of all windows."""
+        count = self._totals.shape[1]
+        mean = self._totals.mean(axis=1)
+        with np.errstate(divide="ignore"):
+            typical = np.exp(np.log(self._totals).mean(axis=1))
+        error = self._totals.std(axis=1, ddof=1) / count**0.5
+        return Envelope(
+            lags=np.array(self._lags),
+            mean=mean[1:],
+            error=error[1:],
+            typical=typical[1:],
+            unit_mean=self._sizes[1:] / count,
+            unit_typical=np.exp(self._logs[1:] / count),
+            origin=float(mean[0]),
         )
-    if able != orders:
-        raise ValueError(
-            f"no window kernel does {orders} in {x.dtype} on {x.device}; "
-            "use engine='auto'"
-        )
-    return able
 
 
 def sampled_envelope(
@@ -145,10 +193,8 @@ def sampled_envelope(
     *,
     windows: int,
     seed: int | np.random.SeedSequence | np.random.Generator,
-    rates: Float[Tensor, "sequence step unit"] | None = None,
-    lengths: Int[Tensor, "sequence"] | None = None,
 ) -> Envelope:
-    """Measure the exact envelope on a random sample of windows.
+    """Return the exact envelope on a random sample of windows.
 
     Args:
         cell: the recurrence.
@@ -157,90 +203,51 @@ def sampled_envelope(
         lags: lags in steps, at least 1.
         windows: how many pairs (sequence, last step) to sample, with replacement.
         seed: NumPy-style seed of the sample.
-        rates: base rates Lambda at every state; 1 unless given.
-        lengths: steps of each sequence; windows end within them. All T unless given.
 
     Raises:
         ValueError: if a lag does not fit or fewer than 2 windows are asked for.
     """
     chosen = checked_lags(lags, x.shape[1])
-    pairs = sampled_windows(x, chosen[-1], windows=windows, seed=seed, lengths=lengths)
-    return window_envelope(cell, x, states, chosen, pairs, rates=rates)
+    lengths = torch.full((len(x),), x.shape[1])
+    pairs = sampled_windows(lengths, chosen[-1], windows=windows, seed=seed)
+    found = ExactWindows(cell, chosen, windows)
+    found.add(x, states, pairs.to(x.device), torch.ones(windows, dtype=torch.bool))
+    return found.result()
 
 
 def sampled_windows(
-    x: Float[Tensor, "sequence step input"],
+    lengths: Int[Tensor, "sequence"],
     longest: int,
     *,
     windows: int,
     seed: int | np.random.SeedSequence | np.random.Generator,
-    lengths: Int[Tensor, "sequence"] | None = None,
 ) -> Int[Tensor, "pair 2"]:
     """Draw windows that the longest lag fits into: pairs (sequence, last step).
 
     Args:
-        x: inputs.
+        lengths: steps of each sequence.
         longest: the longest lag in steps.
         windows: how many, with replacement.
         seed: NumPy-style seed of the sample.
-        lengths: steps of each sequence; windows end within them. All T unless given.
 
     Raises:
         ValueError: if no window fits or fewer than 2 are asked for.
     """
     if windows < 2:
         raise ValueError(f"{windows} windows give no standard error; sample at least 2")
-    random = np.random.default_rng(seed)
-    if lengths is None:
-        pairs = np.stack(
-            [
-                random.integers(x.shape[0], size=windows),
-                random.integers(longest, x.shape[1], size=windows),
-            ],
-            axis=1,
+    random, steps = np.random.default_rng(seed), int(lengths.max())
+    if steps <= longest:
+        raise ValueError(
+            f"no sequence has a window of lag {longest}; give shorter lags"
         )
-    else:
-        ends = torch.arange(x.shape[1]) < lengths.cpu()[:, None]
-        ends[:, :longest] = False
-        every = ends.nonzero().numpy()
-        if not len(every):
-            raise ValueError(
-                f"no sequence has a window of lag {longest}; give shorter lags"
-            )
-        pairs = every[random.integers(len(every), size=windows)]
-    return torch.as_tensor(pairs, device=x.device)
-
-
-def window_envelope(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    states: Float[Tensor, "sequence step state"],
-    lags: Iterable[int],
-    pairs: Int[Tensor, "pair 2"],
-    *,
-    rates: Float[Tensor, "sequence step unit"] | None = None,
-) -> Envelope:
-    """Measure the exact envelope on some windows.
-
-    Args:
-        cell: the recurrence.
-        x: inputs.
-        states: the states after each step.
-        lags: lags in steps, at least 1.
-        pairs: (sequence, last step) of each window.
-        rates: base rates Lambda at every state; 1 unless given.
-
-    Raises:
-        ValueError: if a lag does not fit.
-    """
-    chosen = checked_lags(lags, x.shape[1])
-    gains = sampled_exact(cell, x, states, [0, *chosen], pairs)
-    sequence, step = pairs.unbind(dim=1)
-    weighted = (
-        (lag, (g if rates is None else g * rates[sequence, step - lag])[:, None])
-        for lag, g in gains
-    )
-    return _summarise(chosen, weighted)
+    if int(lengths.min()) == steps:
+        sequence = random.integers(len(lengths), size=windows)
+        last = random.integers(longest, steps, size=windows)
+        return torch.from_numpy(np.stack([sequence, last], axis=1))
+    ends = torch.arange(steps) < lengths[:, None]
+    ends[:, :longest] = False
+    every = ends.nonzero().numpy()
+    return torch.from_numpy(every[random.integers(len(every), size=windows)])
 
 
 def _weighted(

@@ -22,14 +22,12 @@ from ..unroll.vectors import WIDTH, load, part, splat, store, zeros
 from .bits import exponent, mantissa
 from .carry import (
     CORRECTION,
-    DELTA,
     EXIT,
     FIRST_EXPONENT,
     FIRST_MANTISSA,
     LEAK,
     OWN,
     RATE,
-    TOTAL,
     carry,
     carry_two,
     dead,
@@ -115,11 +113,11 @@ def gather(sums, count, whole, place):
 
 
 @part
-def finish(whole, grid, own, by_sequence, first, psi):
+def finish(whole, grid, own, by_sequence, first):
     """Add a sequence's sums to those of all, in double precision.
 
     Args: whole (what, panel and lag, lane); own (order, lag, unit) and first (lag,
-    unit), added to; by_sequence (order, lag) and psi (direction and order, lag), set.
+    unit), added to; by_sequence (order, lag), set.
     """
     lanes = whole.shape[2]
     for q in range(own.shape[2]):
@@ -132,8 +130,6 @@ def finish(whole, grid, own, by_sequence, first, psi):
             part = np.float64(whole[FIRST_MANTISSA, row + i, lane])
             power = np.float64(whole[FIRST_EXPONENT, row + i, lane])
             first[i, q] += np.log(part) + power * LOG2 if part > 0 else -np.inf
-            for j in range(psi.shape[0]):
-                psi[j, i] += whole[FIRST_EXPONENT + 1 + j, row + i, lane]
 
 
 @part
@@ -151,7 +147,6 @@ def carry_block(rows, at, lags, steps_left, slots, state, place, sums, totals, t
     Args: at, the row of the first source; steps_left, the steps after it; totals
     (source, slot, order).
     """
-    directions = rows.shape[0] - TOTAL
     k, count = 0, totals.shape[0]
     while k < count:
         left = steps_left - k + 1  # lags that source k has, 0 included
@@ -164,42 +159,19 @@ def carry_block(rows, at, lags, steps_left, slots, state, place, sums, totals, t
         if dead(state, place + k) and (not two or dead(state, place + k + 1)):
             silence(sums, reach, slots)
         elif two:
-            carry_two(
-                rows,
-                here,
-                reach,
-                slots,
-                state,
-                place + k,
-                sums,
-                own,
-                through,
-                directions,
-            )
+            carry_two(rows, here, reach, slots, state, place + k, sums, own, through)
         else:
-            carry(
-                rows,
-                here,
-                reach,
-                slots,
-                state,
-                place + k,
-                sums,
-                own,
-                through,
-                directions,
-            )
+            carry(rows, here, reach, slots, state, place + k, sums, own, through)
         k += size
 
 
 @njit(cache=True, nogil=True)
-def sequence(rows, steps, first, slots, starts, flags, whole, logarithms):
+def sequence(rows, steps, slots, starts, flags, whole, logarithms):
     """Add all windows of one sequence.
 
-    Args: rows, packed; first, the first source (-1 or 0); slots, by lag, the place in
-    its span or -1; starts, by span, the first recorded lag's place in the grid;
-    flags, (rates, exit); whole (what, panel and lag, lane), set; logarithms (order,
-    lag), added to.
+    Args: rows, packed; slots, by lag, the place in its span or -1; starts, by span, the
+    first recorded lag's place in the grid; flags, (rates, exit); whole (what, panel and
+    lag, lane), set; logarithms (order, lag), added to.
     """
     rated, through = flags
     panels, grid = rows.shape[1] // (steps + 1), starts[-1]
@@ -207,7 +179,7 @@ def sequence(rows, steps, first, slots, starts, flags, whole, logarithms):
     sums = zeros((whole.shape[0], SPAN, rows.shape[2]), rows.dtype)
     totals = np.empty((BLOCK, SPAN, 4), rows.dtype)  # orders, padded
     restart(whole, 0, whole.shape[1])
-    for source in range(first, steps, BLOCK):
+    for source in range(0, steps, BLOCK):
         left = steps - 1 - source
         sources = min(BLOCK, left + 1)
         for p in range(panels):
@@ -246,28 +218,23 @@ def sequence(rows, steps, first, slots, starts, flags, whole, logarithms):
 def windows(arrays, grid):
     """Give the sums over all windows of some sequences.
 
-    Args: arrays, of leak and correction (sequence, step, unit), exit, rates and delta,
-    alike or without sequences, and v (direction, sequence, step, unit); grid, the
-    first source, slots and starts of `sequence`.
+    Args: arrays, of leak and correction (sequence, step, unit), exit and rates, alike
+    or without sequences; grid, slots and starts of `sequence`.
 
     Returns: own (order, lag, unit), sum of sizes; first (lag, unit), sum of the
     logarithms of order first; logarithms (order, lag), of the sizes' sum over units;
-    by_sequence (sequence, order, lag); psi (sequence, direction and order, lag).
+    by_sequence (sequence, order, lag).
     """
-    leak, correction, exits, rates, delta, along = arrays
-    first, slots, starts = grid
+    leak, correction, exits, rates = arrays
+    slots, starts = grid
     count, steps, units = leak.shape
     lanes = WIDTH // leak.itemsize
     panels, lags = (units + lanes - 1) // lanes, starts[-1]
-    directions = along.shape[0]
-    rows = zeros((TOTAL + directions, panels * (steps + 1), lanes), leak.dtype)
-    whole = zeros(
-        (FIRST_EXPONENT + 1 + 3 * directions, panels * lags, lanes), leak.dtype
-    )
+    rows = zeros((EXIT + 1, panels * (steps + 1), lanes), leak.dtype)
+    whole = zeros((FIRST_EXPONENT + 1, panels * lags, lanes), leak.dtype)
     own, of_first = np.zeros((3, lags, units)), np.zeros((lags, units))
     logarithms = np.zeros((3, lags))
     by_sequence = np.zeros((count, 3, lags))
-    psi = np.zeros((count, 3 * directions, lags))
     flags = (rates.shape[0] > 0, exits.shape[0] > 0)
     for n in range(count):
         pack(leak[n], rows, LEAK)
@@ -279,10 +246,6 @@ def windows(arrays, grid):
             pack(rates[n], rows, RATE)
         if flags[1]:
             pack(exits[n], rows, EXIT)
-        if directions > 0:
-            pack(delta[n], rows, DELTA)
-        for d in range(directions):
-            pack(along[d, n], rows, TOTAL + d)
-        sequence(rows, steps, first, slots, starts, flags, whole, logarithms)
-        finish(whole, lags, own, by_sequence[n], of_first, psi[n])
-    return own, of_first, logarithms, by_sequence, psi
+        sequence(rows, steps, slots, starts, flags, whole, logarithms)
+        finish(whole, lags, own, by_sequence[n], of_first)
+    return own, of_first, logarithms, by_sequence

@@ -11,6 +11,7 @@ Source: L. Livi, arXiv 2512.05790, and the numerical programme published with it
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -19,9 +20,18 @@ from torch import Tensor
 from ..cells import GRU, LSTM, Cell, Steps, previous
 from ..cells.leaky import Leaky
 from ..grid import checked_lags
-from .orders import Alignment, per_unit_gains
+from .orders import per_unit_gains
 
 SMALLEST_LEAK = 1e-12  # the published clamp
+
+Alignment = Literal["states", "steps"]
+"""How windows are counted in sequences of T steps.
+
+``states``: windows between two recorded states; entry i holds the steps i+1 .. i+l,
+from state i to state i+l, T - l entries.
+``steps``: every l consecutive steps, the one from the zero initial state included;
+entry i holds the steps i .. i+l-1, T - l + 1 entries. The published envelopes have it.
+"""
 
 
 @dataclass(frozen=True)

@@ -27,15 +27,6 @@ from .jacobian import jacobians
 Order = Literal["zero", "first", "diagonal", "exact"]
 ORDERS: tuple[Order, ...] = ("zero", "first", "diagonal", "exact")
 
-Alignment = Literal["states", "steps"]
-"""How windows are counted in sequences of T steps.
-
-``states``: windows between two recorded states; entry i holds the steps i+1 .. i+l,
-from state i to state i+l, T - l entries.
-``steps``: every l consecutive steps, the one from the zero initial state included;
-entry i holds the steps i .. i+l-1, T - l + 1 entries.
-"""
-
 
 def transport(
     cell: Cell,
@@ -44,12 +35,12 @@ def transport(
     lags: Iterable[int],
     *,
     order: Order,
-    alignment: Alignment = "states",
 ) -> Iterator[tuple[int, Float[Tensor, "sequence window unit"]]]:
     """Yield each lag with the gain of all its windows.
 
-    The gain leads from the unit that carries the past to its output: h -> h in leaky
-    cells and GRUs, c -> h in the LSTM.
+    Windows lie between two recorded states: entry i holds the steps i+1 .. i+l, T - l
+    entries. The gain leads from the unit that carries the past to its output: h -> h in
+    leaky cells and GRUs, c -> h in the LSTM.
 
     Args:
         cell: the recurrence.
@@ -57,10 +48,9 @@ def transport(
         states: the states after each step, from a zero initial state.
         lags: from 0 to T - 1, each once.
         order: which of the four.
-        alignment: which windows; see `Alignment`.
 
     Raises:
-        ValueError: if a lag does not fit or the order or alignment is unknown.
+        ValueError: if a lag does not fit or the order is unknown.
 
     Example:
         >>> import torch
@@ -73,25 +63,21 @@ def transport(
     chosen = checked_lags(lags, x.shape[1], least=0)
     if order not in ORDERS:
         raise ValueError(f"order {order!r} is unknown; choose one of {ORDERS}")
-    if alignment not in ("states", "steps"):
-        raise ValueError(f"alignment {alignment!r} is unknown; use 'states' or 'steps'")
     if order == "exact":
-        return _align(_exact_gains(cell, x, states, chosen), alignment)
-    steps = cell.linearize(states, x)
-    return _align(per_unit_gains(steps, chosen, order), alignment)
-
-
-def _align(
-    windows: Iterator[tuple[int, Tensor]], alignment: Alignment
-) -> Iterator[tuple[int, Tensor]]:
-    first = 1 if alignment == "states" else 0
-    return ((lag, gain[:, first:]) for lag, gain in windows)
+        windows = _exact_gains(cell, x, states, chosen)
+    else:
+        windows = per_unit_gains(cell.linearize(states, x), chosen, order)
+    return ((lag, gain[:, 1:]) for lag, gain in windows)
 
 
 def per_unit_gains(
     steps: Steps, lags: list[int], order: Order
 ) -> Iterator[tuple[int, Float[Tensor, "sequence window unit"]]]:
-    """Yield the gains of order zero, first or diagonal, aligned by ``steps``."""
+    """Yield the gains of order zero, first or diagonal.
+
+    The windows from the zero initial state come first: entry i holds the steps
+    i .. i+l-1, T - l + 1 entries.
+    """
     leak, correction = steps.leak, steps.correction
     if order == "diagonal":
         leak, correction = leak + correction, torch.zeros_like(correction)
@@ -114,7 +100,7 @@ def _exits(exit_: Tensor, lag: int) -> Tensor:
 def exact_matrices(
     jacobian: Float[Tensor, "sequence step state state"], lags: list[int]
 ) -> Iterator[tuple[int, Float[Tensor, "sequence window state state"]]]:
-    """Yield ``M_{t,l} = J_t ... J_{t-l+1}`` of all windows, aligned by ``steps``."""
+    """Yield ``M_{t,l} = J_t ... J_{t-l+1}`` of all windows, as `per_unit_gains`."""
     eye = torch.eye(jacobian.shape[-1], dtype=jacobian.dtype, device=jacobian.device)
     matrix = eye.expand(jacobian.shape[0], jacobian.shape[1] + 1, -1, -1)
     for lag in range(max(lags) + 1):

@@ -1,7 +1,7 @@
-"""Sums over the windows of many sequences, a slice at a time, and what they say."""
+"""Sums over the windows of sequences of one length, a slice at a time."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 import torch
@@ -12,7 +12,6 @@ from ..cells import Cell
 from ..workers import in_threads
 from . import kernels
 from .orders import Order
-from .record import Envelope
 
 COMPILED: tuple[Order, ...] = ("zero", "first", "diagonal")  # the kernels' own order
 # Numbers in one array of a slice, half a megabyte of float32: the arrays that
@@ -22,73 +21,49 @@ SLICE = 2**17
 LEAK, OWN, EXIT, RATE = range(4)  # factors whose logarithms are summed step by step
 
 
-@dataclass(frozen=True)
-class Layout:
-    """What all batches of an accumulator have in common.
-
-    Attributes:
-        steps: T.
-        units: H.
-        directions: how many the evidence has.
-        rated: whether base rates are given.
-        dtype: of the inputs.
-    """
-
-    steps: int
-    units: int
-    directions: int
-    rated: bool
-    dtype: torch.dtype
-
-
+@final
 @dataclass(frozen=True)
 class Batch:
-    """Sequences to add; see `windows.Accumulator.add`."""
+    """Sequences of one length to add.
+
+    Attributes:
+        cell: the recurrence.
+        x: inputs, float32 or float64 on the CPU.
+        states: the states after each step, from a zero initial state.
+        rates: base rates Lambda at every state; 1 unless given.
+    """
 
     cell: Cell
     x: Float[Tensor, "sequence step input"]
     states: Float[Tensor, "sequence step state"]
     rates: Float[Tensor, "sequence step unit"] | None = None
-    delta: Float[Tensor, "sequence step unit"] | None = None
-    total: Float[Tensor, "direction sequence step unit"] | None = None
 
-    def cut(self, part: slice) -> Self:
-        """Give some of the sequences."""
-        return replace(
-            self,
-            x=self.x[part],
-            states=self.states[part],
-            rates=None if self.rates is None else self.rates[part],
-            delta=None if self.delta is None else self.delta[part],
-            total=None if self.total is None else self.total[:, part],
-        )
-
-    @property
-    def layout(self) -> Layout:
-        """Give what other batches must have in common with this one."""
-        return Layout(
-            steps=self.x.shape[1],
-            units=self.cell.units,
-            directions=0 if self.total is None else len(self.total),
-            rated=self.rates is not None,
-            dtype=self.x.dtype,
-        )
+    def cut(self, part: slice) -> "Batch":
+        """Return some of the sequences."""
+        rates = None if self.rates is None else self.rates[part]
+        return Batch(self.cell, self.x[part], self.states[part], rates)
 
 
+@final
 class WindowSums:
-    """Sums over windows from the source ``first`` (-1 is the initial state) on."""
+    """Sums over the windows between two recorded states of T steps.
 
-    def __init__(self, layout: Layout, lags: list[int], first: int) -> None:
-        self.layout, self.first = layout, first
+    Args:
+        steps: T.
+        units: H.
+        lags: lags in steps, from 1.
+    """
+
+    def __init__(self, steps: int, units: int, lags: list[int]) -> None:
+        self.steps, self.units = steps, units
         self.lags = np.array([0, *lags])
-        self.slots, self.starts = spans(self.lags)
+        self.grid = spans(self.lags)
         shape = (3, len(self.lags))
-        self.sizes = np.zeros((*shape, layout.units))
-        self.unit_logs = np.zeros((len(self.lags), layout.units))  # of order first
+        self.sizes = np.zeros((*shape, units))
+        self.unit_logs = np.zeros((len(self.lags), units))  # of order first
         self.logs = np.zeros(shape)
-        self.step_logs = np.zeros((4, layout.steps, layout.units))
+        self.step_logs = np.zeros((4, steps, units))
         self.moments = Moments(shape)
-        self.psi: list[np.ndarray] = []
 
     def add(self, batch: Batch) -> None:
         """Add a batch of sequences.
@@ -96,19 +71,14 @@ class WindowSums:
         Threads take slices of a fixed size and their sums are added in the order of
         the sequences: the number of threads changes nothing.
         """
-        size = max(1, SLICE // (self.layout.steps * self.layout.units))
+        size = max(1, SLICE // (self.steps * self.units))
 
         def work(part: slice) -> tuple[np.ndarray, ...]:
             return self._measure(batch.cut(part))
 
         parts = slices(len(batch.x), size)
-        # One array a batch: thousands of small ones would pin the heap around them.
-        psi = np.empty((len(batch.x), 3 * self.layout.directions, len(self.lags)))
-        found = in_threads(work, parts, with_torch=True)
-        for part, (*sums, evidence) in zip(parts, found, strict=True):
-            psi[part] = evidence
+        for sums in in_threads(work, parts, with_torch=True):
             self._merge(*sums)
-        self.psi.append(psi)
 
     def _measure(self, batch: Batch) -> tuple[np.ndarray, ...]:
         """Linearise a slice and take all its sums."""
@@ -122,13 +92,11 @@ class WindowSums:
                     sums = values.abs().log().sum(dim=0, dtype=torch.float64)
                     logs[kind] = sums.numpy()
         none = leak.new_zeros(0, 0, 0)
-        total = none[None][:0] if batch.total is None else batch.total
-        arrays = (leak, steps.correction, exits, batch.rates, batch.delta, total)
         inputs = (
-            (none if array is None else array).contiguous().numpy() for array in arrays
+            (none if array is None else array).contiguous().numpy()
+            for array in (leak, steps.correction, exits, batch.rates)
         )
-        grid = (self.first, self.slots, self.starts)
-        sums = kernels.windows(tuple(inputs), grid)  # pyright: ignore
+        sums = kernels.windows(tuple(inputs), self.grid)  # pyright: ignore
         return logs, *sums
 
     def _merge(
@@ -145,30 +113,6 @@ class WindowSums:
         self.logs += logs
         self.moments.add(by_sequence)
 
-    def envelope(self, order: Order) -> Envelope:
-        """Give the envelope of an order, lag 0 as its origin."""
-        place = COMPILED.index(order)
-        windows = self.layout.steps - self.lags - self.first
-        number = self.moments.count * windows
-        unit_mean = self.sizes[place] / number[:, None]
-        unit_logs = self.unit_log_sums(order) / number[:, None]
-        mean = unit_mean.sum(axis=-1)
-        return Envelope(
-            lags=self.lags[1:],
-            mean=mean[1:],
-            error=self.moments.error()[place, 1:] / windows[1:],
-            typical=np.exp(self.logs[place, 1:] / number[1:]),
-            unit_mean=unit_mean[1:],
-            unit_typical=np.exp(unit_logs[1:]),
-            origin=float(mean[0]),
-        )
-
-    def evidence(self, order: Order) -> Float[np.ndarray, "lag direction sequence"]:
-        """Give ``psi_n(l)``, the mean over the valid steps of each sequence."""
-        psi = np.concatenate(self.psi)
-        psi = psi.reshape(len(psi), -1, 3, len(self.lags))[:, :, COMPILED.index(order)]
-        return (psi / (self.layout.steps - self.lags)).T[1:]
-
     def unit_log_sums(self, order: Order) -> Float[np.ndarray, "lag unit"]:
         """Give the sum over windows of ``log |mu[q]|``.
 
@@ -177,13 +121,13 @@ class WindowSums:
         """
         if order == "first":
             return self.unit_logs
-        steps, lags = np.arange(self.layout.steps), self.lags[:, None]
-        last = self.layout.steps - 1 - lags  # the last source
-        held = np.minimum(last, steps - 1) - np.maximum(self.first, steps - lags) + 1
+        steps, lags = np.arange(self.steps), self.lags[:, None]
+        last = self.steps - 1 - lags  # the last source
+        held = np.minimum(last, steps - 1) - np.maximum(0, steps - lags) + 1
         total = weighted(held, self.step_logs[OWN if order == "diagonal" else LEAK])
         total = total + weighted(steps <= last, self.step_logs[RATE])
         # Without rates or exit their logarithms are sums of nothing: 0.
-        ends = weighted(steps >= self.first + lags, self.step_logs[EXIT])
+        ends = weighted(steps >= lags, self.step_logs[EXIT])
         return total + ends
 
 
@@ -202,12 +146,6 @@ class Moments:
         self.squares += inside + apart**2 * (self.count * batch / count)
         self.mean += apart * (batch / count)
         self.count = count
-
-    def error(self) -> np.ndarray:
-        """Give the standard error of the mean; nan for a single value."""
-        if self.count < 2:
-            return np.full_like(self.mean, np.nan)
-        return np.sqrt(self.squares / (self.count - 1) / self.count)
 
 
 def weighted(

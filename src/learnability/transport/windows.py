@@ -1,45 +1,28 @@
-"""Envelopes and matched evidence of many sequences, a batch at a time.
-
-What is held does not grow with the number of sequences, apart from one number of
-evidence a sequence, lag, direction and order.
-"""
+"""Envelopes of many sequences, of one length or of several, a batch at a time."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..cells import Cell
 from ..grid import checked_lags
-from .orders import Alignment, Order
-from .record import Envelope
+from .envelope import Envelope
+from .orders import Order
 from .sums import COMPILED, Batch, WindowSums
 
 
 @final
-@dataclass(frozen=True)
 class Windows:
-    """What the windows of some sequences carry.
+    """Envelopes of the orders zero, first and diagonal over windows inside sequences.
 
-    Attributes:
-        envelopes: by order.
-        evidence: by order ``psi_n(l)``, (lag, direction, sequence), sequences as they
-            came; empty without directions.
-    """
-
-    envelopes: dict[Order, Envelope]
-    evidence: dict[Order, Float[np.ndarray, "lag direction sequence"]]
-
-
-@final
-class Accumulator:
-    """Envelopes and evidence of the orders zero, first and diagonal, in one pass.
-
-    ``f(l) = mean_{n,t} sum_q |mu_{t,l}[q]|`` and what else `Envelope` has, and
-    ``psi_n(l) = mean_t sum_q mu_{t,l}[q] delta_t[q] v_{t-l}[q]``.
+    Over all sequences f(l) is a ratio of sums, ``sum_n s_n / sum_n w_n``, with w_n the
+    windows of sequence n and s_n the sum of ``sum_q |mu_{t,l}[q]|`` over them; its
+    standard error is ``sqrt(N/(N-1) sum_n (s_n - f w_n)^2) / sum_n w_n``. What is held
+    does not grow with the number of sequences.
 
     A total that underflows in the inputs' dtype counts as 0, and makes its typical
     value 0; so does a unit's gain in order first. The units' typical values of the
@@ -48,91 +31,127 @@ class Accumulator:
     Args:
         cell: the recurrence.
         lags: lags in steps, at least 1.
-        alignment: which windows the envelopes count; see `orders.Alignment`. Evidence
-            always has the windows between two recorded states.
-
-    Raises:
-        ValueError: if the alignment is unknown.
 
     Example:
         >>> import torch
         >>> from learnability.cells import ConstGate
         >>> from learnability.unroll import unroll
         >>> cell, x = ConstGate(3, 4, s=0.5), torch.zeros(2, 9, 3)
-        >>> sums = Accumulator(cell, [1, 2])
-        >>> for part in x.split(1):
-        ...     sums.add(part, unroll(cell, part))
-        >>> sums.result().envelopes["zero"].normalised
+        >>> sums = Windows(cell, [1, 2])
+        >>> sums.add(x, unroll(cell, x), torch.tensor([9, 4]))
+        >>> sums.result()["zero"].normalised
         array([0.5 , 0.25])
 
-    Source: Livi 2025, envelope and matched statistic (arXiv 2512.05790).
+    Source: Livi 2025, envelope (arXiv 2512.05790); Cochran 1977, Sampling Techniques,
+    section 2.11 (the error of a ratio).
     """
 
-    def __init__(
-        self, cell: Cell, lags: Iterable[int], *, alignment: Alignment = "states"
-    ) -> None:
-        if alignment not in ("states", "steps"):
-            raise ValueError(
-                f"alignment {alignment!r} is unknown; use 'states' or 'steps'"
-            )
-        self._cell, self._lags = cell, list(lags)
-        self._first = 0 if alignment == "states" else -1
-        self._sums: WindowSums | None = None
+    def __init__(self, cell: Cell, lags: Iterable[int]) -> None:
+        self._cell, self._lags = cell, sorted(lags)
+        self._sums: dict[int, WindowSums] = {}
+        self._kind: tuple[torch.dtype, bool] | None = None
 
     def add(
         self,
         x: Float[Tensor, "sequence step input"],
         states: Float[Tensor, "sequence step state"],
+        lengths: Int[Tensor, "sequence"] | None = None,
         *,
         rates: Float[Tensor, "sequence step unit"] | None = None,
-        delta: Float[Tensor, "sequence step unit"] | None = None,
-        total: Float[Tensor, "direction sequence step unit"] | None = None,
     ) -> None:
         """Add a batch of sequences.
 
         Args:
             x: inputs, float32 or float64 on the CPU.
             states: the states after each step, from a zero initial state.
+            lengths: steps of each sequence; what comes after them does not count. All
+                T unless given.
             rates: base rates Lambda at every state; 1 unless given.
-            delta: the loss's derivative by the output h of each step.
-            total: the total sensitivity v of h along one or more directions.
 
         Raises:
-            ValueError: if a lag does not fit, rates come with the alignment ``steps``,
-                only one of delta and total is given, or a batch is of another kind
-                than those before it.
+            ValueError: if a batch is of another kind than those before it.
         """
-        if (delta is None) != (total is None):
-            raise ValueError("evidence needs both delta and total; give both or none")
-        if rates is not None and self._first < 0:
-            raise ValueError("base rates need a source state: use alignment='states'")
-        batch = Batch(self._cell, x, states, rates, delta, total)
-        if self._sums is None:
-            lags = checked_lags(self._lags, x.shape[1])
-            self._sums = WindowSums(batch.layout, lags, self._first)
-        if self._sums.layout != batch.layout:
+        kind = x.dtype, rates is not None
+        if self._kind not in (None, kind):
             raise ValueError(
-                f"a batch of {batch.layout} comes after {self._sums.layout}; "
-                "accumulate batches of one kind"
+                f"a batch of {_named(*kind)} comes after one of {_named(*self._kind)}; "
+                "add batches of one kind"
             )
-        self._sums.add(batch)
+        self._kind = kind
+        if lengths is None:
+            lengths = torch.full((len(x),), x.shape[1])
+        for length in np.unique(lengths.numpy()).tolist():
+            lags = [lag for lag in self._lags if lag < length]
+            if lags:
+                self._add(x, states, rates, lengths == length, length, lags)
 
-    def result(self, orders: Iterable[Order] = COMPILED) -> Windows:
-        """Give envelopes and evidence of all sequences so far.
+    def _add(
+        self,
+        x: Tensor,
+        states: Tensor,
+        rates: Tensor | None,
+        own: Tensor,
+        length: int,
+        lags: list[int],
+    ) -> None:
+        """Add the sequences of one length; where all are, none is copied."""
+        chosen = slice(None) if bool(own.all()) else own
+        kept = None if rates is None else rates[chosen][:, :length]
+        batch = Batch(
+            self._cell, x[chosen][:, :length], states[chosen][:, :length], kept
+        )
+        if length not in self._sums:
+            self._sums[length] = WindowSums(length, self._cell.units, lags)
+        self._sums[length].add(batch)
+
+    def result(self) -> dict[Order, Envelope]:
+        """Return the envelopes of all sequences so far.
 
         Raises:
-            ValueError: if no sequence has been added or an order has no kernel.
+            ValueError: if no sequence is longer than the longest lag.
         """
-        if self._sums is None:
+        if self._kind is None:
             raise ValueError("no sequence has been added; there is nothing to average")
-        chosen = list(orders)
-        for order in chosen:
-            if order not in COMPILED:
-                raise ValueError(
-                    f"order {order!r} has no kernel; use one of {COMPILED}"
-                )
-        evident = chosen if self._sums.layout.directions else []
-        return Windows(
-            envelopes={order: self._sums.envelope(order) for order in chosen},
-            evidence={order: self._sums.evidence(order) for order in evident},
+        checked_lags(self._lags, max(self._sums, default=0))
+        return {order: self._merged(order) for order in COMPILED}
+
+    def _merged(self, order: Order) -> Envelope:
+        place, units = COMPILED.index(order), self._cell.units
+        count = len(self._lags) + 1
+        number, logs = np.zeros(count), np.zeros(count)
+        sizes, unit_logs = np.zeros((count, units)), np.zeros((count, units))
+        for length, sums in self._sums.items():
+            own = slice(0, len(sums.lags))
+            number[own] += sums.moments.count * (length - sums.lags)
+            sizes[own] += sums.sizes[place]
+            logs[own] += sums.logs[place]
+            unit_logs[own] += sums.unit_log_sums(order)
+        unit_mean = sizes / number[:, None]
+        mean = unit_mean.sum(axis=-1)
+        return Envelope(
+            lags=np.array(self._lags),
+            mean=mean[1:],
+            error=self._error(place, mean, number)[1:],
+            typical=np.exp(logs[1:] / number[1:]),
+            unit_mean=unit_mean[1:],
+            unit_typical=np.exp(unit_logs[1:] / number[1:, None]),
+            origin=float(mean[0]),
         )
+
+    def _error(
+        self, place: int, mean: np.ndarray, number: np.ndarray
+    ) -> Float[np.ndarray, "lag"]:
+        squares, sequences = np.zeros_like(mean), np.zeros_like(mean)
+        for length, sums in self._sums.items():
+            own = slice(0, len(sums.lags))
+            apart = sums.moments.mean[place] - mean[own] * (length - sums.lags)
+            squares[own] += sums.moments.squares[place]
+            squares[own] += sums.moments.count * apart**2
+            sequences[own] += sums.moments.count
+        few = sequences < 2
+        inflated = sequences / np.where(few, np.nan, sequences - 1)
+        return np.sqrt(squares * inflated) / number
+
+
+def _named(dtype: torch.dtype, rated: bool) -> str:
+    return f"{dtype} {'with' if rated else 'without'} base rates"

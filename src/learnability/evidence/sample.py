@@ -1,7 +1,7 @@
-"""What one recurrence did on the sequences that the exact parts look at."""
+"""What one recurrence did on some sequences, and what the loss asks of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
 
@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn import functional
 
 from ..cells import Cell
-from .replay import Trace
 
 
 @final
@@ -26,7 +24,8 @@ class Sample:
         states: the states after each step.
         lengths: steps of each sequence.
         delta: each sequence's loss by the state, at a fixed future of the states.
-        target: what the targets alone ask of the state; see `null.Null`.
+        target: what the targets alone ask of the state.
+        looks: the steps at which the loss looks.
         read_out: where the model is a linear read-out of one output, its weights by
             the state.
     """
@@ -37,6 +36,7 @@ class Sample:
     lengths: Int[Tensor, "sequence"]
     delta: Float[Tensor, "sequence step state"]
     target: Float[Tensor, "sequence step state"]
+    looks: Bool[Tensor, "sequence step"]
     read_out: Float[Tensor, "state"] | None = None
 
     def __len__(self) -> int:
@@ -47,15 +47,15 @@ class Sample:
         """Say whether all sequences are as long as the longest."""
         return int(self.lengths.min()) == self.x.shape[1]
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes that it holds."""
+        return sum(v.nbytes for v in (self.x, self.states, self.delta, self.target))
+
     @cached_property
     def own(self) -> Bool[Tensor, "sequence step"]:
         """Give the steps that belong to a sequence."""
         return torch.arange(self.x.shape[1]) < self.lengths[:, None]
-
-    @cached_property
-    def looks(self) -> Bool[Tensor, "sequence step"]:
-        """Give the steps at which the loss looks."""
-        return ((self.delta != 0) | (self.target != 0)).any(dim=-1)
 
     @cached_property
     def count(self) -> Int[Tensor, "sequence"]:
@@ -71,49 +71,10 @@ class Sample:
         """
         return values * self.count[:, None, None]
 
-    def part(self, chosen: slice) -> "Sample":
-        """Give some of the sequences."""
-        return Sample(
-            self.cell,
-            *(
-                value[chosen]
-                for value in (
-                    self.x,
-                    self.states,
-                    self.lengths,
-                    self.delta,
-                    self.target,
-                )
-            ),
-            read_out=self.read_out,
-        )
-
-
-def joined(
-    cell: Cell, traces: Sequence[Trace], read_out: Tensor | None = None
-) -> Sample:
-    """Put the traces of several batches one behind the other.
-
-    Args:
-        cell: the recurrence.
-        traces: each with two questions, the loss's and the targets'.
-        read_out: see `Sample`.
-    """
-    steps = max(trace.x.shape[1] for trace in traces)
-
-    def padded(values: Tensor) -> Tensor:
-        return functional.pad(values, (0, 0, 0, steps - values.shape[1]))
-
-    lengths = torch.cat([trace.lengths for trace in traces])
-    after = (torch.arange(steps) >= lengths[:, None])[..., None]
-    x, states, delta, target = (
-        torch.cat([padded(values) for values in column]).masked_fill_(after, 0.0)
-        for column in zip(
-            *((t.x, t.states, *t.asked) for t in traces),
-            strict=True,
-        )
-    )
-    return Sample(cell, x, states, lengths, delta, target, read_out)
+    def part(self, chosen: slice | Int[Tensor, "chosen"]) -> "Sample":
+        """Return some of the sequences."""
+        names = ("x", "states", "lengths", "delta", "target", "looks")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
 
 def anchors(
