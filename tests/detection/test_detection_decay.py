@@ -138,6 +138,16 @@ def test_mixtures_are_averages_over_time_scales(family, draw):
         assert abs(modes.mean() - family.value(lag)) < 4 * error
 
 
+def test_beta_gates_of_one_are_the_power_law():
+    lags = np.array([0.0, 3.0, 99.0])
+    gate = np.random.default_rng(5).random(400_000)
+    for lag in (3.0, 20.0):
+        modes = (1 - gate) ** lag
+        error = modes.std() / np.sqrt(modes.size)
+        assert abs(decay.BetaGates(1.0, 1.0).value(lag) - modes.mean()) < 4 * error
+    np.testing.assert_allclose(decay.BetaGates(1.0, 1.0).value(lags), 1 / (1 + lags))
+
+
 LAGS = np.unique(np.geomspace(1, 300, 30).round())
 
 

@@ -81,6 +81,7 @@ def test_no_signal_needs_infinitely_many():
 @pytest.mark.parametrize(
     ("arguments", "options", "sentence"),
     [
+        ((np.nan, 1.0, 1.5), {}, "1 of 1 values of signal are NaN"),
         ((0.1, 1.0, 1.0), {}, "alpha must lie in"),
         ((0.1, 1.0, 2.5), {}, "alpha must lie in"),
         ((0.1, 0.0, 1.5), {}, "scale must be positive"),
