@@ -1,4 +1,4 @@
-"""What every envelope family can do: value, slope, inverse, window, growth."""
+"""What every envelope family can do: value, slope, inverse, window."""
 
 from __future__ import annotations
 
@@ -84,10 +84,6 @@ class Envelope(ABC):
         """Return f(l) at lags l >= 0."""
         return np.exp(self.log_value(lags))
 
-    def derivative(self, lags: ArrayLike) -> Reals:
-        """Return f'(l) at lags l > 0."""
-        return self.value(lags) * self.log_slope(lags)
-
     def inverse(self, level: ArrayLike) -> Reals:
         """Return sup{ l : f(l) >= level }, 0 where f never reaches the level.
 
@@ -150,33 +146,3 @@ class Envelope(ABC):
         return self.inverse(
             noise_level(samples, alpha, signal=signal, scale=scale, error=error)
         )
-
-    def growth(
-        self,
-        samples: ArrayLike,
-        alpha: ArrayLike,
-        *,
-        signal: ArrayLike = 1.0,
-        scale: ArrayLike = 1.0,
-        error: ArrayLike = 0.05,
-    ) -> Reals:
-        """Return the local growth exponent of the window.
-
-        d log H_N / d log N = -1 / (kappa H f'(H)/f(H)) at H = H_N
-
-        Arguments:
-            samples, alpha, signal, scale, error: as for `window`.
-
-        Returns:
-            The exponent; NaN where the window is 0 or infinite and has none.
-
-        Raises:
-            ValueError: alpha outside (1, 2], or another argument not positive.
-        """
-        length = np.asarray(
-            self.window(samples, alpha, signal=signal, scale=scale, error=error)
-        )
-        some = (length > 0) & np.isfinite(length)
-        at = np.where(some, length, 1.0)
-        exponent = -1 / (np.asarray(law.kappa(alpha)) * at * self.log_slope(at))
-        return np.where(some, exponent, np.nan)[()]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import elementwise
 
 from learnability.stable import law as stable_law
 from learnability.stable._checks import (
@@ -23,48 +21,6 @@ Law = Literal["v1", "v4"]
 
 They name versions 1 and 4 of arXiv 2512.05790; only v4 follows from the law of a mean.
 """
-
-NODES = 400
-"""Gauss-Legendre nodes; more change no printed digit of a quantile."""
-
-
-def error_probability(
-    samples: ArrayLike, signal: ArrayLike, scale: ArrayLike, alpha: ArrayLike
-) -> Reals:
-    """Return the probability that the mean of N values has the wrong sign.
-
-    delta = (1/pi) int_0^{pi/2} exp(-N (|m|/sigma)^kappa V(theta)) d theta,
-    V = (cos theta / sin(alpha theta))^kappa cos((alpha-1) theta) / cos theta
-
-    Arguments:
-        samples: N, number of sequences, positive.
-        signal: m, location of one value, in the unit of the values.
-        scale: sigma, in the unit of the values.
-        alpha: tail index in (1, 2]; all four broadcast.
-
-    Returns:
-        Probabilities in (0, 1/2].
-
-    Raises:
-        ValueError: alpha outside (1, 2], samples or scale not positive, or NaN.
-
-    Example:
-        >>> round(float(error_probability(4, 1.0, 1.0, 2.0)), 4)
-        0.0786
-
-    Source: Zolotarev 1986, One-dimensional stable distributions, theorem 2.2.3.
-    """
-    index = tail_index(alpha, mean_exists=True)
-    exponent = np.asarray(stable_law.kappa(index))
-    ratio = magnitude("signal", signal) / positive("scale", scale)
-    strength = positive("samples", samples) * ratio**exponent
-    strength, index = np.broadcast_arrays(strength, index)
-    theta, weight = _nodes()
-    # One node at a time keeps the memory at that of the result.
-    total = np.zeros(strength.shape)
-    for angle, share in zip(theta, weight, strict=True):
-        total += share * np.exp(-strength * _potential(angle, index))
-    return (total / np.pi)[()]
 
 
 def samples_needed(
@@ -172,65 +128,6 @@ def exponent_of(law: Law, alpha: NDArray[np.float64]) -> NDArray[np.float64]:
     return alpha if law == "v1" else np.asarray(stable_law.kappa(alpha))
 
 
-def samples_needed_two_sided(
-    signal: ArrayLike,
-    scale: ArrayLike,
-    alpha: ArrayLike,
-    *,
-    error: ArrayLike = 0.05,
-    miss: ArrayLike = 0.05,
-) -> Reals:
-    """Return the samples needed by a two-sided test of 0 against +m or -m.
-
-    1 - miss = P(xi > q - s) + P(xi < -q - s), s = |m| N^(1/kappa)/sigma,
-    q = q_{1-error/2}
-
-    Arguments:
-        signal: m, location of one value, in the unit of the values.
-        scale: sigma, in the unit of the values.
-        alpha: tail index in (1, 2]; all broadcast.
-        error: probability of seeing a signal that is not there.
-        miss: probability of missing a signal that is there.
-
-    Returns:
-        N, not rounded.
-
-    Raises:
-        ValueError: alpha outside (1, 2], scale not positive, NaN, or a probability
-            outside (0, 1/2].
-
-    Example:
-        >>> two = samples_needed_two_sided(0.1, 1.0, 2.0)
-        >>> bool(two > samples_needed(0.1, 1.0, 2.0, miss=0.05))
-        True
-
-    Source: power of the two-sided test of a stable mean.
-    """
-    index = tail_index(alpha, mean_exists=True)
-    false, missed = chance("error", error), chance("miss", miss)
-    false, missed, index = np.broadcast_arrays(false, missed, index)
-    limit = _tail_quantile(false / 2, index)
-
-    def excess(
-        s: NDArray[np.float64],
-        q: NDArray[np.float64],
-        b: NDArray[np.float64],
-        a: NDArray[np.float64],
-    ) -> Reals:
-        return b - stable_law.survival(s - q, a) + stable_law.survival(q + s, a)
-
-    # The second tail only helps, so the one-sided distance is never too short.
-    farthest = limit + _tail_quantile(missed, index)
-    root = elementwise.find_root(
-        excess,
-        (np.zeros_like(farthest), farthest + 1e-9),
-        args=(limit, missed, index),
-    )
-    with np.errstate(divide="ignore", over="ignore"):
-        ratio = positive("scale", scale) / magnitude("signal", signal)
-        return ((root.x * ratio) ** np.asarray(stable_law.kappa(index)))[()]
-
-
 def chance(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """Return a probability of an error after checking that it lies in (0, 1/2].
 
@@ -256,20 +153,3 @@ def chance(name: str, value: ArrayLike) -> NDArray[np.float64]:
             f"{name} is {checked.max():g}, worse than a coin: give at most 0.5"
         )
     return checked
-
-
-@lru_cache(maxsize=1)
-def _nodes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return nodes and weights in theta = (pi/2) sin(u)^2, dense at both ends."""
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    u = np.pi / 4 * (nodes + 1)
-    slope = np.pi / 2 * 2 * np.sin(u) * np.cos(u)
-    return np.pi / 2 * np.sin(u) ** 2, np.pi / 4 * weights * slope
-
-
-def _potential(theta: float, alpha: NDArray[np.float64]) -> Reals:
-    exponent = alpha / (alpha - 1)
-    # V overflows near theta = 0, where exp(-V) is 0 as it should be.
-    with np.errstate(over="ignore"):
-        power = (np.cos(theta) / np.sin(alpha * theta)) ** exponent
-        return power * (np.cos((alpha - 1) * theta) / np.cos(theta))
