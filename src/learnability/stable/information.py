@@ -1,4 +1,4 @@
-"""How much one value tells about the parameters of the law: score and information."""
+"""How much one value tells about the parameters of the law."""
 
 from __future__ import annotations
 
@@ -16,18 +16,6 @@ PANEL_NODES = 8
 
 TAIL_PANELS, TAIL_MASS = 40, 1e-16
 """The integrals stop where the probability left is TAIL_MASS."""
-
-
-class Score(NamedTuple):
-    """Derivatives of log density by the parameters at scale 1 and location 0.
-
-    alpha: d log p / d alpha; sigma: d log p / d sigma; location: d log p / d location;
-    all of the shape of the values.
-    """
-
-    alpha: NDArray[np.float64]
-    sigma: NDArray[np.float64]
-    location: NDArray[np.float64]
 
 
 class Information(NamedTuple):
@@ -71,44 +59,6 @@ def log_derivatives(
     whole[:, ~far] = _table.lookup_log_scores(x[~far], alpha)
     whole[:, far] = _series.log_scores(x[far], alpha)
     return whole[0], whole[1], whole[2]
-
-
-def score(x: ArrayLike, alpha: float) -> Score:
-    """Return the derivatives of the log density of the standard law.
-
-    With p the density: d log p/d alpha = p_alpha/p, d log p/d location = -p'/p and
-    d log p/d sigma = -1 - x p'/p.
-
-    Arguments:
-        x: values, any shape.
-        alpha: one tail index in [0.5, 2 - 1e-6].
-
-    Returns:
-        A `Score` of arrays of the shape of x.
-
-    Raises:
-        ValueError: alpha outside [0.5, 2], or so close to 2 that the score in alpha
-            is not finite.
-
-    Example:
-        >>> cauchy = score(3.0, 1.0)
-        >>> bool(abs(cauchy.location - 0.6) < 1e-9)
-        True
-
-    Source: Nolan 2001, in Levy Processes (Birkhauser), p. 379.
-    """
-    index = float(tail_index(alpha))
-    if index > 2 - NEARLY_GAUSSIAN:
-        raise ValueError(
-            f"alpha is {index:g}, where the score in alpha grows like exp(x^2/4): "
-            "use the Gaussian score x/2 of the location, or alpha < 2"
-        )
-    values = np.asarray(x, np.float64)
-    magnitude = np.abs(values).ravel()
-    _, slope, by_alpha = (
-        part.reshape(values.shape) for part in log_derivatives(magnitude, index)
-    )
-    return Score(by_alpha, -1 - np.abs(values) * slope, -np.sign(values) * slope)
 
 
 def information(alpha: ArrayLike) -> Information:
