@@ -8,7 +8,7 @@ from scipy.special import gamma
 
 from ..detection.power import samples_needed
 from ..stable import law
-from ..stable._checks import Reals, positive, tail_index
+from ..stable.checks import Reals, positive, tail_index
 
 PANELS, NODES = 48, 10
 """Gauss-Legendre panels and nodes; doubling either changes D by less than 1e-9."""

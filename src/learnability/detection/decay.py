@@ -1,8 +1,8 @@
 """Envelope families and what follows from each: one name for all of them."""
 
-from learnability.detection.decay_fit import DecayFit, Evidence, fit
-from learnability.detection.envelope import Envelope, noise_level
-from learnability.detection.families import (
+from .decay_fit import DecayFit, Evidence, fit
+from .envelope import Envelope, noise_level
+from .families import (
     Exponential,
     Logarithmic,
     Plateau,
@@ -10,7 +10,7 @@ from learnability.detection.families import (
     Stretched,
     TruncatedPower,
 )
-from learnability.detection.mixtures import (
+from .mixtures import (
     BetaGates,
     GammaRates,
     GammaShapes,

@@ -18,16 +18,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import least_squares
 
-from learnability.detection.decay_starts import build, starts
-from learnability.detection.envelope import Envelope
-from learnability.detection.families import (
+from .decay_starts import build, starts
+from .envelope import Envelope
+from .families import (
     Exponential,
     Logarithmic,
     PowerLaw,
     Stretched,
     TruncatedPower,
 )
-from learnability.detection.mixtures import GammaRates, LogUniform, TwoExponentials
+from .mixtures import GammaRates, LogUniform, TwoExponentials
 
 FAMILIES: tuple[type[Envelope], ...] = (
     Exponential,

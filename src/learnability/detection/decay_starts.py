@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from learnability.detection.envelope import Envelope
-from learnability.detection.families import (
+from .envelope import Envelope
+from .families import (
     Exponential,
     Logarithmic,
     Plateau,
@@ -18,7 +18,7 @@ from learnability.detection.families import (
     Stretched,
     TruncatedPower,
 )
-from learnability.detection.mixtures import (
+from .mixtures import (
     BetaGates,
     GammaRates,
     GammaShapes,

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import elementwise
 
-from learnability.detection.power import quantile_sum
-from learnability.stable import law
-from learnability.stable._checks import Reals, positive, tail_index
+from ..stable import law
+from ..stable.checks import Reals, positive, tail_index
+from .power import quantile_sum
 
 LONGEST_LOG_LAG = 690.0
 """exp(690) is 1e299: a longer window is infinite in every practical sense."""

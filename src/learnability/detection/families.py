@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import wrightomega
 
-from learnability.detection.envelope import Envelope
-from learnability.stable._checks import Reals
+from ..stable.checks import Reals
+from .envelope import Envelope
 
 
 def _lags(lags: ArrayLike) -> NDArray[np.float64]:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln, digamma, hyperu
 
-from learnability.detection.envelope import Envelope
-from learnability.stable._checks import Reals
+from ..stable.checks import Reals
+from .envelope import Envelope
 
 LONG = 1e5
 """From this lag on the difference of two digammas is its leading term to 1e-10."""

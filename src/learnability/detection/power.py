@@ -7,8 +7,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from learnability.stable import law as stable_law
-from learnability.stable._checks import (
+from ..stable import law as stable_law
+from ..stable.checks import (
     Reals,
     magnitude,
     positive,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from learnability.stable._checks import Reals, positive
+from ..stable.checks import Reals, positive
 
 
 def envelope_of_units(time_scales: ArrayLike, lags: ArrayLike) -> Reals:

@@ -1,19 +1,18 @@
 """Symmetric alpha-stable laws: the law itself, its estimators, and their trial."""
 
-from learnability.stable._estimate import Estimate
-from learnability.stable.aggregation import (
+from .aggregation import (
     Aggregation,
     StabilityCheck,
     Verdict,
     aggregate,
     check_stability,
 )
-from learnability.stable.errors import Errors, standard_errors
-from learnability.stable.fit import StableFit, fit
-from learnability.stable.goodness import Goodness, goodness_of_fit
-from learnability.stable.information import Information, information
-from learnability.stable.koutrouvelis1980 import koutrouvelis
-from learnability.stable.law import (
+from .fit import StableFit, fit
+from .goodness import Goodness, goodness_of_fit
+from .information import Information, information
+from .koutrouvelis1980 import Errors, koutrouvelis, standard_errors
+from .law import (
+    Estimate,
     density,
     distribution,
     kappa,
@@ -22,9 +21,9 @@ from learnability.stable.law import (
     survival,
     tail_constant,
 )
-from learnability.stable.likelihood import maximum_likelihood
-from learnability.stable.livi2025 import ecf_livi2025, mcculloch_livi2025
-from learnability.stable.mcculloch1986 import mcculloch
+from .likelihood import maximum_likelihood
+from .livi2025 import ecf_livi2025, mcculloch_livi2025
+from .mcculloch1986 import mcculloch
 
 __all__ = [
     "Aggregation",

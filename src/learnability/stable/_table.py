@@ -18,8 +18,8 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
-from learnability.stable import _contour
-from learnability.stable._checks import LOWEST_ALPHA, Reals
+from . import _contour
+from .checks import LOWEST_ALPHA, Reals
 
 Kind = Literal["density", "survival"]
 

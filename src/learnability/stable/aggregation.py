@@ -15,10 +15,9 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from learnability.stable._checks import sample_values
-from learnability.stable.errors import standard_errors
-from learnability.stable.goodness import Goodness, goodness_of_fit
-from learnability.stable.koutrouvelis1980 import koutrouvelis
+from .checks import values_by_lag
+from .goodness import Goodness, goodness_of_fit
+from .koutrouvelis1980 import koutrouvelis, standard_errors
 
 Verdict = Literal[
     "compatible with a stable law", "finite variance: kappa = 2", "undecided"
@@ -90,11 +89,7 @@ def aggregate(values: ArrayLike) -> Aggregation:
 
     Source: stability under addition, Feller 1971, vol. II, VI.1.
     """
-    array = sample_values(values)
-    if array.ndim != 2:
-        raise ValueError(
-            f"values have {array.ndim} axes, but need two: (lag, sequence)"
-        )
+    array = values_by_lag(values)
     sequences = array.shape[1]
     fewest = max(FEWEST_BLOCKS, min(ENOUGH_BLOCKS, sequences // 4))
     doublings = int(np.log2(max(sequences / fewest, 1.0)))

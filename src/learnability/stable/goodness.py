@@ -15,10 +15,10 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaincc
 
-from learnability.stable import law
-from learnability.stable._checks import LOWEST_ALPHA, sample_values
-from learnability.stable._estimate import Estimate
-from learnability.stable.koutrouvelis1980 import koutrouvelis
+from . import law
+from .checks import LOWEST_ALPHA, values_by_lag
+from .koutrouvelis1980 import koutrouvelis
+from .law import Estimate
 
 RANKS = np.array([1, 2, 5, 10, 20, 50])
 """Which of the largest values the tail statistic looks at."""
@@ -76,11 +76,7 @@ def goodness_of_fit(values: ArrayLike, *, resamples: int = 199, seed: Any) -> Go
     Source: Anderson and Darling 1954, J. Am. Stat. Assoc. 49, 765; bootstrap: Stute,
     Gonzales Manteiga and Presedo Quindimil 1993, Metrika 40, 243.
     """
-    array = sample_values(values)
-    if array.ndim != 2:
-        raise ValueError(
-            f"values have {array.ndim} axes, but need two: (lag, sequence)"
-        )
+    array = values_by_lag(values)
     if resamples < 19:
         raise ValueError(
             f"{resamples} resamples cannot reach 5 %: ask for at least 19, 199 is usual"

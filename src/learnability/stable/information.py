@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from learnability.stable import _series, _table
-from learnability.stable._checks import NEARLY_GAUSSIAN, Reals, tail_index
+from . import _series, _table
+from .checks import NEARLY_GAUSSIAN, Reals, tail_index
 
 PANEL_NODES = 8
 """Gauss-Legendre nodes a panel; 16 change the information by less than 1e-10."""

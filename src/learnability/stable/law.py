@@ -6,15 +6,16 @@ the Cauchy law. Values x = location + scale * xi bring their own scale to `sampl
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import elementwise
 from scipy.special import gamma, ndtr, ndtri
 
-from learnability.stable import _series, _table
-from learnability.stable._checks import (
+from . import _series, _table
+from .checks import (
     NEARLY_GAUSSIAN,
     Reals,
     positive,
@@ -27,6 +28,17 @@ STRAIGHT = 1e-7
 
 FEW_ALPHAS = 64
 """With more distinct tail indices than this, one table per index no longer pays."""
+
+
+class Estimate(NamedTuple):
+    """Parameters of one stable law for every leading index of the values.
+
+    alpha: tail index; sigma: scale and location: centre, in the unit of the values.
+    """
+
+    alpha: Float[np.ndarray, "*batch"]
+    sigma: Float[np.ndarray, "*batch"]
+    location: Float[np.ndarray, "*batch"]
 
 
 def kappa(alpha: ArrayLike) -> Reals:

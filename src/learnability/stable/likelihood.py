@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import OptimizeResult, minimize
 
-from learnability.stable._checks import LOWEST_ALPHA, sample_values
-from learnability.stable._estimate import Estimate
-from learnability.stable.information import log_derivatives
-from learnability.stable.koutrouvelis1980 import koutrouvelis
+from .checks import LOWEST_ALPHA, NEARLY_GAUSSIAN, sample_values
+from .information import log_derivatives
+from .koutrouvelis1980 import koutrouvelis
+from .law import Estimate
 
-LARGEST_ALPHA = 2 - 1e-6
+LARGEST_ALPHA = 2 - NEARLY_GAUSSIAN
 """Between here and 2 the likelihood is not told apart from the Gaussian's."""
 
 TOLERANCE = 1e-3

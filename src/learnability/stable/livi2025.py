@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from learnability.stable import law
-from learnability.stable._checks import sample_values
-from learnability.stable._estimate import Estimate
-from learnability.stable.koutrouvelis1980 import characteristic_function
-from learnability.stable.mcculloch1986 import LEVELS, from_quantiles
+from . import law
+from .checks import sample_values
+from .koutrouvelis1980 import characteristic_function
+from .law import Estimate
+from .mcculloch1986 import LEVELS, from_quantiles
 
 LOWEST = 1.0
 """The programme's lower bound of alpha."""

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 
-from learnability.stable import law
-from learnability.stable._checks import LOWEST_ALPHA, sample_values
-from learnability.stable._estimate import Estimate
+from . import law
+from .checks import LOWEST_ALPHA, sample_values
+from .law import Estimate
 
 LEVELS = np.array([0.05, 0.25, 0.50, 0.75, 0.95])
 """McCulloch's quantiles."""
