@@ -109,7 +109,7 @@ def fit(
 
     minimise r' C^-1 r, r = log f(l) - log f_family(l); criterion -2 log L + p log n_eff
 
-    Arguments:
+    Args:
         lags: lags l >= 1, increasing (lag).
         envelope: f(l) > 0, any unit (lag).
         covariance: of log f between lags (lag, lag), as a bootstrap over sequences
@@ -151,7 +151,7 @@ def effective_number(correlation: Float[np.ndarray, "lag lag"]) -> float:
 
     n_eff = (sum of eigenvalues)^2 / sum of squared eigenvalues = n^2 / sum_ij C_ij^2
 
-    Arguments:
+    Args:
         correlation: correlation matrix (lag, lag).
 
     Returns:

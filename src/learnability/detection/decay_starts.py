@@ -35,7 +35,7 @@ def build(
 
     theta_j = exp(y_j); w = 1/(1 + exp(-y)); t2 = t1 (1 + exp(y)); T = 1 + exp(y)
 
-    Arguments:
+    Args:
         family: envelope class.
         parameters: unbounded, in the order of the fields, without the amplitude.
         c: amplitude.
@@ -64,7 +64,7 @@ def starts(
 ) -> list[NDArray[np.float64]]:
     """Return unbounded parameters to start from: time scales across the grid.
 
-    Arguments:
+    Args:
         family: envelope class.
         lags: increasing, from 1 on (lag).
 

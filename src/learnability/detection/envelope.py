@@ -29,7 +29,7 @@ def noise_level(
 
     eps_N = (sigma q_{1-error} / m0) N^(-1/kappa)
 
-    Arguments:
+    Args:
         samples: N, number of sequences, positive.
         alpha: tail index in (1, 2].
         signal: m0, signal at envelope 1.
@@ -87,7 +87,7 @@ class Envelope(ABC):
     def inverse(self, level: ArrayLike) -> Reals:
         """Return sup{ l : f(l) >= level }, 0 where f never reaches the level.
 
-        Arguments:
+        Args:
             level: positive levels, any shape.
 
         Returns:
@@ -129,7 +129,7 @@ class Envelope(ABC):
 
         H_N = sup{ l : f(l) >= eps_N }, eps_N = (sigma q_{1-error} / m0) N^(-1/kappa)
 
-        Arguments:
+        Args:
             samples: N, number of sequences, positive.
             alpha: tail index in (1, 2].
             signal: m0, signal at envelope 1.

@@ -37,7 +37,7 @@ def samples_needed(
     N = (sigma q / |m|)^kappa, q = q_{1-error} for the sign of m, and
     q = q_{1-error} + q_{1-miss} for 0 against m; law "v1" puts alpha for kappa
 
-    Arguments:
+    Args:
         signal: m, location of one value, in the unit of the values; 0 needs infinitely
             many.
         scale: sigma, in the unit of the values.
@@ -72,7 +72,7 @@ def quantile_sum(
 ) -> NDArray[np.float64]:
     """Return q_{1-error}, or q_{1-error} + q_{1-miss} where a miss is given.
 
-    Arguments:
+    Args:
         alpha: tail index in (1, 2].
         error: probability in (0, 1/2].
         miss: probability in (0, 1/2], or None.
@@ -105,7 +105,7 @@ def _tail_quantile(
 def exponent_of(law: Law, alpha: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the exponent of the samples needed under a law by name.
 
-    Arguments:
+    Args:
         law: "v1" or "v4".
         alpha: tail index in (1, 2].
 
@@ -131,7 +131,7 @@ def exponent_of(law: Law, alpha: NDArray[np.float64]) -> NDArray[np.float64]:
 def chance(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """Return a probability of an error after checking that it lies in (0, 1/2].
 
-    Arguments:
+    Args:
         name: for the sentence.
         value: probability, any shape.
 

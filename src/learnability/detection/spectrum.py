@@ -13,7 +13,7 @@ def envelope_of_units(time_scales: ArrayLike, lags: ArrayLike) -> Reals:
 
     f(l) = (1/H) sum_q exp(-l/tau_q)
 
-    Arguments:
+    Args:
         time_scales: tau_q > 0, in steps (unit).
         lags: l >= 0, any shape.
 

@@ -1,14 +1,6 @@
 """Symmetric alpha-stable laws: the law itself, its estimators, and their trial."""
 
-from .aggregation import (
-    Aggregation,
-    StabilityCheck,
-    Verdict,
-    aggregate,
-    check_stability,
-)
 from .fit import StableFit, fit
-from .goodness import Goodness, goodness_of_fit
 from .information import Information, information
 from .koutrouvelis1980 import Errors, koutrouvelis, standard_errors
 from .law import (
@@ -24,6 +16,15 @@ from .law import (
 from .likelihood import maximum_likelihood
 from .livi2025 import ecf_livi2025, mcculloch_livi2025
 from .mcculloch1986 import mcculloch
+from .stability import (
+    Aggregation,
+    Goodness,
+    StabilityCheck,
+    Verdict,
+    aggregate,
+    check_stability,
+    goodness_of_fit,
+)
 
 __all__ = [
     "Aggregation",

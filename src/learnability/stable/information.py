@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _series, _table
+from ._numerics import CELLS, LARGEST_X, WIDTH, log_derivatives
 from .checks import NEARLY_GAUSSIAN, Reals, tail_index
 
 PANEL_NODES = 8
@@ -31,42 +31,12 @@ class Information(NamedTuple):
     location: Reals
 
 
-def log_derivatives(
-    x: NDArray[np.float64], alpha: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the log density at x >= 0 and its derivatives by x and by alpha.
-
-    log p, d log p/dx, d log p/d alpha
-
-    Arguments:
-        x: values, not negative, one axis.
-        alpha: one tail index in [0.5, 2 - 1e-6].
-
-    Returns:
-        Three arrays of the shape of x.
-
-    Example:
-        >>> value, slope, _ = log_derivatives(np.array([0.0, 1.0]), 1.0)
-        >>> bool(abs(slope[1] + 1) < 1e-9)
-        True
-
-    Source: Zolotarev 1986, differentiated under the integral.
-    """
-    far = x > _table.LARGEST_X
-    if not far.any():
-        return _table.lookup_log_scores(x, alpha)
-    whole = np.empty((3, *x.shape))
-    whole[:, ~far] = _table.lookup_log_scores(x[~far], alpha)
-    whole[:, far] = _series.log_scores(x[far], alpha)
-    return whole[0], whole[1], whole[2]
-
-
 def information(alpha: ArrayLike) -> Information:
     """Return the Fisher information of one value.
 
     I_jk = int (d log p/d j) (d log p/d k) p dx
 
-    Arguments:
+    Args:
         alpha: tail index in [0.5, 2], any shape.
 
     Returns:
@@ -109,16 +79,14 @@ def _information(alpha: float) -> tuple[float, float, float, float]:
 def _quadrature(alpha: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return nodes and weights for integrals over x > 0: asinh first, then log."""
     nodes, weights = np.polynomial.legendre.leggauss(PANEL_NODES)
-    edges = np.linspace(
-        0, np.arcsinh(_table.LARGEST_X / _table.WIDTH), _table.CELLS + 1
-    )
+    edges = np.linspace(0, np.arcsinh(LARGEST_X / WIDTH), CELLS + 1)
     half = np.diff(edges)[:, None] / 2
     s = (edges[:-1, None] + half * (nodes + 1)).ravel()
-    near = _table.WIDTH * np.sinh(s)
-    near_weight = (half * weights).ravel() * np.hypot(near, _table.WIDTH)
+    near = WIDTH * np.sinh(s)
+    near_weight = (half * weights).ravel() * np.hypot(near, WIDTH)
     length = -np.log(TAIL_MASS) / alpha
     edges = np.linspace(0, length, TAIL_PANELS + 1)
     half = np.diff(edges)[:, None] / 2
-    far = _table.LARGEST_X * np.exp((edges[:-1, None] + half * (nodes + 1)).ravel())
+    far = LARGEST_X * np.exp((edges[:-1, None] + half * (nodes + 1)).ravel())
     far_weight = (half * weights).ravel() * far
     return np.concatenate([near, far]), np.concatenate([near_weight, far_weight])

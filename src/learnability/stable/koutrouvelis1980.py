@@ -86,7 +86,7 @@ def koutrouvelis(values: ArrayLike) -> Estimate:
 
     log(-log|phi(u)|) = alpha log(sigma u), weighted by the inverse covariance
 
-    Arguments:
+    Args:
         values: samples (..., sequence), at least 50 sequences.
 
     Returns:
@@ -118,7 +118,7 @@ def characteristic_function(
 
     phi(u) = (1/n) sum_j exp(i u x_j)
 
-    Arguments:
+    Args:
         values: samples (..., sequence).
         frequencies: u (..., frequency), in the inverse unit of the values.
 
@@ -178,7 +178,7 @@ def iterate(
 
     (d alpha, d log sigma) = (X' Z^-1 X)^-1 X' Z^-1 r,  X = (log(sigma u), alpha)
 
-    Arguments:
+    Args:
         phi: empirical characteristic function (..., frequency).
         frequencies: u (..., frequency), in the inverse unit of the values.
         start: a consistent `Estimate` of arrays (...).
@@ -220,7 +220,7 @@ def regression(
 
     Z = D^-1 Cov D^-1,  D = c log c,  covariance = (X' Z^-1 X)^-1
 
-    Arguments:
+    Args:
         alpha: tail index (...).
         t: frequencies (..., frequency) in units of 1/sigma.
 

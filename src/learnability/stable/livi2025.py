@@ -43,7 +43,7 @@ def mcculloch_livi2025(values: ArrayLike) -> Estimate:
 
     R(alpha) = (q.95 - q.05) / (q.75 - q.25)
 
-    Arguments:
+    Args:
         values: samples (..., sequence), at least 50 sequences.
 
     Returns:
@@ -71,7 +71,7 @@ def ecf_livi2025(values: ArrayLike) -> Estimate:
 
     log(-log|phi(u)|^2) = log(2 sigma^alpha) + alpha log u
 
-    Arguments:
+    Args:
         values: samples (..., sequence), at least 50 sequences.
 
     Returns:

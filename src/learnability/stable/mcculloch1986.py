@@ -25,7 +25,7 @@ def mcculloch(values: ArrayLike) -> Estimate:
     R(alpha) = (q.95 - q.05) / (q.75 - q.25), sigma = (x.75 - x.25) / (2 q.75(alpha)),
     location = x.50
 
-    Arguments:
+    Args:
         values: samples (..., sequence), at least 50 sequences.
 
     Returns:
@@ -52,7 +52,7 @@ def from_quantiles(quantiles: NDArray[np.float64]) -> Estimate:
 
     R(alpha) = (q.95 - q.05) / (q.75 - q.25)
 
-    Arguments:
+    Args:
         quantiles: empirical quantiles (level, ...).
 
     Returns:
