@@ -6,7 +6,7 @@ import torch
 
 from learnability.cells import CELLS
 from learnability.detection import window
-from learnability.detection.gradient import measured_strength, requirement
+from learnability.detection.samples import measured_strength, requirement
 from learnability.evidence import probe_statistics
 from learnability.evidence.probe import probe_signals, shifted, whitened
 from learnability.tasks import MultiLag, Sequences

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gamma
 
-from ..detection.power import samples_needed
+from ..detection.samples import samples_needed
 from ..stable import law
 from ..stable.checks import Reals, positive, tail_index
 

@@ -1,7 +1,7 @@
 """From a fitted law to a window: samples needed, windows, envelopes and their decay."""
 
 from . import decay, spectrum
-from .power import samples_needed
+from .samples import samples_needed
 from .window import Windows, reach, window
 
 __all__ = [

@@ -11,7 +11,7 @@ from scipy.optimize import elementwise
 
 from ..stable import law
 from ..stable.checks import Reals, positive, tail_index
-from .power import quantile_sum
+from .samples import quantile_sum
 
 LONGEST_LOG_LAG = 690.0
 """exp(690) is 1e299: a longer window is infinite in every practical sense."""

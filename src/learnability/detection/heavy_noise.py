@@ -15,8 +15,7 @@ from scipy.special import ndtri
 
 from .. import stable
 from ..stable.stability import STABLE, below_two
-from .gradient import Requirement, jackknife_error, u_statistic
-from .power import samples_needed
+from .samples import Requirement, jackknife_error, samples_needed, u_statistic
 
 Lags = Float[np.ndarray, "lag"]
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..detection.gradient import measured_strength
+from ..detection.samples import measured_strength
 from ..evidence.probe import probe_signals, shifted
 from .sample import Sample
 

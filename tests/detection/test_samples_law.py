@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from learnability.detection import samples_needed
-from learnability.detection.power import quantile_sum
+from learnability.detection.samples import quantile_sum
 from learnability.stable import kappa, law, tail_constant
 
 
