@@ -1,14 +1,15 @@
 """Envelope families and what follows from each: one name for all of them."""
 
 from .decay_fit import DecayFit, Evidence, fit
-from .envelope import Envelope, noise_level
 from .families import (
+    Envelope,
     Exponential,
     Logarithmic,
     Plateau,
     PowerLaw,
     Stretched,
     TruncatedPower,
+    noise_level,
 )
 from .mixtures import (
     BetaGates,
