@@ -196,6 +196,17 @@ def test_fit_without_noise_is_exact():
     np.testing.assert_allclose([found.beta, found.c], [0.7, 3.0], rtol=1e-6)
 
 
+def test_a_mode_that_takes_all_the_weight_ends_no_fit():
+    noise = 0.02 * np.random.default_rng(0).normal(size=LAGS.size)
+    values = decay.Plateau(40.0, 5.0).value(LAGS) * np.exp(noise)
+    weights = [
+        one.envelope.w
+        for one in decay.fit(LAGS, values).evidence
+        if isinstance(one.envelope, decay.TwoExponentials)
+    ]
+    assert 0 < weights[0] < 1
+
+
 @pytest.mark.parametrize(
     ("lags", "values", "sentence"),
     [

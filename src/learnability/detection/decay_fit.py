@@ -306,7 +306,8 @@ def _build(
     """
     values = np.exp(parameters)
     if family is TwoExponentials:
-        values[0] = expit(parameters[0])
+        # Far out the logistic function rounds to 1, which is no weight of two modes.
+        values[0] = min(expit(parameters[0]), np.nextafter(1, 0))
     if family is LogUniform:
         values[1] = values[0] * (1 + values[1])
     if family is UniformTimeScales:
