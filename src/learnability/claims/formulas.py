@@ -9,6 +9,7 @@ from scipy.special import gamma
 from ..detection.samples import samples_needed
 from ..stable import law
 from ..stable.checks import Reals, positive, tail_index
+from ..stable.information import panels
 
 PANELS, NODES = 48, 10
 """Gauss-Legendre panels and nodes; doubling either changes D by less than 1e-9."""
@@ -59,19 +60,12 @@ def _divergence(distance: float, alpha: float) -> float:
     left_end, right_end = np.arcsinh(half), np.arcsinh(FARTHEST * (1 + half))
     total = 0.0
     for side, end in ((-1.0, left_end), (1.0, right_end)):
-        s, weight = _panels(end)
+        s, weight = panels(float(end), PANELS, NODES)
         offset = np.sinh(s)
         near = np.asarray(law.density(offset, alpha))
         far = np.asarray(law.density(2 * half + side * offset, alpha))
         total += weight @ ((near - far) * np.log(near / far) * np.cosh(s))
     return float(total)
-
-
-def _panels(end: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    edges = np.linspace(0, end, PANELS + 1)
-    half = np.diff(edges)[:, None] / 2
-    return (edges[:-1, None] + half * (nodes + 1)).ravel(), (half * weights).ravel()
 
 
 def threshold_error(threshold: ArrayLike, alpha: ArrayLike) -> Reals:

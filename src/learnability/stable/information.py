@@ -78,15 +78,30 @@ def _information(alpha: float) -> tuple[float, float, float, float]:
 
 def _quadrature(alpha: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return nodes and weights for integrals over x > 0: asinh first, then log."""
-    nodes, weights = np.polynomial.legendre.leggauss(PANEL_NODES)
-    edges = np.linspace(0, np.arcsinh(LARGEST_X / WIDTH), CELLS + 1)
-    half = np.diff(edges)[:, None] / 2
-    s = (edges[:-1, None] + half * (nodes + 1)).ravel()
+    s, weight = panels(float(np.arcsinh(LARGEST_X / WIDTH)), CELLS, PANEL_NODES)
     near = WIDTH * np.sinh(s)
-    near_weight = (half * weights).ravel() * np.hypot(near, WIDTH)
-    length = -np.log(TAIL_MASS) / alpha
-    edges = np.linspace(0, length, TAIL_PANELS + 1)
+    near_weight = weight * np.hypot(near, WIDTH)
+    s, weight = panels(-np.log(TAIL_MASS) / alpha, TAIL_PANELS, PANEL_NODES)
+    far = LARGEST_X * np.exp(s)
+    return np.concatenate([near, far]), np.concatenate([near_weight, weight * far])
+
+
+def panels(
+    end: float, count: int, order: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return nodes and weights of Gauss and Legendre on equal panels of [0, end].
+
+    Args:
+        end: where the last panel ends.
+        count: number of panels.
+        order: nodes of a panel.
+
+    Example:
+        >>> x, weight = panels(2.0, 4, 3)
+        >>> round(float(weight @ x**5), 9)
+        10.666666667
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(order)
+    edges = np.linspace(0, end, count + 1)
     half = np.diff(edges)[:, None] / 2
-    far = LARGEST_X * np.exp((edges[:-1, None] + half * (nodes + 1)).ravel())
-    far_weight = (half * weights).ravel() * far
-    return np.concatenate([near, far]), np.concatenate([near_weight, far_weight])
+    return (edges[:-1, None] + half * (nodes + 1)).ravel(), (half * weights).ravel()
