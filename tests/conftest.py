@@ -14,7 +14,7 @@ CHECKED = [
     "learnability.diagnosis",
     "learnability.fitting",
     "learnability.groups",
-    "learnability.detection.gradient",
+    "learnability.detection.samples",
     "learnability.detection.heavy_noise",
     "learnability.evidence",
     "learnability.models",

@@ -36,11 +36,7 @@ from learnability.evidence import (
     matched_statistic,
 )
 from learnability.transport import exact_matrices, jacobians
-from learnability.transport.livi2025 import (
-    published_gains,
-    published_inward,
-    published_steps,
-)
+from learnability.transport.livi2025 import published_gains, published_steps
 from learnability.unroll import Network, tangent
 
 EXACT, ESTIMATE = 1e-9, 2e-3
@@ -300,7 +296,7 @@ def published_step_values(cell, x, states, published) -> dict[str, Tensor]:
     """Give the per-step quantities under the programme's names."""
     leak, correction = published.steps.leak, published.steps.correction
     if isinstance(cell, LSTM):
-        k = published_inward(cell, x, states)
+        _, _, k = cell.inward(states, x, lambda a: cell.U_g.diagonal())
         return {
             "step/forget": leak,
             "step/expr": published.steps.exit,

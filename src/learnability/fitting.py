@@ -8,8 +8,8 @@ from jaxtyping import Float
 from pydantic import AfterValidator, BaseModel, Field
 
 from .checked import LARGEST, STRICT, Count, Whole
-from .detection.gradient import SMALLEST_ERROR, measured_strength, requirement
 from .detection.heavy_noise import heavy_requirement, noise_law
+from .detection.samples import SMALLEST_ERROR, measured_strength, requirement
 from .evidence import ProbeStatistics
 from .groups import detection_group, stable_group
 from .randomness import stream

@@ -5,7 +5,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from . import stable
-from .detection.gradient import Requirement
+from .detection.samples import Requirement
 from .transport import Envelope, Order, time_scales
 
 ENVELOPE_MEANINGS = {

@@ -59,11 +59,12 @@ def test_inverse_inverts(family):
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=name)
-def test_derivative_is_the_slope(family):
+def test_log_slope_is_the_slope(family):
     lags = np.array([0.5, 3.0, 40.0, 700.0])
     h = 1e-5 * lags
     slope = (family.value(lags + h) - family.value(lags - h)) / (2 * h)
-    np.testing.assert_allclose(family.derivative(lags), slope, rtol=1e-5)
+    found = family.value(lags) * family.log_slope(lags)
+    np.testing.assert_allclose(found, slope, rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=name)
@@ -74,18 +75,24 @@ def test_window_needs_its_samples(family, alpha):
     np.testing.assert_allclose(needed, 1e4, rtol=1e-6)
 
 
+def growth(family, samples, alpha):
+    """The slope d log H / d log N = -1/(kappa H f'(H)/f(H)) of the window."""
+    length = family.window(samples, alpha)
+    return -1 / (kappa(alpha) * length * family.log_slope(length))
+
+
 @pytest.mark.parametrize("family", FAMILIES, ids=name)
 def test_growth_is_the_slope_of_the_window(family):
     ratio = np.exp(1e-4)
     low, high = (family.window(1e4 * r, 1.8) for r in (1 / ratio, ratio))
     slope = np.log(high / low) / 2e-4
-    np.testing.assert_allclose(family.growth(1e4, 1.8), slope, rtol=1e-5)
+    np.testing.assert_allclose(growth(family, 1e4, 1.8), slope, rtol=1e-5)
 
 
 def test_growth_laws():
     k = kappa(1.5)
     power, exponential = decay.PowerLaw(0.8), decay.Exponential(50.0)
-    assert abs(power.growth(1e15, 1.5) * k * 0.8 - 1) < 1e-5
+    assert abs(growth(power, 1e15, 1.5) * k * 0.8 - 1) < 1e-5
     rise = exponential.window(1e8, 1.5) - exponential.window(1e6, 1.5)
     assert abs(rise / (50 / k * np.log(100)) - 1) < 1e-12
     slow = decay.TwoExponentials(0.1, 10.0, 200.0)
@@ -138,6 +145,16 @@ def test_mixtures_are_averages_over_time_scales(family, draw):
         assert abs(modes.mean() - family.value(lag)) < 4 * error
 
 
+def test_beta_gates_of_one_are_the_power_law():
+    lags = np.array([0.0, 3.0, 99.0])
+    gate = np.random.default_rng(5).random(400_000)
+    for lag in (3.0, 20.0):
+        modes = (1 - gate) ** lag
+        error = modes.std() / np.sqrt(modes.size)
+        assert abs(decay.BetaGates(1.0, 1.0).value(lag) - modes.mean()) < 4 * error
+    np.testing.assert_allclose(decay.BetaGates(1.0, 1.0).value(lags), 1 / (1 + lags))
+
+
 LAGS = np.unique(np.geomspace(1, 300, 30).round())
 
 
@@ -177,6 +194,17 @@ def test_fit_without_noise_is_exact():
     found = decay.fit(LAGS, decay.PowerLaw(0.7, 3.0).value(LAGS)).best
     assert isinstance(found, decay.PowerLaw)
     np.testing.assert_allclose([found.beta, found.c], [0.7, 3.0], rtol=1e-6)
+
+
+def test_a_mode_that_takes_all_the_weight_ends_no_fit():
+    noise = 0.02 * np.random.default_rng(0).normal(size=LAGS.size)
+    values = decay.Plateau(40.0, 5.0).value(LAGS) * np.exp(noise)
+    weights = [
+        one.envelope.w
+        for one in decay.fit(LAGS, values).evidence
+        if isinstance(one.envelope, decay.TwoExponentials)
+    ]
+    assert 0 < weights[0] < 1
 
 
 @pytest.mark.parametrize(

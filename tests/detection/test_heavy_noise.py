@@ -5,8 +5,8 @@ import pytest
 
 from learnability import stable
 from learnability.detection import samples_needed
-from learnability.detection.gradient import requirement
 from learnability.detection.heavy_noise import heavy_requirement, noise_law
+from learnability.detection.samples import requirement
 
 N = 1600
 

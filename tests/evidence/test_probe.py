@@ -6,7 +6,7 @@ import torch
 
 from learnability.cells import CELLS
 from learnability.detection import window
-from learnability.detection.gradient import measured_strength, requirement
+from learnability.detection.samples import measured_strength, requirement
 from learnability.evidence import probe_statistics
 from learnability.evidence.probe import input_probes, shifted
 from learnability.tasks import MultiLag, Sequences

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from learnability.cells import ConstGate
-from learnability.detection.gradient import requirement, u_statistic
+from learnability.detection.samples import requirement, u_statistic
 from learnability.evidence import probe_statistics, sequence_gradients
 from learnability.evidence.probe import shifted
 from learnability.tasks import MultiLag, Sequences

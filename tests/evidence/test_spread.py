@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from learnability.detection.gradient import requirement
+from learnability.detection.samples import requirement
 from learnability.evidence.spread import Spread
 
 

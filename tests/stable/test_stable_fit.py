@@ -5,13 +5,10 @@ import pytest
 
 from learnability.stable import fit, law
 
-METHODS = ["koutrouvelis", "mcculloch", "likelihood"]
 
-
-@pytest.mark.parametrize("method", METHODS)
-def test_intervals_hold_the_truth(method):
+def test_intervals_hold_the_truth():
     values = law.sample(1.5, (40, 1000), sigma=2.0, location=1.0, seed=1)
-    found = fit(values, method=method, resamples=100, seed=2)
+    found = fit(values, resamples=100, seed=2)
     for name, truth in [("alpha", 1.5), ("sigma", 2.0), ("location", 1.0)]:
         lower, upper = getattr(found, f"{name}_lower"), getattr(found, f"{name}_upper")
         assert (lower <= getattr(found, name)).all()
@@ -19,10 +16,9 @@ def test_intervals_hold_the_truth(method):
         assert np.count_nonzero((lower <= truth) & (truth <= upper)) > 32
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_equal_lags_get_equal_intervals(method):
+def test_equal_lags_get_equal_intervals():
     row = law.sample(1.3, 400, seed=3)
-    found = fit(np.stack([row, row]), method=method, resamples=30, seed=4)
+    found = fit(np.stack([row, row]), resamples=30, seed=4)
     assert found.alpha_lower[0] == found.alpha_lower[1]
     assert found.sigma_upper[0] == found.sigma_upper[1]
 
@@ -37,7 +33,6 @@ def test_seed_decides():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"method": "guess"}, "method is 'guess'"),
         ({"level": 1.0}, "level must lie"),
         ({"resamples": 5}, "5 resamples"),
     ],
@@ -50,15 +45,3 @@ def test_bad_requests(change, sentence):
 def test_needs_two_axes():
     with pytest.raises(ValueError, match="two: "):
         fit(law.sample(1.5, 100, seed=1), seed=1)
-
-
-def test_a_lag_without_a_maximum_ends_in_a_sentence_and_leaves_the_others():
-    good = law.sample(1.5, 400, seed=6)
-    bad = law.sample(0.6, 400, seed=3)
-    bad[:160] = 0.0  # equal values, to which the likelihood shrinks
-    both = fit(np.stack([good, bad]), method="likelihood", resamples=20, seed=7)
-    alone = fit(good[None], method="likelihood", resamples=20, seed=7)
-    assert both.outcomes[0] == ""
-    assert "no maximum that can be found" in both.outcomes[1]
-    assert both.alpha_upper[0] == alone.alpha_upper[0]
-    assert np.isnan([both.alpha[1], both.sigma_lower[1], both.location_upper[1]]).all()

@@ -16,7 +16,7 @@ from scipy.stats import norm
 from torch import Tensor
 
 from ..cells import CELLS
-from ..detection.gradient import Requirement, requirement
+from ..detection.samples import Requirement, requirement
 from ..detection.window import window
 from ..evidence import probe_statistics
 from ..randomness import Seed, stream

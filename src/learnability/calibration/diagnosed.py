@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ..detection.gradient import Requirement, measured_strength, requirement
 from ..detection.heavy_noise import noise_law
+from ..detection.samples import Requirement, measured_strength, requirement
 from ..detection.window import window
 from ..evidence import ProbeStatistics, probe_statistics
 from ..randomness import stream

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..detection.gradient import Requirement, requirement
+from ..detection.samples import Requirement, requirement
 from ..evidence import feature_statistics, output_reach
 from ..randomness import Seed, stream
 from ..tasks import Bands, Sequences

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from .. import stable
-from ..detection import bounds as theory
 from ..randomness import stream
+from . import formulas
 from .record import Claim, Curve, Measured, Panel, Part, Tolerance
 from .simulate import Draw, Values, stable_values
 from .tails import LOCATIONS, Location
@@ -47,7 +47,7 @@ class Trial:
 
 
 def _divergence(shift: float, alpha: float) -> float:
-    return float(theory.divergence(shift, alpha))
+    return float(formulas.divergence(shift, alpha))
 
 
 def lower_bounds(

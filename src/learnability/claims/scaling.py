@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .. import stable
-from ..detection.noise import leaky_unit_need, samples_needed_carried
 from ..randomness import stream
+from .formulas import leaky_unit_need, samples_needed_carried
 from .record import Claim, Curve, Measured, Panel, Part, Tolerance
 from .simulate import (
     Draw,

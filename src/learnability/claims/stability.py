@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..cells import DiagGate
-from ..detection.envelope import noise_level
-from ..detection.gradient import Requirement, requirement
+from ..detection.decay import noise_level
+from ..detection.samples import Requirement, requirement
 from ..detection.window import window
 from ..evidence import probe_statistics
 from ..randomness import stream

@@ -3,8 +3,8 @@
 import numpy as np
 
 from .. import stable
-from ..detection.noise import threshold_error
 from ..randomness import stream
+from .formulas import threshold_error
 from .record import Claim, Curve, Panel, Part, Tolerance, measured
 from .simulate import Draw, Values, stable_values
 

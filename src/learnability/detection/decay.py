@@ -1,16 +1,17 @@
 """Envelope families and what follows from each: one name for all of them."""
 
-from learnability.detection.decay_fit import DecayFit, Evidence, fit
-from learnability.detection.envelope import Envelope, noise_level
-from learnability.detection.families import (
+from .decay_fit import DecayFit, Evidence, fit
+from .families import (
+    Envelope,
     Exponential,
     Logarithmic,
     Plateau,
     PowerLaw,
     Stretched,
     TruncatedPower,
+    noise_level,
 )
-from learnability.detection.mixtures import (
+from .mixtures import (
     BetaGates,
     GammaRates,
     GammaShapes,

@@ -8,26 +8,34 @@ the rho that makes each family most likely.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import least_squares
+from scipy.special import expit, logit
 
-from learnability.detection.decay_starts import build, starts
-from learnability.detection.envelope import Envelope
-from learnability.detection.families import (
+from .families import (
+    Envelope,
     Exponential,
     Logarithmic,
+    Plateau,
     PowerLaw,
     Stretched,
     TruncatedPower,
 )
-from learnability.detection.mixtures import GammaRates, LogUniform, TwoExponentials
+from .mixtures import (
+    BetaGates,
+    GammaRates,
+    GammaShapes,
+    LogUniform,
+    TwoExponentials,
+    UniformTimeScales,
+)
 
 FAMILIES: tuple[type[Envelope], ...] = (
     Exponential,
@@ -109,7 +117,7 @@ def fit(
 
     minimise r' C^-1 r, r = log f(l) - log f_family(l); criterion -2 log L + p log n_eff
 
-    Arguments:
+    Args:
         lags: lags l >= 1, increasing (lag).
         envelope: f(l) > 0, any unit (lag).
         covariance: of log f between lags (lag, lag), as a bootstrap over sequences
@@ -150,12 +158,6 @@ def effective_number(correlation: Float[np.ndarray, "lag lag"]) -> float:
     """Return how many independent values correlated ones are worth.
 
     n_eff = (sum of eigenvalues)^2 / sum of squared eigenvalues = n^2 / sum_ij C_ij^2
-
-    Arguments:
-        correlation: correlation matrix (lag, lag).
-
-    Returns:
-        A number between 1 and the number of lags.
 
     Example:
         >>> effective_number(np.eye(5)), effective_number(np.ones((5, 5)))
@@ -261,7 +263,7 @@ def _best(
 ) -> _Candidate:
     """Return the best fit of one family over several starts."""
     candidates = [
-        _refine(family, start, lags, target, whiten) for start in starts(family, lags)
+        _refine(family, start, lags, target, whiten) for start in _starts(family, lags)
     ]
     return min(candidates, key=lambda one: one.squares)
 
@@ -274,7 +276,7 @@ def _refine(
     whiten: NDArray[np.float64],
 ) -> _Candidate:
     def shape_residual(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
-        difference = target - build(family, parameters, 1.0).log_value(lags)
+        difference = target - _build(family, parameters, 1.0).log_value(lags)
         return whiten @ np.asarray(difference)
 
     ones = whiten @ np.ones(lags.size)
@@ -290,6 +292,57 @@ def _refine(
             residual, start, bounds=(start - FARTHEST, start + FARTHEST), xtol=1e-12
         ).x
     raw = shape_residual(solution)
-    envelope = build(family, solution, float(np.exp(ones @ raw / (ones @ ones))))
+    envelope = _build(family, solution, float(np.exp(ones @ raw / (ones @ ones))))
     final = residual(solution)
     return _Candidate(envelope, solution, float(final @ final))
+
+
+def _build(
+    family: type[Envelope], parameters: NDArray[np.float64], c: float
+) -> Envelope:
+    """Return a family at unbounded parameters: logarithms, or a logit for a weight.
+
+    theta_j = exp(y_j); w = 1/(1 + exp(-y)); t2 = t1 (1 + exp(y)); T = 1 + exp(y)
+    """
+    values = np.exp(parameters)
+    if family is TwoExponentials:
+        # Far out the logistic function rounds to 1, which is no weight of two modes.
+        values[0] = min(expit(parameters[0]), np.nextafter(1, 0))
+    if family is LogUniform:
+        values[1] = values[0] * (1 + values[1])
+    if family is UniformTimeScales:
+        values[0] = 1 + values[0]
+    return cast(Callable[..., Envelope], family)(*values.tolist(), c)
+
+
+def _starts(
+    family: type[Envelope], lags: NDArray[np.float64]
+) -> list[NDArray[np.float64]]:
+    """Return unbounded parameters to start from: time scales across the grid.
+
+    Several, because sums of exponentials have several valleys.
+
+    Raises:
+        ValueError: a family that is not known here.
+    """
+    first, middle, last = np.log([lags[0], np.sqrt(lags[0] * lags[-1]), lags[-1]])
+    times = [first + 0.5, middle, last]
+    modes = [(first, middle), (middle, last)]
+    known: dict[type[Envelope], list[list[float]]] = {
+        Exponential: [[t] for t in times],
+        PowerLaw: [[0.0]],
+        Logarithmic: [[]],
+        Stretched: [[g, t] for t in times for g in (-0.7, 0.0)],
+        TruncatedPower: [[b, t] for t in times for b in (-1.5, 0.0)],
+        Plateau: [[t, t - 1.0] for t in times],
+        GammaRates: [[0.0, t] for t in times],
+        LogUniform: [[first, last - first + 1e-3], [first, 1.0], [middle, 1.0]],
+        TwoExponentials: [[logit(w), a, b] for w in (0.1, 0.5) for a, b in modes],
+        BetaGates: [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]],
+        GammaShapes: [[0.0]],
+        UniformTimeScales: [[t] for t in times],
+    }
+    if family not in known:
+        names = ", ".join(one.__name__ for one in known)
+        raise ValueError(f"{family.__name__} cannot be fitted: choose among {names}")
+    return [np.array(one, np.float64) for one in known[family]]

@@ -1,20 +1,158 @@
-"""Envelopes in closed form: an equation a class."""
+"""Envelopes in closed form, an equation a class, and what every family can do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
 from typing import final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import elementwise
 from scipy.special import wrightomega
 
-from learnability.detection.envelope import Envelope
-from learnability.stable._checks import Reals
+from ..stable import law
+from ..stable.checks import Reals, positive, tail_index
+from .samples import quantile_sum
+
+LONGEST_LOG_LAG = 690.0
+"""exp(690) is 1e299: a longer window is infinite in every practical sense."""
 
 
-def _lags(lags: ArrayLike) -> NDArray[np.float64]:
+def real(lags: ArrayLike) -> NDArray[np.float64]:
+    """Return lags as real numbers."""
     return np.asarray(lags, np.float64)
+
+
+def noise_level(
+    samples: ArrayLike,
+    alpha: ArrayLike,
+    *,
+    signal: ArrayLike = 1.0,
+    scale: ArrayLike = 1.0,
+    error: ArrayLike = 0.05,
+) -> Reals:
+    """Return the level that an envelope must reach to be seen in N samples.
+
+    eps_N = (sigma q_{1-error} / m0) N^(-1/kappa)
+
+    Args:
+        samples: N, number of sequences, positive.
+        alpha: tail index in (1, 2].
+        signal: m0, signal at envelope 1.
+        scale: sigma, noise floor, in the unit of the signal.
+        error: probability of the wrong sign.
+
+    Returns:
+        The level, without unit.
+
+    Raises:
+        ValueError: alpha outside (1, 2], an error outside (0, 1/2), or another
+            argument not positive.
+
+    Example:
+        >>> round(float(noise_level(1e5, 1.5)), 7)
+        0.0657521
+
+    Source: Livi 2025, arXiv 2512.05790 (v4), with the quantile for the threshold.
+    """
+    index = tail_index(alpha, mean_exists=True)
+    ratio = positive("scale", scale) / positive("signal", signal)
+    quantile = quantile_sum(index, error, None)
+    if (quantile <= 0).any():
+        raise ValueError("error is 0.5, which a coin needs no sample for: give less")
+    power = -1 / np.asarray(law.kappa(index))
+    return (ratio * quantile * positive("samples", samples) ** power)[()]
+
+
+class Envelope(ABC):
+    """A decreasing envelope f(l) of lags l >= 0, with amplitude c and more parameters.
+
+    Families are frozen dataclasses; every parameter must be positive.
+    """
+
+    c: float
+
+    def __post_init__(self) -> None:
+        """Check that every parameter is positive and finite."""
+        # An abstract class is no dataclass itself; every family is.
+        for field in fields(self):  # pyright: ignore[reportArgumentType]
+            positive(field.name, getattr(self, field.name))
+
+    @abstractmethod
+    def log_value(self, lags: ArrayLike) -> Reals:
+        """Return log f(l) at lags l >= 0."""
+
+    @abstractmethod
+    def log_slope(self, lags: ArrayLike) -> Reals:
+        """Return d log f / d l at lags l > 0."""
+
+    def value(self, lags: ArrayLike) -> Reals:
+        """Return f(l) at lags l >= 0."""
+        return np.exp(self.log_value(lags))
+
+    def inverse(self, level: ArrayLike) -> Reals:
+        """Return sup{ l : f(l) >= level }, 0 where f never reaches the level.
+
+        Args:
+            level: positive levels, any shape.
+
+        Returns:
+            Lags, real numbers; inf beyond 1e299.
+
+        Raises:
+            ValueError: a level that is not positive.
+        """
+        levels = positive("level", level)
+        reached = np.asarray(self.log_value(0.0)) > np.log(levels)
+        inside = np.where(reached, levels, np.exp(self.log_value(0.0)))
+        # A family may pass 1e300 on its way: that is infinity, not a failure.
+        with np.errstate(over="ignore"):
+            lags = self._inverse(np.asarray(inside, np.float64))
+        return np.where(reached, lags, 0.0)[()]
+
+    def _inverse(self, level: NDArray[np.float64]) -> Reals:
+        """Return the root of f(l) = level by bracketing log(1 + l)."""
+        target = np.log(level)
+        root = elementwise.find_root(
+            lambda s, goal: np.asarray(self.log_value(np.expm1(s))) - goal,
+            (np.zeros_like(target), np.full_like(target, LONGEST_LOG_LAG)),
+            args=(target,),
+            tolerances={"xatol": 1e-14, "xrtol": 1e-14, "fatol": 0.0, "frtol": 0.0},
+        )
+        beyond = np.asarray(self.log_value(np.exp(LONGEST_LOG_LAG))) > target
+        return np.where(beyond, np.inf, np.expm1(root.x))
+
+    def window(
+        self,
+        samples: ArrayLike,
+        alpha: ArrayLike,
+        *,
+        signal: ArrayLike = 1.0,
+        scale: ArrayLike = 1.0,
+        error: ArrayLike = 0.05,
+    ) -> Reals:
+        """Return the window of N samples under a noise floor common to all lags.
+
+        H_N = sup{ l : f(l) >= eps_N }, eps_N = (sigma q_{1-error} / m0) N^(-1/kappa)
+
+        Args:
+            samples: N, number of sequences, positive.
+            alpha: tail index in (1, 2].
+            signal: m0, signal at envelope 1.
+            scale: sigma, noise floor, in the unit of the signal.
+            error: probability of the wrong sign.
+
+        Returns:
+            The window in lags, a real number; its floor is the last whole lag.
+
+        Raises:
+            ValueError: alpha outside (1, 2], an error outside (0, 1/2), or another
+                argument not positive.
+        """
+        return self.inverse(
+            noise_level(samples, alpha, signal=signal, scale=scale, error=error)
+        )
 
 
 @final
@@ -36,11 +174,11 @@ class Exponential(Envelope):
 
     def log_value(self, lags: ArrayLike) -> Reals:
         """Return log c - l/tau."""
-        return np.log(self.c) - _lags(lags) / self.tau
+        return np.log(self.c) - real(lags) / self.tau
 
     def log_slope(self, lags: ArrayLike) -> Reals:
         """Return -1/tau."""
-        return np.full_like(_lags(lags), -1 / self.tau)[()]
+        return np.full_like(real(lags), -1 / self.tau)[()]
 
     def _inverse(self, level: NDArray[np.float64]) -> Reals:
         return self.tau * np.log(self.c / level)
@@ -65,11 +203,11 @@ class PowerLaw(Envelope):
 
     def log_value(self, lags: ArrayLike) -> Reals:
         """Return log c - beta log(1+l)."""
-        return np.log(self.c) - self.beta * np.log1p(_lags(lags))
+        return np.log(self.c) - self.beta * np.log1p(real(lags))
 
     def log_slope(self, lags: ArrayLike) -> Reals:
         """Return -beta/(1+l)."""
-        return (-self.beta / (1 + _lags(lags)))[()]
+        return (-self.beta / (1 + real(lags)))[()]
 
     def _inverse(self, level: NDArray[np.float64]) -> Reals:
         return np.expm1(np.log(self.c / level) / self.beta)
@@ -94,11 +232,11 @@ class Logarithmic(Envelope):
     def log_value(self, lags: ArrayLike) -> Reals:
         """Return log c - log log(1+l)."""
         with np.errstate(divide="ignore"):
-            return np.log(self.c) - np.log(np.log1p(_lags(lags)))
+            return np.log(self.c) - np.log(np.log1p(real(lags)))
 
     def log_slope(self, lags: ArrayLike) -> Reals:
         """Return -1/((1+l) log(1+l))."""
-        grid = _lags(lags)
+        grid = real(lags)
         return (-1 / ((1 + grid) * np.log1p(grid)))[()]
 
     def _inverse(self, level: NDArray[np.float64]) -> Reals:
@@ -125,11 +263,11 @@ class Stretched(Envelope):
 
     def log_value(self, lags: ArrayLike) -> Reals:
         """Return log c - (l/tau)^g."""
-        return np.log(self.c) - (_lags(lags) / self.tau) ** self.g
+        return np.log(self.c) - (real(lags) / self.tau) ** self.g
 
     def log_slope(self, lags: ArrayLike) -> Reals:
         """Return -(g/tau) (l/tau)^(g-1)."""
-        return -self.g / self.tau * (_lags(lags) / self.tau) ** (self.g - 1)
+        return -self.g / self.tau * (real(lags) / self.tau) ** (self.g - 1)
 
     def _inverse(self, level: NDArray[np.float64]) -> Reals:
         return self.tau * np.log(self.c / level) ** (1 / self.g)
@@ -158,12 +296,12 @@ class TruncatedPower(Envelope):
 
     def log_value(self, lags: ArrayLike) -> Reals:
         """Return log c - beta log(1+l) - l/tau."""
-        grid = _lags(lags)
+        grid = real(lags)
         return np.log(self.c) - self.beta * np.log1p(grid) - grid / self.tau
 
     def log_slope(self, lags: ArrayLike) -> Reals:
         """Return -beta/(1+l) - 1/tau."""
-        return (-self.beta / (1 + _lags(lags)) - 1 / self.tau)[()]
+        return (-self.beta / (1 + real(lags)) - 1 / self.tau)[()]
 
     def _inverse(self, level: NDArray[np.float64]) -> Reals:
         width = self.beta * self.tau
@@ -192,11 +330,11 @@ class Plateau(Envelope):
 
     def log_value(self, lags: ArrayLike) -> Reals:
         """Return log c - log(1 + exp((l-l0)/w))."""
-        return np.log(self.c) - np.logaddexp(0, (_lags(lags) - self.l0) / self.w)
+        return np.log(self.c) - np.logaddexp(0, (real(lags) - self.l0) / self.w)
 
     def log_slope(self, lags: ArrayLike) -> Reals:
         """Return -1/(w (1 + exp(-(l-l0)/w)))."""
-        drop = np.logaddexp(0, -(_lags(lags) - self.l0) / self.w)
+        drop = np.logaddexp(0, -(real(lags) - self.l0) / self.w)
         return -np.exp(-drop) / self.w
 
     def _inverse(self, level: NDArray[np.float64]) -> Reals:

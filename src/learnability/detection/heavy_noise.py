@@ -14,9 +14,8 @@ from jaxtyping import Float
 from scipy.special import ndtri
 
 from .. import stable
-from ..stable.aggregation import LEVEL, LEVEL_OF_MEANS, STABLE
-from .gradient import Requirement, jackknife_error, u_statistic
-from .power import samples_needed
+from ..stable.stability import STABLE, below_two
+from .samples import Requirement, jackknife_error, samples_needed, u_statistic
 
 Lags = Float[np.ndarray, "lag"]
 
@@ -97,12 +96,8 @@ def _heavy(rows: Float[np.ndarray, "row sequence"]) -> np.ndarray:
     """
     heavy = np.ptp(rows, axis=1) > 0
     if heavy.any():
-        seen = stable.aggregate(rows[heavy])
-        below = np.ones(int(heavy.sum()), bool)
-        for block, level in ((0, LEVEL), (-1, LEVEL_OF_MEANS)):
-            upper = seen.alpha[block] + ndtri((1 + level) / 2) * seen.error[block]
-            below &= upper < 2
-        heavy[heavy] = below
+        single, means = below_two(stable.aggregate(rows[heavy]))
+        heavy[heavy] = single & means
     return heavy
 
 

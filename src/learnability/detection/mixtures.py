@@ -9,15 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln, digamma, hyperu
 
-from learnability.detection.envelope import Envelope
-from learnability.stable._checks import Reals
+from ..stable.checks import Reals
+from .families import Envelope, real
 
 LONG = 1e5
 """From this lag on the difference of two digammas is its leading term to 1e-10."""
-
-
-def _lags(lags: ArrayLike) -> NDArray[np.float64]:
-    return np.asarray(lags, np.float64)
 
 
 def _scaled_integral(z: Reals, order: int) -> Reals:
@@ -47,11 +43,11 @@ class GammaRates(Envelope):
 
     def log_value(self, lags: ArrayLike) -> Reals:
         """Return log c - k log(1+l/rho)."""
-        return np.log(self.c) - self.k * np.log1p(_lags(lags) / self.rho)
+        return np.log(self.c) - self.k * np.log1p(real(lags) / self.rho)
 
     def log_slope(self, lags: ArrayLike) -> Reals:
         """Return -k/(rho+l)."""
-        return (-self.k / (self.rho + _lags(lags)))[()]
+        return (-self.k / (self.rho + real(lags)))[()]
 
     def _inverse(self, level: NDArray[np.float64]) -> Reals:
         return self.rho * np.expm1(np.log(self.c / level) / self.k)
@@ -89,7 +85,7 @@ class LogUniform(Envelope):
 
     def log_value(self, lags: ArrayLike) -> Reals:
         """Return log f, with the decay of the slowest mode taken out."""
-        grid = _lags(lags)
+        grid = real(lags)
         safe = np.where(grid > 0, grid, 1.0)
         slow = _scaled_integral(safe / self.t2, 1)
         fast = _scaled_integral(safe / self.t1, 1)
@@ -100,7 +96,7 @@ class LogUniform(Envelope):
 
     def log_slope(self, lags: ArrayLike) -> Reals:
         """Return -(e^(-l/t2) - e^(-l/t1)) / (l log(t2/t1) f/c)."""
-        grid = _lags(lags)
+        grid = real(lags)
         scaled = np.exp(
             np.asarray(self.log_value(grid)) - np.log(self.c) + grid / self.t2
         )
@@ -140,7 +136,7 @@ class TwoExponentials(Envelope):
             )
 
     def _modes(self, lags: ArrayLike) -> tuple[Reals, Reals]:
-        grid = _lags(lags)
+        grid = real(lags)
         return np.log1p(-self.w) - grid / self.ta, np.log(self.w) - grid / self.tb
 
     def log_value(self, lags: ArrayLike) -> Reals:
@@ -177,12 +173,12 @@ class BetaGates(Envelope):
 
     def log_value(self, lags: ArrayLike) -> Reals:
         """Return log c + log B(a+l, b) - log B(a, b)."""
-        whole = betaln(self.a + _lags(lags), self.b) - betaln(self.a, self.b)
+        whole = betaln(self.a + real(lags), self.b) - betaln(self.a, self.b)
         return np.log(self.c) + whole
 
     def log_slope(self, lags: ArrayLike) -> Reals:
         """Return digamma(a+l) - digamma(a+b+l)."""
-        from_a = self.a + _lags(lags)
+        from_a = self.a + real(lags)
         near = digamma(from_a) - digamma(from_a + self.b)
         return np.where(from_a > LONG, -self.b / (from_a + (self.b - 1) / 2), near)[()]
 
@@ -208,14 +204,14 @@ class GammaShapes(Envelope):
 
     def log_value(self, lags: ArrayLike) -> Reals:
         """Return log f with y = u log(1+l): log c + log((1 - e^-y)/y)."""
-        y = self.u * np.log1p(_lags(lags))
+        y = self.u * np.log1p(real(lags))
         safe = np.where(y > 0, y, 1.0)
         mean = np.where(y > 0, np.log(-np.expm1(-safe) / safe), 0.0)
         return (np.log(self.c) + mean)[()]
 
     def log_slope(self, lags: ArrayLike) -> Reals:
         """Return (u/(1+l)) (1/(e^y - 1) - 1/y)."""
-        grid = _lags(lags)
+        grid = real(lags)
         y = self.u * np.log1p(grid)
         decay = np.exp(-y) / -np.expm1(-y)
         return (self.u / (1 + grid) * (decay - 1 / y))[()]
@@ -249,7 +245,7 @@ class UniformTimeScales(Envelope):
 
     def _scaled(self, lags: ArrayLike, order: int) -> Reals:
         """Return exp(l/T) [T^(n-1) E_n(l/T) - E_n(l)]/(T-1) at l > 0."""
-        grid = _lags(lags)
+        grid = real(lags)
         long = self.longest ** (order - 1) * _scaled_integral(
             grid / self.longest, order
         )
@@ -258,7 +254,7 @@ class UniformTimeScales(Envelope):
 
     def log_value(self, lags: ArrayLike) -> Reals:
         """Return log f, with the decay of the slowest mode taken out."""
-        grid = _lags(lags)
+        grid = real(lags)
         safe = np.where(grid > 0, grid, 1.0)
         mean = np.log(self._scaled(safe, 2)) - safe / self.longest
         return (np.log(self.c) + np.where(grid > 0, mean, 0.0))[()]

@@ -47,7 +47,7 @@ def window(
 
     H_N = max{ L : N(l) <= N for every grid lag l <= L }
 
-    Arguments:
+    Args:
         lags: grid of lags, increasing positive integers (lag).
         needed: N(l), sequences that each lag needs; inf where a lag is not resolved
             (lag).
@@ -102,7 +102,7 @@ def reach(
 
     max{ L : detected(l) for every l <= L }
 
-    Arguments:
+    Args:
         lags: grid of lags, increasing (lag).
         detected: which lags are detected (..., lag).
 

@@ -8,20 +8,16 @@ from ..cells import Cell
 from ..chunks import WORKING_BYTES, parts
 
 
-def parameter_rates(
-    optimizer: optim.Optimizer, parameter: Tensor, *, momentum_gain: bool = False
-) -> Tensor:
+def parameter_rates(optimizer: optim.Optimizer, parameter: Tensor) -> Tensor:
     """Give the step size of every entry of one parameter, from the optimizer's state.
 
     SGD and momentum: ``lr``; Adam, AdamW: ``lr/(sqrt(vhat) + eps)``, ``vhat =
     v/(1 - beta2^k)`` (AMSGrad: its maximum); RMSProp: ``lr/(sqrt(v) + eps)``, centred
-    if it is.
+    if it is. Momentum's long-run gain ``1/(1 - beta)`` is left out, as published.
 
     Args:
         optimizer: `torch.optim` SGD, Adam, AdamW or RMSprop.
         parameter: one of its parameters; found by identity, never by shape.
-        momentum_gain: whether to include momentum's long-run gain ``1/(1 - beta)``,
-            which the published base rate leaves out.
 
     Raises:
         ValueError: if the optimizer does not train the parameter, has made no step
@@ -35,8 +31,7 @@ def parameter_rates(
         raise ValueError("the optimizer does not train this parameter; pass its own")
     rate = float(group["lr"])
     if isinstance(optimizer, optim.SGD):
-        gain = 1 / (1 - group["momentum"]) if momentum_gain else 1.0
-        return torch.full_like(parameter, rate * gain)
+        return torch.full_like(parameter, rate)
     state = optimizer.state.get(parameter)
     if not state:
         raise ValueError("the optimizer has made no step yet; train first")
@@ -59,8 +54,6 @@ def base_rates(
     optimizer: optim.Optimizer,
     cell: Cell,
     states: Float[Tensor, "sequence step state"],
-    *,
-    momentum_gain: bool = False,
 ) -> Float[Tensor, "sequence step unit"]:
     """Give ``Lambda[q]`` at every state: the step sizes, reduced to a unit.
 
@@ -71,14 +64,12 @@ def base_rates(
         optimizer: the one that trained the cell.
         cell: the recurrence.
         states: the states after each step.
-        momentum_gain: see `parameter_rates`.
 
     Raises:
         ValueError: as `parameter_rates`.
     """
     matrices = [
-        parameter_rates(optimizer, getattr(cell, name), momentum_gain=momentum_gain)
-        for name in cell.recurrent
+        parameter_rates(optimizer, getattr(cell, name)) for name in cell.recurrent
     ]
     matrix, h = torch.stack(matrices), states[..., cell.output]
     found = torch.empty_like(h)

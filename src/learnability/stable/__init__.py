@@ -1,20 +1,10 @@
 """Symmetric alpha-stable laws: the law itself, its estimators, and their trial."""
 
-from learnability.stable._estimate import Estimate
-from learnability.stable.aggregation import (
-    Aggregation,
-    StabilityCheck,
-    Verdict,
-    aggregate,
-    check_stability,
-)
-from learnability.stable.comparison import LawComparison, compare_laws
-from learnability.stable.errors import Errors, standard_errors
-from learnability.stable.fit import StableFit, fit
-from learnability.stable.goodness import Goodness, goodness_of_fit
-from learnability.stable.information import Information, Score, information, score
-from learnability.stable.koutrouvelis1980 import koutrouvelis
-from learnability.stable.law import (
+from .fit import StableFit, fit
+from .information import Information, information
+from .koutrouvelis1980 import Errors, koutrouvelis, standard_errors
+from .law import (
+    Estimate,
     density,
     distribution,
     kappa,
@@ -23,10 +13,18 @@ from learnability.stable.law import (
     survival,
     tail_constant,
 )
-from learnability.stable.likelihood import maximum_likelihood
-from learnability.stable.livi2025 import ecf_livi2025, mcculloch_livi2025
-from learnability.stable.mcculloch1986 import mcculloch
-from learnability.stable.tails import TailIndex, hill, pickands
+from .likelihood import maximum_likelihood
+from .livi2025 import ecf_livi2025, mcculloch_livi2025
+from .mcculloch1986 import mcculloch
+from .stability import (
+    Aggregation,
+    Goodness,
+    StabilityCheck,
+    Verdict,
+    aggregate,
+    check_stability,
+    goodness_of_fit,
+)
 
 __all__ = [
     "Aggregation",
@@ -34,31 +32,24 @@ __all__ = [
     "Estimate",
     "Goodness",
     "Information",
-    "LawComparison",
-    "Score",
     "StabilityCheck",
     "StableFit",
-    "TailIndex",
     "Verdict",
     "aggregate",
     "check_stability",
-    "compare_laws",
     "density",
     "distribution",
     "ecf_livi2025",
     "fit",
     "goodness_of_fit",
-    "hill",
     "information",
     "kappa",
     "koutrouvelis",
     "maximum_likelihood",
     "mcculloch",
     "mcculloch_livi2025",
-    "pickands",
     "quantile",
     "sample",
-    "score",
     "standard_errors",
     "survival",
     "tail_constant",

@@ -1,4 +1,4 @@
-"""How much one value tells about the parameters of the law: score and information."""
+"""How much one value tells about the parameters of the law."""
 
 from __future__ import annotations
 
@@ -8,26 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from learnability.stable import _series, _table
-from learnability.stable._checks import NEARLY_GAUSSIAN, Reals, tail_index
+from ._numerics import CELLS, LARGEST_X, WIDTH, log_derivatives
+from .checks import NEARLY_GAUSSIAN, Reals, tail_index
 
 PANEL_NODES = 8
 """Gauss-Legendre nodes a panel; 16 change the information by less than 1e-10."""
 
 TAIL_PANELS, TAIL_MASS = 40, 1e-16
 """The integrals stop where the probability left is TAIL_MASS."""
-
-
-class Score(NamedTuple):
-    """Derivatives of log density by the parameters at scale 1 and location 0.
-
-    alpha: d log p / d alpha; sigma: d log p / d sigma; location: d log p / d location;
-    all of the shape of the values.
-    """
-
-    alpha: NDArray[np.float64]
-    sigma: NDArray[np.float64]
-    location: NDArray[np.float64]
 
 
 class Information(NamedTuple):
@@ -43,80 +31,12 @@ class Information(NamedTuple):
     location: Reals
 
 
-def log_derivatives(
-    x: NDArray[np.float64], alpha: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the log density at x >= 0 and its derivatives by x and by alpha.
-
-    log p, d log p/dx, d log p/d alpha
-
-    Arguments:
-        x: values, not negative, one axis.
-        alpha: one tail index in [0.5, 2 - 1e-6].
-
-    Returns:
-        Three arrays of the shape of x.
-
-    Example:
-        >>> value, slope, _ = log_derivatives(np.array([0.0, 1.0]), 1.0)
-        >>> bool(abs(slope[1] + 1) < 1e-9)
-        True
-
-    Source: Zolotarev 1986, differentiated under the integral.
-    """
-    far = x > _table.LARGEST_X
-    if not far.any():
-        return _table.lookup_log_scores(x, alpha)
-    whole = np.empty((3, *x.shape))
-    whole[:, ~far] = _table.lookup_log_scores(x[~far], alpha)
-    whole[:, far] = _series.log_scores(x[far], alpha)
-    return whole[0], whole[1], whole[2]
-
-
-def score(x: ArrayLike, alpha: float) -> Score:
-    """Return the derivatives of the log density of the standard law.
-
-    With p the density: d log p/d alpha = p_alpha/p, d log p/d location = -p'/p and
-    d log p/d sigma = -1 - x p'/p.
-
-    Arguments:
-        x: values, any shape.
-        alpha: one tail index in [0.5, 2 - 1e-6].
-
-    Returns:
-        A `Score` of arrays of the shape of x.
-
-    Raises:
-        ValueError: alpha outside [0.5, 2], or so close to 2 that the score in alpha
-            is not finite.
-
-    Example:
-        >>> cauchy = score(3.0, 1.0)
-        >>> bool(abs(cauchy.location - 0.6) < 1e-9)
-        True
-
-    Source: Nolan 2001, in Levy Processes (Birkhauser), p. 379.
-    """
-    index = float(tail_index(alpha))
-    if index > 2 - NEARLY_GAUSSIAN:
-        raise ValueError(
-            f"alpha is {index:g}, where the score in alpha grows like exp(x^2/4): "
-            "use the Gaussian score x/2 of the location, or alpha < 2"
-        )
-    values = np.asarray(x, np.float64)
-    magnitude = np.abs(values).ravel()
-    _, slope, by_alpha = (
-        part.reshape(values.shape) for part in log_derivatives(magnitude, index)
-    )
-    return Score(by_alpha, -1 - np.abs(values) * slope, -np.sign(values) * slope)
-
-
 def information(alpha: ArrayLike) -> Information:
     """Return the Fisher information of one value.
 
     I_jk = int (d log p/d j) (d log p/d k) p dx
 
-    Arguments:
+    Args:
         alpha: tail index in [0.5, 2], any shape.
 
     Returns:
@@ -158,17 +78,30 @@ def _information(alpha: float) -> tuple[float, float, float, float]:
 
 def _quadrature(alpha: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return nodes and weights for integrals over x > 0: asinh first, then log."""
-    nodes, weights = np.polynomial.legendre.leggauss(PANEL_NODES)
-    edges = np.linspace(
-        0, np.arcsinh(_table.LARGEST_X / _table.WIDTH), _table.CELLS + 1
-    )
+    s, weight = panels(float(np.arcsinh(LARGEST_X / WIDTH)), CELLS, PANEL_NODES)
+    near = WIDTH * np.sinh(s)
+    near_weight = weight * np.hypot(near, WIDTH)
+    s, weight = panels(-np.log(TAIL_MASS) / alpha, TAIL_PANELS, PANEL_NODES)
+    far = LARGEST_X * np.exp(s)
+    return np.concatenate([near, far]), np.concatenate([near_weight, weight * far])
+
+
+def panels(
+    end: float, count: int, order: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return nodes and weights of Gauss and Legendre on equal panels of [0, end].
+
+    Args:
+        end: where the last panel ends.
+        count: number of panels.
+        order: nodes of a panel.
+
+    Example:
+        >>> x, weight = panels(2.0, 4, 3)
+        >>> round(float(weight @ x**5), 9)
+        10.666666667
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(order)
+    edges = np.linspace(0, end, count + 1)
     half = np.diff(edges)[:, None] / 2
-    s = (edges[:-1, None] + half * (nodes + 1)).ravel()
-    near = _table.WIDTH * np.sinh(s)
-    near_weight = (half * weights).ravel() * np.hypot(near, _table.WIDTH)
-    length = -np.log(TAIL_MASS) / alpha
-    edges = np.linspace(0, length, TAIL_PANELS + 1)
-    half = np.diff(edges)[:, None] / 2
-    far = _table.LARGEST_X * np.exp((edges[:-1, None] + half * (nodes + 1)).ravel())
-    far_weight = (half * weights).ravel() * far
-    return np.concatenate([near, far]), np.concatenate([near_weight, far_weight])
+    return (edges[:-1, None] + half * (nodes + 1)).ravel(), (half * weights).ravel()

@@ -23,9 +23,16 @@ import numpy as np
 from jaxtyping import Complex, Float
 from numpy.typing import ArrayLike, NDArray
 
-from learnability.stable._checks import LOWEST_ALPHA, sample_values
-from learnability.stable._estimate import Estimate
-from learnability.stable.mcculloch1986 import mcculloch
+from .checks import (
+    LOWEST_ALPHA,
+    NEARLY_GAUSSIAN,
+    Reals,
+    positive,
+    sample_values,
+    tail_index,
+)
+from .law import Estimate
+from .mcculloch1986 import mcculloch
 
 FREQUENCIES = np.geomspace(0.03, 1.8, 12)
 """In units of 1/sigma. Asymptotic efficiency for alpha, sigma, location at least .93
@@ -44,6 +51,19 @@ tenth of the time for 200,000."""
 CELL, CELLS, ORDERS = 0.02, 2000, 5
 """Width of a cell in units of 1/u, cells on either side of the median (22 sigma), and
 orders of the series in a cell: what is left out is below 1e-12."""
+
+
+EDGE = 1e-3
+"""At 2 - alpha below this the errors are those at this distance: the estimate stops at
+2 and has no standard error of its own."""
+
+
+class Errors(NamedTuple):
+    """Standard errors of alpha, sigma and location, each of the shape of alpha."""
+
+    alpha: Float[np.ndarray, "*batch"]
+    sigma: Float[np.ndarray, "*batch"]
+    location: Float[np.ndarray, "*batch"]
 
 
 class Regression(NamedTuple):
@@ -66,7 +86,7 @@ def koutrouvelis(values: ArrayLike) -> Estimate:
 
     log(-log|phi(u)|) = alpha log(sigma u), weighted by the inverse covariance
 
-    Arguments:
+    Args:
         values: samples (..., sequence), at least 50 sequences.
 
     Returns:
@@ -98,7 +118,7 @@ def characteristic_function(
 
     phi(u) = (1/n) sum_j exp(i u x_j)
 
-    Arguments:
+    Args:
         values: samples (..., sequence).
         frequencies: u (..., frequency), in the inverse unit of the values.
 
@@ -158,7 +178,7 @@ def iterate(
 
     (d alpha, d log sigma) = (X' Z^-1 X)^-1 X' Z^-1 r,  X = (log(sigma u), alpha)
 
-    Arguments:
+    Args:
         phi: empirical characteristic function (..., frequency).
         frequencies: u (..., frequency), in the inverse unit of the values.
         start: a consistent `Estimate` of arrays (...).
@@ -200,7 +220,7 @@ def regression(
 
     Z = D^-1 Cov D^-1,  D = c log c,  covariance = (X' Z^-1 X)^-1
 
-    Arguments:
+    Args:
         alpha: tail index (...).
         t: frequencies (..., frequency) in units of 1/sigma.
 
@@ -235,6 +255,67 @@ def regression(
         covariance,
         1 / strength,
     )
+
+
+def standard_errors(alpha: ArrayLike, sigma: ArrayLike, sequences: int) -> Errors:
+    """Return the standard errors of the estimates from n values of a stable law.
+
+    (X' Z^-1 X)^-1/n
+
+    Args:
+        alpha: tail index in [0.5, 2], any shape.
+        sigma: scale, in the unit of the values, same shape.
+        sequences: number of values.
+
+    Returns:
+        `Errors`; for alpha within 0.001 of 2 those at this distance.
+
+    Raises:
+        ValueError: alpha outside [0.5, 2], sigma or sequences not positive.
+
+    Example:
+        >>> few, many = (standard_errors(1.5, 1.0, n).alpha for n in (100, 400))
+        >>> round(float(few / many), 9)
+        2.0
+
+    Source: Koutrouvelis 1980, J. Am. Stat. Assoc. 75, 918, eq. 3.4.
+    """
+    index = np.minimum(tail_index(alpha), 2 - EDGE)
+    count = float(positive("sequences", sequences))
+    scale = positive("sigma", sigma)
+    errors = np.sqrt(variances(index) / count)
+    return Errors(errors[0], errors[1] * scale, errors[2] * scale)
+
+
+def variances(alpha: Reals) -> NDArray[np.float64]:
+    """Return n times the variances (3, ...) of alpha, log sigma and location/sigma."""
+    index = np.asarray(alpha)
+    fit = regression(
+        index, np.broadcast_to(FREQUENCIES, (*index.shape, FREQUENCIES.size))
+    )
+    diagonal = np.diagonal(fit.covariance, axis1=-2, axis2=-1)
+    return np.stack([diagonal[..., 0], diagonal[..., 1], fit.location_variance])
+
+
+def influence(
+    values: Float[np.ndarray, " sequence"], alpha: float, sigma: float, location: float
+) -> Float[np.ndarray, "three sequence"]:
+    """Return what each value adds to alpha, log sigma and location/sigma, over n.
+
+    The regression's weights times the value's part of the residuals of phi.
+    """
+    z = (values - location) / sigma
+    fit = regression(np.array(alpha), FREQUENCIES)
+    model = np.exp(-(FREQUENCIES**alpha))
+    phase = z[:, None] * FREQUENCIES
+    real, imaginary = np.cos(phase), np.sin(phase)
+    slope = -model * FREQUENCIES**alpha
+    shape = fit.estimator @ ((real - real.mean(0)) / slope).T
+    if alpha > 2 - NEARLY_GAUSSIAN:
+        tilt = fit.covariance[1, 0] / fit.covariance[0, 0]
+        shape = np.stack([np.zeros(len(z)), shape[1] - tilt * shape[0]])
+    centre = (imaginary - imaginary.mean(0)) @ (fit.centre / model)
+    return np.concatenate([shape, centre[None]]) / len(z)
 
 
 def _solve(

@@ -6,15 +6,16 @@ the Cauchy law. Values x = location + scale * xi bring their own scale to `sampl
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import elementwise
 from scipy.special import gamma, ndtr, ndtri
 
-from learnability.stable import _series, _table
-from learnability.stable._checks import (
+from . import _numerics
+from .checks import (
     NEARLY_GAUSSIAN,
     Reals,
     positive,
@@ -29,12 +30,23 @@ FEW_ALPHAS = 64
 """With more distinct tail indices than this, one table per index no longer pays."""
 
 
+class Estimate(NamedTuple):
+    """Parameters of one stable law for every leading index of the values.
+
+    alpha: tail index; sigma: scale and location: centre, in the unit of the values.
+    """
+
+    alpha: Float[np.ndarray, "*batch"]
+    sigma: Float[np.ndarray, "*batch"]
+    location: Float[np.ndarray, "*batch"]
+
+
 def kappa(alpha: ArrayLike) -> Reals:
     """Return the averaging exponent of a tail index.
 
     kappa = alpha / (alpha - 1): the mean of N values has scale sigma N^(-1/kappa).
 
-    Arguments:
+    Args:
         alpha: tail index in (1, 2], any shape.
 
     Returns:
@@ -58,7 +70,7 @@ def tail_constant(alpha: ArrayLike) -> Reals:
 
     c = sin(pi alpha/2) Gamma(alpha)/pi in P(xi > x) ~ c x^-alpha.
 
-    Arguments:
+    Args:
         alpha: tail index in [0.5, 2], any shape.
 
     Returns:
@@ -90,7 +102,7 @@ def sample(
     xi = sin(alpha U) / cos(U)^(1/alpha) * (cos((1-alpha) U) / W)^((1-alpha)/alpha)
     with U uniform on (-pi/2, pi/2) and W exponential.
 
-    Arguments:
+    Args:
         alpha: tail index in [0.5, 2], broadcast against `size`.
         size: shape of the result.
         sigma: scale, in the unit of the values, broadcast against `size`.
@@ -124,7 +136,7 @@ def density(x: ArrayLike, alpha: ArrayLike) -> Reals:
 
     p(x) = (1/pi) int_0^inf cos(u x) exp(-u^alpha) du
 
-    Arguments:
+    Args:
         x: values, broadcast against alpha.
         alpha: tail index in [0.5, 2].
 
@@ -149,7 +161,7 @@ def survival(x: ArrayLike, alpha: ArrayLike) -> Reals:
 
     P(xi > x) = 1/2 - (1/pi) int_0^inf sin(u x)/u exp(-u^alpha) du
 
-    Arguments:
+    Args:
         x: values, broadcast against alpha.
         alpha: tail index in [0.5, 2].
 
@@ -176,7 +188,7 @@ def distribution(x: ArrayLike, alpha: ArrayLike) -> Reals:
 
     F(x) = P(xi <= x) = P(xi > -x)
 
-    Arguments:
+    Args:
         x: values, broadcast against alpha.
         alpha: tail index in [0.5, 2].
 
@@ -200,7 +212,7 @@ def quantile(p: ArrayLike, alpha: ArrayLike) -> Reals:
 
     q_p: P(xi <= q_p) = p
 
-    Arguments:
+    Args:
         p: probability inside (0, 1), broadcast against alpha.
         alpha: tail index in [0.5, 2].
 
@@ -243,7 +255,7 @@ def _upper_quantile(
 
 
 def _evaluate(
-    kind: Literal["density", "survival"],
+    kind: _numerics.Kind,
     x: Reals,
     alpha: NDArray[np.float64],
 ) -> Reals:
@@ -252,11 +264,10 @@ def _evaluate(
     values, index = x.ravel(), alpha.ravel()
     result = np.empty(values.shape)
     gaussian = 2 - index < NEARLY_GAUSSIAN
-    far = ~gaussian & (values > _table.LARGEST_X)
-    near = ~gaussian & (values <= _table.LARGEST_X)
-    series = _series.density if kind == "density" else _series.survival
+    far = ~gaussian & (values > _numerics.LARGEST_X)
+    near = ~gaussian & (values <= _numerics.LARGEST_X)
     if far.any():
-        result[far] = series(values[far], index[far])
+        result[far] = _numerics.series(kind, values[far], index[far])
     if near.any():
         result[near] = _near(kind, values[near], index[near])
     if gaussian.any():
@@ -266,24 +277,24 @@ def _evaluate(
 
 
 def _near(
-    kind: Literal["density", "survival"],
+    kind: _numerics.Kind,
     x: NDArray[np.float64],
     alpha: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     distinct, which = np.unique(alpha, return_inverse=True)
     if distinct.size > FEW_ALPHAS:
-        return _table.lookup_each(kind, x, alpha)
+        return _numerics.lookup_each(kind, x, alpha)
     if distinct.size == 1:
-        return _table.lookup(kind, x, float(distinct[0]))
+        return _numerics.lookup(kind, x, float(distinct[0]))
     result = np.empty_like(x)
     for position, value in enumerate(distinct):
         here = which == position
-        result[here] = _table.lookup(kind, x[here], float(value))
+        result[here] = _numerics.lookup(kind, x[here], float(value))
     return result
 
 
 def _near_gaussian(
-    kind: Literal["density", "survival"],
+    kind: _numerics.Kind,
     x: NDArray[np.float64],
     alpha: NDArray[np.float64],
 ) -> NDArray[np.float64]:

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import OptimizeResult, minimize
 
-from learnability.stable._checks import LOWEST_ALPHA, sample_values
-from learnability.stable._estimate import Estimate
-from learnability.stable.information import log_derivatives
-from learnability.stable.koutrouvelis1980 import koutrouvelis
+from ._numerics import log_derivatives
+from .checks import LOWEST_ALPHA, NEARLY_GAUSSIAN, sample_values
+from .koutrouvelis1980 import koutrouvelis
+from .law import Estimate
 
-LARGEST_ALPHA = 2 - 1e-6
+LARGEST_ALPHA = 2 - NEARLY_GAUSSIAN
 """Between here and 2 the likelihood is not told apart from the Gaussian's."""
 
 TOLERANCE = 1e-3
@@ -54,7 +54,7 @@ def maximum_likelihood(values: ArrayLike) -> Estimate:
 
     maximise sum_j log p((x_j - location)/sigma; alpha) - n log sigma
 
-    Arguments:
+    Args:
         values: samples (..., sequence), at least 50 sequences.
 
     Returns:
@@ -97,7 +97,7 @@ def evaluate(
 
     value = sum_j log p((x_j - location)/sigma; alpha) - n log sigma
 
-    Arguments:
+    Args:
         values: one sample (sequence).
         alpha: tail index in [0.5, 2].
         sigma: scale, in the unit of the values.

@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from learnability.stable import law
-from learnability.stable._checks import sample_values
-from learnability.stable._estimate import Estimate
-from learnability.stable.koutrouvelis1980 import characteristic_function
-from learnability.stable.mcculloch1986 import LEVELS, from_quantiles
+from . import law
+from .checks import sample_values
+from .koutrouvelis1980 import characteristic_function
+from .law import Estimate
+from .mcculloch1986 import LEVELS, from_quantiles
 
 LOWEST = 1.0
 """The programme's lower bound of alpha."""
@@ -43,7 +43,7 @@ def mcculloch_livi2025(values: ArrayLike) -> Estimate:
 
     R(alpha) = (q.95 - q.05) / (q.75 - q.25)
 
-    Arguments:
+    Args:
         values: samples (..., sequence), at least 50 sequences.
 
     Returns:
@@ -71,7 +71,7 @@ def ecf_livi2025(values: ArrayLike) -> Estimate:
 
     log(-log|phi(u)|^2) = log(2 sigma^alpha) + alpha log u
 
-    Arguments:
+    Args:
         values: samples (..., sequence), at least 50 sequences.
 
     Returns:

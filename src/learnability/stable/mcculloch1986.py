@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 
-from learnability.stable import law
-from learnability.stable._checks import LOWEST_ALPHA, sample_values
-from learnability.stable._estimate import Estimate
+from . import law
+from .checks import LOWEST_ALPHA, sample_values
+from .law import Estimate
 
 LEVELS = np.array([0.05, 0.25, 0.50, 0.75, 0.95])
 """McCulloch's quantiles."""
@@ -25,7 +25,7 @@ def mcculloch(values: ArrayLike) -> Estimate:
     R(alpha) = (q.95 - q.05) / (q.75 - q.25), sigma = (x.75 - x.25) / (2 q.75(alpha)),
     location = x.50
 
-    Arguments:
+    Args:
         values: samples (..., sequence), at least 50 sequences.
 
     Returns:
@@ -52,7 +52,7 @@ def from_quantiles(quantiles: NDArray[np.float64]) -> Estimate:
 
     R(alpha) = (q.95 - q.05) / (q.75 - q.25)
 
-    Arguments:
+    Args:
         quantiles: empirical quantiles (level, ...).
 
     Returns:

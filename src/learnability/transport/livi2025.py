@@ -101,15 +101,6 @@ def published_gains(
     return {lag: gain[:, first:] for lag, gain in gains.items()}
 
 
-def published_inward(
-    cell: LSTM,
-    x: Float[Tensor, "sequence step input"],
-    states: Float[Tensor, "sequence step state"],
-) -> Float[Tensor, "sequence step unit"]:
-    """Give the LSTM's ``dc_t/dh_{t-1}``, the published ``cdiag``."""
-    return cell.inward(states, x, lambda a: cell.U_g.diagonal())[2]
-
-
 def _clamped(steps: Steps) -> Steps:
     return replace(steps, leak=steps.leak.clamp(SMALLEST_LEAK, 1.0))
 

@@ -1,20 +1,102 @@
-"""The detection window's N(l): from probe gradients to samples needed.
+"""N(l): how many sequences show a dependency, from a law or from probe gradients.
 
 Averaging n gradients, a dependency of strength c at lag l moves their mean by
 ``c ||s_l||`` along ``s_l/||s_l||``, against a noise of ``sigma_l/sqrt(n)``. A test at
 size a that misses with probability b therefore needs ``N(l) = (z_{1-a} + z_{1-b})^2 /
 rho_l`` sequences, ``rho_l = c^2 ||s_l||^2/sigma_l^2`` the information of one
-(docs/windows.md).
+(docs/windows.md). Where the law of the values is known and stable, its quantiles stand
+for z and kappa for the exponent 2 (`samples_needed`).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+
+from ..stable import law as stable_law
+from ..stable.checks import Reals, magnitude, positive, probability, tail_index
 
 SMALLEST_ERROR = 1e-300
 """Half of it, and what it leaves of a tail, are still numbers of full precision."""
+
+EXPONENTS = {"v1": np.asarray, "v4": stable_law.kappa}
+"""Of the samples needed, by law, from alpha: v1 is alpha, v4 is alpha/(alpha-1).
+
+They name versions 1 and 4 of arXiv 2512.05790; only v4 follows from the law of a mean.
+"""
+
+
+def samples_needed(
+    signal: ArrayLike,
+    scale: ArrayLike,
+    alpha: ArrayLike,
+    *,
+    error: ArrayLike = 0.05,
+    miss: ArrayLike | None = None,
+    law: str = "v4",
+) -> Reals:
+    """Return the number of values whose mean shows the signal.
+
+    N = (sigma q / |m|)^kappa, q = q_{1-error} for the sign of m, and
+    q = q_{1-error} + q_{1-miss} for 0 against m; law "v1" puts alpha for kappa
+
+    Args:
+        signal: m, location of one value, in the unit of the values; 0 needs infinitely
+            many.
+        scale: sigma, in the unit of the values.
+        alpha: tail index in (1, 2]; all broadcast.
+        error: probability of a wrong sign, or of seeing a signal that is not there.
+        miss: probability of missing a signal that is there; None tests the sign.
+        law: "v4" (exponent kappa) or "v1" (exponent alpha, published first).
+
+    Returns:
+        N, not rounded.
+
+    Raises:
+        ValueError: alpha outside (1, 2], scale not positive, NaN, a probability outside
+            (0, 1/2], or an unknown law.
+
+    Example:
+        >>> round(float(samples_needed(0.1, 1.0, 2.0)), 1)
+        541.1
+
+    Source: Livi 2025, arXiv 2512.05790 (v1 and v4); quantile of the law of the mean.
+    """
+    if law not in EXPONENTS:
+        raise ValueError(f"law is {law!r}, but must be one of {', '.join(EXPONENTS)}")
+    index = tail_index(alpha, mean_exists=True)
+    exponent = EXPONENTS[law](index)
+    quantile = quantile_sum(index, error, miss)
+    # No signal, and one that needs more than 1e308 samples, need infinitely many.
+    with np.errstate(divide="ignore", over="ignore"):
+        ratio = positive("scale", scale) / magnitude("signal", signal)
+        return ((quantile * ratio) ** exponent)[()]
+
+
+def quantile_sum(
+    alpha: NDArray[np.float64], error: ArrayLike, miss: ArrayLike | None
+) -> NDArray[np.float64]:
+    """Return q_{1-error}, or q_{1-error} + q_{1-miss} where a miss is given.
+
+    Raises:
+        ValueError: a probability outside (0, 1/2].
+    """
+    total = _tail_quantile("error", error, alpha)
+    if miss is not None:
+        total = total + _tail_quantile("miss", miss, alpha)
+    return np.asarray(total)
+
+
+def _tail_quantile(name: str, value: ArrayLike, alpha: NDArray[np.float64]) -> Reals:
+    """Return q_{1-tail}, from the lower tail, as 1 - tail would round a small one."""
+    tail = probability(name, value)
+    if (tail > 0.5).any():
+        raise ValueError(
+            f"{name} is {tail.max():g}, worse than a coin: give at most 0.5"
+        )
+    return -np.asarray(stable_law.quantile(tail, alpha))
 
 
 @dataclass(frozen=True)

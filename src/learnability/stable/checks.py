@@ -23,7 +23,7 @@ FEWEST_VALUES = 50
 def tail_index(alpha: ArrayLike, *, mean_exists: bool = False) -> NDArray[np.float64]:
     """Return alpha as an array after checking its range.
 
-    Arguments:
+    Args:
         alpha: tail index, any shape.
         mean_exists: True where 1 < alpha is needed, as for every mean.
 
@@ -98,5 +98,19 @@ def sample_values(values: ArrayLike) -> NDArray[np.float64]:
         raise ValueError(
             f"all values are {array[flat].flat[0]:g} in {np.count_nonzero(flat)} "
             "samples: constant data have no tail index, leave this lag out"
+        )
+    return array
+
+
+def values_by_lag(values: ArrayLike) -> NDArray[np.float64]:
+    """Return samples (lag, sequence) as an array that an estimator can work on.
+
+    Raises:
+        ValueError: as `sample_values`, or axes other than these two.
+    """
+    array = sample_values(values)
+    if array.ndim != 2:
+        raise ValueError(
+            f"values have {array.ndim} axes, but need two: (lag, sequence)"
         )
     return array

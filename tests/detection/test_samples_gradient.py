@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from learnability.detection.gradient import (
+from learnability.detection.samples import (
     jackknife_error,
     measured_strength,
     requirement,
