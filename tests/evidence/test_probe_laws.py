@@ -21,12 +21,10 @@ def numbers(s, g):
     """Give requirement's arguments for S (sequence, lag, parameter) and G."""
     square = (s**2).sum(axis=-1).T
     dot = np.einsum("nlp,lp->ln", s, s.sum(axis=0))
-    projection = np.empty((s.shape[1], 1, len(s)))
-    for half in (0, 1):
-        other = s[1 - half :: 2].sum(axis=0)
-        unit = other / np.linalg.norm(other, axis=-1, keepdims=True)
-        projection[:, 0, half::2] = unit @ g[half::2].T
-    return square, dot, projection
+    others = s.sum(axis=0) - s
+    along = np.einsum("nlp,np->ln", others, g)
+    projection = along / np.linalg.norm(others, axis=-1).T
+    return square, dot, projection[:, None]
 
 
 @pytest.mark.parametrize(("kind", "norm"), ALL)

@@ -178,6 +178,33 @@ def test_a_users_own_cell_has_the_same_answers():
     pd.testing.assert_frame_equal(one.summary()[needs], two.summary()[needs])
 
 
+def test_the_order_of_sequences_and_batches_changes_nothing():
+    model = weighted(LastLinear(), seed=3)
+    data, order = TASK.draw(90, seed=5, direction=DIRECTION), torch.randperm(90)
+    x, y = data.x.double(), classes(data)
+    options = {"measures": FEW, "seed": 3}
+    one = lw.diagnose(model, (x, y), F.cross_entropy, LAGS, **options)
+    mixed = list(zip(x[order].split(25), y[order].split(25), strict=True))
+    two = lw.diagnose(model, mixed, F.cross_entropy, LAGS, **options)
+    needs = ["samples_needed", "samples_lower", "samples_upper", "resolved"]
+    pd.testing.assert_frame_equal(one.summary()[needs], two.summary()[needs], rtol=1e-6)
+
+
+def test_a_model_that_runs_again_gives_the_same(both_ways):
+    """Where what it did does not fit into memory it runs again, batch by batch."""
+    data = TASK.draw(160, seed=5, direction=DIRECTION)
+    again = lw.diagnose(
+        last_step(),
+        (data.x, classes(data)),
+        F.cross_entropy,
+        LAGS,
+        measures=FEW,
+        effort=Effort(memory=1.0),
+    )
+    for name, one in both_ways.items():
+        pd.testing.assert_frame_equal(again[name].summary(), one.summary())
+
+
 def test_padding_changes_nothing():
     """Packed sequences with other paddings, and each batch padded as it needs."""
     lengths = torch.randint(4, 17, (80,), generator=torch.Generator().manual_seed(0))

@@ -54,7 +54,7 @@ def noise_law(
     median of theirs and sigma the root of the mean square.
 
     Args:
-        projection: ``G_n . s/||s||``, even and odd sequences on different directions.
+        projection: ``G_n . s/||s||``.
         level: confidence of the intervals.
         seed: whatever `numpy.random.default_rng` takes.
 
@@ -68,10 +68,7 @@ def noise_law(
 
     Source: Feller 1971, vol. II, VI.1 (stability under addition).
     """
-    centred = np.array(projection, float)
-    for half in (0, 1):
-        own = centred[..., half::2]
-        own -= own.mean(axis=-1, keepdims=True)
+    centred = projection - projection.mean(axis=-1, keepdims=True)
     rows = centred.reshape(-1, centred.shape[-1])
     names = [
         name + end for name in ("alpha", "sigma") for end in ("", "_lower", "_upper")

@@ -146,32 +146,28 @@ def u_statistic(
     return whole, without
 
 
-def split_variance(
+def projected_variance(
     projection: Float[np.ndarray, "... sequence"],
     tilt: Float[np.ndarray, "... sequence"] | float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the variance of projections within two halves, and it without each.
+    """Return the variance of projections, and it without each sequence.
 
-    Even and odd sequences were projected on different directions, so each half has
-    its own mean: ``sigma^2 = sum_halves sum_n (p_n - mean)^2/(n - 2)``. Leaving
-    sequence i out of its half of m takes ``(p_i - mean)^2 m/(m - 1)`` off the sum, and
-    adds tilt_i, since the other half's direction turns.
+    Leaving sequence i out takes ``(p_i - mean)^2 n/(n - 1)`` off the sum of squared
+    deviations, and adds tilt_i, since the directions of the others turn.
+
+    Args:
+        projection: ``G_n . s/||s||``, s from all other sequences.
+        tilt: see `evidence.ProbeStatistics`.
     """
     n = projection.shape[-1]
-    deviation = np.empty_like(projection)
-    taken = np.empty_like(projection)
-    for start in (0, 1):
-        half = projection[..., start::2]
-        m = half.shape[-1]
-        deviation[..., start::2] = half - half.mean(axis=-1, keepdims=True)
-        taken[..., start::2] = deviation[..., start::2] ** 2 * m / (m - 1)
-    total = (deviation**2).sum(axis=-1, keepdims=True)
-    without = total - taken
+    square = (projection - projection.mean(axis=-1, keepdims=True)) ** 2
+    total = square.sum(axis=-1, keepdims=True)
+    without = total - square * n / (n - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         turned = tilt / without
         # To first order 1 + turned; a variance stays positive however far it turns.
         factor = np.where(turned > 0, 1 + turned, 1 / (1 - turned))
-    return total[..., 0] / (n - 2), without * factor / (n - 3)
+    return total[..., 0] / (n - 1), without * factor / (n - 2)
 
 
 def jackknife_error(
@@ -241,8 +237,8 @@ def requirement(
         square: ``||S_n||^2``.
         dot: ``S_n . S``.
         projection: ``G_n . s/||s||``.
-        tilt: what leaving a sequence out adds to the squared deviations of the other
-            half's projections; 0 where their direction is known.
+        tilt: what leaving a sequence out adds to the squared deviations of the others'
+            projections; 0 where their direction is known.
         strength: c; 0 means that there is nothing to detect.
         error: a, the test's size.
         miss: b, the probability to miss the dependency.
@@ -270,7 +266,7 @@ def requirement(
         raise ValueError(f"level is {level}; it must lie between 0 and 1")
     signal, signal_without = u_statistic(square, dot)
     variance, variance_without = (
-        v.mean(axis=1) for v in split_variance(projection, tilt)
+        v.mean(axis=1) for v in projected_variance(projection, tilt)
     )
     z = float(stats.norm.ppf(0.5 + level / 2))
     reach = z * jackknife_error(signal_without)
@@ -281,10 +277,12 @@ def requirement(
         spread = z * jackknife_error(np.log(signal_without / variance_without))
         needed = factor * variance / (strength**2 * signal)
         largest = factor * variance / (strength**2 * (signal + reach))
+        # At a low level one sequence can carry all of a signal that is resolved.
+        told = resolved & np.isfinite(spread)
     return Requirement(
         needed=np.where(resolved, needed, np.inf),
-        lower=np.where(resolved, needed * np.exp(-spread), _or_infinite(largest)),
-        upper=np.where(resolved, needed * np.exp(spread), np.inf),
+        lower=np.where(told, needed * np.exp(-spread), _or_infinite(largest)),
+        upper=np.where(told, needed * np.exp(spread), np.inf),
         resolved=resolved,
         signal=signal,
         noise=np.sqrt(variance),

@@ -230,9 +230,9 @@ class ProbeStatistics:
         lags: lags in steps; (lag,).
         square: ``||S_n||^2``, mean over pairs of probe and axis; (lag, sequence).
         dot: ``S_n . S``, S the sum over sequences, likewise.
-        projection: ``G_n . s/||s||``, s from the other half; (lag, pair, sequence).
-        tilt: what leaving a sequence out adds to the other half's squared deviations,
-            by turning the direction it is projected on; likewise.
+        projection: ``G_n . s/||s||``, s from all others; (lag, pair, sequence).
+        tilt: what leaving a sequence out adds to the squared deviations of the others'
+            projections, by turning the directions that these are on; likewise.
         target: ``mean_t phi_l(t) a(t)``, the dependency that the targets of a sequence
             show; of all lags, pairs and sequences, also where only some are measured.
     """

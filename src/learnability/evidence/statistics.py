@@ -10,8 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .spread import Spread
-
 KEPT_BYTES = 128 * 2**20  # of gradients held at once; beyond it speed gains nothing
 SUM_BYTES = 128 * 2**20  # of the sums of all rows, where no gradient is held
 
@@ -28,6 +26,9 @@ class Chunk(NamedTuple):
     place: slice
     probes: Float[Tensor, "sequence row place"]
     losses: Float[Tensor, "sequence place"]
+
+
+Chunks = Callable[[], Iterable[Chunk]]
 
 
 @final
@@ -91,34 +92,68 @@ def statistics(
     )
 
 
-def _of_rows(chunks: Callable[[], Iterable[Chunk]], count: int) -> RowStatistics:
-    """Pass over the sequences: for the sums, the projections, and the products."""
-    sums, squares = None, []
-    for place, probes, _ in chunks():
-        halves = torch.stack([probes[h].sum(dim=0) for h in _halves(place)], dim=1)
-        sums = halves.double() if sums is None else sums + halves
-        squares.append(torch.linalg.vector_norm(probes, dim=-1).T.double() ** 2)
-    assert sums is not None  # data are never empty
-    spread = Spread.along(sums.cpu().numpy())
-    for place, _, losses in chunks():
-        spread.add(np.arange(place.start, place.stop), losses.cpu().numpy())
-    across = torch.from_numpy(spread.across())
-    whole, dots = sums.sum(dim=1), []
-    tilted = torch.empty(len(sums), count, dtype=torch.float64)
-    for place, probes, _ in chunks():
-        dots.append(_products(probes, whole))
-        for half, own in enumerate(_halves(place)):
-            tilted[:, place][:, own] = _products(probes[own], across[:, 1 - half])
-    square, dot = (torch.cat(v, dim=1).cpu().numpy() for v in (squares, dots))
-    tilt = spread.tilt(tilted.numpy())
-    return RowStatistics(square, dot, spread.projection(count), tilt)
+def _of_rows(chunks: Chunks, count: int) -> RowStatistics:
+    """Pass over the sequences: for the sums, the projections, and the products.
+
+    The direction that sequence n is projected on is that of ``S - S_n``, which n has
+    no part in. It is an estimate, too: without sequence i it is ``S - S_n - S_i``, and
+    to first order the sum of squared deviations of ``p_n = G_n . w_n`` changes by
+
+        tilt_i = -2/||S|| (S_i . q - (p_i - pbar) (G_i - p_i w) . S_i),
+        q = sum_n (p_n - pbar) (G_n - p_n w),   w = S/||S||.
+    """
+    total, square, own = _sums(chunks)
+    length = torch.linalg.vector_norm(total, dim=-1, keepdim=True)
+    unit = total / torch.where(length > 0, length, 1.0)
+    along, weighted, plain = [], 0.0, 0.0
+    for chunk in chunks():
+        losses = chunk.losses.double()
+        p = unit @ losses.T
+        along.append(p)
+        # What a sequence's own part in the sum adds to its projection is taken off.
+        p = p - own[:, chunk.place] / torch.where(length > 0, length, 1.0)
+        weighted = weighted + p @ losses - (p**2).sum(dim=1, keepdim=True) * unit
+        plain = plain + losses.sum(dim=0) - p.sum(dim=1, keepdim=True) * unit
+    q, along = weighted, torch.cat(along, dim=1)
+    p = along - own / torch.where(length > 0, length, 1.0)
+    q = q - p.mean(dim=1, keepdim=True) * plain
+    dot, turned = _products(chunks, total, q)
+    return _leave_one_out(length, square, own, along, dot, turned)
 
 
-def _products(probes: Tensor, by: Tensor) -> Float[Tensor, "row sequence"]:
-    return torch.einsum("nrp,rp->rn", probes, by.to(probes)).double()
+def _sums(chunks: Chunks) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ``S``, ``||S_n||^2`` and ``G_n . S_n``, one row per probe."""
+    total, squares, own = torch.zeros((), dtype=torch.float64), [], []
+    for chunk in chunks():
+        total = total + chunk.probes.sum(dim=0, dtype=torch.float64)
+        squares.append(torch.linalg.vector_norm(chunk.probes, dim=-1).T.double() ** 2)
+        products = torch.einsum("nrp,np->rn", chunk.probes, chunk.losses)
+        own.append(products.double())
+    return total, torch.cat(squares, dim=1), torch.cat(own, dim=1)
 
 
-def _halves(part: slice) -> tuple[slice, slice]:
-    """Return the even and the odd sequences of a chunk, as places in it."""
-    odd = part.start % 2
-    return slice(odd, None, 2), slice(1 - odd, None, 2)
+def _products(chunks: Chunks, *by: Tensor) -> Iterable[Tensor]:
+    """Return the products of all ``S_n`` with one vector per row, or with several."""
+    found = [[] for _ in by]
+    for chunk in chunks():
+        for row, vector in zip(found, by, strict=True):
+            own = torch.einsum("nrp,rp->rn", chunk.probes, vector.to(chunk.probes))
+            row.append(own.double())
+    return (torch.cat(row, dim=1) for row in found)
+
+
+def _leave_one_out(
+    length: Tensor,
+    square: Tensor,
+    own: Tensor,
+    along: Tensor,
+    dot: Tensor,
+    turned: Tensor,
+) -> RowStatistics:
+    """Return projections on ``S - S_n`` and tilts, from products with all of S."""
+    some = torch.where(length > 0, length, 1.0)
+    rest = (length**2 - 2 * dot + square).clamp(min=0).sqrt()
+    p = (along * length - own) / torch.where(rest > 0, rest, 1.0)
+    apart = p - p.mean(dim=1, keepdim=True)
+    tilt = -2 / some * (turned - apart * (own - p * dot / some))
+    return RowStatistics(*(v.cpu().numpy() for v in (square, dot, p, tilt)))
