@@ -69,16 +69,17 @@ def calibrate(
     if not partial:
         warm_up(on_wait=lambda sentence: console.print(sentence, highlight=False))
         with Display(console) as display:
+            how = {"workers": workers, "tell": display.tell}
             show = display.stage("detection by brute force")
-            try_all(calibration, store, workers=workers, progress=show)
+            try_all(calibration, store, progress=show, **how)
             show = display.stage("trainings")
-            run_all(calibration, store, workers=workers, progress=show)
+            run_all(calibration, store, progress=show, **how)
     fitted = None if known is None else (chosen("small"), store_of(known))
     if fitted is not None:
         with Display(console) as display:
             for one in (fitted, (calibration, store)):
                 show = display.stage(f"early looks of {one[0].name}")
-                look_all(*one, workers=workers, progress=show)
+                look_all(*one, workers=workers, progress=show, tell=display.tell)
     scores = make_page(calibration, store, laws=fitted)
     best = scores[["family", "method", "runs", "auc", "error"]].round(2)
     console.print(best.to_string(index=False), highlight=False)

@@ -1,12 +1,11 @@
 """Frozen records of what a calibration trains, and the presets by name."""
 
-import hashlib
 from typing import Annotated, final
 
 from pydantic import BaseModel, Field
 
 from learnability.checked import FROZEN, Count
-from learnability.study.settings import Architecture
+from learnability.study.single import Architecture, digest
 from learnability.tasks import Bands, blurred, sharp, smooth
 from learnability.training import Recipe
 
@@ -72,7 +71,7 @@ class RunSettings(BaseModel):
 
     def identity(self) -> str:
         """Give a short hash of everything that decides the numbers."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+        return digest(self.model_dump(mode="json"))
 
 
 @final

@@ -1,21 +1,22 @@
 """The owner of every path below a calibration's folder."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from pydantic import BaseModel
-
 from learnability import __version__
 from learnability.storage import replace_file
+from learnability.study.folder import Damaged, RunFolder
+from learnability.study.single import digest
+
+STAGE, FILE = "done", "record.json"
 
 
 @final
 @dataclass(frozen=True)
 class Store:
-    """Results by the hash of their settings, a JSON file each, and one page.
+    """Records by the hash of their settings, a folder each as of a study, and one page.
 
     Attributes:
         folder: the calibration's folder.
@@ -35,8 +36,9 @@ class Store:
     def rows(self) -> Path:
         return self.folder / "in-short.md"
 
-    def _result(self, kind: str, identity: str) -> Path:
-        return self.folder / kind / f"{identity}.json"
+    def place(self, kind: str, identity: str) -> RunFolder:
+        """Give the folder of one record."""
+        return RunFolder(self.folder / kind / identity)
 
     def save(self, kind: str, identity: str, record: dict[str, Any]) -> None:
         """Keep a record, whole or not at all.
@@ -44,34 +46,35 @@ class Store:
         Raises:
             ValueError: if the place cannot be written.
         """
-        text = json.dumps({"learnability": __version__, **record})
-        replace_file(self._result(kind, identity), text.encode())
+        files = {FILE: json.dumps(record).encode()}
+        self.place(kind, identity).keep(STAGE, _key(identity), files)
+
+    def find(self, kind: str, identity: str) -> dict[str, Any] | None:
+        """Give a record if this version made it.
+
+        Raises:
+            Damaged: if it does not agree with its checksum.
+        """
+        files = self.place(kind, identity).find(STAGE, _key(identity))
+        return None if files is None else json.loads(files[FILE])
 
     def load(self, kind: str, identity: str) -> dict[str, Any] | None:
         """Give a record if this version made it.
 
         Raises:
-            ValueError: if there is a file that cannot be read.
+            ValueError: if it is damaged.
         """
-        path = self._result(kind, identity)
-        if not path.exists():
-            return None
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            return self.find(kind, identity)
+        except Damaged as error:
             raise ValueError(
-                f"{path} cannot be read ({error}); remove it to make it again"
+                f"{error}; run the calibration again, which makes what is damaged"
             ) from error
-        if not isinstance(record, dict) or record.get("learnability") != __version__:
-            return None
-        return record
 
     def write(self, path: Path, text: str) -> None:
         """Write the page or the table."""
         replace_file(path, text.encode())
 
 
-def identity_of(settings: BaseModel, *words: str) -> str:
-    """Give a short hash of settings and of words beside them."""
-    text = settings.model_dump_json() + "\n".join(words)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _key(identity: str) -> str:
+    return digest([__version__, identity])

@@ -1,10 +1,12 @@
 """All runs of a calibration: what is there already is kept, the rest is shared out."""
 
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from typing import Any
 
+from learnability.study.executors import Tell, checked_workers, execute_in, processes
+from learnability.study.folder import Damaged
+from learnability.study.single import digest
 from learnability.workers import one_thread
 
 from .brute import try_cell
@@ -12,7 +14,7 @@ from .diagnosed import diagnose_cell
 from .early import look_early
 from .run import Record, run_one
 from .settings import Calibration, Trial
-from .store import Store, identity_of
+from .store import Store
 
 RUNS, TRIALS, DIAGNOSES, LOOKS = "runs", "trials", "diagnoses", "early"
 
@@ -23,6 +25,7 @@ def run_all(
     *,
     workers: int = 1,
     progress: Callable[[float], None] | None = None,
+    tell: Tell = lambda sentence: None,
 ) -> list[Record]:
     """Make the missing runs of a calibration and give the records of all.
 
@@ -31,15 +34,16 @@ def run_all(
         store: where results are kept, each under the hash of its settings.
         workers: processes.
         progress: called with the share of the runs that are there.
+        tell: told a sentence where a record is damaged or a worker was killed.
 
     Returns:
         A record a run, in the order of `Calibration.runs`.
 
     Raises:
-        ValueError: if workers is below 1, or a result cannot be read or written.
+        ValueError: if workers is below 1, or a record cannot be written.
     """
     chosen = {run.identity(): run for run in calibration.in_turn()}
-    do_all(run_one, RUNS, chosen, store, workers, progress)
+    do_all(run_one, RUNS, chosen, store, workers, progress, tell)
     return kept(calibration, store)
 
 
@@ -55,6 +59,7 @@ def look_all(
     *,
     workers: int = 1,
     progress: Callable[[float], None] | None = None,
+    tell: Tell = lambda sentence: None,
 ) -> None:
     """Make the early looks that the second round of laws needs; kept ones stay.
 
@@ -63,13 +68,14 @@ def look_all(
         store: where results are kept.
         workers: processes.
         progress: called with the share of the looks that are there.
+        tell: as of `run_all`.
 
     Raises:
         ValueError: as `run_all`.
     """
     wanted = {run.identity(): run for run in calibration.in_turn()}
     there = {i: r for i, r in wanted.items() if store.load(RUNS, i) is not None}
-    do_all(look_early, LOOKS, there, store, workers, progress)
+    do_all(look_early, LOOKS, there, store, workers, progress, tell)
 
 
 def kept_pairs(
@@ -88,6 +94,7 @@ def try_all(
     *,
     workers: int = 1,
     progress: Callable[[float], None] | None = None,
+    tell: Tell = lambda sentence: None,
 ) -> None:
     """Try detection by brute force on all cells; what is there is kept.
 
@@ -96,6 +103,7 @@ def try_all(
         store: where results are kept.
         workers: processes.
         progress: called with the share of the cells that are done.
+        tell: as of `run_all`.
 
     Raises:
         ValueError: as `run_all`.
@@ -106,7 +114,7 @@ def try_all(
             if progress is not None:
                 progress((before + share) / len(TRIED))
 
-        do_all(TRIED[kind], kind, wanted, store, workers, part)
+        do_all(TRIED[kind], kind, wanted, store, workers, part, tell)
 
 
 def kept_trials(calibration: Calibration, store: Store) -> dict[str, list[Record]]:
@@ -133,12 +141,31 @@ def _trials(calibration: Calibration) -> dict[str, dict[str, tuple[str, Trial]]]
     seeds = {TRIALS: (trial.seed,), DIAGNOSES: calibration.seeds}
     return {
         kind: {
-            identity_of(own, cell): (cell, own)
+            digest([cell, own.model_dump(mode="json")]): (cell, own)
             for own in (trial.model_copy(update={"seed": seed}) for seed in seeds[kind])
             for cell in cells
         }
         for kind in TRIED
     }
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work and where its record is kept; it can travel to any process.
+
+    Attributes:
+        store: where records are kept.
+        kind: what such records are called.
+        identity: hash of the settings.
+        work: gives a record from settings; importable, so that processes can find it.
+        settings: of this piece.
+    """
+
+    store: Store
+    kind: str
+    identity: str
+    work: Callable[[Any], Record]
+    settings: Any
 
 
 def do_all(
@@ -148,6 +175,7 @@ def do_all(
     store: Store,
     workers: int,
     progress: Callable[[float], None] | None,
+    tell: Tell = lambda sentence: None,
 ) -> list[Record]:
     """Do what is missing of some work and give all records, in order.
 
@@ -158,41 +186,52 @@ def do_all(
         store: where records are kept.
         workers: processes.
         progress: called with the share of the records that are there.
+        tell: told a sentence where a record is damaged or a worker was killed.
 
     Raises:
-        ValueError: if workers is below 1, or a record cannot be read or written.
+        ValueError: if workers is below 1, or a record cannot be written.
     """
-    if workers < 1:
-        raise ValueError(f"{workers} workers cannot work; give at least 1")
-    found = {identity: store.load(kind, identity) for identity in chosen}
-    missing = {i: s for i, s in chosen.items() if found[i] is None}
-    for identity, record in _made(work, missing, workers):
-        store.save(kind, identity, record)
+    checked_workers(workers)
+    found = {identity: _kept(store, kind, identity, tell) for identity in chosen}
+    jobs = {
+        f"{kind} {identity}": Job(store, kind, identity, work, chosen[identity])
+        for identity, record in found.items()
+        if record is None
+    }
+    for identity in _made(jobs, workers, tell):
         # Read again: a record made now is the same as one that was kept.
         found[identity] = store.load(kind, identity)
         if progress is not None:
             progress(sum(r is not None for r in found.values()) / len(found))
-    if progress is not None and not missing:
+    if progress is not None and not jobs:
         progress(1.0)
     return [record for record in found.values() if record is not None]
 
 
-def _made(
-    work: Callable[[Any], Record], missing: dict[str, Any], workers: int
-) -> Iterator[tuple[str, Record]]:
-    """Yield records as they are made."""
-    if workers == 1 or len(missing) < 2:
-        for identity, settings in missing.items():
-            yield identity, _alone(work, settings)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        jobs = {pool.submit(_alone, work, s): i for i, s in missing.items()}
-        for job in as_completed(jobs):
-            yield jobs[job], job.result()
+def _kept(store: Store, kind: str, identity: str, tell: Tell) -> Record | None:
+    try:
+        return store.find(kind, identity)
+    except Damaged as error:
+        tell(f"{error}; it is made again")
+        return None
 
 
-def _alone(work: Callable[[Any], Record], settings: Any) -> Record:
-    """Work with one thread: processes share the cores, and a record its last digit."""
-    with one_thread():
-        return work(settings)
+def _made(jobs: dict[str, Job], workers: int, tell: Tell) -> Iterator[str]:
+    """Yield the identities of records as they are made."""
+    if workers == 1:
+        yield from map(make, jobs.values())
+    else:
+        yield from execute_in(processes(workers), make, jobs, tell)
+
+
+def make(job: Job) -> str:
+    """Make one record unless another process has, and give its identity.
+
+    Processes share the cores, and a record owes its last digit to the number of
+    threads: there is one.
+    """
+    store, place = job.store, (job.kind, job.identity)
+    with store.place(*place).locked(wait=True), one_thread():
+        if _kept(store, *place, tell=lambda sentence: None) is None:
+            store.save(*place, job.work(job.settings))
+    return job.identity

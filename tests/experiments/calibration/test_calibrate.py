@@ -52,7 +52,7 @@ def test_runs_are_kept_by_their_settings(folder, monkeypatch):
     files = sorted((folder / "runs").iterdir())
     assert len(files) == len(TINY.runs()) == 8
     shares = []
-    files[3].unlink()
+    shutil.rmtree(files[3])
     made = []
     monkeypatch.setattr(
         sweep_module, "run_one", lambda run: made.append(run) or run_one(run)
@@ -65,10 +65,10 @@ def test_runs_are_kept_by_their_settings(folder, monkeypatch):
 
 def test_a_run_is_the_same_again(folder):
     run = TINY.runs()[5]
-    path = folder / "runs" / f"{run.identity()}.json"
+    path = folder / "runs" / run.identity() / "record.json"
     kept = json.loads(path.read_text())
     again = json.loads(json.dumps(run_one(run)))
-    assert again == {k: v for k, v in kept.items() if k != "learnability"}
+    assert again == kept
     assert run.model_copy(update={"seed": 1}).identity() != run.identity()
 
 
@@ -84,7 +84,19 @@ def test_a_record_does_not_know_how_many_threads_there_are(folder):
         finally:
             torch.set_num_threads(before)
         (made,) = (Path(other) / "runs").iterdir()
-        assert made.read_bytes() == (folder / "runs" / made.name).read_bytes()
+        kept = folder / "runs" / made.name
+        for name in ("record.json", "done.json"):
+            assert (made / name).read_bytes() == (kept / name).read_bytes()
+
+
+def test_processes_make_the_same_records(folder, tmp_path):
+    chosen = {run.identity(): run for run in TINY.runs()[4:6]}
+    do_all(run_one, "runs", chosen, store_of(tmp_path), 2, None)
+    for name in chosen:
+        made, kept = (
+            place / "runs" / name / "record.json" for place in (tmp_path, folder)
+        )
+        assert made.read_bytes() == kept.read_bytes()
 
 
 def test_windows_that_reach_the_last_lag_are_counted():
@@ -139,11 +151,26 @@ def test_samples_of_learning_are_held_against_those_of_detection():
     assert one.seen.startswith("1 of 1: ")
 
 
-def test_a_damaged_record_is_named(folder, tmp_path):
+def test_a_damaged_record_is_named_and_made_again(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "copy")
-    next((tmp_path / "copy" / "runs").iterdir()).write_text("{")
+    store, said = store_of(tmp_path / "copy"), []
+    damaged = next((tmp_path / "copy" / "runs").iterdir())
+    (damaged / "done.json").write_text("{")
     with pytest.raises(ValueError, match="cannot be read"):
-        run_all(TINY, store_of(tmp_path / "copy"))
+        make_page(TINY, store)
+    found = run_all(TINY, store, tell=said.append)
+    assert len(said) == 1
+    assert damaged.name in said[0]
+    assert "cannot be read" in said[0]
+    assert found == run_all(TINY, store_of(folder))
+
+
+def test_a_record_with_other_content_is_not_believed(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "copy")
+    damaged = next((tmp_path / "copy" / "runs").iterdir())
+    (damaged / "record.json").write_text("{}")
+    with pytest.raises(ValueError, match="does not agree with its checksum"):
+        make_page(TINY, store_of(tmp_path / "copy"))
 
 
 def test_the_table_has_a_row_a_band(folder):
@@ -252,7 +279,7 @@ def test_a_partial_page_says_first_what_it_rests_on(folder, tmp_path, monkeypatc
     monkeypatch.setattr(module, "RESAMPLES", 20)
     shutil.copytree(folder / "runs", tmp_path / "runs")
     for run in TINY.in_turn()[5:]:
-        (tmp_path / "runs" / f"{run.identity()}.json").unlink()
+        shutil.rmtree(tmp_path / "runs" / run.identity())
     make_page(TINY, store_of(tmp_path))
     page = (tmp_path / "calibration.html").read_text()
     lead = page.split('class="lead">')[1]
