@@ -6,13 +6,13 @@ from typing import Any
 import pandas as pd
 
 from . import plots as draw
-from .html import frame, section, share
+from .html import Section, frame, section, share
 from .settings import Trial
 
 Rows = Mapping[str, list[dict[str, Any]]]
 
 
-def detection(trials: Rows, trial: Trial) -> list[str]:
+def detection(trials: Rows, trial: Trial) -> list[Section]:
     """Give the sections of what there is.
 
     Args:

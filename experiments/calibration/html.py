@@ -2,7 +2,7 @@
 
 import math
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from scipy.stats import binomtest
@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 from learnability.plots.files import rendered
 from learnability.report.captions import Caption
 from learnability.report.pictures import figure_element
+from learnability.report.tables import html_table
 from learnability.report.words import short
 
 
@@ -27,7 +28,19 @@ def anchor(title: str) -> str:
     return "-".join(title.lower().replace(",", "").split())
 
 
-def section(title: str, text: str, figure: Any, *tables: str) -> str:
+class Section(NamedTuple):
+    """A part of the page.
+
+    Attributes:
+        title: its head.
+        html: all of it.
+    """
+
+    title: str
+    html: str
+
+
+def section(title: str, text: str, figure: Any, *tables: str) -> Section:
     """Give a section with its figure, if any, and its tables.
 
     Args:
@@ -46,36 +59,21 @@ def section(title: str, text: str, figure: Any, *tables: str) -> str:
         )
     body = "\n".join(tables)
     head = f'<h2 id="{anchor(title)}">{escape(title)}</h2>'
-    return f"<section>{head}{said}{body}</section>"
+    return Section(title, f"<section>{head}{said}{body}</section>")
 
 
-LONG, WORDS = 40, 40
-"""Rows beyond which a table is folded; letters beyond which a cell has more lines."""
+LONG = 40
+"""Rows beyond which a table is folded."""
 
 
 def frame(rows: pd.DataFrame, heads: list[str]) -> str:
     """Give a table whose first columns name its rows; a long one is folded."""
     columns = [*heads, *(c for c in rows.columns if c not in heads)]
-    top = "".join(f'<th scope="col">{escape(str(c))}</th>' for c in columns)
-    body = []
-    for row in rows[columns].itertuples(index=False):
-        named = "".join(
-            f'<th scope="row">{escape(_word(v))}</th>' for v in row[: len(heads)]
-        )
-        rest = "".join(_cell(_word(v)) for v in row[len(heads) :])
-        body.append(f"<tr>{named}{rest}</tr>")
-    table = (
-        '<div class="scroll" role="region" aria-label="numbers" tabindex="0"><table>'
-        f"<thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
-    )
-    if len(body) <= LONG:
+    text: Any = rows[columns].map(_word)
+    table = html_table(text, "numbers", heads=len(heads))
+    if len(rows) <= LONG:
         return table
-    return f"<details><summary>all {len(body)} rows</summary>{table}</details>"
-
-
-def _cell(text: str) -> str:
-    kind = ' class="words"' if len(text) > WORDS else ""
-    return f"<td{kind}>{escape(text)}</td>"
+    return f"<details><summary>all {len(rows)} rows</summary>{table}</details>"
 
 
 def ended(row: dict[str, Any], name: str) -> str:

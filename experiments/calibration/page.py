@@ -1,20 +1,20 @@
 """One self-contained page with every window beside the realised ones."""
 
 from html import escape
-from importlib import resources
-from string import Template
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from learnability.plots.style import theme
+from learnability.report.skeleton import skeleton
 
 from . import plots as draw
 from .cells import cell_effects
 from .detected import Rows, detection
 from .findings import MEASURED, PREDICTORS, Findings
-from .html import ended, frame, section, share
+from .html import Section, anchor, ended, frame, section, share
 from .in_short import NO_END, in_short
 from .settings import Calibration
 
@@ -45,22 +45,22 @@ def page(
     Returns:
         The page.
     """
-    parts = {
-        "title": escape(calibration.name),
-        "style": (resources.files("learnability.report") / "page.css").read_text(),
-        "lead": escape(_lead(calibration, found)),
-    }
     with theme("light"):
-        parts["sections"] = "\n".join(
-            [
-                _short(found, trials),
-                *detection(trials, calibration.trial),
-                *_learning(found),
-                *_second(second),
-            ]
-        )
-    text = (resources.files("experiments.calibration") / "page.html").read_text()
-    return Template(text).substitute(parts)
+        sections = [
+            *detection(trials, calibration.trial),
+            *_learning(found),
+            *_second(second),
+        ]
+    lead = f'<p class="lead">{escape(_lead(calibration, found))}</p>'
+    answer = f'<div id="answer">{lead}\n{_short(found, trials).html}</div>'
+    return skeleton(
+        f"How far to trust each window: {calibration.name}",
+        "\n".join([answer, *(s.html for s in sections)]),
+        kicker="learnability calibration",
+        navigation={"answer": "In short"}
+        | {anchor(s.title): s.title for s in sections},
+        style=Path(__file__).with_suffix(".css").read_text("utf-8"),
+    )
 
 
 def _lead(calibration: Calibration, found: Findings) -> str:
@@ -102,7 +102,7 @@ def _spread(found: Findings) -> str:
     )
 
 
-def _short(found: Findings, trials: Rows) -> str:
+def _short(found: Findings, trials: Rows) -> Section:
     return section(
         "In short",
         "A row a statement that is made of windows; the sections below have the whole.",
@@ -111,7 +111,7 @@ def _short(found: Findings, trials: Rows) -> str:
     )
 
 
-def _second(second: pd.DataFrame | None) -> list[str]:
+def _second(second: pd.DataFrame | None) -> list[Section]:
     if second is None:
         return []
     rows: Any = second.rename(columns={"auc": "area", "error": "error in bands"})
@@ -135,12 +135,12 @@ def _second(second: pd.DataFrame | None) -> list[str]:
     ]
 
 
-def _learning(found: Findings) -> list[str]:
+def _learning(found: Findings) -> list[Section]:
     """Give the sections about learning, within families and from one to another."""
     return _within(found) + _beyond(found)
 
 
-def _within(found: Findings) -> list[str]:
+def _within(found: Findings) -> list[Section]:
     scores = found.scores
     return [
         section(
@@ -183,8 +183,8 @@ def _within(found: Findings) -> list[str]:
     ]
 
 
-def _beyond(found: Findings) -> list[str]:
-    sections: list[str] = []
+def _beyond(found: Findings) -> list[Section]:
+    sections: list[Section] = []
     if len(found.transfer):
         sections.append(
             section(

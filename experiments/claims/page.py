@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from html import escape
-from importlib import resources
 from importlib.metadata import version
+from pathlib import Path
 from string import Template
 
 import pandas as pd
 
 from learnability import plots
 from learnability.report.captions import Caption
-from learnability.report.page import _resource
 from learnability.report.pictures import figure_element
+from learnability.report.skeleton import skeleton
 from learnability.report.tables import html_table
 from learnability.report.words import number
 
@@ -41,20 +41,26 @@ def claims_page(claims: Sequence[Claim], *, seed: int) -> str:
     if not claims:
         raise ValueError("there are no claims to show; run at least one")
     parts = {
-        "style": _resource("page.css"),
-        "navigation": "\n".join(_link(claim) for claim in claims),
         "lead": _lead(claims),
         "table": _overview(claims),
         "claims": "\n".join(_section(claim) for claim in claims),
         "command": escape(_command(claims, seed)),
         "facts": _facts(seed),
     }
-    text = (resources.files("experiments.claims") / "page.html").read_text("utf-8")
-    return Template(text).substitute(parts)
-
-
-def _link(claim: Claim) -> str:
-    return f'<li><a href="#claim-{claim.letter}">{claim.letter}</a></li>'
+    here = Path(__file__)
+    return skeleton(
+        "Claims put to the test",
+        Template(here.with_suffix(".html").read_text("utf-8")).substitute(parts),
+        kicker="learnability claims",
+        navigation={
+            "answer": "Verdicts",
+            **{f"claim-{claim.letter}": claim.letter for claim in claims},
+            "again": "Run it again",
+            "methods": "How a verdict comes about",
+        },
+        answer="verdicts",
+        style=here.with_suffix(".css").read_text("utf-8"),
+    )
 
 
 def _lead(claims: Sequence[Claim]) -> str:

@@ -242,7 +242,7 @@ def test_the_same_records_give_the_same_page(folder, monkeypatch):
     # Two cells and two sizes learn too little for what was learnt on its own.
     assert len(named) >= len(ROWS) - 2
     for name in named:
-        assert f'<th scope="row">{name}</th>'.encode() in page
+        assert f'<th scope="row"><bdi>{name}</bdi></th>'.encode() in page
     assert len(pd.read_csv(folder / "windows.csv")) == 8
 
 
