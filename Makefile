@@ -1,8 +1,10 @@
 # make demo: install and run the demonstration study.  make test: install and test.
+# make claims, make calibrate PRESET=small: the evidence about the product.
 PYTHON ?= python3
 BIN = .venv/bin
+PRESET ?= small
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format bench claims calibrate clean
 
 demo: .venv/installed
 	$(BIN)/learnability run quick
@@ -22,6 +24,12 @@ format: .venv/developing
 bench: .venv/developing
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks --estimators
+
+claims: .venv/installed
+	$(BIN)/python -m experiments claims
+
+calibrate: .venv/installed
+	$(BIN)/python -m experiments calibrate $(PRESET)
 
 clean:
 	rm -rf .venv runs

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,13 +25,17 @@ class Ended:
     stderr: str
 
 
-def call(*words: str, cwd: Path | None = None) -> Ended:
-    """Run the command line in this process, as a fresh one takes seconds to import."""
+def call(
+    *words: str,
+    cwd: Path | None = None,
+    command: Callable[[list[str]], None] = main,
+) -> Ended:
+    """Run a command line in this process, as a fresh one takes seconds to import."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     captured = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
     with contextlib.chdir(cwd or Path.cwd()), captured[0], captured[1]:
         try:
-            main(list(words))
+            command(list(words))
         except SystemExit as stop:
             code = int(stop.code or 0)
     return Ended(code, out.getvalue(), err.getvalue())
@@ -167,8 +172,6 @@ def test_second_run_keeps_the_first(study):
         (["run", "quick", "--seeds", "1.5"], "'1.5' is no whole number"),
         (["run", "quick", "--lags", "3", "x"], "'x' is no whole number"),
         (["run", "quick", "--workers", "1e3"], "'1e3' is no whole number"),
-        (["calibrate", "small", "--workers", "1.5"], "'1.5' is no whole number"),
-        (["claims", "--seed", "0.5"], "'0.5' is no whole number"),
         (["run", "quick", "--seeds"], "needs at least one value"),
         (["run", "quick", "--optimizers"], "needs at least one value"),
         (["run", "quick", "--log"], "needs at least one value"),
@@ -214,13 +217,6 @@ def test_second_run_keeps_the_first(study):
         (["theory", "Exponential", "--samples", "x"], "'x' is no number; give one"),
         (["run", "quick", "extra"], "'extra' is too much; leave it out"),
         (["run", "quick", "--output", "://"], ":// cannot be reached"),
-        (["claims", "--output", ""], "an empty path names no place"),
-        (["claims", "--output", "foo://x"], "foo://x cannot be reached"),
-        (["calibrate", "tiny", "--output", ""], "an empty path names no place"),
-        (["calibrate", "tiny", "--output", "memory://x"], "no folder of this machine"),
-        (["calibrate", "tiny", "--workers", "100000"], "100000 workers do not fit"),
-        (["calibrate", "tiny", "--diagnoses", "9" * 15], "give at most 1000000"),
-        (["calibrate", "confirm", "--laws", ""], "an empty path names no place"),
         (["run", "quick", "--output", "foo://x"], "foo://x cannot be reached"),
         (["run", "quick", "--output", "~nobody-here/x"], "cannot be reached"),
         (["theory", "Steps", "--alpha", "1.5", "--samples", "9"], "Steps"),
@@ -235,17 +231,19 @@ def test_second_run_keeps_the_first(study):
         (["run", "quick", "--log", "jsonl", "jsonl"], "jsonl appears twice"),
         (["run", "quick", "--seeds", "9" * 23], "(got 99999999999999999999999)"),
         (["run", "quick", "--seeds", "9" * 5000], "--seeds"),
-        (["claims", "--seed", "9" * 23], "the seed is 99999999999999999999999; give"),
-        (["claims", "--seed", "-1"], "the seed is -1; give"),
     ],
 )
 def test_wrong_call_ends_in_one_line(tmp_path, words, message):
-    done = call(*words, cwd=tmp_path)
+    check_wrong_call(call(*words, cwd=tmp_path), message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def check_wrong_call(done: Ended, message: str) -> None:
+    """Check that a call ended in one sentence that says this."""
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert message.lower() in done.stderr.lower()
     assert "Traceback" not in done.stdout + done.stderr
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,30 @@
-"""Every command's help stands in docs/commands.md as the command prints it.
+"""Every command's help stands in the docs as the command prints it.
 
-``python -m tests.test_commands`` writes the page.
+``python -m tests.test_commands`` writes the pages.
 """
 
 import io
 from pathlib import Path
 
+import pytest
+from cyclopts import App
 from rich.console import Console
 
-from learnability.cli import app
+from experiments.cli import app as experiments
+from learnability.cli import app as product
 
-PAGE = Path(__file__).parent.parent / "docs/commands.md"
+ROOT = Path(__file__).parent.parent
+PAGES = {"docs/commands.md": product, "experiments/docs/commands.md": experiments}
 WIDTH = 88
+every_page = pytest.mark.parametrize(("path", "app"), PAGES.items(), ids=PAGES.keys())
 
 
-def commands() -> list[str]:
+def commands(app: App) -> list[str]:
     """Give the names of all commands."""
     return sorted(name for name in app if not name.startswith("-"))
 
 
-def told(*words: str) -> str:
+def told(app: App, *words: str) -> str:
     """Give the help of a command as text."""
     paper = io.StringIO()
     console = Console(file=paper, width=WIDTH, color_system=None, legacy_windows=False)
@@ -27,27 +32,31 @@ def told(*words: str) -> str:
     return "\n".join(line.rstrip() for line in paper.getvalue().splitlines()).strip()
 
 
-def page() -> str:
+def page(app: App) -> str:
     """Give the page with all help texts."""
-    parts = ["# Commands", "", "What `learnability --help` and its commands print."]
-    for words in ([], *([name] for name in commands())):
-        name = " ".join(["learnability", *words])
-        parts += ["", f"## {name}", "", "```text", told(*words), "```"]
+    (first,) = app.name
+    parts = ["# Commands", "", f"What `{first} --help` and its commands print."]
+    for words in ([], *([name] for name in commands(app))):
+        name = " ".join([first, *words])
+        parts += ["", f"## {name}", "", "```text", told(app, *words), "```"]
     return "\n".join(parts) + "\n"
 
 
-def test_help_and_docs_agree():
-    assert PAGE.read_text(encoding="utf-8") == page(), (
-        "docs/commands.md is old; write it anew with python -m tests.test_commands"
+@every_page
+def test_help_and_docs_agree(path, app):
+    assert (ROOT / path).read_text(encoding="utf-8") == page(app), (
+        f"{path} is old; write it anew with python -m tests.test_commands"
     )
 
 
-def test_every_command_says_what_its_options_do():
-    for name in commands():
-        text = told(name)
+@every_page
+def test_every_command_says_what_its_options_do(path, app):
+    for name in commands(app):
+        text = told(app, name)
         assert len(text) > 200
-        assert f"learnability {name}" in text
+        assert f"{app.name[0]} {name}" in text
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    for path, app in PAGES.items():
+        (ROOT / path).write_text(page(app), encoding="utf-8")

@@ -12,6 +12,8 @@ from learnability.study import Settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CALIBRATION = "experiments/docs/calibration.md"
+CLAIMS = "experiments/docs/claims.md"
 
 
 def test_the_ten_lines_run(tmp_path):
@@ -54,17 +56,17 @@ def test_the_speed_table_is_the_latest_measurement():
 
 
 def rows_of_the_page() -> list[list[str]]:
-    """The cells of the table *In short* of docs/calibration.md."""
-    text = (ROOT / "docs/calibration.md").read_text(encoding="utf-8")
+    """The cells of the table *In short* of the calibration's document."""
+    text = (ROOT / CALIBRATION).read_text(encoding="utf-8")
     table = text.split("## In short")[1].split("\n## ")[0]
     return re.findall(r"^\| \*\*(.+?)\*\* \| (.+?) \| (.+?) \| (.+?) \|$", table, re.M)
 
 
 def test_statements_on_windows_point_to_rows():
-    from learnability.calibration.in_short import ROWS
+    from experiments.calibration.in_short import ROWS
 
-    pointed = re.findall(r"\[([^]]+)\]\(docs/calibration\.md#in-short\)", README)
-    names = {" ".join(name.split()) for name in pointed} - {"docs/calibration.md"}
+    pointed = re.findall(rf"\[([^]]+)\]\({re.escape(CALIBRATION)}#in-short\)", README)
+    names = {" ".join(name.split()) for name in pointed} - {CALIBRATION}
     assert names == set(ROWS)
     assert [row[0] for row in rows_of_the_page()] == list(ROWS)
 
@@ -72,14 +74,24 @@ def test_statements_on_windows_point_to_rows():
 def test_numbers_on_windows_are_those_of_the_rows():
     words = " ".join(README.split())
     for row, _, seen, _ in rows_of_the_page():
-        before = words.split(f"[{row}](docs/calibration.md#in-short)")[0][-300:]
+        before = words.split(f"[{row}]({CALIBRATION}#in-short)")[0][-300:]
         said, known = (re.findall(r"\d+(?:\.\d+)?", t) for t in (before, seen))
         assert len(set(known) & set(said)) >= 2, row
 
 
 def test_pointers_to_claims_have_a_heading():
-    heads = re.findall(r"^#+ (.+)$", (ROOT / "docs/claims.md").read_text(), re.M)
+    heads = re.findall(r"^#+ (.+)$", (ROOT / CLAIMS).read_text(), re.M)
     anchors = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in heads}
-    pointed = re.findall(r"\(docs/claims\.md#([^)]+)\)", README)
+    pointed = re.findall(rf"\({re.escape(CLAIMS)}#([^)]+)\)", README)
     assert pointed
     assert set(pointed) <= anchors
+
+
+def test_links_point_to_files():
+    pages = [ROOT / "README.md"]
+    for folder in ("docs", "experiments", "benchmarks"):
+        pages += sorted((ROOT / folder).rglob("*.md"))
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text("utf-8")):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page.name}: {link}"

@@ -10,7 +10,7 @@ import pytest
 
 from learnability.study import Store, processes, run_study
 from learnability.study.cluster import dask_pool
-from learnability.study.execute import Request
+from learnability.study.execute import Request, execute
 from learnability.study.executors import Pool, execute_in
 from tests.study.children import grid
 from tests.study.small import Watcher, contents
@@ -99,7 +99,7 @@ class Broken:
     def __exit__(self, *error):
         return False
 
-    def submit(self, work, request):
+    def submit(self, call, work, request):
         from concurrent.futures import Future
         from concurrent.futures.process import BrokenProcessPool
 
@@ -112,7 +112,7 @@ def test_a_run_whose_worker_dies_twice_is_named():
     request = Request("nowhere", "GRU", SETTINGS.runs()[0])
     said = []
     with pytest.raises(ValueError, match="worker of GRU was killed twice"):
-        list(execute_in(Pool(Broken, 1), [request], said.append))
+        list(execute_in(Pool(Broken, 1), execute, {"GRU": request}, said.append))
     assert len(said) == 1
 
 

@@ -1,13 +1,12 @@
 """The command line: parse, one call, print; a module a command."""
 
-from . import calibrate, claims, diagnose, results, study, theory
+from . import diagnose, results, study, theory
 from .app import app
-from .main import main
+from .main import call, main
 
 __all__ = [
     "app",
-    "calibrate",
-    "claims",
+    "call",
     "diagnose",
     "main",
     "results",

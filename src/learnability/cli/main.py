@@ -3,6 +3,7 @@
 import sys
 
 import cyclopts
+from cyclopts import App
 
 from .app import app
 
@@ -18,27 +19,38 @@ def main(words: list[str] | None = None) -> None:
     Args:
         words: the words after the command's name; those of the process unless given.
     """
+    call(app, words, name="learnability")
+
+
+def call(commands: App, words: list[str] | None, *, name: str) -> None:
+    """Run one command; a wrong call ends in one sentence and exit code 2.
+
+    Args:
+        commands: the application that it belongs to.
+        words: the words after the application's name; those of the process where None.
+        name: what a sentence on the error stream begins with.
+    """
     try:
-        app(words, exit_on_error=False, print_error=False)
+        commands(words, exit_on_error=False, print_error=False)
     except cyclopts.UnusedCliTokensError as error:
         extra = " ".join(map(repr, error.unused_tokens or ()))
-        print(f"learnability: {extra} is too much; leave it out", file=sys.stderr)
+        print(f"{name}: {extra} is too much; leave it out", file=sys.stderr)
         sys.exit(2)
     except (ValueError, cyclopts.CycloptsError) as error:
         sentence = " ".join(str(error).split())
-        print(f"learnability: {sentence}", file=sys.stderr)
+        print(f"{name}: {sentence}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a folder that is read-only, a name that is too long
         what = f"{error.filename}: " if error.filename else ""
         why = error.strerror or str(error)
-        print(f"learnability: {what}{why}; choose another path", file=sys.stderr)
+        print(f"{name}: {what}{why}; choose another path", file=sys.stderr)
         sys.exit(2)
     except (MemoryError, RuntimeError) as error:
         # PyTorch has no type of its own for memory that the processor lacks.
         if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
             raise
-        print(f"learnability: {FULL}", file=sys.stderr)
+        print(f"{name}: {FULL}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("learnability: stopped; finished runs are kept", file=sys.stderr)
+        print(f"{name}: stopped; finished runs are kept", file=sys.stderr)
         sys.exit(130)

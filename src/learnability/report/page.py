@@ -1,12 +1,9 @@
 """One HTML page with everything that a study found; it needs no network."""
 
 import json
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from functools import cache
-from hashlib import sha256
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from html import escape
-from importlib import resources
 from string import Template
 from urllib.parse import quote
 
@@ -23,6 +20,7 @@ from .limits import LARGEST, Keep
 from .overlay import overlaid
 from .pictures import pictures, pictures_across, pictures_overlaid
 from .seeds import comparison_table, spoken, summary
+from .skeleton import resource, skeleton
 from .table import table
 from .tables import all_by_lag, html_table
 from .words import budgets, ended, formatted, number, sentence, short
@@ -32,6 +30,15 @@ WHAT = (
     'data. Its <a href="#term-window">window</a> is how many steps back a dependency '
     "still shows there, averaged over N sequences."
 )
+
+NAVIGATION = {
+    "answer": "Answer",
+    "figures": "Figures",
+    "lags": "By lag",
+    "meaning": "What the numbers mean",
+    "again": "Run it again",
+    "methods": "Methods",
+}
 
 
 def page(
@@ -76,7 +83,6 @@ def page(
     if published is not None:
         laid_over = pictures_overlaid(overlaid(every(), published), keep)
     parts = {
-        "title": escape(settings.title),
         "heading": "How far back each network can learn",
         "lead": _lead(settings, runs),
         "headline": _paragraph(headline(groups, settings.budgets, level)),
@@ -89,14 +95,13 @@ def page(
         "figures": "\n".join(made + laid_over),
         "lags": all_by_lag(runs),
         "again": _again(settings, runs),
-        **_scripts(lines, settings.budgets),
     }
-    template = Template(_resource("page.html"))
-    text = template.substitute(parts)
+    whole = _around(settings.title, lines, settings.budgets)
+    text = whole(_sections(parts))
     if len(text.encode()) > LARGEST and drawn is None:
         made = pictures(runs, one_look=True, keep=keep)
         parts["figures"] = "\n".join(made + laid_over)
-        text = template.substitute(parts)
+        text = whole(_sections(parts))
     return text
 
 
@@ -125,12 +130,12 @@ def comparison(
         for place, (settings, runs) in enumerate((first, second))
         for line in members(settings, runs, study=f"{'AB'[place]}: {settings.title}")
     ]
-    titles = [escape(settings.title) for settings, _ in (first, second)]
+    titles = [settings.title for settings, _ in (first, second)]
+    a, b = map(escape, titles)
     found = summed({line.name: line.runs for line in lines})
     parts = {
-        "title": " / ".join(titles),
         "heading": "Two studies, one over the other",
-        "lead": f"{WHAT} A is <bdi>{titles[0]}</bdi>, B is <bdi>{titles[1]}</bdi>. "
+        "lead": f"{WHAT} A is <bdi>{a}</bdi>, B is <bdi>{b}</bdi>. "
         "Windows are means over seeds ± a deviation (≥: some reach the longest lag "
         "measured), differences B less A ± a standard error over seeds. A difference "
         "counts from two standard errors on.",
@@ -146,9 +151,9 @@ def comparison(
             }
         ),
         "again": "\n".join(_again(*study) for study in (first, second)),
-        **_scripts(lines, sorted({*first[0].budgets, *second[0].budgets})),
     }
-    return Template(_resource("page.html")).substitute(parts)
+    numbers = sorted({*first[0].budgets, *second[0].budgets})
+    return _around(" / ".join(titles), lines, numbers)(_sections(parts))
 
 
 def _several(settings: Settings) -> bool:
@@ -156,16 +161,22 @@ def _several(settings: Settings) -> bool:
     return len(settings.runs()) > len(settings.architectures)
 
 
-def _scripts(lines: Sequence[Member], budgets: Sequence[float]) -> dict[str, str]:
-    """Give the parts of a page that make it interactive, and its style."""
-    script, plotly = _resource("page.js"), library()
-    return {
-        "style": _resource("page.css"),
-        "hashes": " ".join(map(_hash, (plotly, script))),
-        "plotly": plotly,
-        "script": script,
-        "data": as_json(thinned(figures(lines, budgets))),
-    }
+def _around(
+    title: str, lines: Sequence[Member], budgets: Sequence[float]
+) -> Callable[[str], str]:
+    """Give what makes an interactive page around sections."""
+    return partial(
+        skeleton,
+        title,
+        kicker="learnability report",
+        navigation=NAVIGATION,
+        scripts=(library(), resource("page.js")),
+        data=as_json(thinned(figures(lines, budgets))),
+    )
+
+
+def _sections(parts: Mapping[str, str]) -> str:
+    return Template(resource("page.html")).substitute(parts)
 
 
 def _again(settings: Settings, runs: Mapping[str, Diagnosis]) -> str:
@@ -177,7 +188,7 @@ def _again(settings: Settings, runs: Mapping[str, Diagnosis]) -> str:
         "settings": escape(toml),
         "download": quote(toml, safe=""),
     }
-    return Template(_resource("again.html")).substitute(parts)
+    return Template(resource("again.html")).substitute(parts)
 
 
 def members(
@@ -214,16 +225,6 @@ def _first_table(
     rows = summary(groups, settings.budgets)
     over = html_table(rows, "windows of the study, over seeds")
     return f"{over}<details><summary>Every run</summary>{every}</details>"
-
-
-def _hash(script: str) -> str:
-    """Give what the page's policy knows a script by."""
-    raw = sha256(script.encode()).digest()
-    return f"'sha256-{b64encode(raw).decode()}'"
-
-
-def _resource(name: str) -> str:
-    return (resources.files("learnability.report") / name).read_text(encoding="utf-8")
 
 
 def _lead(settings: Settings, runs: Mapping[str, Diagnosis]) -> str:

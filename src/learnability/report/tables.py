@@ -28,20 +28,22 @@ HINTS = {
 """What a column holds, in the words of a hover; further down the page says more."""
 
 
-def html_table(text: pd.DataFrame, caption: str) -> str:
-    """Give a table of HTML whose first column names the rows.
+def html_table(text: pd.DataFrame, caption: str, *, heads: int = 1) -> str:
+    """Give a table of HTML whose first columns name the rows.
 
     Args:
         text: the cells.
         caption: what it shows, for who cannot see it.
+        heads: how many columns name a row.
     """
     head = "".join(map(_head, map(str, text.columns)))
     body = []
-    for first, *rest in text.itertuples(index=False):
-        cells = "".join(_cell(str(value)) for value in rest)
-        body.append(
-            f'<tr><th scope="row"><bdi>{escape(str(first))}</bdi></th>{cells}</tr>'
+    for values in text.itertuples(index=False):
+        row = [str(value) for value in values]
+        named = (
+            f'<th scope="row"><bdi>{escape(name)}</bdi></th>' for name in row[:heads]
         )
+        body.append(f"<tr>{''.join([*named, *map(_cell, row[heads:])])}</tr>")
     # A box that scrolls must take the keyboard's focus.
     return (
         f'<div class="scroll" role="region" aria-label="{escape(caption)}" '

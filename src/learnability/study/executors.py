@@ -1,8 +1,8 @@
-"""Many runs at once, behind the interface of `concurrent.futures`."""
+"""Much work at once, behind the interface of `concurrent.futures`."""
 
 import multiprocessing
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
     Executor,
@@ -12,32 +12,38 @@ from concurrent.futures import (
 )
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from typing import final
+from dataclasses import dataclass
+from typing import Any, TypeVar, final
 
-from .execute import Outcome, Request, execute
 from .memory import WORKER_BYTES, machine_bytes
 
 Tell = Callable[[str], None]
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+def called(work: Callable[[Part], Result], part: Part) -> Result:
+    """Do the work with a part, as a worker without needs of its own does."""
+    return work(part)
 
 
 @final
 @dataclass(frozen=True)
 class Pool:
-    """Something that runs runs.
+    """Something that does work with many parts.
 
     Attributes:
         make: opens an executor; called again if a worker's death broke the first.
-        at_once: runs to have in work at a time.
-        threads: of each run; None leaves them to the worker.
-        work: what to do with a request.
+        at_once: parts to have in work at a time.
+        threads: for each part; None leaves them to the worker.
+        call: how a worker does the work with a part.
         workers: how many processes work, as far as is known.
     """
 
     make: Callable[[], AbstractContextManager[Executor]]
     at_once: int
     threads: int | None = None
-    work: Callable[[Request], Outcome] = execute
+    call: Callable[[Callable[[Any], Any], Any], Any] = called
     workers: int = 1
 
 
@@ -80,59 +86,66 @@ def checked_workers(workers: int) -> int:
 
 
 def execute_in(
-    pool: Pool, requests: Sequence[Request], tell: Tell
-) -> Iterator[Outcome]:
-    """Execute requests in a pool; yield outcomes as they come.
+    pool: Pool,
+    work: Callable[[Part], Result],
+    parts: Mapping[str, Part],
+    tell: Tell,
+) -> Iterator[Result]:
+    """Do work in a pool; yield results as they come.
 
-    No more are handed over than are worked at, so that a worker that is killed costs
-    only the runs in work: each of them is repeated once, from its last checkpoint or
-    finished stage.
+    No more parts are handed over than are worked at, so that a worker that is killed
+    costs only those in work: each of them is repeated once. Work that keeps what it has
+    made goes on from there.
 
     Args:
         pool: where.
-        requests: what.
+        work: what to do with a part; importable, so that processes find it.
+        parts: what to do it with, by the names that sentences call them.
         tell: told a sentence if a worker was killed.
 
     Raises:
-        ValueError: as `execute`, or if a run's worker was killed twice.
+        ValueError: as the work, or if a part's worker was killed twice.
     """
-    left = [replace(r, threads=pool.threads) for r in requests]
+    left = dict(parts)
     struck: set[str] = set()
     while left:
         with pool.make() as executor:
-            lost = yield from _until_broken(executor, left, pool)
-        for request in lost:
-            if request.label in struck:
+            lost = yield from _until_broken(executor, work, left, pool)
+        for name in lost:
+            if name in struck:
                 raise ValueError(
-                    f"the worker of {request.label} was killed twice; look for a lack "
-                    "of memory and run the study again with fewer workers"
+                    f"the worker of {name} was killed twice; look for a lack of memory "
+                    "and run the same command again with fewer workers"
                 )
-            struck.add(request.label)
-            tell(f"a worker was killed; {request.label} goes on where it was kept")
-        left = lost + left
+            struck.add(name)
+            tell(f"a worker was killed; {name} goes on where it was kept")
+        left = lost | left
 
 
 def _until_broken(
-    executor: Executor, left: list[Request], pool: Pool
-) -> Generator[Outcome, None, list[Request]]:
-    """Take requests off the list and yield outcomes; return those that were lost."""
-    working: dict[Future[Outcome], Request] = {}
-    lost: list[Request] = []
+    executor: Executor,
+    work: Callable[[Part], Result],
+    left: dict[str, Part],
+    pool: Pool,
+) -> Generator[Result, None, dict[str, Part]]:
+    """Take parts off what is left and yield results; return those that were lost."""
+    working: dict[Future[Result], tuple[str, Part]] = {}
+    lost: dict[str, Part] = {}
     try:
         while left or working:
             if not lost:
-                lost += _hand_over(executor, left, working, pool)
+                lost |= _hand_over(executor, work, left, working, pool)
             if not working:
                 return lost
             done, _ = wait(working, return_when=FIRST_COMPLETED)
             for future in done:
-                request = working.pop(future)
+                name, part = working.pop(future)
                 try:
-                    outcome = future.result()
+                    result = future.result()
                 except BrokenProcessPool:
-                    lost.append(request)
+                    lost[name] = part
                 else:
-                    yield outcome
+                    yield result
     finally:
         for future in working:
             future.cancel()
@@ -141,15 +154,17 @@ def _until_broken(
 
 def _hand_over(
     executor: Executor,
-    left: list[Request],
-    working: dict[Future[Outcome], Request],
+    work: Callable[[Part], Result],
+    left: dict[str, Part],
+    working: dict[Future[Result], tuple[str, Part]],
     pool: Pool,
-) -> list[Request]:
-    """Submit requests while there is room; give the one that met a broken pool."""
+) -> dict[str, Part]:
+    """Submit parts while there is room; give the one that met a broken pool."""
     while left and len(working) < pool.at_once:
-        request = left.pop(0)
+        name = next(iter(left))
+        part = left.pop(name)
         try:
-            working[executor.submit(pool.work, request)] = request
+            working[executor.submit(pool.call, work, part)] = name, part
         except BrokenProcessPool:
-            return [request]
-    return []
+            return {name: part}
+    return {}

@@ -1,0 +1,1 @@
+"""Evidence about the product, beside the wheel: claims and calibration."""
