@@ -34,14 +34,17 @@ Weights = Callable[[Sample, slice, slice], Tensor]
 @final
 @dataclass(frozen=True)
 class InputProbes:
-    """Probes of the inputs, ``(x - centre) @ weights``, of mean 0 and variance 1.
+    """Probes of the inputs, ``(x_t - centre_t) @ weights``, of mean 0 and variance 1.
+
+    What all sequences share at a step is no input that a target could hang on: it is
+    taken off.
 
     Attributes:
-        centre: the mean of the inputs; (input,).
+        centre: the mean of the inputs over the sequences, step by step; (step, input).
         weights: (input, probe).
     """
 
-    centre: Float[Tensor, "input"]
+    centre: Float[Tensor, "step input"]
     weights: Float[Tensor, "input probe"]
 
     def __len__(self) -> int:
@@ -51,7 +54,7 @@ class InputProbes:
         self, x: Float[Tensor, "sequence step input"]
     ) -> Float[Tensor, "probe sequence step"]:
         """Return the probes of some inputs."""
-        return ((x - self.centre) @ self.weights).movedim(-1, 0)
+        return ((x - self.centre[: x.shape[1]]) @ self.weights).movedim(-1, 0)
 
     def first(self, count: int) -> "InputProbes":
         """Return the leading probes."""
@@ -63,44 +66,71 @@ class InputProbes:
 
 
 def input_probes(
-    parts: Iterable[Float[Tensor, "row input"]],
+    parts: Iterable[tuple[Tensor, Tensor]],
     direction: Float[Tensor, "input"] | None = None,
 ) -> InputProbes:
     """Return the probes of some inputs: along a direction, or their principal axes.
 
-    Axes along which the inputs do not vary are left out.
+    Axes along which the inputs do not vary from sequence to sequence are left out.
 
     Args:
-        parts: inputs of all steps, some at a time.
+        parts: inputs (sequence, step, input), some sequences at a time, and which of
+            their steps count (sequence, step).
         direction: u; None probes every axis of the whitened inputs, the one of the
             largest variance first.
 
     Raises:
         ValueError: if the inputs do not vary, or not along the direction.
     """
-    count, total, products, dtype = 0, 0.0, 0.0, torch.float32
-    for part in parts:
-        rows, dtype = part.double(), part.dtype
-        count += len(rows)
-        total = total + rows.sum(dim=0)
-        products = products + rows.T @ rows
-    mean = torch.as_tensor(total) / count
-    covariance = torch.as_tensor(products) / count - torch.outer(mean, mean)
+    sums, dtype = _Moments(), torch.float32
+    for x, own in parts:
+        sums.add(x.double() * own[..., None], own)
+        dtype = x.dtype
+    centre, covariance, size = sums.result()
     if direction is None:
         variance, axes = torch.linalg.eigh(covariance)
         variance, axes = variance.flip(0), axes.flip(1)
         missing = "the inputs of this layer do not vary; give other data"
     else:
-        axes = direction.to(mean)[:, None]
+        axes = direction.to(centre)[:, None]
         variance = (axes * (covariance @ axes)).sum(dim=0)
         missing = "the inputs do not vary along the direction; probe another"
-    # Rounding of the inputs, relative to their size, is no variance.
-    size = (covariance.diagonal() + mean**2).max()
-    kept = variance > (len(mean) * torch.finfo(dtype).eps) ** 2 * size
+    # Rounding of the inputs, and of sums of their squares, is no variance.
+    width, eps = len(covariance), torch.finfo(torch.float64).eps
+    least = max((width * torch.finfo(dtype).eps) ** 2, 16 * width * eps) * size
+    kept = variance > least
     if not kept.any():
         raise ValueError(missing)
     weights = axes[:, kept] / variance[kept].sqrt()
-    return InputProbes(mean.to(dtype), weights.to(dtype))
+    return InputProbes(centre.to(dtype), weights.to(dtype))
+
+
+class _Moments:
+    """Sums of inputs step by step, and of their products over all steps."""
+
+    def __init__(self) -> None:
+        self.total = torch.zeros(0, 0, dtype=torch.float64)
+        self.count = torch.zeros(0, dtype=torch.float64)
+        self.products = torch.zeros((), dtype=torch.float64)
+
+    def add(self, x: Tensor, own: Tensor) -> None:
+        more = max(0, x.shape[1] - len(self.count))
+        width = x.shape[2]
+        self.total = torch.cat(
+            (self.total.reshape(-1, width), self.total.new_zeros(more, width))
+        )
+        self.count = torch.cat((self.count, self.count.new_zeros(more)))
+        self.total[: x.shape[1]] += x.sum(dim=0)
+        self.count[: x.shape[1]] += own.sum(dim=0)
+        self.products = self.products + torch.einsum("nti,ntj->ij", x, x)
+
+    def result(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return means by step, the covariance about them, and the inputs' size."""
+        centre = self.total / self.count.clamp(min=1)[:, None]
+        shared = torch.einsum("t,ti,tj->ij", self.count, centre, centre)
+        whole = self.count.sum().clamp(min=1)
+        size = self.products.diagonal().max() / whole
+        return centre, (self.products - shared) / whole, size
 
 
 def shifted(
@@ -140,10 +170,12 @@ def probe_gradients(
         along, start = list(kinds)[rows], 0
         for sample in parts():
             size = _size(sample) * sample.x.element_size() * (len(along) + 1)
+            size *= sample.fold
             for own in _pieces(sample, max(FEWEST, PART_BYTES // size)):
                 place = slice(start, start + len(own))
                 weight = weights(own, place, rows)
                 found = make(own, weight, axes[along], mean[along])
+                found = own.by_item(found).sum(dim=1) if own.fold > 1 else found
                 yield Chunk(place, found[:, :-1], found[:, -1])
                 start = place.stop
 
@@ -308,7 +340,8 @@ def probe_statistics(
         ValueError: if a lag does not fit or there are fewer than 4 sequences.
     """
     chosen = checked_lags(lags, data.x.shape[1])
-    signals = input_probes([data.x.flatten(0, 1)], direction).signals(data.x)
+    every = torch.ones(data.x.shape[:2], dtype=torch.bool)
+    signals = input_probes([(data.x, every)], direction).signals(data.x)
     past = torch.cat([shifted(signals, lag) for lag in chosen])
     target = torch.stack(
         [

@@ -28,6 +28,8 @@ class Sample:
         looks: the steps at which the loss looks.
         read_out: where the model is a linear read-out of one output, its weights by
             the state.
+        fold: sequences of each item of the data, which lie one behind the other and
+            count as one sample.
     """
 
     cell: Cell
@@ -38,9 +40,10 @@ class Sample:
     target: Float[Tensor, "sequence step state"]
     looks: Bool[Tensor, "sequence step"]
     read_out: Float[Tensor, "state"] | None = None
+    fold: int = 1
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.x) // self.fold
 
     @property
     def even(self) -> bool:
@@ -59,8 +62,13 @@ class Sample:
 
     @cached_property
     def count(self) -> Int[Tensor, "sequence"]:
-        """Give the number of steps at which the loss looks, at least 1."""
-        return self.looks.sum(dim=1).clamp(min=1)
+        """The number of steps of a sequence's item at which the loss looks, or 1."""
+        by_item = self.by_item(self.looks.sum(dim=1)).sum(dim=1)
+        return by_item.clamp(min=1).repeat_interleave(self.fold)
+
+    def by_item(self, values: Tensor) -> Tensor:
+        """Return values of all sequences as (item, sequence of it, ...)."""
+        return values.unflatten(0, (-1, self.fold))
 
     def by_step(
         self, values: Float[Tensor, "sequence step state"]
@@ -71,7 +79,12 @@ class Sample:
         """
         return values * self.count[:, None, None]
 
-    def part(self, chosen: slice | Int[Tensor, "chosen"]) -> "Sample":
+    def part(self, chosen: slice) -> "Sample":
+        """Return some of the items."""
+        start, stop, _ = chosen.indices(len(self))
+        return self.rows(slice(start * self.fold, stop * self.fold))
+
+    def rows(self, chosen: slice | Int[Tensor, "chosen"]) -> "Sample":
         """Return some of the sequences."""
         names = ("x", "states", "lengths", "delta", "target", "looks")
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
@@ -93,7 +106,7 @@ def anchors(
     Returns:
         Steps, -1 where a sequence has fewer anchors than another.
     """
-    found = np.full((len(sample), most), -1)
+    found = np.full((len(sample.x), most), -1)
     kept: dict[bytes, np.ndarray] = {}
     for n, row in enumerate(sample.looks.cpu().numpy()):
         key = row.tobytes()

@@ -31,6 +31,7 @@ def diagnose(
     *,
     layers: Iterable[str] | None = None,
     lengths: Lengths | None = None,
+    targets: Iterable[int] | int | None = None,
     direction: Float[Tensor, "input"] | None = None,
     optimizer: optim.Optimizer | None = None,
     measures: Measures | None = None,
@@ -56,6 +57,8 @@ def diagnose(
         layers: names of modules or of single layers to diagnose; all unless given.
         lengths: gives the steps of each sequence of a batch where sequences are padded
             and not packed.
+        targets: places of the targets in a batch, such as 1 or -1; found by trying
+            unless given.
         direction: u of the probe ``u . x_{t-l}`` of a layer's inputs; None averages
             over the axes of the whitened inputs.
         optimizer: what trains the model, for its base rates.
@@ -89,6 +92,7 @@ def diagnose(
         data,
         lengths=lengths,
         layers=layers,
+        targets=targets,
         sequences=effort.sequences,
         memory=effort.memory,
         seed=seed,

@@ -67,7 +67,7 @@ def exponent_group(samples: Iterable[Sample], count: int) -> xr.Dataset:
     whole = joined(samples)
     length = int(whole.lengths.median())
     chosen = (whole.lengths >= length).nonzero()[:SEQUENCES, 0]
-    part = whole.part(chosen)
+    part = whole.rows(chosen)
     x, states = part.x[:, :length], part.states[:, :length]
     count = min(count, part.cell.state_size)
     found = leading_exponents(part.cell, x, states, count, burn=int(BURN * length))

@@ -35,7 +35,7 @@ def swept(
     """
     delta = sample.by_step(sample.delta)
     if (anchors < 0).all():
-        return sample.x.new_full((len(lags), len(sample)), torch.nan)
+        return sample.x.new_full((len(lags), len(sample.x)), torch.nan)
     if (anchors == anchors[0]).all():
         at = [int(t) for t in anchors[0] if t >= 0]
         parts = (sample.x, sample.states, delta)
@@ -47,9 +47,9 @@ def swept(
         ]
         return torch.cat(found, dim=1).nanmean(dim=-1)
     rows = []
-    for start in range(0, len(sample), CHUNK):
+    for start in range(0, len(sample.x), CHUNK):
         chosen = slice(start, start + CHUNK)
-        part = sample.part(chosen)
+        part = sample.rows(chosen)
         at = torch.from_numpy(anchors[chosen])
         rows.append(_swept(part, delta[chosen], direction, lags, at))
     return torch.cat(rows, dim=1).nanmean(dim=-1)
@@ -59,7 +59,7 @@ def _swept(
     sample: Sample, delta: Tensor, direction: Direction, lags: list[int], at: Tensor
 ) -> Float[Tensor, "lag sequence anchor"]:
     """Sweep backward from the anchors of each sequence."""
-    cell, rows = sample.cell, torch.arange(len(sample))[:, None]
+    cell, rows = sample.cell, torch.arange(len(sample.x))[:, None]
     source = immediate_sensitivity(cell, sample.x, sample.states, direction)
     with torch.no_grad():
         partials = cell.partials(sample.states, sample.x)

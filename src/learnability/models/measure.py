@@ -97,14 +97,14 @@ class Measurement:
         exact = {name: ExactWindows(cell, self.lags, len(pairs)) for name in kinds}
         start = 0
         for sample in layer.parts():
-            own = (pairs[:, 0] >= start) & (pairs[:, 0] < start + len(sample))
+            own = (pairs[:, 0] >= start) & (pairs[:, 0] < start + len(sample.x))
             here = pairs[own] - torch.tensor([start, 0])
             for name, matrices in kinds.items():
                 rates = _rates(sample, matrices)
                 sums[name].add(sample.x, sample.states, sample.lengths, rates=rates)
                 exact[name].add(sample.x, sample.states, here, own, rates=rates)
-            start += len(sample)
-            self.progress("envelope", 0.99 * start / len(layer))
+            start += len(sample.x)
+            self.progress("envelope", 0.99 * start / len(layer.lengths))
         return {
             name: {**sums[name].result(), "exact": exact[name].result()}
             for name in kinds
@@ -132,6 +132,7 @@ class Measurement:
         for sample in self.layer.parts():
             at = anchors(sample, self.lags, self.measures.anchors)
             psi = swept(sample, direction, self.lags, at)
+            psi = psi.unflatten(1, (-1, sample.fold)).nanmean(dim=-1)
             found.append(psi.double().cpu().numpy())
             done += len(sample)
             self.progress("evidence", done / len(self.layer))

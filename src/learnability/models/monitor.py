@@ -14,13 +14,12 @@ from torch import nn
 
 from ..detection.window import window as detection_window
 from ..fitting import Measures, fitted_detection
-from ..randomness import stream
 from ..transport import Windows
-from .batches import batches
+from .batches import kept
 from .measure import Effort, Measurement
 from .quiet import kept_random_states
 from .reading import Reading
-from .record import Batch, Lengths, Loss
+from .record import Lengths, Loss
 
 LAGS = 12  # of a snapshot, at most: enough for a curve
 
@@ -110,17 +109,7 @@ class Monitor:
         self.names: list[str] = []
         self._calls, self._started = 0, clock()
         with kept_random_states():
-            self._batches = self._kept(data, sequences)
-
-    def _kept(self, data: Any, sequences: int) -> list[Batch]:
-        """Take as many batches as hold the sequences, and not more."""
-        kept, count = [], 0
-        for batch in batches(data, stream(self.seed, "deal"), sequences):
-            kept.append(batch)
-            count += len(batch[-1]) if hasattr(batch[-1], "__len__") else 1
-            if count >= sequences:
-                break
-        return kept
+            self._data = kept(data, sequences, seed)
 
     def __call__(self, step: int | None = None) -> bool:
         """Measure, if it is time to; call it after every optimizer step.
@@ -170,7 +159,7 @@ class Monitor:
         reading = Reading(
             self.model,
             self.loss,
-            self._batches,
+            self._data,
             lengths=self.lengths,
             layers=self.layers,
             sequences=self.effort.sequences,

@@ -107,7 +107,7 @@ def probes(
             f"the direction has shape {tuple(direction.shape)}; this layer has "
             f"{width} inputs"
         )
-    found = input_probes((s.x[s.own] for s in layer.parts()), direction).first(inputs)
+    found = input_probes(((s.x, s.own) for s in layer.parts()), direction).first(inputs)
     axes = error_axes(layer, outputs)
     room = max(1, len(layer) // SEQUENCES_A_DIRECTION)
     axes = axes[: max(1, room // len(found))]
@@ -136,7 +136,8 @@ def _dependencies(
     rows = []
     for lag in lags:
         products = torch.einsum("int,ntk->ikn", shifted(signals, lag), asked)
-        count = (sample.looks & (step >= lag)).sum(dim=1)
+        count = sample.by_item((sample.looks & (step >= lag)).sum(dim=1)).sum(dim=1)
+        products = products.unflatten(2, (-1, sample.fold)).sum(dim=-1)
         mean = products / torch.where(count > 0, count, torch.nan)
         rows.append(mean.flatten(0, 1))
     return torch.stack(rows).numpy()

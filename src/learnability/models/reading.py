@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, final
 
 import torch
@@ -11,17 +11,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..evidence.sample import Sample
-from ..randomness import stream
+from ..randomness import stream, torch_generator
 from ..unroll import Network
-from .batches import batches, device_of
+from .batches import batches, device_of, parts, whole
 from .convert import check_values
-from .null import Null
+from .dealing import present, targets_part
+from .items import Items, axes_along
 from .quiet import kept_random_states
-from .record import Batch, Lengths, Loss, Recorder
+from .record import ASKED, Batch, Lengths, Loss, Recorder
 from .refusal import Refusal
 from .replay import Trace, Track
 from .taps import taps_of
-from .trees import moved
+from .trees import Place, moved
+
+FEW = 8  # items of a first batch; fewer are put together with those of the next
 
 Progress = Callable[[str, float], None]
 
@@ -40,14 +43,16 @@ class Layer:
         track: the recurrence.
         lengths: steps of each sequence.
         parts: gives the sequences with what the loss asks of them, some at a time.
+        fold: sequences of each item of the data.
     """
 
     track: Track
     lengths: Int[Tensor, "sequence"]
     parts: Callable[[], Iterable[Sample]]
+    fold: int = 1
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self.lengths) // self.fold
 
     @property
     def even(self) -> bool:
@@ -55,7 +60,7 @@ class Layer:
         return bool(self.lengths.min() == self.lengths.max())
 
     def first(self, count: int) -> "Layer":
-        """Return the layer on the first sequences alone."""
+        """Return the layer on the first items alone."""
         if count >= len(self):
             return self
 
@@ -67,7 +72,7 @@ class Layer:
                 if left <= 0:
                     return
 
-        return replace(self, lengths=self.lengths[:count], parts=parts)
+        return replace(self, lengths=self.lengths[: count * self.fold], parts=parts)
 
 
 @final
@@ -83,6 +88,7 @@ class Reading:
         data: what yields batches, or whole tensors.
         lengths: gives the steps of each sequence of a batch.
         layers: names of modules or of single recurrences; all unless given.
+        targets: places of the targets in a batch; found by trying unless given.
         sequences: to read, about; what comes after them is counted.
         memory: bytes that may be kept.
         seed: of the choice of sequences.
@@ -99,33 +105,52 @@ class Reading:
         *,
         lengths: Lengths | None = None,
         layers: str | Iterable[str] | None = None,
+        targets: Any = None,
         sequences: int,
         memory: float,
         seed: int,
     ) -> None:
         self.model, self.memory = model, memory
-        self.recorder = _recorder(model, loss, lengths)
         named = [layers] if isinstance(layers, str) else layers
         self.wanted = None if named is None else [str(name) for name in named]
-        self.null = Null(self.recorder)
-        walked = batches(data, stream(seed, "deal"), sequences)
-        self.batches, self.given = self._taken(walked, sequences)
+        self.recorder = _recorder(model, loss, lengths)
+        with self.recorder.attached():
+            self.batches, self.given = self._taken(
+                data, sequences, _places(targets), seed
+            )
         self._kept: dict[str, list[Sample]] | None = None
 
     def _taken(
-        self, walked: Iterator[Batch], sequences: int
+        self, data: Any, sequences: int, targets: set[Place] | None, seed: int
     ) -> tuple[list[Batch], int]:
-        """Take batches until they hold the sequences; count the others."""
-        taken, count, device = [], 0, device_of(self.model)
-        with self.recorder.attached():
-            for batch in walked:
-                taken.append(moved(batch, device))
-                self.null.add(taken[-1])
-                count += self.recorder.count()
-                if count >= sequences:
-                    break
-        self.null.centre()
-        return taken, count + sum(len(batch[-1]) for batch in walked)
+        """Take parts until they hold the sequences; count the others."""
+        together, device, ask = whole(data), device_of(self.model), self.recorder.ask
+        if together is not None:
+            ask(moved(tuple(p[:ASKED] for p in together), device), (0,), targets)
+            count = len(together[0])
+            chosen = torch.arange(count)
+            if count > sequences:
+                generator = torch_generator(stream(seed, "deal"))
+                chosen = torch.randperm(count, generator=generator)[:sequences]
+            some = self.recorder.items.take(together, chosen.sort().values)
+            return list(parts([some], self.recorder.items)), count
+        first, walked = _several(batches(data))
+        ask(moved(first, device), (0, 1), targets)
+        items, counts, taken = self.recorder.items, [], []
+
+        def counted() -> Iterator[Batch]:
+            for batch in chain([first], walked):
+                counts.append(items.count(batch))
+                yield batch
+
+        stream_ = counted()
+        for part in parts(stream_, items):
+            taken.append(part)
+            if sum(items.count(p) for p in taken) >= sequences:
+                break
+        for _ in stream_:
+            pass
+        return taken, sum(counts)
 
     def layers(self, progress: Progress = silent) -> list[Layer]:
         """Return the recurrences to diagnose, the model run once over all batches.
@@ -138,18 +163,25 @@ class Reading:
         """
         kept: dict[str, list[Sample]] = {}
         lengths: dict[str, list[Tensor]] = {}
+        folds: dict[str, int] = {}
         held = 0
         for place, samples in enumerate(self._samples()):
             for name, sample in samples.items():
                 lengths.setdefault(name, []).append(sample.lengths)
                 kept.setdefault(name, []).append(sample)
                 held += sample.nbytes
+                folds[name] = sample.fold
             if held > self.memory:
                 kept.clear()
             progress("running the model", (place + 1) / len(self.batches))
         self._kept = kept if held <= self.memory else None
         return [
-            Layer(track, torch.cat(lengths[track.name]), self._parts_of(track.name))
+            Layer(
+                track,
+                torch.cat(lengths[track.name]),
+                self._parts_of(track.name),
+                folds[track.name],
+            )
             for track in self.tracks()
         ]
 
@@ -162,30 +194,52 @@ class Reading:
         return parts
 
     @kept_random_states()
-    def _run(self, place: int) -> dict[str, list[Trace]]:
+    def _run(self, batch: Batch) -> tuple[dict[str, list[Trace]], list[int]]:
         with self.recorder.attached():
-            return self.recorder.record(self.batches[place], self.null.of(place))
+            return self.recorder.record(moved(batch, device_of(self.model)))
 
     def _samples(self) -> Iterator[dict[str, Sample]]:
         """Run the model over all batches; yield the recurrences to diagnose by name."""
-        for place in range(len(self.batches)):
-            found = self._run(place)
-            chosen = {track.name: track for track in self.tracks()}
+        for batch in self.batches:
+            found, moves = self._run(batch)
+            count = self.recorder.items.count(batch)
+            chosen = {track.name for track in self.tracks()}
             yield {
-                track.name: self._sample(track, trace)
+                track.name: self._sample(track, path, trace, moves, count)
                 for path, traces in found.items()
                 for track, trace in zip(self.recorder.tracks[path], traces, strict=True)
                 if track.name in chosen
             }
 
-    def _sample(self, track: Track, trace: Trace) -> Sample:
-        after = (torch.arange(trace.x.shape[1]) >= trace.lengths[:, None])[..., None]
+    def _sample(
+        self, track: Track, path: str, trace: Trace, moves: list[int], count: int
+    ) -> Sample:
+        """Put a layer's sequences in the order of the items; ask for targets' part."""
+        order = self.recorder.items.order(path, count, len(trace.x))
+        lengths, fold = trace.lengths[order], len(order) // count
+        own_steps = torch.arange(trace.x.shape[1]) < lengths[:, None]
         values = (trace.x, trace.states, *trace.asked)
-        x, states, delta, target = (v.masked_fill(after, 0.0) for v in values)
-        looks = ((delta != 0) | (target != 0)).any(dim=-1)
-        read_out = self._read_out(track)
+        x, states, delta, *others = (
+            v[order].masked_fill(~own_steps[..., None], 0.0) for v in values
+        )
+        by_item = [v.unflatten(0, (count, fold)) for v in (delta, *others)]
+        if moves:
+            looks = present(by_item[0], by_item[1:], moves)
+        else:
+            looks = torch.stack([(v != 0).any(dim=-1) for v in by_item]).any(dim=0)
+        target = torch.zeros_like(by_item[0])
+        if others:
+            target = targets_part(by_item[0], by_item[1:], moves, looks)
         return Sample(
-            track.cell, x, states, trace.lengths, delta, target, looks, read_out
+            track.cell,
+            x,
+            states,
+            lengths,
+            delta,
+            target.flatten(0, 1),
+            looks.flatten(0, 1),
+            self._read_out(track),
+            fold,
         )
 
     def tracks(self) -> list[Track]:
@@ -216,6 +270,28 @@ class Reading:
         weights = torch.zeros(track.cell.state_size, dtype=self.model.w_out.dtype)
         weights[track.cell.output] = self.model.w_out.detach().cpu()
         return weights
+
+
+def _places(targets: Iterable[Any] | None) -> set[Place] | None:
+    if targets is None:
+        return None
+    named = [targets] if isinstance(targets, int | str) else targets
+    return {t if isinstance(t, tuple) else (t,) for t in named}
+
+
+def _several(walked: Iterator[Batch]) -> tuple[Batch, Iterator[Batch]]:
+    """Return the first batch, put together with others while its items are few."""
+    first = next(walked)
+    items = Items(axes_along(first, 0) or {})
+    while items.axes and items.count(first) < FEW:
+        other = next(walked, None)
+        if other is None:
+            break
+        both = items.together(first, other)
+        if both is None:
+            return first, chain([other], walked)
+        first = both
+    return first, walked
 
 
 def _recorder(model: nn.Module, loss: Loss, lengths: Lengths | None) -> Recorder:

@@ -1,9 +1,8 @@
 """Batches through a model: what its recurrent layers see, and what the loss asks.
 
-Everything goes through forward hooks and `torch.autograd.grad`. Three gradients are
-taken by every layer's output: that of the loss; and, for the dependency that the
-targets hold, that of the model's outputs along the loss's gradient at constant
-outputs, from which all but the targets is gone.
+Everything goes through forward hooks and `torch.autograd.grad`. By every layer's output
+the loss is differentiated with each sequence's own targets, and with those of others
+(`dealing`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,15 +15,18 @@ from torch import Tensor, nn
 
 from ..cells import Cell
 from ..unroll.watching import watching
+from .dealing import check_apart, dealt, even, found_targets, shifts
+from .items import Items, found_items
 from .quiet import quiet
 from .refusal import Refusal
 from .replay import Trace, Track, replay, tracks_of
-from .taps import Asked, StepTap, Tap
-from .trees import leaves, shapes
+from .taps import Asked, Seen, StepTap, Tap
+from .trees import Place, leaves, shapes
 
 Batch = Sequence[Any]
 Loss = Callable[[Any, Any], Tensor]
 Lengths = Callable[[Batch], Tensor]
+ASKED = 16  # items on which targets are found out
 # What goes wrong inside other people's code when shapes or types do not fit.
 WRONG = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError)
 
@@ -41,6 +43,9 @@ class Recorder:
             value each.
         lengths: gives the steps of each sequence of a batch; None where all are as
             long as their tensor, or packed.
+        tracks: the recurrences of each module that was called.
+        items: of the batches, once `ask` has found them.
+        targets: the places of the targets in a batch, likewise.
     """
 
     model: nn.Module
@@ -48,7 +53,10 @@ class Recorder:
     loss: Loss
     lengths: Lengths | None = None
     tracks: dict[str, list[Track]] = field(default_factory=dict)
-    _summed: bool | None = None
+    items: Items = field(default_factory=lambda: Items({}))
+    targets: set[Place] = field(default_factory=set)
+    _inside: bool = False
+    _summed: bool = False
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -108,25 +116,94 @@ class Recorder:
                 "itself, not its weights, or unroll it with learnability.unroll"
             )
 
+    def ask(
+        self, batch: Batch, axes: Sequence[int], targets: set[Place] | None = None
+    ) -> None:
+        """Find out, on a first batch, what its items and its targets are.
+
+        Args:
+            batch: inputs, then targets.
+            axes: along which items may lie.
+            targets: their places, where the user names them.
+
+        Raises:
+            ValueError: if a layer's sequences are not those of the items, no targets
+                are found, or the loss mixes sequences.
+        """
+        with torch.no_grad():
+            self.run(batch)
+            self.check_called()
+            self.items = found_items(batch, self._seen, axes)
+        count = min(self.items.count(batch), ASKED)
+        some = self.items.take(batch, torch.arange(count))
+        inputs = self._inputs(some)
+        self._summed = self._sums_up(some)
+        self.targets = found_targets(some, self.items, self._deltas, targets, inputs)
+        self._inside = any(place[0] < len(batch) - 1 for place in self.targets)
+        check_apart(some, self.items, self._deltas, self.targets)
+
+    def _seen(self, batch: Batch) -> dict[str, Seen]:
+        """Return what every layer sees of a batch."""
+        with torch.no_grad():
+            self.run(batch)
+        pairs = ((tap.path, tap.seen()) for tap in self.taps)
+        return {path: seen for path, seen in pairs if seen is not None}
+
+    def _inputs(self, batch: Batch) -> set[Place]:
+        """Return the places whose dealing to other items moves what a layer sees."""
+        base, found = self._seen(batch), set()
+        for place, _ in leaves(batch):
+            if place in self.items.axes:
+                now = self._seen(dealt(batch, self.items, {place}, 1))
+                if any(not same(seen, now[path]) for path, seen in base.items()):
+                    found.add(place)
+        return found
+
+    def _deltas(self, batch: Batch) -> Tensor:
+        """Return the loss's gradient by all layers' states, one row per item."""
+        asked = self._ask(self.losses(self.run(batch), batch), False)
+        count, rows = self.items.count(batch), []
+        for tap, one in zip(self.taps, asked, strict=True):
+            if one is not None:
+                order = self.items.order(tap.path, count, len(one.output))
+                parts = [one.output.flatten(1)]
+                if one.final is not None:
+                    parts.append(one.final.transpose(0, 1).flatten(1))
+                flat = torch.cat(parts, dim=1)
+                rows.append(flat[order.to(flat.device)].reshape(count, -1).double())
+        return torch.cat(rows, dim=1)
+
+    def _sums_up(self, batch: Batch) -> bool:
+        """Tell whether a loss is the sum over sequences, not their mean.
+
+        Every item is given twice: a sum leaves each one's gradient as it is, a mean
+        halves it.
+        """
+        count = self.items.count(batch)
+        twice = self.items.take(batch, torch.arange(count).repeat(2))
+        one, two = self._raw_size(batch), self._raw_size(twice)
+        # Of both copies: sqrt(2) times the gradient of a sum, or 1/sqrt(2) of a mean's.
+        return two > one
+
+    def _raw_size(self, batch: Batch) -> float:
+        value = self._loss(self.run(batch), batch[-1])
+        asked = self._ask(value.sum() if value.ndim else value, False)
+        squares = [one.output.double().square().sum() for one in asked if one]
+        finals = [one.final for one in asked if one and one.final is not None]
+        squares += [final.double().square().sum() for final in finals]
+        return float(sum(squares))
+
     def losses(self, outputs: Any, batch: Batch) -> Tensor:
-        """Give the sum over a batch of each sequence's own loss.
+        """Return the sum over a batch of each sequence's own loss.
 
         Raises:
             ValueError: if the loss cannot take outputs and targets, is no number, or
                 not finite.
         """
-        value = self._loss(outputs, batch[-1])
-        count = self.count()
+        value, count = self._loss(outputs, batch[-1]), self.items.count(batch)
         if value.ndim > 0:
             return value.sum() * (count / value.numel())
-        if self._summed is None:
-            self._summed = sums_up(self._loss, outputs, batch[-1], value)
         return value if self._summed else value * count
-
-    def count(self) -> int:
-        """Give the number of sequences of the batch that was run last."""
-        seen = next(s for tap in self.taps if (s := tap.seen()) is not None)
-        return len(seen.x)
 
     def _loss(self, outputs: Any, targets: Any) -> Tensor:
         try:
@@ -146,24 +223,53 @@ class Recorder:
             )
         return value
 
-    def record(
-        self, batch: Batch, target: Callable[[Any], list[Tensor | None]] | None = None
-    ) -> dict[str, list[Trace]]:
+    def record(self, batch: Batch) -> tuple[dict[str, list[Trace]], list[int]]:
         """Run a batch and replay every layer with its gradients.
 
         Args:
             batch: inputs, then targets.
-            target: gives, from the outputs, the cotangents of a second question.
+
+        Returns:
+            Traces by layer, each with the loss's gradient and that with the targets of
+            others: their mean, or one for each of the shifts that come second.
 
         Raises:
             ValueError: if the loss does not depend on any recurrent layer.
         """
+        moves = shifts(self.items.count(batch))
+        found = self.traces(batch, self._questions(batch, moves, apart=False))
+        if all(self._even(tap, found) for tap in self.taps if tap.path in found):
+            return found, []
+        return self.traces(batch, self._questions(batch, moves, apart=True)), moves
+
+    def _even(self, tap: Tap, found: dict[str, list[Trace]]) -> bool:
+        """Tell whether the loss looks at the same steps of all sequences."""
+        for trace in found[tap.path]:
+            steps = torch.arange(trace.x.shape[1]) < trace.lengths[:, None]
+            if not even(trace.asked[0][:, None], steps[:, None]):
+                return False
+        return True
+
+    def _questions(
+        self, batch: Batch, moves: list[int], *, apart: bool
+    ) -> list[list[Asked | None]]:
+        """Return the loss's gradients with own targets, and with those of others."""
+        others = [dealt(batch, self.items, self.targets, shift) for shift in moves]
         outputs = self.run(batch)
         total = self.losses(outputs, batch)
-        questions = [self._ask(total, target is not None)]
-        if target is not None:
-            questions.append(self._pull(outputs, target(outputs)))
-        return self.traces(batch, questions)
+        if self._inside:
+            own = self._ask(total, False)
+            asked = [self._ask(self.losses(self.run(o), o), False) for o in others]
+            self.run(batch)  # what the taps have seen is what is replayed
+        else:
+            own = self._ask(total, True)
+            wanted = [self.losses(outputs, other) for other in others]
+            if not apart and wanted:
+                wanted = [torch.stack(wanted).mean()]
+            asked = [self._ask(value, True) for value in wanted]
+        if not apart and len(asked) > 1:
+            asked = [averaged(asked)]
+        return [own, *asked]
 
     def _ask(self, total: Tensor, again: bool) -> list[Asked | None]:
         if not total.requires_grad:
@@ -171,28 +277,13 @@ class Recorder:
                 "the loss does not depend on any recurrent layer; check that the "
                 "model's forward pass neither detaches nor runs without gradients"
             )
-        return self._gradients([total], [None], again)
+        return self._gradients(total, again)
 
-    def _pull(self, outputs: Any, by: list[Tensor | None]) -> list[Asked | None]:
-        pairs = [
-            (z, g)
-            for z, g in zip(leaves(outputs), by, strict=True)
-            if g is not None and z.requires_grad
-        ]
-        return self._gradients([z for z, _ in pairs], [g for _, g in pairs], False)
-
-    def _gradients(
-        self, of: list[Tensor], by: list[Tensor | None], again: bool
-    ) -> list[Asked | None]:
+    def _gradients(self, of: Tensor, again: bool) -> list[Asked | None]:
         edges = [edge for tap in self.taps for edge in tap.edges()]
         live = [edge for edge in edges if edge is not None]
-        found = iter(
-            torch.autograd.grad(
-                of, live, grad_outputs=by, retain_graph=again, allow_unused=True
-            )
-            if of
-            else [None] * len(live)
-        )
+        grads = torch.autograd.grad(of, live, retain_graph=again, allow_unused=True)
+        found = iter(grads)
         asked = []
         for tap in self.taps:
             own = [None if edge is None else next(found) for edge in tap.edges()]
@@ -261,26 +352,24 @@ def cut(
     return replace(seen, lengths=lengths)
 
 
-def sums_up(
-    loss: Loss, outputs: Any, targets: Any, whole: Tensor, tolerance: float = 1e-3
-) -> bool:
-    """Tell whether a loss is the sum over sequences, not their mean.
+def same(one: Seen, other: Seen) -> bool:
+    """Tell whether a layer saw the same, to the last bit."""
+    return torch.equal(one.x, other.x) and torch.equal(one.lengths, other.lengths)
 
-    The first sequence and the others are asked apart. Where outputs or targets cannot
-    be split so, it counts as a mean.
-    """
-    count = len(targets) if isinstance(targets, Tensor) and targets.ndim else 0
-    if not isinstance(outputs, Tensor) or count < 2 or len(outputs) != count:
-        return False
-    with torch.no_grad():
-        try:
-            first = loss(outputs[:1], targets[:1])
-            others = loss(outputs[1:], targets[1:])
-        except WRONG:
-            return False
-        summed = (first + others - whole).abs()
-        mean = ((first + (count - 1) * others) / count - whole).abs()
-    return bool(summed < mean) and bool(summed <= tolerance * whole.abs())
+
+def averaged(asked: list[list[Asked | None]]) -> list[Asked | None]:
+    """Return the mean of several questions' gradients, layer by layer."""
+    found: list[Asked | None] = []
+    for own in zip(*asked, strict=True):
+        parts = [one for one in own if one is not None]
+        if not parts:
+            found.append(None)
+            continue
+        output = torch.stack([one.output for one in parts]).mean(dim=0)
+        finals = [one.final for one in parts if one.final is not None]
+        final = torch.stack(finals).mean(dim=0) if finals else None
+        found.append(Asked(output, final))
+    return found
 
 
 def first_line(error: BaseException) -> str:

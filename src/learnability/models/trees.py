@@ -1,61 +1,109 @@
-"""Tensors inside tuples, lists and dictionaries, as models give them."""
+"""Tensors inside tuples, lists, dictionaries and records, as loaders and models use."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import (
+    PackedSequence,
+    pack_padded_sequence,
+    pad_packed_sequence,
+)
+
+Place = tuple[Any, ...]  # keys and places that lead from a tree's root to a leaf
 
 
-def leaves(tree: Any) -> Iterator[Tensor]:
-    """Yield the floating-point tensors of a tree, always in the same order.
+def children(tree: Any) -> list[tuple[Any, Any]]:
+    """Return the key and the value of everything that a tree holds directly.
+
+    A packed sequence is a leaf.
+    """
+    if isinstance(tree, PackedSequence):
+        return []
+    if isinstance(tree, Mapping):
+        return list(tree.items())
+    if isinstance(tree, tuple | list):
+        return list(enumerate(tree))
+    if is_dataclass(tree) and not isinstance(tree, type):
+        return [(f.name, getattr(tree, f.name)) for f in fields(tree)]
+    return []
+
+
+def leaves(tree: Any, at: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """Yield the tensors and packed sequences of a tree with their places.
 
     Example:
         >>> import torch
-        >>> len(list(leaves((torch.ones(2), {"a": [torch.ones(1), 3]}))))
-        2
+        >>> [place for place, _ in leaves((torch.ones(2), {"a": [torch.ones(1), 3]}))]
+        [(0,), (1, 'a', 0)]
     """
-    if isinstance(tree, Tensor):
-        if tree.is_floating_point():
-            yield tree
-    elif isinstance(tree, dict):
-        for value in tree.values():
-            yield from leaves(value)
-    elif isinstance(tree, tuple | list):
-        for value in tree:
-            yield from leaves(value)
+    if isinstance(tree, Tensor | PackedSequence):
+        yield at, tree
+    for key, value in children(tree):
+        yield from leaves(value, (*at, key))
 
 
-def mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """Give the same tree with every floating-point tensor changed."""
-    if isinstance(tree, Tensor):
-        return change(tree) if tree.is_floating_point() else tree
-    if isinstance(tree, dict):
-        return {key: mapped(value, change) for key, value in tree.items()}
+def mapped(tree: Any, change: Callable[[Place, Any], Any], at: Place = ()) -> Any:
+    """Return the same tree with every tensor and packed sequence changed.
+
+    Args:
+        tree: the tree.
+        change: gives the new leaf, from place and leaf.
+        at: the place of the tree itself.
+    """
+    if isinstance(tree, Tensor | PackedSequence):
+        return change(at, tree)
+    values = {key: mapped(value, change, (*at, key)) for key, value in children(tree)}
+    if not values:
+        return tree
     if isinstance(tree, tuple | list):
-        values = [mapped(value, change) for value in tree]
-        return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
-    return tree
+        new = list(values.values())
+        return type(tree)(*new) if hasattr(tree, "_fields") else type(tree)(new)
+    if isinstance(tree, Mapping):
+        return type(tree)(values)  # pyright: ignore[reportCallIssue]
+    return replace(tree, **values)
 
 
 def shapes(tree: Any) -> str:
-    """Give the shapes in a tree, for a sentence."""
+    """Return the shapes in a tree, for a sentence."""
     if isinstance(tree, Tensor):
         return str(tuple(tree.shape))
-    if isinstance(tree, dict):
+    if isinstance(tree, Mapping):
         return ", ".join(f"{k} {shapes(v)}" for k, v in tree.items())
-    if isinstance(tree, tuple | list):
+    if isinstance(tree, tuple | list) and not isinstance(tree, PackedSequence):
         return ", ".join(shapes(value) for value in tree)
     return type(tree).__name__
 
 
 def moved(tree: Any, device: torch.device) -> Any:
-    """Give the same tree on another device, integers and masks too."""
-    if isinstance(tree, Tensor):
-        return tree.to(device)
-    if isinstance(tree, dict):
-        return {key: moved(value, device) for key, value in tree.items()}
-    if isinstance(tree, tuple | list):
-        values = [moved(value, device) for value in tree]
-        return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
-    return tree
+    """Return the same tree on another device, integers and masks too."""
+    return mapped(tree, lambda _, leaf: leaf.to(device))
+
+
+def length_along(leaf: Tensor | PackedSequence, axis: int) -> int | None:
+    """Return how many items a leaf holds along an axis; None if it has not that axis.
+
+    Those of a packed sequence are its sequences, whatever the axis.
+    """
+    if isinstance(leaf, PackedSequence):
+        return int(leaf.batch_sizes[0])
+    return leaf.shape[axis] if leaf.ndim > axis else None
+
+
+def taken(
+    leaf: Tensor | PackedSequence, index: Tensor, axis: int
+) -> Tensor | PackedSequence:
+    """Return some items of a leaf, in the order of the index."""
+    if isinstance(leaf, Tensor):
+        return leaf.index_select(axis, index.to(leaf.device))
+    padded, lengths = pad_packed_sequence(leaf, batch_first=True)
+    chosen = padded[index.to(padded.device)], lengths[index]
+    return pack_padded_sequence(*chosen, batch_first=True, enforce_sorted=False)
+
+
+def together(leaves_: Sequence[Tensor], axis: int) -> Tensor | None:
+    """Return tensors one behind the other; None where their other axes differ."""
+    shapes_ = {(*t.shape[:axis], *t.shape[axis + 1 :]) for t in leaves_}
+    return torch.cat(list(leaves_), dim=axis) if len(shapes_) == 1 else None

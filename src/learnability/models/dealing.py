@@ -1,0 +1,231 @@
+"""The targets' part of an error signal: the loss again, with other sequences' targets.
+
+``e_n = delta_n(y_n) - mean_m delta_n(y_m)``, delta_n(y) the gradient by a layer's states
+of sequence n's loss with the targets y. Outputs are never looked at: however a model
+writes them, the loss is called again. Which tensors are targets is found by trying.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from .items import Items
+from .refusal import Refusal
+from .trees import Place, leaves, mapped
+
+DEALINGS = 16  # of the targets of other sequences; more only take off less noise
+SHARED_BY = 8  # sequences; a step that fewer have has no targets' part
+TOLERANCE = 1e-4  # of what dealing may do to others' gradients, by rounding
+
+Delta = Float[Tensor, "item feature"]
+
+
+def shifts(items: int) -> list[int]:
+    """Return by how many places targets are dealt on, among some sequences.
+
+    Example:
+        >>> shifts(4), len(shifts(64))
+        ([1, 2, 3], 16)
+    """
+    count = min(DEALINGS, items - 1)
+    return torch.linspace(1, items - 1, count).round().long().tolist()
+
+
+def dealt(batch: Any, items: Items, targets: set[Place], shift: int) -> Any:
+    """Return a batch in which sequence n has the targets of sequence n + shift."""
+    count = items.count(batch)
+    return items.take(batch, (torch.arange(count) + shift) % count, targets)
+
+
+def found_targets(
+    batch: Any,
+    items: Items,
+    deltas: Callable[[Any], Delta],
+    given: set[Place] | None,
+    inputs: set[Place],
+) -> set[Place]:
+    """Find the leaves of a batch that are targets.
+
+    They are those that the loss is given; where it has none, or one of the same values
+    goes into the model, too, those whose dealing moves the loss and no layer's inputs.
+    Weights and masks are none: with them at 0 nothing is left of the gradient.
+
+    Args:
+        batch: some items.
+        items: the items of a batch.
+        deltas: gives the loss's gradient by all layers' states, one row per item.
+        given: places that the user names.
+        inputs: places whose dealing moves what a layer sees.
+
+    Raises:
+        ValueError: if no leaf is a target.
+    """
+    every = {place: leaf for place, leaf in leaves(batch) if place in items.axes}
+    if given is not None:
+        return _named(given, set(every), inputs)
+    last = len(batch) - 1
+    own = deltas(batch)
+    chosen = {p for p in every if p[0] == last and p not in inputs}
+    moving = {p for p in chosen if _moves(batch, items, deltas, own, p)}
+    chosen = moving or {
+        p for p in set(every) - inputs - chosen if _moves(batch, items, deltas, own, p)
+    }
+    if not chosen:
+        raise Refusal(
+            "no targets were found: dealing a tensor of the batch to other sequences "
+            "either changes what a layer sees or leaves the loss as it is; give targets "
+            "of their own (pass a tensor that is input and target twice), or name them "
+            "with targets=..."
+        )
+    labels = {p for p in chosen if not _weighs(batch, deltas, p, every[p])}
+    labels = labels or chosen
+    alike = {
+        p
+        for p in set(every) - inputs
+        if any(_same(every[p], every[label]) for label in labels)
+    }
+    return labels | alike
+
+
+def _named(given: set[Place], every: set[Place], inputs: set[Place]) -> set[Place]:
+    chosen = {p for p in every if any(p[: len(g)] == g for g in given)}
+    if not chosen:
+        raise Refusal(f"the batch has no targets {sorted(map(str, given))[0]}")
+    if chosen & inputs:
+        raise Refusal(
+            f"dealing the targets {min(map(str, chosen & inputs))} changes what a "
+            "layer sees; pass a tensor that is input and target twice"
+        )
+    return chosen
+
+
+def _same(one: Any, other: Any) -> bool:
+    both = isinstance(one, Tensor) and isinstance(other, Tensor)
+    return both and one.shape == other.shape and bool((one == other).all())
+
+
+def _moves(
+    batch: Any, items: Items, deltas: Callable[[Any], Delta], own: Delta, place: Place
+) -> bool:
+    now = deltas(dealt(batch, items, {place}, 1))
+    return now.shape != own.shape or not torch.equal(now, own)
+
+
+def _weighs(
+    batch: Any, deltas: Callable[[Any], Delta], place: Place, leaf: Any
+) -> bool:
+    """Tell whether a leaf is a weight or mask: none of it leaves no gradient."""
+    if not isinstance(leaf, Tensor) or bool((leaf < 0).any()):
+        return False
+    zero = mapped(batch, lambda at, v: torch.zeros_like(v) if at == place else v)
+    try:
+        return not deltas(zero).any()
+    except ValueError:  # a mean over nothing is not finite
+        return True
+
+
+def check_apart(
+    batch: Any, items: Items, deltas: Callable[[Any], Delta], targets: set[Place]
+) -> None:
+    """Refuse a loss in which a sequence's gradient hangs on another one's targets.
+
+    Two sequences' targets are exchanged, and one's is given another's: those of all
+    others stay, up to a common factor (a mean over steps that are not masked).
+
+    Raises:
+        ValueError: if they do not.
+    """
+    count = items.count(batch)
+    if count < 3:
+        return
+    own = deltas(batch)[2:]
+    size = float(own.norm())
+    order = torch.arange(count)
+    exchanged, given = order.clone(), order.clone()
+    exchanged[0], exchanged[1], given[0] = 1, 0, 1
+    for index in (exchanged, given):
+        now = deltas(items.take(batch, index, targets))[2:]
+        factor = float((now * own).sum()) / max(size**2, 1e-300)
+        apart = float((now - factor * own).norm())
+        if apart > TOLERANCE * size or not 0.05 < factor < 20:
+            raise Refusal(
+                "the loss mixes sequences: another target for one of them changes the "
+                "gradient of the others; make outputs and targets of one shape, (B, 1) "
+                "against (B,) broadcasts to (B, B), and use a loss that is a sum or "
+                "mean over sequences"
+            )
+
+
+def present(
+    own: Float[Tensor, "item row step state"],
+    others: Sequence[Float[Tensor, "item row step state"]],
+    moves: Sequence[int],
+) -> Bool[Tensor, "item row step"]:
+    """Return the steps that a sequence's own loss looks at.
+
+    It looks at step t of sequence n if some targets make a gradient there (a mask of n
+    does not hide it), and if those of n make one at some sequence (they are not to be
+    ignored): a gradient that happens to be 0 is no sign of a mask.
+
+    Args:
+        own: the gradients with each sequence's own targets.
+        others: those with the targets of sequence n + shift.
+        moves: the shifts.
+    """
+    there = (own != 0).any(dim=-1)
+    labelled = there.clone()
+    for gradient, shift in zip(others, moves, strict=True):
+        now = (gradient != 0).any(dim=-1)
+        there = there | now
+        labelled = labelled | now.roll(shift, dims=0)
+    return there & labelled
+
+
+def even(
+    own: Float[Tensor, "item row step state"], steps: Bool[Tensor, "item row step"]
+) -> bool:
+    """Tell whether the loss looks at a step of all sequences that have it, or of none.
+
+    Args:
+        own: the gradients.
+        steps: that belong to a sequence.
+    """
+    looks = (own != 0).any(dim=-1)
+    some = looks.any(dim=0)
+    return bool((looks | ~steps | ~some).all())
+
+
+def targets_part(
+    own: Float[Tensor, "item row step state"],
+    others: Sequence[Float[Tensor, "item row step state"]],
+    moves: Sequence[int],
+    looks: Bool[Tensor, "item row step"],
+) -> Float[Tensor, "item row step state"]:
+    """Return ``e_n``, less its mean over the sequences that have the step.
+
+    Args:
+        own: the gradients with each sequence's own targets.
+        others: those with the targets of sequence n + shift; one mean of them, without
+            shifts, where all sequences look at the same steps.
+        moves: the shifts, or none.
+        looks: the steps that each sequence's loss looks at.
+    """
+    if moves:
+        total, count = torch.zeros_like(own), torch.zeros_like(looks, dtype=own.dtype)
+        for gradient, shift in zip(others, moves, strict=True):
+            there = looks & looks.roll(-shift, dims=0)
+            total += gradient * there[..., None]
+            count += there
+        looks = looks & (count > 0)
+        mean = total / count.clamp(min=1)[..., None]
+    else:
+        (mean,) = others
+    shared = looks.sum(dim=0)
+    looks = looks & (shared >= min(SHARED_BY, len(own)))
+    e = (own - mean) * looks[..., None]
+    common = e.sum(dim=0) / shared.clamp(min=1)[..., None]
+    factor = shared / (shared - 1).clamp(min=1)
+    return (e - common * looks[..., None]) * factor[..., None]

@@ -1,0 +1,249 @@
+"""Which sequences of a layer belong to which item of a batch: found by asking.
+
+Item n of a batch belongs to a sequence of a layer if changing item n moves what the
+layer sees of that sequence, and of no other item's. Nothing is ever dealt, chosen or
+counted along an axis that was not found to be that of the items.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from .refusal import Refusal
+from .taps import Seen
+from .trees import Place, leaves, length_along, mapped, taken, together
+
+ASKED = 16  # items whose sequences are found out; the others follow the same order
+
+Layers = Mapping[str, Seen]
+Run = Callable[[Any], Layers]
+
+
+@final
+@dataclass(frozen=True)
+class Items:
+    """The items of a batch.
+
+    Attributes:
+        axes: the axis of items of every leaf that has one, by place.
+        turned: by layer, whether its sequences run through all items once for each of
+            several parts (1 2 3 1 2 3), and not item by item (1 1 2 2 3 3).
+    """
+
+    axes: Mapping[Place, int]
+    turned: Mapping[str, bool] = field(default_factory=dict)
+
+    def count(self, batch: Any) -> int:
+        """Return the number of items of a batch."""
+        return next(self._counts(batch))
+
+    def _counts(self, batch: Any) -> Iterator[int]:
+        for place, leaf in leaves(batch):
+            if place in self.axes:
+                count = length_along(leaf, self.axes[place])
+                if count is not None:
+                    yield count
+
+    def take(
+        self, batch: Any, index: Int[Tensor, "item"], only: set[Place] | None = None
+    ) -> Any:
+        """Return a batch of some items, in the order of the index.
+
+        Args:
+            batch: the batch.
+            index: of the items.
+            only: places of the leaves that change; all that have items unless given.
+        """
+
+        def change(place: Place, leaf: Any) -> Any:
+            chosen = place in self.axes and (only is None or place in only)
+            return taken(leaf, index, self.axes[place]) if chosen else leaf
+
+        return mapped(batch, change)
+
+    def together(self, one: Any, other: Any) -> Any:
+        """Return the items of two batches as one batch.
+
+        None where items have other shapes, or what is not by item differs.
+        """
+        pairs, second = dict(leaves(one)), dict(leaves(other))
+        if pairs.keys() != second.keys():
+            return None
+        found = {}
+        for place, leaf in pairs.items():
+            both = (leaf, second[place])
+            if place not in self.axes:
+                if not _equal(*both):
+                    return None
+                found[place] = leaf
+                continue
+            joined = None
+            if all(isinstance(b, Tensor) for b in both):
+                joined = together(both, self.axes[place])
+            if joined is None:
+                return None
+            found[place] = joined
+        return mapped(one, lambda place, _: found[place])
+
+    def order(self, layer: str, items: int, rows: int) -> Int[Tensor, "row"]:
+        """Return the places of a layer's sequences, item by item.
+
+        Raises:
+            ValueError: if the layer has no whole number of sequences for each item.
+        """
+        if rows % items:
+            raise Refusal(
+                f"{layer} sees {rows} sequences of {items} items; give batches of which "
+                "every item makes equally many"
+            )
+        every = torch.arange(rows)
+        return every.view(-1, items).T.flatten() if self.turned.get(layer) else every
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    both = isinstance(one, Tensor) and isinstance(other, Tensor)
+    return both and torch.equal(one, other)
+
+
+def found_items(batch: Any, run: Run, axes: Iterable[int]) -> Items:
+    """Find the axis of items, and whose sequences are whose, by changing items.
+
+    Args:
+        batch: inputs and targets.
+        run: gives what every layer sees of a batch.
+        axes: along which items may lie, the likeliest first.
+
+    Raises:
+        ValueError: if the sequences of a layer are not those of the items along any of
+            the axes.
+    """
+    sentences = []
+    for axis in axes:
+        of_leaves = axes_along(batch, axis)
+        if of_leaves is None:
+            continue
+        items = Items(of_leaves)
+        found = _asked(items, batch, run)
+        if isinstance(found, Items):
+            return found
+        sentences.append(found)
+    raise Refusal(sentences[0] if sentences else "the batch holds no tensor with items")
+
+
+def axes_along(batch: Any, axis: int) -> dict[Place, int] | None:
+    """Return the axis of every leaf with as many items as the first has along one.
+
+    A leaf of fewer axes, such as one target per sequence, has them along its first.
+    """
+    every = list(leaves(batch))
+    first = next((leaf for _, leaf in every if length_along(leaf, axis)), None)
+    if first is None:
+        return None
+    count = length_along(first, axis)
+    found = {}
+    for place, leaf in every:
+        wanted = (axis, 0) if axis else (0,)
+        own = next((a for a in wanted if length_along(leaf, a) == count), None)
+        if own is not None:
+            found[place] = own
+    return found
+
+
+def _asked(items: Items, batch: Any, run: Run) -> Items | str:
+    """Change items and look which sequences move; return a sentence if others do."""
+    count = min(items.count(batch), ASKED)
+    some = items.take(batch, torch.arange(count))
+    base = run(some)
+    if count == 1:
+        return _single(items, base)
+    partner = _partners(items, some, count)
+    bits = max(1, (count - 1).bit_length())
+    moved: dict[str, list[Tensor]] = {layer: [] for layer in base}
+    for bit in range(2 * bits):
+        chosen = ((torch.arange(count) >> (bit // 2)) & 1) == (bit % 2 == 0)
+        index = torch.where(chosen, partner, torch.arange(count))
+        now = run(items.take(some, index))
+        for layer, seen in base.items():
+            moved[layer].append(_moved(seen, now[layer]))
+    turned = {}
+    for layer, rows in moved.items():
+        order = _owners(torch.stack(rows), count)
+        if isinstance(order, str):
+            return order.format(layer=layer, count=count)
+        turned[layer] = order
+    return Items(items.axes, turned)
+
+
+def _single(items: Items, base: Layers) -> Items | str:
+    for layer, seen in base.items():
+        if len(seen.x) > 1:
+            return (
+                f"a batch of one item gives {layer} {len(seen.x)} sequences; give "
+                "batches of several items, sequences first"
+            )
+    return items
+
+
+def _partners(items: Items, batch: Any, count: int) -> Int[Tensor, "item"]:
+    """Return for each item the next one that differs from it."""
+    keys = []
+    for item in range(count):
+        one = items.take(batch, torch.tensor([item]))
+        keys.append(b"".join(_bytes(leaf) for _, leaf in leaves(one)))
+    partner = torch.arange(count)
+    for item in range(count):
+        others = ((item + step) % count for step in range(1, count))
+        partner[item] = next((o for o in others if keys[o] != keys[item]), item)
+    return partner
+
+
+def _bytes(leaf: Tensor | PackedSequence) -> bytes:
+    values = leaf.data if isinstance(leaf, PackedSequence) else leaf
+    values = values.detach().cpu()
+    values = values.float() if values.dtype == torch.bfloat16 else values
+    return values.numpy().tobytes()
+
+
+def _moved(one: Seen, two: Seen) -> Bool[Tensor, "row"]:
+    """Return which sequences of a layer are not what they were."""
+    if len(one.x) != len(two.x):
+        return torch.ones(len(one.x), dtype=torch.bool)
+    steps = min(one.x.shape[1], two.x.shape[1])
+    same = (one.x[:, :steps] == two.x[:, :steps]).flatten(1).all(dim=1).cpu()
+    lengths = one.lengths.cpu() == two.lengths.cpu()
+    return ~(same & lengths)
+
+
+def _owners(moved: Bool[Tensor, "pass row"], count: int) -> bool | str:
+    """Return how the sequences of a layer follow the items; a sentence if they do not.
+
+    Args:
+        moved: pass 2b changed the items whose bit b is 1, pass 2b + 1 the others.
+        count: of items.
+    """
+    on, off = moved[0::2], moved[1::2]
+    known = (on | off).all(dim=0)  # an item that no other differs from says nothing
+    rows = moved.shape[1]
+    if (on & off).any() or rows % count:
+        return (
+            "a sequence of {layer} changes with several of {count} items of the batch; "
+            "put sequences first (batch_first=True, or transpose the data), or give a "
+            "loader of batches whose first axis is that of the sequences"
+        )
+    owner = (on.long() << torch.arange(len(on))[:, None]).sum(dim=0)
+    by_item = torch.arange(count).repeat_interleave(rows // count)
+    by_part = torch.arange(count).repeat(rows // count)
+    for turned, expected in ((False, by_item), (True, by_part)):
+        if (owner == expected)[known].all():
+            return turned
+    return (
+        "the sequences of {layer} are not in the order of the {count} items of the "
+        "batch; give sequences in the order of the items"
+    )
