@@ -27,7 +27,8 @@ def test_statistics_against_autograd(kind, known):
     data, lags = Sequences(x, y), [1, 3]
     u = torch.tensor([0.6, 0.8]).double() if known else None
     found = probe_statistics(network, data, lags, direction=u)
-    signals = input_probes([x.flatten(0, 1)], u).signals(x)
+    every = torch.ones(x.shape[:2], dtype=torch.bool)
+    signals = input_probes([(x, every)], u).signals(x)
     mean = gradient(network, network(x).mean())
     for i, lag in enumerate(lags):
         s, g = [], []
@@ -48,14 +49,16 @@ def test_statistics_against_autograd(kind, known):
             other = s.sum(dim=0) - s[n]
             along = (other / other.norm(dim=-1, keepdim=True)) @ g[n]
             np.testing.assert_allclose(found.projection[i, :, n], along, rtol=1e-8)
-        target = (shifted(signals, lag) * (y - y.mean())).sum(dim=-1) / (8 - lag)
+        others = (y.sum(dim=0) - y) / 4  # 5 sequences
+        target = (shifted(signals, lag) * (y - others)).sum(dim=-1) / (8 - lag)
         np.testing.assert_allclose(found.target[i], target, rtol=1e-10)
 
 
 def test_whitened_inputs_have_unit_covariance():
     x, _ = make_data(50, 9, 3)
     x = x @ torch.tensor([[2.0, 0, 0], [1, 1, 0], [3, 1, 0]]).double() + 5  # rank 2
-    some = input_probes(x.flatten(0, 1).split(77))  # a part at a time
+    own = torch.ones(x.shape[:2], dtype=torch.bool)
+    some = input_probes(zip(x.split(7), own.split(7), strict=True))  # in parts
     flat = some.signals(x).movedim(0, -1).reshape(-1, 2)
     eye = torch.eye(2).double()
     torch.testing.assert_close(flat.T @ flat / len(flat), eye, rtol=1e-9, atol=1e-9)
@@ -63,10 +66,11 @@ def test_whitened_inputs_have_unit_covariance():
 
 
 def test_probe_needs_a_direction_that_varies():
-    x = torch.zeros(20, 2).double()
+    x = torch.randn(1, 8, 2).double().expand(4, 8, 2)  # what all sequences share
+    own = torch.ones(4, 8, dtype=torch.bool)
     for u in (torch.tensor([1.0, 0.0]).double(), None):
         with pytest.raises(ValueError, match="do not vary"):
-            input_probes([x], u)
+            input_probes([(x, own)], u)
 
 
 TASK = MultiLag(lags=(1, 3), coefficients=(0.6, 0.5), noise=0.3, inputs=2, steps=8)

@@ -343,7 +343,7 @@ def test_an_optimizer_adds_the_effective_envelope():
     optimizer = torch.optim.SGD(model.parameters(), lr=0.25)
     found = lw.diagnose(
         model,
-        [(DATA.x, torch.zeros(80, 16, 2))],
+        [(DATA.x, draw(80, 16, 2, dtype=torch.float32))],
         F.mse_loss,
         LAGS,
         optimizer=optimizer,

@@ -57,11 +57,13 @@ def test_nothing_of_the_model_changes():
     model(draw(4, STEPS, INPUTS, dtype=torch.float32)).sum().backward()
     model.head[1].weight.requires_grad_(False)
     before = state_of(model)
-    batch = draw(5, STEPS, INPUTS, dtype=torch.float32), torch.zeros(5, STEPS, 2)
+    batch = (draw(5, STEPS, n, dtype=torch.float32) for n in (INPUTS, 2))
+    batch = tuple(batch)
     recorder = Recorder(model, taps_of(model), F.mse_loss)
     # After that: the checks of types that run along draw from Python's generator.
     randoms = torch.get_rng_state(), np.random.get_state()[1], random.getstate()  # noqa: NPY002
     with kept_random_states(), recorder.attached():
+        recorder.ask(batch, (0, 1))
         recorder.record(batch)
     after = state_of(model)
     assert before[:2] == after[:2]
@@ -84,5 +86,5 @@ def test_hooks_are_gone_after_a_failure():
         pytest.raises(ValueError, match=r"cannot take inputs of shape \(5, 9, 4\)"),
         recorder.attached(),
     ):
-        recorder.record((torch.zeros(5, STEPS, INPUTS + 1), torch.zeros(5)))
+        recorder.ask((torch.zeros(5, STEPS, INPUTS + 1), torch.zeros(5)), (0, 1))
     assert before[:2] == state_of(model)[:2]

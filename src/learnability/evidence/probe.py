@@ -312,11 +312,16 @@ def network_sample(network: Network, data: Sequences) -> Sample:
         axis = states.new_zeros(cell.state_size)
         axis[cell.output] = network.w_out
         error = (network.read(states) - data.y) / x.shape[1]
-        asked = (data.y.mean() - data.y) / x.shape[1]
+        asked = -_apart(data.y) / x.shape[1]
     lengths = torch.full((len(x),), x.shape[1])
     delta, target = error[..., None] * axis, asked[..., None] * axis
     every = torch.ones(x.shape[:2], dtype=torch.bool)
     return Sample(cell, x, states, lengths, delta, target, every, axis)
+
+
+def _apart(y: Float[Tensor, "sequence step"]) -> Float[Tensor, "sequence step"]:
+    """Return what targets are beyond what all others have at the step."""
+    return (y - y.mean(dim=0)) * (len(y) / max(1, len(y) - 1))
 
 
 def probe_statistics(
@@ -345,7 +350,7 @@ def probe_statistics(
     past = torch.cat([shifted(signals, lag) for lag in chosen])
     target = torch.stack(
         [
-            (shifted(signals, lag) * (data.y - data.y.mean())).sum(dim=-1)
+            (shifted(signals, lag) * _apart(data.y)).sum(dim=-1)
             / (data.x.shape[1] - lag)
             for lag in chosen
         ]
@@ -368,7 +373,7 @@ def feature_statistics(
     Raises:
         ValueError: if there are fewer than 4 sequences.
     """
-    target = (features * (data.y - data.y.mean())).mean(dim=-1)[:, None]
+    target = (features * _apart(data.y)).mean(dim=-1)[:, None]
     places = list(range(len(features)))
     return _of_features(network, data, features, places, target, True)
 

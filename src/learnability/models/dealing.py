@@ -1,8 +1,9 @@
-"""The targets' part of an error signal: the loss again, with other sequences' targets.
+"""The targets' part of an error signal: the loss again, with others' targets.
 
-``e_n = delta_n(y_n) - mean_m delta_n(y_m)``, delta_n(y) the gradient by a layer's states
-of sequence n's loss with the targets y. Outputs are never looked at: however a model
-writes them, the loss is called again. Which tensors are targets is found by trying.
+``e_n = delta_n(y_n) - mean_m delta_n(y_m)``, delta_n(y) the gradient by a layer's
+states of sequence n's loss with the targets y. Outputs are never looked at: however a
+model writes them, the loss is called again. Which tensors are targets is found by
+trying.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,21 +18,43 @@ from .refusal import Refusal
 from .trees import Place, leaves, mapped
 
 DEALINGS = 16  # of the targets of other sequences; more only take off less noise
+CHEAP = 2e8  # numbers of the outputs of as many losses as there are other sequences
 SHARED_BY = 8  # sequences; a step that fewer have has no targets' part
 TOLERANCE = 1e-4  # of what dealing may do to others' gradients, by rounding
 
 Delta = Float[Tensor, "item feature"]
 
 
-def shifts(items: int) -> list[int]:
+def shifts(items: int, size: int) -> list[int]:
     """Return by how many places targets are dealt on, among some sequences.
 
+    All other sequences have their turn where that costs little, 16 of them otherwise.
+
+    Args:
+        items: how many sequences.
+        size: numbers in their outputs.
+
     Example:
-        >>> shifts(4), len(shifts(64))
-        ([1, 2, 3], 16)
+        >>> shifts(4, 10), len(shifts(64, 10)), len(shifts(64, 10**8))
+        ([1, 2, 3], 63, 16)
     """
-    count = min(DEALINGS, items - 1)
+    count = items - 1
+    if size * count > CHEAP:
+        count = min(DEALINGS, count)
     return torch.linspace(1, items - 1, count).round().long().tolist()
+
+
+def differing(batch: Any, items: Items) -> torch.Tensor:
+    """Return the items of a batch, those first whose targets no earlier one has.
+
+    Where most sequences have the same target the first few may all have it.
+    """
+    seen, first, later = set(), [], []
+    for item in range(items.count(batch)):
+        key = items.content(batch[-1], item, (len(batch) - 1,))
+        (later if key in seen else first).append(item)
+        seen.add(key)
+    return torch.tensor(first + later)
 
 
 def dealt(batch: Any, items: Items, targets: set[Place], shift: int) -> Any:
@@ -68,6 +91,12 @@ def found_targets(
         return _named(given, set(every), inputs)
     last = len(batch) - 1
     own = deltas(batch)
+    if not own.any():
+        raise Refusal(
+            "the loss does not depend on this layer, nor on any recurrent layer: its "
+            "gradient is 0; check that nothing is detached, or give sequences on which "
+            "there is something left to learn"
+        )
     chosen = {p for p in every if p[0] == last and p not in inputs}
     moving = {p for p in chosen if _moves(batch, items, deltas, own, p)}
     chosen = moving or {
@@ -75,10 +104,10 @@ def found_targets(
     }
     if not chosen:
         raise Refusal(
-            "no targets were found: dealing a tensor of the batch to other sequences "
-            "either changes what a layer sees or leaves the loss as it is; give targets "
-            "of their own (pass a tensor that is input and target twice), or name them "
-            "with targets=..."
+            "no targets were found: those of other sequences leave the loss's gradient "
+            "as it is, or change what a layer sees; give targets that differ from "
+            "sequence to sequence, a loss that looks at them, and a tensor that is "
+            "input and target twice, or name them with targets=..."
         )
     labels = {p for p in chosen if not _weighs(batch, deltas, p, every[p])}
     labels = labels or chosen
@@ -125,6 +154,46 @@ def _weighs(
         return not deltas(zero).any()
     except ValueError:  # a mean over nothing is not finite
         return True
+
+
+def averages(batch: Any, items: Items, targets: set[Place]) -> Any:
+    """Return a batch in which every sequence has the mean of all targets.
+
+    None where targets are no floating-point tensors, which have no mean.
+    """
+    chosen = {p: leaf for p, leaf in leaves(batch) if p in targets}
+    if not all(
+        isinstance(leaf, Tensor) and leaf.is_floating_point()
+        for leaf in chosen.values()
+    ):
+        return None
+
+    def change(place: Place, leaf: Any) -> Any:
+        if place not in targets:
+            return leaf
+        return leaf.mean(dim=items.axes[place], keepdim=True).expand_as(leaf)
+
+    return mapped(batch, change)
+
+
+def linear(
+    batch: Any, items: Items, deltas: Callable[[Any], Delta], targets: set[Place]
+) -> bool:
+    """Tell whether the mean of targets stands for all of them: squared loss.
+
+    Args:
+        batch: some items.
+        items: the items of a batch.
+        deltas: gives the loss's gradient by all layers' states, one row per item.
+        targets: places of the targets.
+    """
+    mean = averages(batch, items, targets)
+    if mean is None:
+        return False
+    one = deltas(mean)
+    count = items.count(batch)
+    every = sum(deltas(dealt(batch, items, targets, k)) for k in range(count)) / count
+    return bool((one - every).norm() <= TOLERANCE * every.norm())  # pyright: ignore
 
 
 def check_apart(
@@ -203,6 +272,8 @@ def targets_part(
     others: Sequence[Float[Tensor, "item row step state"]],
     moves: Sequence[int],
     looks: Bool[Tensor, "item row step"],
+    *,
+    with_own: bool = False,
 ) -> Float[Tensor, "item row step state"]:
     """Return ``e_n``, less its mean over the sequences that have the step.
 
@@ -212,6 +283,7 @@ def targets_part(
             shifts, where all sequences look at the same steps.
         moves: the shifts, or none.
         looks: the steps that each sequence's loss looks at.
+        with_own: whether each sequence's own targets have a part in the mean.
     """
     if moves:
         total, count = torch.zeros_like(own), torch.zeros_like(looks, dtype=own.dtype)
@@ -227,5 +299,6 @@ def targets_part(
     looks = looks & (shared >= min(SHARED_BY, len(own)))
     e = (own - mean) * looks[..., None]
     common = e.sum(dim=0) / shared.clamp(min=1)[..., None]
+    e = e - common * looks[..., None]
     factor = shared / (shared - 1).clamp(min=1)
-    return (e - common * looks[..., None]) * factor[..., None]
+    return e * factor[..., None] if with_own else e

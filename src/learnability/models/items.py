@@ -66,6 +66,20 @@ class Items:
 
         return mapped(batch, change)
 
+    def content(self, tree: Any, item: int, at: Place = ()) -> bytes:
+        """Return the bytes of one item.
+
+        Args:
+            tree: a batch, or what lies in it at a place.
+            item: which.
+            at: the place.
+        """
+        index, found = torch.tensor([item]), []
+        for place, leaf in leaves(tree, at):
+            if place in self.axes:
+                found.append(_bytes(taken(leaf, index, self.axes[place])))
+        return b"".join(found)
+
     def together(self, one: Any, other: Any) -> Any:
         """Return the items of two batches as one batch.
 
@@ -98,8 +112,8 @@ class Items:
         """
         if rows % items:
             raise Refusal(
-                f"{layer} sees {rows} sequences of {items} items; give batches of which "
-                "every item makes equally many"
+                f"{layer} sees {rows} sequences of {items} items; give batches of "
+                "which every item makes equally many"
             )
         every = torch.arange(rows)
         return every.view(-1, items).T.flatten() if self.turned.get(layer) else every
@@ -193,10 +207,7 @@ def _single(items: Items, base: Layers) -> Items | str:
 
 def _partners(items: Items, batch: Any, count: int) -> Int[Tensor, "item"]:
     """Return for each item the next one that differs from it."""
-    keys = []
-    for item in range(count):
-        one = items.take(batch, torch.tensor([item]))
-        keys.append(b"".join(_bytes(leaf) for _, leaf in leaves(one)))
+    keys = [items.content(batch, item) for item in range(count)]
     partner = torch.arange(count)
     for item in range(count):
         others = ((item + step) % count for step in range(1, count))

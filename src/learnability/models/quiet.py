@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,19 @@ def kept_random_states() -> Iterator[None]:
         finally:
             random.setstate(by_python)
             np.random.set_state(by_numpy)  # noqa: NPY002
+
+
+def random_state() -> tuple[Any, Any, Any]:
+    """Return the random states of PyTorch, NumPy and Python on the CPU."""
+    by_numpy = np.random.get_state()  # noqa: NPY002
+    return torch.get_rng_state(), by_numpy, random.getstate()
+
+
+def set_random_state(state: tuple[Any, Any, Any]) -> None:
+    """Go back to random states, inside of `kept_random_states`."""
+    torch.set_rng_state(state[0])
+    np.random.set_state(state[1])  # noqa: NPY002
+    random.setstate(state[2])
 
 
 @contextmanager

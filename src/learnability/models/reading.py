@@ -18,12 +18,13 @@ from .convert import check_values
 from .dealing import present, targets_part
 from .items import Items, axes_along
 from .quiet import kept_random_states
-from .record import ASKED, Batch, Lengths, Loss, Recorder
+from .record import Batch, Lengths, Loss, Recorder
 from .refusal import Refusal
 from .replay import Trace, Track
 from .taps import taps_of
 from .trees import Place, moved
 
+LOOKED_AT = 256  # whole sequences among which some with other targets are looked for
 FEW = 8  # items of a first batch; fewer are put together with those of the next
 
 Progress = Callable[[str, float], None]
@@ -126,7 +127,7 @@ class Reading:
         """Take parts until they hold the sequences; count the others."""
         together, device, ask = whole(data), device_of(self.model), self.recorder.ask
         if together is not None:
-            ask(moved(tuple(p[:ASKED] for p in together), device), (0,), targets)
+            ask(moved(tuple(p[:LOOKED_AT] for p in together), device), (0,), targets)
             count = len(together[0])
             chosen = torch.arange(count)
             if count > sequences:
@@ -144,7 +145,8 @@ class Reading:
                 yield batch
 
         stream_ = counted()
-        for part in parts(stream_, items):
+        fixed = self.recorder.fixed is not None
+        for part in stream_ if fixed else parts(stream_, items):
             taken.append(part)
             if sum(items.count(p) for p in taken) >= sequences:
                 break
@@ -229,7 +231,10 @@ class Reading:
             looks = torch.stack([(v != 0).any(dim=-1) for v in by_item]).any(dim=0)
         target = torch.zeros_like(by_item[0])
         if others:
-            target = targets_part(by_item[0], by_item[1:], moves, looks)
+            with_own = self.recorder.linear and not moves
+            target = targets_part(
+                by_item[0], by_item[1:], moves, looks, with_own=with_own
+            )
         return Sample(
             track.cell,
             x,

@@ -15,9 +15,18 @@ from torch import Tensor, nn
 
 from ..cells import Cell
 from ..unroll.watching import watching
-from .dealing import check_apart, dealt, even, found_targets, shifts
+from .dealing import (
+    averages,
+    check_apart,
+    dealt,
+    differing,
+    even,
+    found_targets,
+    linear,
+    shifts,
+)
 from .items import Items, found_items
-from .quiet import quiet
+from .quiet import quiet, random_state, set_random_state
 from .refusal import Refusal
 from .replay import Trace, Track, replay, tracks_of
 from .taps import Asked, Seen, StepTap, Tap
@@ -27,6 +36,7 @@ Batch = Sequence[Any]
 Loss = Callable[[Any, Any], Tensor]
 Lengths = Callable[[Batch], Tensor]
 ASKED = 16  # items on which targets are found out
+FEW_DEALINGS = 10**12  # outputs of a size that allows no more than the fewest dealings
 # What goes wrong inside other people's code when shapes or types do not fit.
 WRONG = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError)
 
@@ -46,6 +56,8 @@ class Recorder:
         tracks: the recurrences of each module that was called.
         items: of the batches, once `ask` has found them.
         targets: the places of the targets in a batch, likewise.
+        linear: whether the mean of targets stands for all of them, likewise.
+        fixed: the number of items of a batch, where model or loss take no other.
     """
 
     model: nn.Module
@@ -55,7 +67,10 @@ class Recorder:
     tracks: dict[str, list[Track]] = field(default_factory=dict)
     items: Items = field(default_factory=lambda: Items({}))
     targets: set[Place] = field(default_factory=set)
+    linear: bool = False
+    fixed: int | None = None
     _inside: bool = False
+    _random: Any = None
     _summed: bool = False
 
     @contextmanager
@@ -84,6 +99,7 @@ class Recorder:
         """
         for tap in self.taps:
             tap.clear()
+        self._repeat()
         inputs = batch[:-1]
         try:
             with watching(self._watch):
@@ -97,6 +113,12 @@ class Recorder:
             ) from error
         self._check_inputs()
         return outputs
+
+    def _repeat(self) -> None:
+        """Let whatever a model draws at random be the same in every run."""
+        if self._random is None:
+            self._random = random_state()
+        set_random_state(self._random)
 
     def _check_inputs(self) -> None:
         for tap in self.taps:
@@ -134,13 +156,28 @@ class Recorder:
             self.run(batch)
             self.check_called()
             self.items = found_items(batch, self._seen, axes)
-        count = min(self.items.count(batch), ASKED)
-        some = self.items.take(batch, torch.arange(count))
+        some = self._some(batch)
         inputs = self._inputs(some)
-        self._summed = self._sums_up(some)
         self.targets = found_targets(some, self.items, self._deltas, targets, inputs)
         self._inside = any(place[0] < len(batch) - 1 for place in self.targets)
         check_apart(some, self.items, self._deltas, self.targets)
+        self.linear = linear(some, self.items, self._deltas, self.targets)
+
+    def _some(self, batch: Batch) -> Batch:
+        """Return a few items, or all where model or loss take no other number.
+
+        Learn on the way whether a loss is a sum over sequences, and not their mean:
+        with every item given twice a sum leaves each one's gradient as it is.
+        """
+        count = self.items.count(batch)
+        some = self.items.take(batch, differing(batch, self.items)[:ASKED])
+        try:
+            self._summed = self._sums_up(some)
+        except Refusal:
+            self.losses(self.run(batch), batch)  # what cannot be at all is said here
+            self.fixed = count
+            return batch
+        return some
 
     def _seen(self, batch: Batch) -> dict[str, Seen]:
         """Return what every layer sees of a batch."""
@@ -174,11 +211,7 @@ class Recorder:
         return torch.cat(rows, dim=1)
 
     def _sums_up(self, batch: Batch) -> bool:
-        """Tell whether a loss is the sum over sequences, not their mean.
-
-        Every item is given twice: a sum leaves each one's gradient as it is, a mean
-        halves it.
-        """
+        """Tell whether every item given twice doubles the loss."""
         count = self.items.count(batch)
         twice = self.items.take(batch, torch.arange(count).repeat(2))
         one, two = self._raw_size(batch), self._raw_size(twice)
@@ -236,11 +269,12 @@ class Recorder:
         Raises:
             ValueError: if the loss does not depend on any recurrent layer.
         """
-        moves = shifts(self.items.count(batch))
-        found = self.traces(batch, self._questions(batch, moves, apart=False))
+        count = self.items.count(batch)
+        found = self.traces(batch, self._questions(batch, count, apart=False))
         if all(self._even(tap, found) for tap in self.taps if tap.path in found):
             return found, []
-        return self.traces(batch, self._questions(batch, moves, apart=True)), moves
+        moves = shifts(count, FEW_DEALINGS)
+        return self.traces(batch, self._questions(batch, count, apart=True)), moves
 
     def _even(self, tap: Tap, found: dict[str, list[Trace]]) -> bool:
         """Tell whether the loss looks at the same steps of all sequences."""
@@ -251,11 +285,17 @@ class Recorder:
         return True
 
     def _questions(
-        self, batch: Batch, moves: list[int], *, apart: bool
+        self, batch: Batch, count: int, *, apart: bool
     ) -> list[list[Asked | None]]:
         """Return the loss's gradients with own targets, and with those of others."""
-        others = [dealt(batch, self.items, self.targets, shift) for shift in moves]
         outputs = self.run(batch)
+        size = sum(t.numel() for _, t in leaves(outputs) if isinstance(t, Tensor))
+        few = apart or self._inside or not size
+        moves = shifts(count, FEW_DEALINGS if few else size)
+        if self.linear and not apart:
+            others = [averages(batch, self.items, self.targets)]
+        else:
+            others = [dealt(batch, self.items, self.targets, k) for k in moves]
         total = self.losses(outputs, batch)
         if self._inside:
             own = self._ask(total, False)
