@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import os
 from io import BytesIO
 from os import PathLike
@@ -11,6 +12,11 @@ from uuid import uuid4
 
 import xarray as xr
 from upath import UPath
+
+try:
+    import fcntl
+except ImportError:  # Windows, where nobody removes a file that another has open
+    fcntl = None
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -126,17 +132,64 @@ def replace_file(path: Path | UPath, content: bytes) -> None:
 
 
 def _replace_local(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    """Write a temporary file and rename it; what a killed write has left goes."""
+    sweep_out(path.parent, path.name)
+    written = False
+    while not written:
+        temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+        try:
+            _write_marked(temporary, content)
+            written = _renamed(temporary, path)
+        finally:
+            with contextlib.suppress(OSError):  # it is not there where all went well
+                temporary.unlink()
+
+
+def _renamed(temporary: Path, path: Path) -> bool:
+    """Say whether a file was renamed; it is swept out where it bears no mark yet."""
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):  # what was never made cannot be removed
-            temporary.unlink()
-        raise
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _write_marked(temporary: Path, content: bytes) -> None:
+    """Bring a new file to the disk, marked as being written until it is closed.
+
+    The mark is a lock, which the system takes back from a killed process. Without one,
+    on a file system that knows no locks, nobody sweeps the file.
+    """
+    with temporary.open("xb") as file:
+        if fcntl is not None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sweep_out(folder: Path, name: str | None = None) -> None:
+    """Remove temporary files that killed processes have left; those of live ones stay.
+
+    Args:
+        folder: where they lie.
+        name: of the file that was to be written; any unless given.
+    """
+    named = "*" if name is None else glob.escape(name)
+    for left in folder.glob(f".{named}.{'[0-9a-f]' * 32}.tmp"):
+        # It is gone, being written, or lies where there are no locks to tell.
+        with contextlib.suppress(OSError):
+            _remove_unmarked(left)
+
+
+def _remove_unmarked(left: Path) -> None:
+    if fcntl is None:
+        left.unlink()
+        return
+    with left.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        left.unlink()
 
 
 def tree_bytes(tree: xr.DataTree) -> bytes:

@@ -6,7 +6,6 @@ never there.
 """
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any, final
 from filelock import FileLock, Timeout
 from upath import UPath
 
-from ..storage import replace_file, unwritable
+from ..storage import replace_file, sweep_out, unwritable
 from .packing import packed, unpacked
 
 SEAL = b"learnability checkpoint "
@@ -161,16 +160,3 @@ class RunFolder:
         except OSError as error:
             raise unwritable(self.path, error) from error
         return self.path / "lock"
-
-
-def sweep_out(folder: Path, *, older: float = 0.0) -> None:
-    """Remove what writes that were cut off have left.
-
-    Args:
-        folder: whose temporary files go.
-        older: only those so many seconds old, where another process may be writing.
-    """
-    for left in folder.glob(".*.tmp"):
-        with suppress(FileNotFoundError):
-            if time.time() - left.stat().st_mtime >= older:
-                left.unlink()

@@ -8,8 +8,8 @@ from typing import final
 from upath import UPath
 
 from ..diagnosis import Diagnosis
-from ..storage import place, replace_file, tree_from
-from .folder import Damaged, RunFolder, sweep_out
+from ..storage import place, replace_file, sweep_out, tree_from
+from .folder import Damaged, RunFolder
 from .settings import Settings
 from .single import RunSettings
 from .stages import stage_keys
@@ -113,8 +113,9 @@ class Store:
         """
         self.check(settings)
         self.write(self.settings_file, settings.to_toml())
-        if isinstance(self.folder, Path):
-            sweep_out(self.folder, older=3600.0)
+        for folder in (self.folder, self.folder / "figures"):
+            if isinstance(folder, Path):
+                sweep_out(folder)
 
     def check(self, settings: Settings) -> None:
         """Find out whether the folder is free for a study; write nothing.
