@@ -6,11 +6,12 @@ import threading
 import pytest
 
 from learnability import storage
-from learnability.storage import replace_file, sweep_out
+from learnability.storage import append_lines, place, replace_file, sweep_out
 from learnability.study import Store
 from tests.study.small import small_settings
 
 SPAWN = multiprocessing.get_context("spawn")
+BLOCKS = 100
 
 
 def stuck(path, reached) -> None:
@@ -122,3 +123,53 @@ def test_a_system_without_such_locks_sweeps_what_is_not_open(tmp_path, monkeypat
     dead.touch()
     replace_file(tmp_path / "file", b"content")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def add_lines(path, name, start) -> None:
+    """Add blocks of lines, beginning when all are ready."""
+    start.wait()
+    for number in range(BLOCKS):
+        append_lines(path, b"".join(b"%d %d\n" % (name, number) for _ in range(3)))
+
+
+def test_processes_lose_no_line_of_one_another(tmp_path):
+    path, start = tmp_path / "log", SPAWN.Barrier(3)
+    adding = [SPAWN.Process(target=add_lines, args=(path, n, start)) for n in range(3)]
+    for process in adding:
+        process.start()
+    for process in adding:
+        process.join()
+    lines = path.read_bytes().splitlines()
+    for name in range(3):
+        mine = [line for line in lines if line.startswith(b"%d " % name)]
+        assert mine == [b"%d %d" % (name, n) for n in range(BLOCKS) for _ in range(3)]
+    assert len(lines) == 9 * BLOCKS
+    assert lines[::3] == lines[1::3] == lines[2::3]  # no block within another
+
+
+def test_an_unfinished_line_gives_way_to_the_next(tmp_path):
+    path = tmp_path / "log"
+    for left, kept in ((b"", b""), (b"one\ntw", b"one\n"), (b"on", b"")):
+        path.write_bytes(left)
+        append_lines(path, b"three\n")
+        assert path.read_bytes() == kept + b"three\n"
+
+
+def test_a_disk_that_is_full_keeps_the_lines_that_are_there(tmp_path, monkeypatch):
+    path = tmp_path / "log"
+    append_lines(path, b"one\n")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(storage.os, "fsync", full)
+    with pytest.raises(ValueError, match="make room and run the same command again"):
+        append_lines(path, b"two\nthree\n")
+    assert path.read_bytes() == b"one\n"
+
+
+def test_lines_are_added_on_any_file_system():
+    path = place("memory://lines/log")
+    append_lines(path, b"one\n")
+    append_lines(path, b"two\n")
+    assert path.read_bytes() == b"one\ntwo\n"

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import glob
 import os
+from collections.abc import Iterator
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 import xarray as xr
+from filelock import FileLock, Timeout
 from upath import UPath
 
 try:
@@ -190,6 +192,79 @@ def _remove_unmarked(left: Path) -> None:
     with left.open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         left.unlink()
+
+
+@contextlib.contextmanager
+def lock_held(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold a lock against other processes; yield whether it is held.
+
+    The system takes the lock of a killed process back.
+
+    Args:
+        path: of the lock, a file of its own.
+        wait: whether to wait where another process holds it.
+
+    Raises:
+        ValueError: if the place cannot be written, or knows no locks.
+    """
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        yield False
+        return
+    except (OSError, NotImplementedError) as error:  # read-only, or without locks
+        raise unwritable(path.parent, error) from error
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def append_lines(path: Path | UPath, lines: bytes) -> None:
+    """Add whole lines to a file to which other processes add theirs.
+
+    A last line that a killed process left unfinished goes. Only local files know locks:
+    elsewhere one process may add lines at a time.
+
+    Raises:
+        ValueError: if the place cannot be written.
+    """
+    if not isinstance(path, Path):
+        before = path.read_bytes() if path.exists() else b""
+        replace_file(path, before + lines)
+        return
+    with lock_held(path.with_name(f".{path.name}.lock")):
+        try:
+            _append(path, lines)
+        except OSError as error:
+            raise unwritable(path, error) from error
+
+
+def _append(path: Path, lines: bytes) -> None:
+    """Add lines behind the last whole one, or leave the file at that."""
+    with path.open("a+b") as file:
+        end = _end_of_lines(file)
+    os.truncate(path, end)
+    try:
+        with path.open("ab") as file:
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        os.truncate(path, end)
+        raise
+
+
+def _end_of_lines(file: BinaryIO) -> int:
+    """Return where the last whole line ends."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(0, end - 1))
+    if file.read(1) in (b"", b"\n"):
+        return end
+    file.seek(0)
+    return file.read().rfind(b"\n") + 1
 
 
 def tree_bytes(tree: xr.DataTree) -> bytes:

@@ -13,10 +13,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, final
 
-from filelock import FileLock, Timeout
 from upath import UPath
 
-from ..storage import replace_file, sweep_out, unwritable
+from ..storage import lock_held, replace_file, sweep_out
 from .packing import packed, unpacked
 
 SEAL = b"learnability checkpoint "
@@ -139,24 +138,7 @@ class RunFolder:
         if not isinstance(self.path, Path):
             yield True
             return
-        lock = FileLock(self._lock_file())
-        try:
-            lock.acquire(timeout=-1 if wait else 0)
-        except Timeout:
-            yield False
-            return
-        except (OSError, NotImplementedError) as error:  # read-only, or without locks
-            raise unwritable(self.path, error) from error
-        try:
-            sweep_out(self.path)
-            yield True
-        finally:
-            lock.release()
-
-    def _lock_file(self) -> Path:
-        assert isinstance(self.path, Path)
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise unwritable(self.path, error) from error
-        return self.path / "lock"
+        with lock_held(self.path / "lock", wait=wait) as held:
+            if held:
+                sweep_out(self.path)
+            yield held
