@@ -67,9 +67,11 @@ def run_study(
         ValueError: if the folder holds another study or cannot be written.
     """
     store.begin(settings)
+    left = missing(settings, store, watcher)
+    _drop_checkpoints(store, [run for run in settings.runs() if run not in left])
     requests = [
         Request(store.address, settings.label(run), run, settings.scale, every)
-        for run in missing(settings, store, watcher)
+        for run in left
     ]
     told = _Told(settings, store, watcher, loggers)
     held = _work(requests, told, pool)
@@ -81,6 +83,15 @@ def run_study(
         label: told.found[label] if label in told.found else store.load_run(settings, r)
         for label, r in told.runs.items()
     }
+
+
+def _drop_checkpoints(store: Store, finished: list[RunSettings]) -> None:
+    """Remove what a kill between a run's last file and its end has left."""
+    for folder in map(store.run, finished):
+        if folder.checkpoint_file.exists():
+            with folder.locked(wait=False) as ours:
+                if ours:
+                    folder.drop_checkpoint()
 
 
 @dataclass(frozen=True)
