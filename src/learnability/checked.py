@@ -1,6 +1,8 @@
 """What every frozen record of settings refuses, and how large its numbers may be."""
 
-from typing import Annotated, TypeVar
+from collections.abc import Iterable
+from os import PathLike
+from typing import Annotated, TypeVar, cast
 
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field, Strict
@@ -9,6 +11,7 @@ LARGEST = 2**63 - 1
 """The largest whole number that TOML, NetCDF and pandas all keep."""
 
 T = TypeVar("T")
+Name = TypeVar("Name", bound=str | PathLike[str])
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 """As a file is read: no number in quotes, no truth for a number."""
@@ -42,3 +45,18 @@ def checked_seed(seed: int) -> int:
     if not 0 <= seed <= LARGEST:
         raise ValueError(f"the seed is {seed}; give a whole number from 0 to {LARGEST}")
     return seed
+
+
+def names_of(given: Name | Iterable[Name]) -> list[Name]:
+    """Return names as a list; a name alone is one, and not its letters.
+
+    Args:
+        given: one name or path, or several.
+
+    Example:
+        >>> names_of("lstm"), names_of(("encoder", "decoder"))
+        (['lstm'], ['encoder', 'decoder'])
+    """
+    if isinstance(given, str | PathLike):
+        return [cast("Name", given)]
+    return list(given)

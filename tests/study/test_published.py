@@ -42,6 +42,8 @@ def folder(tmp_path):
 
 def test_every_number_keeps_its_place(folder):
     found = read_published([folder])
+    for alone in (folder, str(folder)):
+        pd.testing.assert_frame_equal(read_published(alone).lags, found.lags)
     rows = found.windows.query("architecture == 'GRU' and method == 'koutrouvelis'")
     assert rows.set_index(["seed", "budget"])["window"].to_dict() == {
         (212, 25.0): 4,
@@ -121,8 +123,9 @@ def test_published_runs_lie_on_the_axes_that_ours_lie_on():
 def test_other_folders_get_one_sentence(tmp_path):
     with pytest.raises(ValueError, match="holds no results of the published"):
         read_published([tmp_path])
-    with pytest.raises(ValueError, match="an empty path names no folder"):
-        read_published([""])
+    for empty in ([""], ""):
+        with pytest.raises(ValueError, match="an empty path names no folder"):
+            read_published(empty)
     (tmp_path / "seed_x").mkdir()
     (tmp_path / "seed_x/H_N_summary.csv").write_text("N,H_N_gru\n1,2\n")
     with pytest.raises(ValueError, match="seed_x names no seed"):
