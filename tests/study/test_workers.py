@@ -1,17 +1,21 @@
 """Runs in other processes: pools, a real Dask cluster, workers that are killed."""
 
-import multiprocessing
 import os
 import signal
-import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from threading import Event
 
 import pytest
 
 from learnability.study import Store, processes, run_study
 from learnability.study.cluster import dask_pool
-from learnability.study.execute import Request
+from learnability.study.execute import Outcome, Request
 from learnability.study.executors import Pool, execute_in
+from learnability.study.folder import RunFolder
 from tests.study.children import grid
 from tests.study.small import Watcher, contents
 
@@ -26,29 +30,32 @@ def alone(tmp_path_factory):
     return contents(store)
 
 
-def kill_in_training(folder, pids) -> threading.Thread:
-    """Kill a worker as soon as a training has left a checkpoint."""
+def die_in_training(work, request):
+    """Do a run in a worker that dies at the first checkpoint of the whole study."""
+    save, died = RunFolder.save_checkpoint, Path(request.folder, "died")
 
-    def watch():
-        end = time.monotonic() + 120
-        while time.monotonic() < end:
-            if list(folder.rglob("checkpoint.bin")):
-                os.kill(pids()[0], signal.SIGKILL)
-                return
-            time.sleep(0.005)
+    def saved(folder, key, record):
+        save(folder, key, record)
+        if not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    return thread
+    RunFolder.save_checkpoint = saved
+    try:
+        return work(request)
+    finally:
+        RunFolder.save_checkpoint = save
+
+
+def dying(pool: Pool) -> Pool:
+    """Give a pool of which one worker dies."""
+    return replace(pool, work=partial(die_in_training, pool.work))
 
 
 def test_a_pool_survives_the_death_of_a_worker(alone, tmp_path):
-    watcher = Watcher()
-    killer = kill_in_training(
-        tmp_path, lambda: [c.pid for c in multiprocessing.active_children()]
-    )
-    run_study(SETTINGS, Store(tmp_path), watcher, pool=processes(2), every=0.0)
-    killer.join()
+    watcher, pool = Watcher(), dying(processes(2))
+    run_study(SETTINGS, Store(tmp_path), watcher, pool=pool, every=0.0)
+    assert (tmp_path / "died").exists()
     assert any("a worker was killed" in said for said in watcher.said)
     assert {outcome.label for outcome in watcher.outcomes} == {
         SETTINGS.label(run) for run in SETTINGS.runs()
@@ -60,13 +67,10 @@ def test_a_cluster_survives_the_death_of_a_worker(alone, tmp_path):
     distributed = pytest.importorskip("distributed")
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster:
-        killer = kill_in_training(
-            tmp_path, lambda: [w.pid for w in cluster.workers.values()]
-        )
-        pool = dask_pool(cluster.scheduler_address)
+        pool = dying(dask_pool(cluster.scheduler_address))
         watcher = Watcher()
         run_study(SETTINGS, Store(tmp_path), watcher, pool=pool, every=0.0)
-        killer.join()
+    assert (tmp_path / "died").exists()
     assert len(watcher.outcomes) == len(SETTINGS.runs())
     assert contents(Store(tmp_path)) == alone
 
@@ -90,30 +94,80 @@ def profiled(dask_worker) -> bool:
     return dask_worker.periodic_callbacks["profile"].is_running()
 
 
-class Broken:
-    """An executor whose workers die at once."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return False
-
-    def submit(self, work, request):
-        from concurrent.futures import Future
-        from concurrent.futures.process import BrokenProcessPool
-
-        future = Future()
-        future.set_exception(BrokenProcessPool("died"))
-        return future
+def request_of(label: str) -> Request:
+    return Request("nowhere", label, SETTINGS.runs()[0])
 
 
-def test_a_run_whose_worker_dies_twice_is_named():
-    request = Request("nowhere", "GRU", SETTINGS.runs()[0])
+REQUESTS = [request_of(label) for label in ("first", "bad", "last")]
+
+
+class Crowd:
+    """Runs two at a time: where "bad" is in work its worker dies, and the pool with it.
+
+    Args:
+        greedy: whether it dies only while another run is in work.
+    """
+
+    def __init__(self, *, greedy: bool) -> None:
+        self.greedy, self.met = greedy, Event()
+
+    def __call__(self, request: Request) -> Outcome:
+        if request.label == "first" and not self.met.is_set():
+            self.met.wait()
+            raise BrokenProcessPool("another worker died")
+        if request.label == "bad" and not (self.greedy and self.met.is_set()):
+            self.met.set()
+            raise BrokenProcessPool("my worker died")
+        return Outcome(request.label)
+
+    @property
+    def pool(self) -> Pool:
+        return Pool(lambda: ThreadPoolExecutor(2), at_once=2, work=self)
+
+
+def blamed(pool: Pool) -> tuple[list[str], str, list[str]]:
+    """Give the runs that are done, what is said in the end, and on the way."""
+    done, said = [], []
+    outcomes = execute_in(pool, REQUESTS, said.append)
+    with pytest.raises(ValueError, match="was killed twice") as caught:
+        done.extend(outcome.label for outcome in outcomes)
+    return sorted(done), str(caught.value), sorted(said)
+
+
+def test_only_the_run_whose_worker_dies_again_is_blamed():
+    done, error, said = blamed(Crowd(greedy=False).pool)
+    assert done == ["first", "last"]
+    assert error.startswith("the worker of bad was killed twice, the second time while")
+    assert said == [
+        f"a worker was killed; {label} goes on by itself" for label in ("bad", "first")
+    ]
+
+
+def test_runs_that_only_fail_together_are_done_one_by_one():
     said = []
-    with pytest.raises(ValueError, match="worker of GRU was killed twice"):
-        list(execute_in(Pool(Broken, 1), [request], said.append))
-    assert len(said) == 1
+    outcomes = execute_in(Crowd(greedy=True).pool, REQUESTS, said.append)
+    assert sorted(o.label for o in outcomes) == ["bad", "first", "last"]
+    assert len(said) == 2
+
+
+def die_where_bad(request: Request) -> Outcome:
+    """Be killed, every time."""
+    if request.label == "bad":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome(request.label)
+
+
+def test_a_cluster_names_the_run_that_kills_its_workers():
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(**options) as cluster,
+    ):
+        pool = dask_pool(cluster.scheduler_address)
+        done, error, _ = blamed(replace(pool, work=die_where_bad))
+    assert done == ["first", "last"]
+    assert error.startswith("the worker of bad was killed twice")
 
 
 def test_wrong_clusters_get_one_sentence():

@@ -32,6 +32,7 @@ class Pool:
         threads: of each run; None leaves them to the worker.
         work: what to do with a request.
         workers: how many processes work, as far as is known.
+        deaths: what a run's future raises if its worker died.
     """
 
     make: Callable[[], AbstractContextManager[Executor]]
@@ -39,6 +40,7 @@ class Pool:
     threads: int | None = None
     work: Callable[[Request], Outcome] = execute
     workers: int = 1
+    deaths: tuple[type[Exception], ...] = (BrokenProcessPool,)
 
 
 def processes(workers: int) -> Pool:
@@ -85,8 +87,9 @@ def execute_in(
     """Execute requests in a pool; yield outcomes as they come.
 
     No more are handed over than are worked at, so that a worker that is killed costs
-    only the runs in work: each of them is repeated once, from its last checkpoint or
-    finished stage.
+    only the runs in work. Nobody says which of them it was for: each is repeated by
+    itself, from its last checkpoint or finished stage, and is to blame if its worker
+    dies again. All others are done first.
 
     Args:
         pool: where.
@@ -94,22 +97,24 @@ def execute_in(
         tell: told a sentence if a worker was killed.
 
     Raises:
-        ValueError: as `execute`, or if a run's worker was killed twice.
+        ValueError: as `execute`, or if a run's worker was killed again while no other
+            run was in work.
     """
     left = [replace(r, threads=pool.threads) for r in requests]
-    struck: set[str] = set()
+    guilty: list[Request] = []
     while left:
         with pool.make() as executor:
-            lost = yield from _until_broken(executor, left, pool)
-        for request in lost:
-            if request.label in struck:
-                raise ValueError(
-                    f"the worker of {request.label} was killed twice; look for a lack "
-                    "of memory and run the study again with fewer workers"
-                )
-            struck.add(request.label)
-            tell(f"a worker was killed; {request.label} goes on where it was kept")
-        left = lost + left
+            suspects = yield from _until_broken(executor, left, pool)
+        for request in suspects:
+            tell(f"a worker was killed; {request.label} goes on by itself")
+            with pool.make() as executor:
+                guilty += yield from _until_broken(executor, [request], pool)
+    if guilty:
+        raise ValueError(
+            f"the worker of {', '.join(r.label for r in guilty)} was killed twice, the "
+            "second time while no other run was in work; look for a lack of memory and "
+            "run the study again with fewer workers: all other runs are kept"
+        )
 
 
 def _until_broken(
@@ -129,7 +134,7 @@ def _until_broken(
                 request = working.pop(future)
                 try:
                     outcome = future.result()
-                except BrokenProcessPool:
+                except pool.deaths:
                     lost.append(request)
                 else:
                     yield outcome
@@ -150,6 +155,6 @@ def _hand_over(
         request = left.pop(0)
         try:
             working[executor.submit(pool.work, request)] = request
-        except BrokenProcessPool:
+        except pool.deaths:
             return [request]
     return []
