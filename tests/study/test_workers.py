@@ -2,7 +2,7 @@
 
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
@@ -148,6 +148,21 @@ def test_runs_that_only_fail_together_are_done_one_by_one():
     outcomes = execute_in(Crowd(greedy=True).pool, REQUESTS, said.append)
     assert sorted(o.label for o in outcomes) == ["bad", "first", "last"]
     assert len(said) == 2
+
+
+class Deserted(ThreadPoolExecutor):
+    """An executor whose scheduler goes while runs are in work."""
+
+    def submit(self, *_):
+        future = Future()
+        future.cancel()
+        future.set_running_or_notify_cancel()
+        return future
+
+
+def test_a_scheduler_that_goes_away_ends_in_one_sentence():
+    with pytest.raises(ValueError, match=r"scheduler is gone.* what is done is kept"):
+        list(execute_in(Pool(Deserted, 2), REQUESTS, print))
 
 
 def die_where_bad(request: Request) -> Outcome:

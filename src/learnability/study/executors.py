@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
+    CancelledError,
     Executor,
     Future,
     ProcessPoolExecutor,
@@ -18,6 +19,10 @@ from typing import final
 from .execute import Outcome, Request, execute
 from .memory import WORKER_BYTES, machine_bytes
 
+GONE = (
+    "the scheduler is gone, and the runs in work with it; start one and run the study "
+    "again: what is done is kept"
+)
 Tell = Callable[[str], None]
 
 
@@ -97,8 +102,8 @@ def execute_in(
         tell: told a sentence if a worker was killed.
 
     Raises:
-        ValueError: as `execute`, or if a run's worker was killed again while no other
-            run was in work.
+        ValueError: as `execute`, if the scheduler is gone, or if a run's worker was
+            killed again while no other run was in work.
     """
     left = [replace(r, threads=pool.threads) for r in requests]
     guilty: list[Request] = []
@@ -136,6 +141,8 @@ def _until_broken(
                     outcome = future.result()
                 except pool.deaths:
                     lost.append(request)
+                except CancelledError as error:
+                    raise ValueError(GONE) from error
                 else:
                     yield outcome
     finally:
