@@ -93,6 +93,16 @@ def test_results_can_be_listed_shown_compared_and_exported(study):
         done = call("export", "runs/small", "--format", kind, cwd=folder)
         assert done.returncode == 0, done.stderr
         assert (folder / "runs/small" / name).stat().st_size > 1000
+    for ending, begins in (
+        (".CSV", b"study,run"),
+        (".parquet", b"PAR1"),
+        (".nc", b"\x89HDF"),
+    ):
+        out = folder / f"out{ending}"
+        done = call("export", "runs/small", "--output", str(out), cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert out.read_bytes().startswith(begins)
+        out.unlink()
     log = (folder / "runs/small/log.jsonl").read_text().splitlines()
     assert sum('"finish"' in line for line in log) == 5
 
@@ -120,6 +130,26 @@ def test_output_that_is_no_file_is_refused_before_the_work(study, place, message
         assert message in done.stderr
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
     assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["export", "runs/small", "-o", "a.xlsx"], ".csv or .parquet or .nc"),
+        (["export", "runs/small", "-o", "a"], ".csv or .parquet or .nc"),
+        (["export", "runs/small", "-o", "memory://a.xlsx"], ".csv or .parquet or .nc"),
+        (["export", "runs/small", "-o", "a.nc", "--format", "csv"], "end in .csv,"),
+        (["export", "runs/small", "-o", "a.nc", "--records", "lags"], "--records is"),
+        (["report", "runs/small", "runs/small", "-o", "a.pdf"], ".html or .htm"),
+    ],
+)
+def test_a_file_ends_in_what_is_written(study, words, message):
+    folder, _ = study
+    done = call(*words, cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert not list(folder.glob("a*"))
 
 
 def test_two_studies_give_one_page(study):

@@ -71,20 +71,32 @@ def local_folder(address: str | PathLike[str]) -> Path:
     return path
 
 
-def output_file(address: str | PathLike[str]) -> Path | UPath:
+def output_file(address: str | PathLike[str], *endings: str) -> Path | UPath:
     """Give the path of a file to write, if it looks as if that could be written.
 
     Ask before long work: what cannot be kept is not worth making.
 
     Args:
         address: a path or URL.
+        endings: that it may have, such as ``.csv``; any unless given.
 
     Raises:
-        ValueError: if it is a folder or a device, or lies where nothing can be made.
+        ValueError: if it is a folder or a device, lies where nothing can be made, or
+            has another ending.
     """
     path = place(address)
-    if not isinstance(path, Path):
-        return path
+    if isinstance(path, Path):
+        _check_place(path)
+    if endings and path.suffix.lower() not in endings:
+        raise ValueError(
+            f"{path} does not end in {' or '.join(endings)}, which is what is written; "
+            "name a file that does"
+        )
+    return path
+
+
+def _check_place(path: Path) -> None:
+    """Refuse a place where nothing can be made."""
     try:
         _check_target(path)
         there = next(p for p in path.absolute().parents if p.exists())
@@ -92,7 +104,6 @@ def output_file(address: str | PathLike[str]) -> Path | UPath:
             raise PermissionError(errno.EACCES, f"{there} takes no files")
     except OSError as error:
         raise unwritable(path, error) from error
-    return path
 
 
 def _check_target(path: Path) -> None:

@@ -333,6 +333,7 @@ def test_a_model_without_recurrent_layers(folder):
         (["--seed", "9" * 30], "the seed is 999999999999999999999999999999; give"),
         (["--output", ""], "an empty path names no place"),
         (["--output", "."], ". is a folder; name a file in it"),
+        (["--output", "mine.csv"], "mine.csv does not end in .nc"),
         (["--output", "/dev/null"], "/dev/null is a device and no file"),
         (["--window", "0"], "window 0 is for one long series"),
         (["--stride", "5"], "stride 5 is for one long series"),

@@ -190,7 +190,8 @@ def report(
     width
         Width in inches of the figures for print; 3.35, a column, unless given.
     output
-        Page of a comparison; comparison.html in the first folder unless given.
+        Page of a comparison, ending in .html; comparison.html in the first folder
+        unless given.
     """
     if other is None and output is not None:
         raise ValueError("--output is for a comparison; name a second folder, too")
@@ -224,7 +225,7 @@ def _compare(first: Store, second: Store, output: str | None, console: Console) 
     """Write the page that compares two studies."""
     from ..report import comparison
 
-    chosen = None if output is None else output_file(output)
+    chosen = None if output is None else output_file(output, ".html", ".htm")
     one, two = ((s.load_settings(), s.load()) for s in (first, second))
     path = first.folder / "comparison.html" if chosen is None else chosen
 
