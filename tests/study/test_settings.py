@@ -1,8 +1,14 @@
 """Settings: round trips, identity, one sentence for what is wrong."""
 
+import json
+from hashlib import sha256
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from learnability.checked import digest
 from learnability.study import Settings, load_settings, preset_names
 
 QUICK = load_settings("quick")
@@ -21,6 +27,49 @@ def test_identity_is_that_of_the_numbers():
     assert QUICK.identity() == QUICK.changed(architectures=turned).identity()
     for change in ({"seeds": [8]}, {"recipe": {"epochs": 3}}, {"budgets": [5]}):
         assert QUICK.identity() != QUICK.changed(**change).identity()
+
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda part: st.lists(part) | st.dictionaries(st.text(), part),
+)
+
+
+def written_otherwise(value):
+    """Give the same settings with tuples, other kinds of numbers, another order."""
+    match value:
+        case dict():
+            turned = reversed(value.items())
+            return {key: written_otherwise(part) for key, part in turned}
+        case list():
+            return tuple(map(written_otherwise, value))
+        case int() if not isinstance(value, bool):
+            return float(value)
+        case _:
+            return value
+
+
+@given(PLAIN)
+def test_a_digest_is_that_of_what_is_said_and_not_of_how(settings):
+    again = json.loads(json.dumps(settings))
+    assert digest(settings) == digest(again) == digest(written_otherwise(settings))
+    assert digest(settings) != digest([settings])
+    assert digest({"a": settings}) != digest({"b": settings})
+
+
+def test_a_digest_is_of_canonical_json():
+    text = '{"name":"ä","rate":0.1,"seeds":[1,2],"whole":true}'
+    expected = sha256(text.encode()).hexdigest()[:12]
+    given = {"whole": True, "seeds": (1.0, 2), "rate": 0.1, "name": "ä"}
+    assert digest(given) == expected
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        digest([float("nan")])
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        digest({"a": {1, 2}})
 
 
 @pytest.mark.parametrize(
