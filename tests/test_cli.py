@@ -9,9 +9,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from learnability.cli import main
+from learnability.study import Store, load_settings
 from tests.study.small import small_settings
 
 
@@ -161,6 +163,61 @@ def test_two_studies_give_one_page(study):
     assert "Two studies, one over the other" in text
     assert "A: GRU" in text
     assert "B less A" in text
+
+
+@pytest.fixture
+def again(study, tmp_path):
+    """A copy of the finished study, which may be changed."""
+    shutil.copytree(study[0], tmp_path / "again")
+    return tmp_path / "again"
+
+
+def test_a_part_of_a_study_leaves_the_whole(again):
+    folder = again / "runs/small"
+    names = ["settings.toml", "table.csv", "report.html", "index.csv"]
+    before = [(folder / name).read_bytes() for name in names]
+    done = call("run", "small.toml", "--cells", "GRU", cwd=again)
+    assert done.returncode == 0, done.stderr
+    assert "holds a study of 5 runs: table and report show all of them" in done.stdout
+    assert [(folder / name).read_bytes() for name in names] == before
+
+
+def test_where_other_parts_are_missing_the_part_alone_is_shown(again):
+    folder = again / "runs/small"
+    settings = (folder / "settings.toml").read_bytes()
+    store = Store(folder)
+    store.run(store.load_settings().runs()[0]).file("fit.nc").unlink()
+    done = call("run", "small.toml", "--cells", "GRU", "LSTM", cwd=again)
+    assert done.returncode == 0, done.stderr
+    assert "5 runs, 1 of them still missing: table and report show" in done.stdout
+    assert pd.read_csv(folder / "table.csv")["cell"].tolist() == ["GRU", "LSTM"]
+    assert (folder / "settings.toml").read_bytes() == settings
+
+
+def test_a_part_of_a_study_grows_to_the_whole(again):
+    folder = again / "runs/small"
+    whole = load_settings(str(again / "small.toml"))
+    gru = [a.model_dump(mode="json") for a in whole.architectures if a.cell == "GRU"]
+    Store(folder).write(
+        folder / "settings.toml", whole.changed(architectures=gru).to_toml()
+    )
+    done = call("run", "small.toml", cwd=again)
+    assert done.returncode == 0, done.stderr
+    assert set(Store(folder).load_settings().runs()) == set(whole.runs())
+    assert "held the study" not in done.stdout
+    call("run", "small.toml", "--cells", "LSTM", cwd=again)
+    assert set(Store(folder).load_settings().runs()) == set(whole.runs())
+    assert len(pd.read_csv(folder / "table.csv")) == len(whole.runs())
+
+
+def test_a_study_that_is_replaced_is_said_to_be(again):
+    words = ["run", "small.toml", "--cells", "GRU", "--budgets", "50"]
+    done = call(*words, cwd=again)
+    assert done.returncode == 0, done.stderr
+    said = "runs/small held the study with other budgets; settings, table and report"
+    assert said in done.stdout
+    table = pd.read_csv(again / "runs/small/table.csv")
+    assert set(table["cell"]) == {"GRU"}
 
 
 def test_dry_run_states_time_and_memory_and_stops(tmp_path):
