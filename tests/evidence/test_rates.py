@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import optim
+from torch import nn, optim
 
 from learnability.evidence import base_rates, parameter_rates
 from tests.networks import make_data, make_network
@@ -65,6 +65,33 @@ def test_rmsprop_step_is_rate_times_gradient(centered):
     torch.testing.assert_close(moved, parameter_rates(optimizer, weight) * weight.grad)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: optim.SGD(p, lr=0.01),
+        lambda p: optim.SGD(p, lr=0.01, dampening=0.5),
+        lambda p: optim.SGD(p, lr=0.01, momentum=0.8),
+        lambda p: optim.SGD(p, lr=0.01, momentum=0.8, dampening=0.5),
+        lambda p: optim.SGD(p, lr=0.01, momentum=0.8, nesterov=True),
+        lambda p: optim.RMSprop(p, lr=0.01),
+        lambda p: optim.RMSprop(p, lr=0.01, momentum=0.8),
+        lambda p: optim.Adam(p, lr=0.01),
+    ],
+)
+def test_with_momentum_s_gain_it_is_the_step_of_a_gradient_that_stays(make):
+    """After many steps of one gradient, whatever the optimizer's options."""
+    weight = nn.Parameter(torch.zeros(3, 3, dtype=torch.float64))
+    gradient = torch.linspace(0.5, 2.0, 9, dtype=torch.float64).reshape(3, 3)
+    optimizer = make([weight])
+    for _ in range(3000):
+        before = weight.detach().clone()
+        weight.grad = gradient.clone()
+        optimizer.step()
+    moved = before - weight.detach()
+    rate = parameter_rates(optimizer, weight, momentum_gain=True)
+    torch.testing.assert_close(moved, rate * gradient, rtol=1e-6, atol=0)
+
+
 def test_base_rate_is_a_weighted_mean_of_step_sizes():
     network, optimizer, x = trained(lambda p: optim.AdamW(p, lr=0.01))
     cell, states = network.cell, network.states(x).detach()
@@ -84,6 +111,12 @@ def test_what_has_no_rate_is_named():
         parameter_rates(optimizer, network.cell.W_h)
     with pytest.raises(ValueError, match="does not train this parameter"):
         parameter_rates(optimizer, torch.zeros(3, 3))
-    network, optimizer, _ = trained(lambda p: optim.Adagrad(p, lr=0.01))
-    with pytest.raises(ValueError, match="no base rate is known for Adagrad"):
+    network, optimizer, _ = trained(lambda p: optim.RMSprop(p, maximize=True))
+    with pytest.raises(ValueError, match="let it minimize"):
         parameter_rates(optimizer, network.cell.W_h)
+    for kind in (optim.Adagrad, optim.ASGD):
+        network, optimizer, _ = trained(lambda p, kind=kind: kind(p, lr=0.01))
+        with pytest.raises(
+            ValueError, match=f"no base rate is known for {kind.__name__}"
+        ):
+            parameter_rates(optimizer, network.cell.W_h)

@@ -20,12 +20,13 @@ def parameter_rates(
     Args:
         optimizer: `torch.optim` SGD, Adam, AdamW or RMSprop.
         parameter: one of its parameters; found by identity, never by shape.
-        momentum_gain: whether to include momentum's long-run gain ``1/(1 - beta)``,
-            which the published base rate leaves out.
+        momentum_gain: whether to include the long-run gain of momentum, ``(1 -
+            dampening)/(1 - beta)`` of SGD's and ``1/(1 - beta)`` of RMSprop's, which
+            the published base rate leaves out. Adam's first moment has none.
 
     Raises:
         ValueError: if the optimizer does not train the parameter, has made no step
-            yet, or is of another kind.
+            yet, is of another kind, or maximizes.
     """
     group = next(
         (g for g in optimizer.param_groups if any(p is parameter for p in g["params"])),
@@ -33,14 +34,25 @@ def parameter_rates(
     )
     if group is None:
         raise ValueError("the optimizer does not train this parameter; pass its own")
-    rate = float(group["lr"])
+    if group.get("maximize", False):
+        raise ValueError(
+            "the optimizer maximizes, and base rates are of descent; let it minimize "
+            "the negative loss"
+        )
+    rate = float(group["lr"]) * (_gain(group) if momentum_gain else 1.0)
     if isinstance(optimizer, optim.SGD):
-        gain = 1 / (1 - group["momentum"]) if momentum_gain else 1.0
-        return torch.full_like(parameter, rate * gain)
+        return torch.full_like(parameter, rate)
     state = optimizer.state.get(parameter)
     if not state:
         raise ValueError("the optimizer has made no step yet; train first")
     return rate / (_second_moment(optimizer, group, state).sqrt() + group["eps"])
+
+
+def _gain(group: dict) -> float:
+    """Return by how much momentum lengthens a step where the gradient stays."""
+    momentum = group.get("momentum", 0.0)  # Adam has none
+    dampening = group.get("dampening", 0.0) if momentum else 0.0  # unused without
+    return (1 - dampening) / (1 - momentum)
 
 
 def _second_moment(optimizer: optim.Optimizer, group: dict, state: dict) -> Tensor:
