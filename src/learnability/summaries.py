@@ -23,6 +23,8 @@ ESTIMATORS: dict[str, Callable] = {
     "mcculloch": stable.mcculloch,
     "likelihood": stable.maximum_likelihood,
 }
+HALF = [0.75, 0.25]
+"""Quantiles between which values lie that have a law."""
 FAMILIES = (decay.Exponential, decay.PowerLaw, decay.Logarithmic, decay.Stretched)
 
 Points = Float[np.ndarray, " point"]
@@ -269,8 +271,8 @@ def alphas(run: Diagnosis) -> pd.DataFrame:
         run: a diagnosis.
 
     Returns:
-        A row a lag, a column an estimator; nan where the evidence has no spread or a
-        likelihood no maximum that can be found.
+        A row a lag, a column an estimator; nan where the evidence has no law (half of
+        it is equal, or some is not finite) or a likelihood no maximum to be found.
     """
     group = run.group("evidence")
     psi, lags = group["psi"].values, group["lag"].values
@@ -282,7 +284,7 @@ def alphas(run: Diagnosis) -> pd.DataFrame:
 
 
 def _alpha(estimate: Callable, values: np.ndarray) -> float:
-    if not np.ptp(values) > 0:
+    if not np.isfinite(values).all() or not np.subtract(*np.quantile(values, HALF)) > 0:
         return np.nan
     try:
         return float(estimate(values[None]).alpha[0])
