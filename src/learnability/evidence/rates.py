@@ -8,21 +8,17 @@ from ..cells import Cell
 from ..chunks import WORKING_BYTES, parts
 
 
-def parameter_rates(
-    optimizer: optim.Optimizer, parameter: Tensor, *, momentum_gain: bool = False
-) -> Tensor:
+def parameter_rates(optimizer: optim.Optimizer, parameter: Tensor) -> Tensor:
     """Give the step size of every entry of one parameter, from the optimizer's state.
 
     SGD and momentum: ``lr``; Adam, AdamW: ``lr/(sqrt(vhat) + eps)``, ``vhat =
     v/(1 - beta2^k)`` (AMSGrad: its maximum); RMSProp: ``lr/(sqrt(v) + eps)``, centred
-    if it is.
+    if it is. Momentum's long-run gain ``1/(1 - beta)`` is left out, as published, that
+    of SGD and that of RMSprop.
 
     Args:
         optimizer: `torch.optim` SGD, Adam, AdamW or RMSprop.
         parameter: one of its parameters; found by identity, never by shape.
-        momentum_gain: whether to include the long-run gain of momentum, ``(1 -
-            dampening)/(1 - beta)`` of SGD's and ``1/(1 - beta)`` of RMSprop's, which
-            the published base rate leaves out. Adam's first moment has none.
 
     Raises:
         ValueError: if the optimizer does not train the parameter, has made no step
@@ -39,20 +35,13 @@ def parameter_rates(
             "the optimizer maximizes, and base rates are of descent; let it minimize "
             "the negative loss"
         )
-    rate = float(group["lr"]) * (_gain(group) if momentum_gain else 1.0)
+    rate = float(group["lr"])
     if isinstance(optimizer, optim.SGD):
         return torch.full_like(parameter, rate)
     state = optimizer.state.get(parameter)
     if not state:
         raise ValueError("the optimizer has made no step yet; train first")
     return rate / (_second_moment(optimizer, group, state).sqrt() + group["eps"])
-
-
-def _gain(group: dict) -> float:
-    """Return by how much momentum lengthens a step where the gradient stays."""
-    momentum = group.get("momentum", 0.0)  # Adam has none
-    dampening = group.get("dampening", 0.0) if momentum else 0.0  # unused without
-    return (1 - dampening) / (1 - momentum)
 
 
 def _second_moment(optimizer: optim.Optimizer, group: dict, state: dict) -> Tensor:
@@ -71,8 +60,6 @@ def base_rates(
     optimizer: optim.Optimizer,
     cell: Cell,
     states: Float[Tensor, "sequence step state"],
-    *,
-    momentum_gain: bool = False,
 ) -> Float[Tensor, "sequence step unit"]:
     """Give ``Lambda[q]`` at every state: the step sizes, reduced to a unit.
 
@@ -83,14 +70,12 @@ def base_rates(
         optimizer: the one that trained the cell.
         cell: the recurrence.
         states: the states after each step.
-        momentum_gain: see `parameter_rates`.
 
     Raises:
         ValueError: as `parameter_rates`.
     """
     matrices = [
-        parameter_rates(optimizer, getattr(cell, name), momentum_gain=momentum_gain)
-        for name in cell.recurrent
+        parameter_rates(optimizer, getattr(cell, name)) for name in cell.recurrent
     ]
     matrix, h = torch.stack(matrices), states[..., cell.output]
     found = torch.empty_like(h)
