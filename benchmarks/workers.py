@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from learnability.study import load_settings
-from learnability.study.execute import Request
+from learnability.study.execute import Request, execute
 from learnability.study.executors import Pool, execute_in
 from learnability.study.settings import Settings
 
@@ -36,13 +36,15 @@ def seconds(executor: Executor, workers: int, threads: int, seeds: list[int]) ->
     """Give the seconds of a new study in workers that are there already."""
     settings = slice_of_standard(seeds)
     with tempfile.TemporaryDirectory() as folder:
-        requests = [
-            Request(str(Path(folder) / "study"), settings.label(run), run, 0.1)
-            for run in settings.runs()
-        ]
-        pool = Pool(lambda: nullcontext(executor), workers, threads)
+        study = str(Path(folder) / "study")
+        runs = {settings.label(run): run for run in settings.runs()}
+        requests = {
+            name: Request(study, name, run, 0.1, threads=threads)
+            for name, run in runs.items()
+        }
+        pool = Pool(lambda: nullcontext(executor), workers)
         started = time.perf_counter()
-        list(execute_in(pool, requests, print))
+        list(execute_in(pool, execute, requests, print))
         return time.perf_counter() - started
 
 

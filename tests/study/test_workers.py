@@ -13,7 +13,6 @@ import pytest
 
 from learnability.study import Store, processes, run_study
 from learnability.study.cluster import dask_pool
-from learnability.study.execute import Outcome, Request
 from learnability.study.executors import Pool, execute_in
 from learnability.study.folder import RunFolder
 from tests.study.children import grid
@@ -30,7 +29,7 @@ def alone(tmp_path_factory):
     return contents(store)
 
 
-def die_in_training(work, request):
+def die_in_training(call, work, request):
     """Do a run in a worker that dies at the first checkpoint of the whole study."""
     save, died = RunFolder.save_checkpoint, Path(request.folder, "died")
 
@@ -42,14 +41,14 @@ def die_in_training(work, request):
 
     RunFolder.save_checkpoint = saved
     try:
-        return work(request)
+        return call(work, request)
     finally:
         RunFolder.save_checkpoint = save
 
 
 def dying(pool: Pool) -> Pool:
     """Give a pool of which one worker dies."""
-    return replace(pool, work=partial(die_in_training, pool.work))
+    return replace(pool, call=partial(die_in_training, pool.call))
 
 
 def test_a_pool_survives_the_death_of_a_worker(alone, tmp_path):
@@ -94,48 +93,44 @@ def profiled(dask_worker) -> bool:
     return dask_worker.periodic_callbacks["profile"].is_running()
 
 
-def request_of(label: str) -> Request:
-    return Request("nowhere", label, SETTINGS.runs()[0])
-
-
-REQUESTS = [request_of(label) for label in ("first", "bad", "last")]
+PARTS = {name: name for name in ("first", "bad", "last")}
 
 
 class Crowd:
-    """Runs two at a time: where "bad" is in work its worker dies, and the pool with it.
+    """Work of which "bad" kills its worker, and with it the pool of two in work.
 
     Args:
-        greedy: whether it dies only while another run is in work.
+        greedy: whether it does so only while another part is in work.
     """
 
     def __init__(self, *, greedy: bool) -> None:
         self.greedy, self.met = greedy, Event()
 
-    def __call__(self, request: Request) -> Outcome:
-        if request.label == "first" and not self.met.is_set():
+    def __call__(self, name: str) -> str:
+        if name == "first" and not self.met.is_set():
             self.met.wait()
             raise BrokenProcessPool("another worker died")
-        if request.label == "bad" and not (self.greedy and self.met.is_set()):
+        if name == "bad" and not (self.greedy and self.met.is_set()):
             self.met.set()
             raise BrokenProcessPool("my worker died")
-        return Outcome(request.label)
-
-    @property
-    def pool(self) -> Pool:
-        return Pool(lambda: ThreadPoolExecutor(2), at_once=2, work=self)
+        return name
 
 
-def blamed(pool: Pool) -> tuple[list[str], str, list[str]]:
-    """Give the runs that are done, what is said in the end, and on the way."""
+def pair() -> Pool:
+    """Give a pool in which two parts are in work at a time."""
+    return Pool(lambda: ThreadPoolExecutor(2), at_once=2)
+
+
+def blamed(pool: Pool, work) -> tuple[list[str], str, list[str]]:
+    """Give the parts that are done, what is said in the end, and on the way."""
     done, said = [], []
-    outcomes = execute_in(pool, REQUESTS, said.append)
     with pytest.raises(ValueError, match="was killed twice") as caught:
-        done.extend(outcome.label for outcome in outcomes)
+        done.extend(execute_in(pool, work, PARTS, said.append))
     return sorted(done), str(caught.value), sorted(said)
 
 
-def test_only_the_run_whose_worker_dies_again_is_blamed():
-    done, error, said = blamed(Crowd(greedy=False).pool)
+def test_only_that_whose_worker_dies_again_is_blamed():
+    done, error, said = blamed(pair(), Crowd(greedy=False))
     assert done == ["first", "last"]
     assert error.startswith("the worker of bad was killed twice, the second time while")
     assert said == [
@@ -143,15 +138,15 @@ def test_only_the_run_whose_worker_dies_again_is_blamed():
     ]
 
 
-def test_runs_that_only_fail_together_are_done_one_by_one():
+def test_what_only_fails_together_is_done_one_by_one():
     said = []
-    outcomes = execute_in(Crowd(greedy=True).pool, REQUESTS, said.append)
-    assert sorted(o.label for o in outcomes) == ["bad", "first", "last"]
+    done = execute_in(pair(), Crowd(greedy=True), PARTS, said.append)
+    assert sorted(done) == ["bad", "first", "last"]
     assert len(said) == 2
 
 
 class Deserted(ThreadPoolExecutor):
-    """An executor whose scheduler goes while runs are in work."""
+    """An executor whose scheduler goes while something is in work."""
 
     def submit(self, *_):
         future = Future()
@@ -162,14 +157,14 @@ class Deserted(ThreadPoolExecutor):
 
 def test_a_scheduler_that_goes_away_ends_in_one_sentence():
     with pytest.raises(ValueError, match=r"scheduler is gone.* what is done is kept"):
-        list(execute_in(Pool(Deserted, 2), REQUESTS, print))
+        list(execute_in(Pool(Deserted, 2), str, PARTS, print))
 
 
-def die_where_bad(request: Request) -> Outcome:
+def die_where_bad(name: str) -> str:
     """Be killed, every time."""
-    if request.label == "bad":
+    if name == "bad":
         os.kill(os.getpid(), signal.SIGKILL)
-    return Outcome(request.label)
+    return name
 
 
 def test_a_cluster_names_the_run_that_kills_its_workers():
@@ -180,7 +175,7 @@ def test_a_cluster_names_the_run_that_kills_its_workers():
         distributed.LocalCluster(**options) as cluster,
     ):
         pool = dask_pool(cluster.scheduler_address)
-        done, error, _ = blamed(replace(pool, work=die_where_bad))
+        done, error, _ = blamed(pool, die_where_bad)
     assert done == ["first", "last"]
     assert error.startswith("the worker of bad was killed twice")
 

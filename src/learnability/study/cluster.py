@@ -2,14 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from .execute import Outcome, Request, execute
-from .executors import Pool, checked_workers
+from .executors import Part, Pool, Result, checked_workers
 
 LOCAL = "local:"
 UNLIMITED = 2**31
@@ -34,9 +33,8 @@ def dask_pool(address: str) -> Pool:
     deaths = (distributed.KilledWorker,)
     if not address.startswith(LOCAL):
         _check(address)
-        options = {"address": address}
-        make = partial(_opened, distributed, options)
-        return Pool(make, UNLIMITED, work=on_worker, deaths=deaths)
+        make = partial(_opened, distributed, {"address": address})
+        return Pool(make, UNLIMITED, call=on_worker, deaths=deaths)
     workers = _count(address)
     options = {"n_workers": workers, "threads_per_worker": 1, "processes": True}
     options |= {"dashboard_address": None}
@@ -91,20 +89,21 @@ def _nobody(address: str, error: Exception) -> str:
     )
 
 
-def on_worker(request: Request) -> Outcome:
-    """Execute a request on a Dask worker.
+def on_worker(work: Callable[[Part], Result], part: Part) -> Result:
+    """Do the work with a part on a Dask worker.
 
     Results are written as in any other process: xarray would otherwise take a lock of
     the cluster for every file, though the run's own lock is held.
 
     Args:
-        request: what to do.
+        work: what to do.
+        part: what to do it with.
     """
     from dask import config
 
     _stop_profile()
     with config.set(scheduler="synchronous"):
-        return execute(request)
+        return work(part)
 
 
 def _stop_profile() -> None:

@@ -1,8 +1,8 @@
-"""Many runs at once, behind the interface of `concurrent.futures`."""
+"""Much work at once, behind the interface of `concurrent.futures`."""
 
 import multiprocessing
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
     CancelledError,
@@ -13,37 +13,43 @@ from concurrent.futures import (
 )
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from typing import final
+from dataclasses import dataclass
+from typing import Any, TypeVar, final
 
-from .execute import Outcome, Request, execute
 from .memory import WORKER_BYTES, machine_bytes
 
 GONE = (
-    "the scheduler is gone, and the runs in work with it; start one and run the study "
-    "again: what is done is kept"
+    "the scheduler is gone, and what was in work with it; start one and run the same "
+    "command again: what is done is kept"
 )
 Tell = Callable[[str], None]
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+def called(work: Callable[[Part], Result], part: Part) -> Result:
+    """Do the work with a part, as a worker without needs of its own does."""
+    return work(part)
 
 
 @final
 @dataclass(frozen=True)
 class Pool:
-    """Something that runs runs.
+    """Something that does work with many parts.
 
     Attributes:
         make: opens an executor; called again if a worker's death broke the first.
-        at_once: runs to have in work at a time.
-        threads: of each run; None leaves them to the worker.
-        work: what to do with a request.
+        at_once: parts to have in work at a time.
+        threads: for each part; None leaves them to the worker.
+        call: how a worker does the work with a part.
         workers: how many processes work, as far as is known.
-        deaths: what a run's future raises if its worker died.
+        deaths: what a part's future raises if its worker died.
     """
 
     make: Callable[[], AbstractContextManager[Executor]]
     at_once: int
     threads: int | None = None
-    work: Callable[[Request], Outcome] = execute
+    call: Callable[[Callable[[Any], Any], Any], Any] = called
     workers: int = 1
     deaths: tuple[type[Exception], ...] = (BrokenProcessPool,)
 
@@ -87,64 +93,71 @@ def checked_workers(workers: int) -> int:
 
 
 def execute_in(
-    pool: Pool, requests: Sequence[Request], tell: Tell
-) -> Iterator[Outcome]:
-    """Execute requests in a pool; yield outcomes as they come.
+    pool: Pool,
+    work: Callable[[Part], Result],
+    parts: Mapping[str, Part],
+    tell: Tell,
+) -> Iterator[Result]:
+    """Do work in a pool; yield results as they come.
 
-    No more are handed over than are worked at, so that a worker that is killed costs
-    only the runs in work. Nobody says which of them it was for: each is repeated by
-    itself, from its last checkpoint or finished stage, and is to blame if its worker
-    dies again. All others are done first.
+    No more parts are handed over than are worked at, so that a worker that is killed
+    costs only those in work. Nobody says which of them it was for: each is repeated by
+    itself, and is to blame if its worker dies again. All others are done first. Work
+    that keeps what it has made goes on from there.
 
     Args:
         pool: where.
-        requests: what.
+        work: what to do with a part; importable, so that processes find it.
+        parts: what to do it with, by the names that sentences call them.
         tell: told a sentence if a worker was killed.
 
     Raises:
-        ValueError: as `execute`, if the scheduler is gone, or if a run's worker was
-            killed again while no other run was in work.
+        ValueError: as the work, if the scheduler is gone, or if a part's worker was
+            killed again while no other part was in work.
     """
-    left = [replace(r, threads=pool.threads) for r in requests]
-    guilty: list[Request] = []
+    left = dict(parts)
+    guilty: list[str] = []
     while left:
         with pool.make() as executor:
-            suspects = yield from _until_broken(executor, left, pool)
-        for request in suspects:
-            tell(f"a worker was killed; {request.label} goes on by itself")
+            suspects = yield from _until_broken(executor, work, left, pool)
+        for name, part in suspects.items():
+            tell(f"a worker was killed; {name} goes on by itself")
             with pool.make() as executor:
-                guilty += yield from _until_broken(executor, [request], pool)
+                guilty += yield from _until_broken(executor, work, {name: part}, pool)
     if guilty:
         raise ValueError(
-            f"the worker of {', '.join(r.label for r in guilty)} was killed twice, the "
-            "second time while no other run was in work; look for a lack of memory and "
-            "run the study again with fewer workers: all other runs are kept"
+            f"the worker of {', '.join(guilty)} was killed twice, the second time "
+            "while nothing else was in work; look for a lack of memory and run the same "
+            "command again with fewer workers: all else is kept"
         )
 
 
 def _until_broken(
-    executor: Executor, left: list[Request], pool: Pool
-) -> Generator[Outcome, None, list[Request]]:
-    """Take requests off the list and yield outcomes; return those that were lost."""
-    working: dict[Future[Outcome], Request] = {}
-    lost: list[Request] = []
+    executor: Executor,
+    work: Callable[[Part], Result],
+    left: dict[str, Part],
+    pool: Pool,
+) -> Generator[Result, None, dict[str, Part]]:
+    """Take parts off what is left and yield results; return those that were lost."""
+    working: dict[Future[Result], tuple[str, Part]] = {}
+    lost: dict[str, Part] = {}
     try:
         while left or working:
             if not lost:
-                lost += _hand_over(executor, left, working, pool)
+                lost |= _hand_over(executor, work, left, working, pool)
             if not working:
                 return lost
             done, _ = wait(working, return_when=FIRST_COMPLETED)
             for future in done:
-                request = working.pop(future)
+                name, part = working.pop(future)
                 try:
-                    outcome = future.result()
+                    result = future.result()
                 except pool.deaths:
-                    lost.append(request)
+                    lost[name] = part
                 except CancelledError as error:
                     raise ValueError(GONE) from error
                 else:
-                    yield outcome
+                    yield result
     finally:
         for future in working:
             future.cancel()
@@ -153,15 +166,17 @@ def _until_broken(
 
 def _hand_over(
     executor: Executor,
-    left: list[Request],
-    working: dict[Future[Outcome], Request],
+    work: Callable[[Part], Result],
+    left: dict[str, Part],
+    working: dict[Future[Result], tuple[str, Part]],
     pool: Pool,
-) -> list[Request]:
-    """Submit requests while there is room; give the one that met a broken pool."""
+) -> dict[str, Part]:
+    """Submit parts while there is room; give the one that met a broken pool."""
     while left and len(working) < pool.at_once:
-        request = left.pop(0)
+        name = next(iter(left))
+        part = left.pop(name)
         try:
-            working[executor.submit(pool.work, request)] = request
+            working[executor.submit(pool.call, work, part)] = name, part
         except pool.deaths:
-            return [request]
-    return []
+            return {name: part}
+    return {}

@@ -181,12 +181,11 @@ def _drop_checkpoint(finished: RunFolder) -> None:
 def _work(requests: list[Request], watcher: Watcher, pool: Pool | None) -> list[str]:
     """Execute the requests; give the labels of those that other processes hold."""
     held = []
-    here = pool is None
-    outcomes = (
-        (execute(r, watcher.begin(r.label)) for r in requests)
-        if here
-        else execute_in(pool, requests, watcher.tell)
-    )
+    if pool is None:
+        outcomes = (execute(r, watcher.begin(r.label)) for r in requests)
+    else:
+        parts = {r.label: replace(r, threads=pool.threads) for r in requests}
+        outcomes = execute_in(pool, execute, parts, watcher.tell)
     for finished, outcome in enumerate(outcomes, start=1):
         for sentence in outcome.told:
             watcher.tell(f"{outcome.label}: {sentence}")
