@@ -127,8 +127,8 @@ def execute_in(
     if guilty:
         raise ValueError(
             f"the worker of {', '.join(guilty)} was killed twice, the second time "
-            "while nothing else was in work; look for a lack of memory and run the same "
-            "command again with fewer workers: all else is kept"
+            "while nothing else was in work; look for a lack of memory and run the "
+            "same command again with fewer workers: all else is kept"
         )
 
 
