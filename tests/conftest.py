@@ -1,7 +1,11 @@
-"""Checks the shapes in the annotations while tests run, and keeps threads few."""
+"""Checks the shapes in the annotations while tests run, keeps threads few.
+
+How fast or busy the machine is decides no test: none has a deadline.
+"""
 
 import jaxtyping
 import torch
+from hypothesis import HealthCheck, settings
 
 import tests.typecheck  # noqa: F401 - the hook below looks it up by name
 
@@ -29,3 +33,7 @@ CHECKED = [
 ]
 jaxtyping.install_import_hook(CHECKED, "tests.typecheck.check")
 torch.set_num_threads(1)
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from learnability.cli import main
+from learnability.study import Store, load_settings
 from tests.study.small import small_settings
 
 
@@ -98,6 +100,16 @@ def test_results_can_be_listed_shown_compared_and_exported(study):
         done = call("export", "runs/small", "--format", kind, cwd=folder)
         assert done.returncode == 0, done.stderr
         assert (folder / "runs/small" / name).stat().st_size > 1000
+    for ending, begins in (
+        (".CSV", b"study,run"),
+        (".parquet", b"PAR1"),
+        (".nc", b"\x89HDF"),
+    ):
+        out = folder / f"out{ending}"
+        done = call("export", "runs/small", "--output", str(out), cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert out.read_bytes().startswith(begins)
+        out.unlink()
     log = (folder / "runs/small/log.jsonl").read_text().splitlines()
     assert sum('"finish"' in line for line in log) == 5
 
@@ -127,6 +139,26 @@ def test_output_that_is_no_file_is_refused_before_the_work(study, place, message
     assert Path("/dev/null").is_char_device()
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["export", "runs/small", "-o", "a.xlsx"], ".csv or .parquet or .nc"),
+        (["export", "runs/small", "-o", "a"], ".csv or .parquet or .nc"),
+        (["export", "runs/small", "-o", "memory://a.xlsx"], ".csv or .parquet or .nc"),
+        (["export", "runs/small", "-o", "a.nc", "--format", "csv"], "end in .csv,"),
+        (["export", "runs/small", "-o", "a.nc", "--records", "lags"], "--records is"),
+        (["report", "runs/small", "runs/small", "-o", "a.pdf"], ".html or .htm"),
+    ],
+)
+def test_a_file_ends_in_what_is_written(study, words, message):
+    folder, _ = study
+    done = call(*words, cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert not list(folder.glob("a*"))
+
+
 def test_two_studies_give_one_page(study):
     folder, _ = study
     done = call("report", "runs/small", "runs/small", cwd=folder)
@@ -136,6 +168,61 @@ def test_two_studies_give_one_page(study):
     assert "Two studies, one over the other" in text
     assert "A: GRU" in text
     assert "B less A" in text
+
+
+@pytest.fixture
+def again(study, tmp_path):
+    """A copy of the finished study, which may be changed."""
+    shutil.copytree(study[0], tmp_path / "again")
+    return tmp_path / "again"
+
+
+def test_a_part_of_a_study_leaves_the_whole(again):
+    folder = again / "runs/small"
+    names = ["settings.toml", "table.csv", "report.html", "index.csv"]
+    before = [(folder / name).read_bytes() for name in names]
+    done = call("run", "small.toml", "--cells", "GRU", cwd=again)
+    assert done.returncode == 0, done.stderr
+    assert "holds a study of 5 runs: table and report show all of them" in done.stdout
+    assert [(folder / name).read_bytes() for name in names] == before
+
+
+def test_where_other_parts_are_missing_the_part_alone_is_shown(again):
+    folder = again / "runs/small"
+    settings = (folder / "settings.toml").read_bytes()
+    store = Store(folder)
+    store.run(store.load_settings().runs()[0]).file("fit.nc").unlink()
+    done = call("run", "small.toml", "--cells", "GRU", "LSTM", cwd=again)
+    assert done.returncode == 0, done.stderr
+    assert "5 runs, 1 of them still missing: table and report show" in done.stdout
+    assert pd.read_csv(folder / "table.csv")["cell"].tolist() == ["GRU", "LSTM"]
+    assert (folder / "settings.toml").read_bytes() == settings
+
+
+def test_a_part_of_a_study_grows_to_the_whole(again):
+    folder = again / "runs/small"
+    whole = load_settings(str(again / "small.toml"))
+    gru = [a.model_dump(mode="json") for a in whole.architectures if a.cell == "GRU"]
+    Store(folder).write(
+        folder / "settings.toml", whole.changed(architectures=gru).to_toml()
+    )
+    done = call("run", "small.toml", cwd=again)
+    assert done.returncode == 0, done.stderr
+    assert set(Store(folder).load_settings().runs()) == set(whole.runs())
+    assert "held the study" not in done.stdout
+    call("run", "small.toml", "--cells", "LSTM", cwd=again)
+    assert set(Store(folder).load_settings().runs()) == set(whole.runs())
+    assert len(pd.read_csv(folder / "table.csv")) == len(whole.runs())
+
+
+def test_a_study_that_is_replaced_is_said_to_be(again):
+    words = ["run", "small.toml", "--cells", "GRU", "--budgets", "50"]
+    done = call(*words, cwd=again)
+    assert done.returncode == 0, done.stderr
+    said = "runs/small held the study with other budgets; settings, table and report"
+    assert said in done.stdout
+    table = pd.read_csv(again / "runs/small/table.csv")
+    assert set(table["cell"]) == {"GRU"}
 
 
 def test_dry_run_states_time_and_memory_and_stops(tmp_path):

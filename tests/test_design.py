@@ -117,3 +117,13 @@ def test_wrong_modules_are_named():
         found.apply(nn.GRU(3, 9))
     with pytest.raises(ValueError, match="bias=False"):
         found.apply(nn.GRU(3, 8, bias=False))
+
+
+@pytest.mark.parametrize("last", [nn.GRU(3, 9), nn.LSTMCell(3, 8, bias=False)])
+def test_what_is_refused_leaves_every_layer_as_it_was(last):
+    model = nn.ModuleList([nn.GRU(3, 8), lw.LSTM(3, 8), last])
+    before = [p.clone() for p in model.parameters()]
+    with pytest.raises(ValueError, match=r"as many|bias=False"):
+        design.gate_bias(40, 8, 1e4).apply(model)
+    for old, new in zip(before, model.parameters(), strict=True):
+        assert torch.equal(old, new)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from learnability.cells import CELLS, DiagGate
 from learnability.recipe import Recipe, make_optimizer
 from learnability.study.packing import packed, unpacked
-from learnability.tasks import MultiLag
+from learnability.tasks import MultiLag, Sequences
 from learnability.training import (
     Checkpoint,
     Snapshot,
@@ -78,8 +78,33 @@ def test_divergence_is_an_outcome_with_a_sentence():
     assert training.diverged
     assert "diverged in epoch" in training.outcome
     assert "lower the rate" in training.outcome
+    lengths = {name: len(values) for name, values in training.history.items()}
+    assert len(lengths) == 5
+    assert set(lengths.values()) == {training.last.epoch + 1}
     training.restore(network, training.best)
     assert all(torch.isfinite(p).all() for p in network.parameters())
+
+
+def test_a_divergence_in_a_later_epoch_takes_its_row_away():
+    """The rate grows from nothing to what no training survives."""
+    whole = Recipe(optimizer="sgd", rate=1e-3, epochs=4, batch=16, clip=None)
+    _, training = fit(whole)
+
+    class Rising(Recipe):
+        def rate_at(self, progress):
+            return 1e-3 if progress < 0.5 else 1e9
+
+    recipe = Rising(**whole.model_dump())
+    _, diverged = fit(recipe)
+    assert diverged.diverged
+    assert diverged.last.epoch == 1
+    assert diverged.history == {n: v[:2] for n, v in training.history.items()}
+
+
+def test_constant_targets_have_no_r_squared():
+    network = Network(DiagGate(2, 12))
+    constant = Sequences(VALIDATION.x, torch.full_like(VALIDATION.y, 0.3))
+    assert np.isnan(r_squared(network, constant))
 
 
 def test_clipping_bounds_the_step():

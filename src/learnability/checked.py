@@ -1,6 +1,10 @@
-"""What every frozen record of settings refuses, and how large its numbers may be."""
+"""What every record of settings refuses, how large its numbers may be, its hash."""
 
-from typing import Annotated, TypeVar
+import json
+from collections.abc import Iterable
+from hashlib import sha256
+from os import PathLike
+from typing import Annotated, TypeVar, cast
 
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field, Strict
@@ -9,6 +13,7 @@ LARGEST = 2**63 - 1
 """The largest whole number that TOML, NetCDF and pandas all keep."""
 
 T = TypeVar("T")
+Name = TypeVar("Name", bound=str | PathLike[str])
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 """As a file is read: no number in quotes, no truth for a number."""
@@ -42,3 +47,60 @@ def checked_seed(seed: int) -> int:
     if not 0 <= seed <= LARGEST:
         raise ValueError(f"the seed is {seed}; give a whole number from 0 to {LARGEST}")
     return seed
+
+
+def digest(settings: object) -> str:
+    """Return a short hash of plain settings: SHA-256 of their canonical JSON.
+
+    Keys are sorted, a tuple is a list, and a number is the same whether it is written
+    as 1 or 1.0 (RFC 8785, but for the digits of extreme floats).
+
+    Args:
+        settings: dicts, lists, finite numbers, text, truth values and None.
+
+    Raises:
+        ValueError: if a number is not finite.
+        TypeError: if something else is in them.
+
+    Example:
+        >>> digest({"rate": 1, "seed": 2}) == digest({"seed": 2, "rate": 1.0})
+        True
+        >>> digest({"seed": 2})
+        'a61e75dcd678'
+    """
+    text = json.dumps(
+        _canonical(settings),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
+    )
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def _canonical(value: object) -> object:
+    """Return a value with every whole number as an int."""
+    match value:
+        case dict():
+            return {key: _canonical(v) for key, v in value.items()}
+        case list() | tuple():
+            return [_canonical(v) for v in value]
+        case float() if value.is_integer():
+            return int(value)
+        case _:
+            return value
+
+
+def names_of(given: Name | Iterable[Name]) -> list[Name]:
+    """Return names as a list; a name alone is one, and not its letters.
+
+    Args:
+        given: one name or path, or several.
+
+    Example:
+        >>> names_of("lstm"), names_of(("encoder", "decoder"))
+        (['lstm'], ['encoder', 'decoder'])
+    """
+    if isinstance(given, str | PathLike):
+        return [cast("Name", given)]
+    return list(given)

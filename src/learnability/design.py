@@ -121,7 +121,8 @@ class GateBias:
             module: a layer, a cell or a model that holds some.
 
         Raises:
-            ValueError: if it holds no gated layer, or one has another number of units.
+            ValueError: if it holds no gated layer, or one has another number of units
+                or no biases; nothing is changed then.
         """
         layers = [m for m in module.modules() if _gated(m)]
         if not layers:
@@ -130,13 +131,9 @@ class GateBias:
                 "an LSTM or a DiagGate"
             )
         for layer in layers:
-            units = int(layer.units if isinstance(layer, Cell) else layer.hidden_size)  # pyright: ignore
-            if units != len(self.tau):
-                raise ValueError(
-                    f"the biases are for {len(self.tau)} units, but a layer has "
-                    f"{units}; design them for as many"
-                )
-            with torch.no_grad():
+            _check(layer, len(self.tau))
+        with torch.no_grad():
+            for layer in layers:
                 _set(layer, torch.from_numpy(self.bias))
 
 
@@ -253,6 +250,18 @@ def _gated(layer: nn.Module) -> bool:
     return own or kind_of(layer) in ("GRU", "LSTM")
 
 
+def _check(layer: nn.Module, units: int) -> None:
+    """Refuse a layer whose gates cannot get biases for so many units."""
+    own = int(layer.units if isinstance(layer, Cell) else layer.hidden_size)  # pyright: ignore
+    if own != units:
+        raise ValueError(
+            f"the biases are for {units} units, but a layer has {own}; design them for "
+            "as many"
+        )
+    if not isinstance(layer, Cell) and not _input_biases(layer):
+        raise ValueError("the layer has bias=False; a gate needs a bias to be set")
+
+
 def _set(layer: nn.Module, bias: torch.Tensor) -> None:
     """Set the bias of what keeps the past; update gates are 1 minus it."""
     if isinstance(layer, LSTM):
@@ -270,12 +279,14 @@ def _set_torch(layer: nn.Module, kind: str, bias: torch.Tensor) -> None:
     """Set the biases of every layer and direction of PyTorch's GRU or LSTM."""
     gates = {"b_f": bias, "b_i": -bias} if kind == "LSTM" else {"b_z": -bias}
     named = dict(layer.named_parameters())
-    inputs = [name for name in named if name.startswith("bias_ih")]
-    if not inputs:
-        raise ValueError("the layer has bias=False; a gate needs a bias to be set")
-    for name in inputs:
+    for name in _input_biases(layer):
         for gate, values in gates.items():
             piece = PIECES[kind][gate]
             for source, own in ((name, True), (name.replace("_ih", "_hh"), False)):
                 rows = named[source].chunk(PARTS[kind])[piece.part]
                 rows.copy_(piece.sign * values if own else torch.zeros_like(rows))
+
+
+def _input_biases(layer: nn.Module) -> list[str]:
+    """Return the names of the input biases of PyTorch's GRU or LSTM."""
+    return [name for name, _ in layer.named_parameters() if name.startswith("bias_ih")]

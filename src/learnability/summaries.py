@@ -24,6 +24,8 @@ ESTIMATORS: dict[str, Callable] = {
     "mcculloch": stable.mcculloch,
     "likelihood": stable.maximum_likelihood,
 }
+HALF = [0.75, 0.25]
+"""Quantiles between which values lie that have a law."""
 FAMILIES = (decay.Exponential, decay.PowerLaw, decay.Logarithmic, decay.Stretched)
 
 Points = Float[np.ndarray, " point"]
@@ -58,15 +60,27 @@ def spread(values: Float[np.ndarray, "seed *rest"]) -> dict[str, np.ndarray]:
         >>> spread(np.array([[1.0], [3.0]]))["mean"]
         array([2.])
     """
-    several = len(values) > 1
-    mean = values.mean(axis=0)
-    deviation = values.std(axis=0, ddof=1) if several else np.full(mean.shape, np.nan)
     levels = np.percentile(values, list(LEVELS.values()), axis=0)
     return {
-        "mean": mean,
-        "deviation": deviation,
+        "mean": values.mean(axis=0),
+        "deviation": deviation(values),
         **dict(zip(LEVELS, levels, strict=True)),
     }
+
+
+def deviation(values: Float[np.ndarray, "seed *rest"]) -> np.ndarray:
+    """Return the standard deviation over seeds, nan for one seed.
+
+    Args:
+        values: one row per seed.
+
+    Example:
+        >>> deviation(np.array([[1.0], [3.0]])).round(3)
+        array([1.414])
+    """
+    if len(values) < 2:
+        return np.full(values.shape[1:], np.nan)
+    return np.asarray(values.std(axis=0, ddof=1))
 
 
 def window_spread(runs: Sequence[Diagnosis], budgets: Iterable[float]) -> pd.DataFrame:
@@ -119,21 +133,35 @@ def envelope_band(runs: Sequence[Diagnosis], order: str = "exact") -> pd.DataFra
 
     Returns:
         Over ``lag``: ``mean`` (geometric; 0 where a seed's is), ``lower`` and ``upper``
-        (a deviation of the logarithm away).
+        (a deviation of the logarithm away; nan for one seed).
     """
     tables = [r.group("envelope").sel(order=order)["normalised"] for r in runs]
     lags = np.asarray(tables[0]["lag"].values, int)
     with np.errstate(divide="ignore"):
         logs = np.log(np.stack([np.asarray(t.values, float) for t in tables]))
+    return pd.DataFrame(log_band(logs), index=pd.Index(lags, name="lag"))
+
+
+def log_band(logs: Float[np.ndarray, "seed lag"]) -> dict[str, np.ndarray]:
+    """Return what `envelope_band` gives of envelopes in the logarithm.
+
+    Args:
+        logs: one row per seed; -inf where an envelope is 0.
+
+    Example:
+        >>> band = log_band(np.log([[1.0], [4.0]]))
+        >>> round(float(band["mean"][0]), 9), round(float(band["upper"][0]), 3)
+        (2.0, 5.33)
+    """
     finite = np.isfinite(logs).all(axis=0)
-    mean = np.where(finite, np.where(finite, logs, 0.0).mean(axis=0), -np.inf)
-    away = np.where(finite, np.where(finite, logs, 0.0).std(axis=0), 0.0)
-    columns = {
+    away = np.where(finite, deviation(np.where(finite, logs, 0.0)), 0.0)
+    with np.errstate(invalid="ignore"):
+        mean = logs.mean(axis=0)
+    return {
         "mean": np.exp(mean),
         "lower": np.exp(mean - away),
         "upper": np.exp(mean + away),
     }
-    return pd.DataFrame(columns, index=pd.Index(lags, name="lag"))
 
 
 def _fitted(
@@ -170,20 +198,44 @@ def law_points(run: Diagnosis, order: str = "exact") -> pd.DataFrame:
     censored = ~((low > 0) | (high < 0))
     farthest = np.maximum(abs(low), abs(high))
     size = np.where(censored, farthest, abs(group["location"].values))
-    known = np.isfinite(alpha) & (alpha > 1) & (size > 0) & (f > 0)
-    kappa = np.where(known, alpha, 2.0) / (np.where(known, alpha, 2.0) - 1)
-    q = law.quantile(1 - ERROR, np.where(known, alpha, 2.0))
-    noise = np.log(np.where(known, sigma, 1) / np.where(known, size, 1))
-    attenuation = -np.log(np.where(known, f, 1.0))
-    columns = {
-        "attenuation": attenuation,
-        "confounded": kappa * attenuation,
-        "log_needed": kappa * (noise + np.log(q)),
-        "log_noise": noise,
-        "censored": censored,
-    }
+    known = np.isfinite(alpha) & (alpha > 1) & (sigma > 0) & (size > 0) & (f > 0)
+    columns = law_columns(
+        -np.log(np.where(known, f, 1.0)),
+        np.where(known, alpha, 2.0),
+        np.where(known, sigma, 1.0) / np.where(known, size, 1.0),
+    )
+    columns["censored"] = censored
     index = pd.Index(group["lag"].values, name="lag")
     return pd.DataFrame(columns, index=index).loc[known, :]
+
+
+def law_columns(
+    attenuation: Points, alpha: Points, noise: Points
+) -> dict[str, np.ndarray]:
+    """Return both axes of both panels of the law.
+
+    Args:
+        attenuation: -log f(l)/f(0).
+        alpha: tail index, above 1.
+        noise: sigma/|m|.
+
+    Returns:
+        ``attenuation``, ``confounded``, ``log_needed`` and ``log_noise`` of
+        `law_points`.
+
+    Example:
+        >>> columns = law_columns(np.zeros(1), np.full(1, 2.0), np.ones(1))
+        >>> round(float(np.exp(columns["log_needed"])[0]), 2)  # 2 * 1.645**2
+        5.41
+    """
+    kappa = alpha / (alpha - 1)
+    quantile = law.quantile(1 - ERROR, alpha)
+    return {
+        "attenuation": attenuation,
+        "confounded": kappa * attenuation,
+        "log_needed": kappa * np.log(noise * quantile),
+        "log_noise": np.log(noise),
+    }
 
 
 def regression(x: Points, y: Points) -> Line | None:
@@ -220,8 +272,8 @@ def alphas(run: Diagnosis) -> pd.DataFrame:
         run: a diagnosis.
 
     Returns:
-        A row a lag, a column an estimator; nan where the evidence has no spread or a
-        likelihood no maximum that can be found.
+        A row a lag, a column an estimator; nan where the evidence has no law (half of
+        it is equal, or some is not finite) or a likelihood no maximum to be found.
     """
     group = run.group("evidence")
     psi, lags = group["psi"].values, group["lag"].values
@@ -233,7 +285,7 @@ def alphas(run: Diagnosis) -> pd.DataFrame:
 
 
 def _alpha(estimate: Callable, values: np.ndarray) -> float:
-    if not np.ptp(values) > 0:
+    if not np.isfinite(values).all() or not np.subtract(*np.quantile(values, HALF)) > 0:
         return np.nan
     try:
         return float(estimate(values[None]).alpha[0])

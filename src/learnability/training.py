@@ -1,6 +1,7 @@
 """Fit a network to sequences; return its weights and history, print nothing."""
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -41,8 +42,9 @@ class Training:
     """What training did.
 
     Attributes:
-        history: by epoch: ``train`` and ``validation`` mean square error, ``rate``,
-            ``batch``, ``clipped`` (share of steps whose gradient was clipped).
+        history: by epoch that ended finite: ``train`` and ``validation`` mean square
+            error, ``rate``, ``batch``, ``clipped`` (share of steps whose gradient was
+            clipped).
         best: the checkpoint of the lowest validation error.
         last: the checkpoint after the last epoch that ended finite.
         optimizer: the optimizer, in the state after training.
@@ -108,8 +110,9 @@ def predicted(
 
 
 def r_squared(network: Network, data: Sequences) -> float:
-    """Give ``R^2 = 1 - MSE/Var(y)``."""
-    return 1 - mean_square_error(network, data) / float(data.y.var(correction=0))
+    """Give ``R^2 = 1 - MSE/Var(y)``, nan where the targets are constant."""
+    variance = float(data.y.var(correction=0))
+    return 1 - mean_square_error(network, data) / variance if variance else math.nan
 
 
 def train(
@@ -163,15 +166,15 @@ def train(
     else:
         run.take_up(start)
     for epoch in range(run.now.epoch, recipe.epochs):
-        loss = run.epoch(data)
-        error = mean_square_error(network, validation)
+        row = run.epoch(data)
+        loss, error = row["train"], mean_square_error(network, validation)
         if not (loss < ceiling and error < ceiling):  # nan fails both
             return run.result(
                 f"training diverged in epoch {epoch + 1} of {recipe.epochs} "
                 f"(training loss {loss:.3g}); lower the rate {recipe.rate:g}",
                 diverged=True,
             )
-        run.end_epoch(error)
+        run.end_epoch({**row, "validation": error})
         if progress is not None:
             progress(epoch + 1, error)
     best = run.best.epoch + 1
@@ -230,13 +233,14 @@ class _Run:
             now=self.checkpoint(self.now.epoch, last.validation),
             best=self.best,
             last=last,
-            history={
-                name: values[: self.now.epoch] for name, values in self.history.items()
-            },
+            history={name: list(values) for name, values in self.history.items()},
         )
 
-    def epoch(self, data: Sequences) -> float:
-        """Pass over what is left of the data in a new order; give the mean error."""
+    def epoch(self, data: Sequences) -> dict[str, float]:
+        """Pass over what is left of the data in a new order; give the epoch's numbers.
+
+        They are ``train``, ``rate``, ``batch`` and ``clipped``.
+        """
         now = self.now
         size = self.recipe.batch_at(now.epoch)
         order = torch.randperm(len(data), generator=self.generator).to(data.x.device)
@@ -253,17 +257,18 @@ class _Run:
             now.place += 1
             if self.save is not None:
                 self.save(self.snapshot)
-        loss = now.total / len(data)
-        self.history["train"].append(loss)
-        self.history["rate"].append(rate(len(batches) - 1))
-        self.history["batch"].append(size)
-        self.history["clipped"].append(now.clipped / len(batches))
-        return loss
+        return {
+            "train": now.total / len(data),
+            "rate": rate(len(batches) - 1),
+            "batch": size,
+            "clipped": now.clipped / len(batches),
+        }
 
-    def end_epoch(self, error: float) -> None:
-        """Take down the validation error and begin the next epoch."""
-        self.history["validation"].append(error)
-        self.keep(self.now.epoch, error)
+    def end_epoch(self, row: dict[str, float]) -> None:
+        """Take down the epoch's numbers and begin the next one."""
+        for name, values in self.history.items():
+            values.append(row[name])
+        self.keep(self.now.epoch, row["validation"])
         self.now = _Now(self.generator.get_state(), self.now.epoch + 1)
 
     def step(self, x: Tensor, y: Tensor, rate: float) -> tuple[float, bool]:

@@ -12,7 +12,7 @@ from tests.networks import ALL, KINDS, make_cell, make_data, sizes
 
 @pytest.mark.parametrize(("kind", "norm"), ALL)
 @given(size=sizes)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_leak_and_correction_are_the_diagonal(kind, norm, size):
     cell = make_cell(kind, norm, size["inputs"], size["units"], size["seed"])
     x, _ = make_data(size["sequences"], size["steps"], size["inputs"], size["seed"])

@@ -38,7 +38,7 @@ def prepared(kind, norm, size, inputs=3):
 
 @pytest.mark.parametrize(("kind", "norm"), ALL)
 @given(size=sizes)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_pull_is_the_transposed_jacobian(kind, norm, size):
     network, x, _, states, _ = prepared(kind, norm, size)
     cell = network.cell
@@ -54,7 +54,7 @@ def test_pull_is_the_transposed_jacobian(kind, norm, size):
 
 @pytest.mark.parametrize(("kind", "norm"), ALL)
 @given(size=sizes, data=st.data())
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_sweep_is_its_twin(kind, norm, size, data):
     network, x, _, states, delta = prepared(kind, norm, size)
     longest = data.draw(st.integers(0, size["steps"] - 1))
@@ -70,7 +70,7 @@ def test_sweep_is_its_twin(kind, norm, size, data):
 
 @pytest.mark.parametrize(("kind", "norm"), ALL)
 @given(size=sizes, data=st.data())
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_compiled_evidence_is_its_twin(kind, norm, size, data):
     network, x, _, states, delta = prepared(kind, norm, size)
     steps = st.integers(0, size["steps"] - 1)

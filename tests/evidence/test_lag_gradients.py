@@ -24,7 +24,7 @@ def prepared(kind, norm, size):
 
 @pytest.mark.parametrize(("kind", "norm"), ALL)
 @given(size=sizes)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_parts_of_all_lags_add_up_to_the_gradient(kind, norm, size):
     network, x, y, states, delta = prepared(kind, norm, size)
     loss = 0.5 * ((network.read(states) - y) ** 2).sum()
@@ -39,7 +39,7 @@ def test_parts_of_all_lags_add_up_to_the_gradient(kind, norm, size):
 
 @pytest.mark.parametrize(("kind", "norm"), ALL)
 @given(size=sizes)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_total_evidence_telescopes_to_immediate(kind, norm, size):
     network, x, _, states, delta = prepared(kind, norm, size)
     cell, states = network.cell, states.detach()

@@ -1,5 +1,7 @@
 """Base rates against the steps that the optimizers really make."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import optim
@@ -49,6 +51,17 @@ def test_adam_step_is_rate_times_first_moment(kind, amsgrad):
     torch.testing.assert_close(weight.detach(), before - rate * moment)
 
 
+@pytest.mark.parametrize("kind", [optim.SGD, optim.RMSprop])
+def test_momentum_s_gain_is_left_out(kind):
+    """The first step knows no momentum yet: both rates are those of one gradient."""
+    rates = []
+    for momentum in (0.0, 0.9):
+        make = partial(kind, lr=0.01, momentum=momentum)
+        network, optimizer, _ = trained(make, steps=1)
+        rates.append(parameter_rates(optimizer, network.cell.W_h))
+    torch.testing.assert_close(*rates)
+
+
 @pytest.mark.parametrize("centered", [False, True])
 def test_rmsprop_step_is_rate_times_gradient(centered):
     network, optimizer, _ = trained(
@@ -82,6 +95,10 @@ def test_what_has_no_rate_is_named():
         parameter_rates(optimizer, network.cell.W_h)
     with pytest.raises(ValueError, match="does not train this parameter"):
         parameter_rates(optimizer, torch.zeros(3, 3))
-    network, optimizer, _ = trained(lambda p: optim.Adagrad(p, lr=0.01))
-    with pytest.raises(ValueError, match="no base rate is known for Adagrad"):
+    network, optimizer, _ = trained(lambda p: optim.RMSprop(p, maximize=True))
+    with pytest.raises(ValueError, match="let it minimize"):
         parameter_rates(optimizer, network.cell.W_h)
+    for kind in (optim.Adagrad, optim.ASGD):
+        network, optimizer, _ = trained(lambda p, kind=kind: kind(p, lr=0.01))
+        with pytest.raises(ValueError, match=f"rate is known for {kind.__name__}"):
+            parameter_rates(optimizer, network.cell.W_h)

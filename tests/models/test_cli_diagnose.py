@@ -16,6 +16,8 @@ from torch import nn
 
 import learnability as lw
 from learnability.cli import main
+from learnability.models.files import load_data, load_weights
+from learnability.models.refusal import Refusal
 
 FACTORY = """
 import torch
@@ -163,6 +165,39 @@ def scribble(random, content):
     return b""
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["weights.pt", "series.safetensors", "values.npz", "values.nc"]
+    + [f"series.{ending}" for ending in ("csv", "parquet", "npy")],
+)
+def test_damaged_files_are_refused(folder, tmp_path, capfd, name):
+    """60 damages each: a sentence, or what is left of the contents; no word else."""
+    whole, refused = (folder / name).read_bytes(), []
+    bad, random = tmp_path / name, np.random.default_rng(0)
+    module = sys.modules["own_factory"]
+    model = module.Series() if "series" in name else module.Model()
+    for _ in range(60):
+        bad.write_bytes(scribble(random, whole))
+        try:
+            if bad.suffix in (".pt", ".safetensors"):
+                load_weights(model, bad)
+            else:
+                load_data(bad)
+        except Refusal as error:
+            refused.append(error)
+    assert len(refused) > 20
+    assert capfd.readouterr().err == ""
+
+
+def test_weights_of_an_old_pytorch_are_named(folder, tmp_path):
+    old = tmp_path / "old.pt"
+    state = sys.modules["own_factory"].Model().state_dict()
+    torch.save(state, old, _use_new_zipfile_serialization=False)
+    code, _, err = call(old, *arguments(folder)[1:])
+    assert code == 2
+    assert "since PyTorch 1.6); save model.state_dict() or safetensors" in err
+
+
 def odd_arrays(random):
     """Give arrays that are no data: wrong axes, kinds, sizes, NaN."""
     shapes = [
@@ -298,6 +333,7 @@ def test_a_model_without_recurrent_layers(folder):
         (["--seed", "9" * 30], "the seed is 999999999999999999999999999999; give"),
         (["--output", ""], "an empty path names no place"),
         (["--output", "."], ". is a folder; name a file in it"),
+        (["--output", "mine.csv"], "mine.csv does not end in .nc"),
         (["--output", "/dev/null"], "/dev/null is a device and no file"),
         (["--window", "0"], "window 0 is for one long series"),
         (["--stride", "5"], "stride 5 is for one long series"),

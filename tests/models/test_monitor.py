@@ -96,6 +96,17 @@ def test_its_envelope_is_that_of_a_diagnosis():
         np.testing.assert_allclose(got, f, rtol=1e-5)
 
 
+def test_a_layer_s_name_alone_is_one_layer():
+    model = model_of()
+    names = [monitor_of(model, every=1, layers=one) for one in ("rnn", ["rnn"])]
+    for monitor in names:
+        monitor()
+    assert names[0].names == names[1].names != []
+    monitor = monitor_of(model, every=1, layers="lstm")
+    with pytest.raises(ValueError, match="no recurrent layer 'lstm'"):
+        monitor()
+
+
 def test_table_and_figure():
     monitor = monitor_of(model_of(), every=1, budgets=[10, 1e4])
     with pytest.raises(ValueError, match="nothing has been measured"):

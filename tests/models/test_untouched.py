@@ -2,6 +2,7 @@
 
 import copy
 import random
+import warnings
 
 import numpy as np
 import pytest
@@ -88,3 +89,31 @@ def test_hooks_are_gone_after_a_failure():
     ):
         recorder.ask((torch.zeros(5, STEPS, INPUTS + 1), torch.zeros(5)), (0, 1))
     assert before[:2] == state_of(model)[:2]
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_random_states_of_several_accelerators_are_kept(monkeypatch, used):
+    """Of those in use alone: a diagnosis on the CPU starts no accelerator."""
+    states, asked = {0: 10, 1: 11, 2: 12}, []
+
+    def get(device):
+        asked.append(device)
+        return states[device]
+
+    monkeypatch.setattr(
+        torch.accelerator, "current_accelerator", lambda: torch.device("cuda")
+    )
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(states))
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: used)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", get)
+    monkeypatch.setattr(
+        torch.cuda,
+        "set_rng_state",
+        lambda state, device: states.update({device: state}),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with kept_random_states():
+            states[2] += 5
+    assert asked == ([0, 1, 2] if used else [])
+    assert states[2] == (12 if used else 17)

@@ -66,6 +66,8 @@ def test_other_orders_are_thinner_and_dashed():
         line = next(one for one in ax.lines if np.array_equal(one.get_ydata(), values))
         assert line.get_linewidth() < 1
         assert line.get_linestyle() == "--"
+    alone = plots.envelope({"GRU": run}, axes(), compare="zero")
+    assert len(alone.lines) == len(ax.lines) - 1
 
 
 def test_an_envelope_that_has_gone_is_marked_at_the_edge():

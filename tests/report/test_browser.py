@@ -17,6 +17,8 @@ RUNS = {
     HOSTILE: diagnosis(training=training_group()),
     "شبكة عصبية" + "x" * 200: diagnosis(),
 }
+PATIENCE = 600_000
+"""Milliseconds that tell a page that hangs from a machine that is busy."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NONE = (
     "NO BROWSER IS INSTALLED: the report's page was not tested in one; "
@@ -32,7 +34,9 @@ def browser():
     if path is None:
         pytest.skip(NONE)
     with api.sync_playwright() as found:
-        opened = found.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        opened = found.chromium.launch(
+            executable_path=path, args=["--no-sandbox"], timeout=PATIENCE
+        )
         yield opened
         opened.close()
 
@@ -51,6 +55,7 @@ def file(tmp_path_factory):
 def shown(browser, file):
     """The page, opened once, and what its console said."""
     opened = browser.new_page(viewport={"width": 1100, "height": 900})
+    opened.set_default_timeout(PATIENCE)
     said = []
     opened.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
     opened.on("pageerror", lambda error: said.append(str(error)))
@@ -217,13 +222,17 @@ def test_what_the_screen_shows_otherwise_is_said_there_alone(shown):
 
 def test_it_fits_a_phone(shown):
     shown.set_viewport_size({"width": 390, "height": 800})
-    shown.wait_for_timeout(300)
+    shown.evaluate(
+        """() => Promise.all([...document.querySelectorAll('.js-plotly-plot')]
+             .map(Plotly.Plots.resize))"""
+    )
     assert shown.evaluate("document.documentElement.scrollWidth") <= 390
     shown.set_viewport_size({"width": 1100, "height": 900})
 
 
 def test_without_scripts_the_still_figures_are_there(browser, file):
     context = browser.new_context(java_script_enabled=False)
+    context.set_default_timeout(PATIENCE)
     plain = context.new_page()
     plain.goto(file.as_uri())
     assert plain.locator("#windows img").first.is_visible()

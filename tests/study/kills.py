@@ -5,11 +5,10 @@ Run it with ``python -m tests.study.kills``; it takes minutes.
 
 import sys
 import tempfile
-import time
 
 from learnability.study import Store
 from learnability.study.settings import load_settings
-from tests.study.children import child, grid, killed
+from tests.study.children import grid, killed, watch_files, work
 from tests.study.small import contents
 
 KILLS = 30
@@ -20,20 +19,18 @@ def main() -> int:
     cells = [a.cell for a in load_settings("quick").architectures]
     settings = grid(cells, seeds=list(range(12)))
     with tempfile.TemporaryDirectory() as alone, tempfile.TemporaryDirectory() as other:
-        started = time.monotonic()
-        process = child(alone, settings)
-        process.join()
-        taken = time.monotonic() - started
-        print(f"alone: {taken:.0f} s, exit {process.exitcode}", flush=True)
-        longest = 3.2 * taken / KILLS  # so that the kills spread over the study
+        changes: list[int] = []
+        watch_files(alone, changes.append)
+        work(alone, settings)
+        print(f"alone: {len(changes)} changes of files", flush=True)
+        # So that the kills spread over the study.
+        latest = round(3.2 * len(changes) / KILLS)
         lived, began = [], 0
-        for seconds in killed(other, settings, kills=KILLS, seed=1, longest=longest):
-            lived.append(seconds)
+        for last in killed(other, settings, kills=KILLS, seed=1, latest=latest):
+            lived.append(last)
             began += bool(list(Store(other).folder.rglob("checkpoint.bin")))
             done = len(list(Store(other).folder.rglob("fit.json")))
-            print(
-                f"kill {len(lived)} after {seconds:.2f} s, {done} runs done", flush=True
-            )
+            print(f"kill {len(lived)} at {last}, {done} runs done", flush=True)
         mine, theirs = contents(Store(alone)), contents(Store(other))
     runs = sum(name.endswith("fit.nc") for name in mine)
     equal = sum(theirs.get(name) == content for name, content in mine.items())

@@ -1,12 +1,13 @@
 """The published programme's folders: its own columns in, its numbers out."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from learnability.report.across import summed
 from learnability.report.overlay import overlaid
 from learnability.report.pictures import pictures_overlaid
-from learnability.study.published import read_published
+from learnability.study.published import Published, read_published
 from tests.plots.records import diagnosis
 
 LAGS = (4, 8, 16)
@@ -41,6 +42,8 @@ def folder(tmp_path):
 
 def test_every_number_keeps_its_place(folder):
     found = read_published([folder])
+    for alone in (folder, str(folder)):
+        pd.testing.assert_frame_equal(read_published(alone).lags, found.lags)
     rows = found.windows.query("architecture == 'GRU' and method == 'koutrouvelis'")
     assert rows.set_index(["seed", "budget"])["window"].to_dict() == {
         (212, 25.0): 4,
@@ -55,23 +58,24 @@ def test_every_number_keeps_its_place(folder):
     assert np.isinf(gru.loc[4, "needed_mcculloch"])
 
 
+def with_evidence(run, **values):
+    """Give a diagnosis its evidence, one number per lag, and psi drawn at random."""
+    group = run.tree["evidence"].to_dataset()
+    lags = group["lag"].size
+    psi = np.random.default_rng(0).standard_normal((lags, 60))
+    columns = {n: ("lag", np.broadcast_to(v, lags)) for n, v in values.items()}
+    run.tree["evidence"].dataset = group.assign(columns).assign(
+        psi=(("lag", "sequence"), psi)
+    )
+    return run
+
+
 @pytest.fixture(scope="module")
 def ours():
     """What one of our runs found, with evidence drawn at random."""
-    lags = (1, 2, 3, 4, 6, 8, 12, 16)
-    ours = diagnosis(lags=lags)
-    group = ours.tree["evidence"].to_dataset()
-    random = np.random.default_rng(0)
-    sizes = {
-        "sigma": 2.0,
-        "location": 0.3,
-        "location_lower": 0.1,
-        "location_upper": 0.5,
-    }
-    group = group.assign({n: ("lag", np.full(len(lags), v)) for n, v in sizes.items()})
-    psi = random.standard_normal((len(lags), 60))
-    ours.tree["evidence"].dataset = group.assign(psi=(("lag", "sequence"), psi))
-    return summed({"GRU": [ours]})
+    sizes = {"location": 0.3, "location_lower": 0.1, "location_upper": 0.5}
+    run = diagnosis(lags=(1, 2, 3, 4, 6, 8, 12, 16))
+    return summed({"GRU": [with_evidence(run, sigma=2.0, **sizes)]})
 
 
 def test_published_runs_lie_over_ours(folder, ours):
@@ -87,11 +91,41 @@ def test_published_runs_lie_over_ours(folder, ours):
     assert "GRU, published" in figures[0]
 
 
+def test_published_runs_lie_on_the_axes_that_ours_lie_on():
+    """The same numbers, written by them and found by us, are the same points."""
+    lags, f = (1, 2, 4), np.array([1.0, 0.5, 0.2])
+    alpha, sigma, location = np.array([[1.3, 1.6, 2.0], [3, 2, 1], [0.3, 0.2, 0.1]])
+    ends = {"location_lower": location / 2, "location_upper": location * 2}
+    found = {"alpha": alpha, "sigma": sigma, "location": location, **ends}
+    ours = [
+        with_evidence(diagnosis(lags=lags, f=f**factor), **found)
+        for factor in (1.0, 3.0)
+    ]
+    rows = [
+        pd.DataFrame({"lag": lags, "envelope": f**factor, "seed": factor})
+        .assign(alpha=alpha, sigma=sigma, signal=location, architecture="GRU")
+        .iloc[::-1]  # in whatever order
+        for factor in (1.0, 3.0)
+    ]
+    mine = summed({"GRU": ours})
+    both = overlaid(mine, Published(pd.DataFrame(), pd.concat(rows)))
+    order = ["attenuation", "log_noise"]
+    theirs = both.laws["GRU, published"].sort_values(order, ignore_index=True)
+    expected = mine.laws["GRU"].sort_values(order, ignore_index=True)
+    pd.testing.assert_frame_equal(
+        theirs.sort_index(axis=1), expected.sort_index(axis=1)
+    )
+    band = ["mean", "lower", "upper"]
+    envelopes = both.envelopes["GRU, published"][band]
+    pd.testing.assert_frame_equal(envelopes, mine.envelopes["GRU"][band])
+
+
 def test_other_folders_get_one_sentence(tmp_path):
     with pytest.raises(ValueError, match="holds no results of the published"):
         read_published([tmp_path])
-    with pytest.raises(ValueError, match="an empty path names no folder"):
-        read_published([""])
+    for empty in ([""], ""):
+        with pytest.raises(ValueError, match="an empty path names no folder"):
+            read_published(empty)
     (tmp_path / "seed_x").mkdir()
     (tmp_path / "seed_x/H_N_summary.csv").write_text("N,H_N_gru\n1,2\n")
     with pytest.raises(ValueError, match="seed_x names no seed"):

@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from learnability.study import Store, cluster, folder, load_settings, memory, processes
+from learnability import storage
+from learnability.study import Store, cluster, load_settings, memory, processes
 from learnability.study.cluster import dask_pool
 from learnability.study.estimate import Estimate
 from tests.study.small import small_settings
@@ -50,7 +51,7 @@ def test_something_else_that_answers_is_no_scheduler(impatient, answer):
                 if answer:
                     other.sendall(answer)
                 other.recv(1)
-                done.wait(5)
+                done.wait()
 
         done = threading.Event()
         thread = threading.Thread(target=serve, daemon=True)
@@ -131,7 +132,7 @@ def test_a_folder_without_locks_is_named(tmp_path, monkeypatch, error):
     def acquire(lock, **options):
         raise error
 
-    monkeypatch.setattr(folder.FileLock, "acquire", acquire)
+    monkeypatch.setattr(storage.FileLock, "acquire", acquire)
     mine = Store(tmp_path).run(SMALL.runs()[0])
     with (
         pytest.raises(ValueError, match=r"cannot be written .* choose another folder"),

@@ -1,9 +1,17 @@
 """Settings: round trips, identity, one sentence for what is wrong."""
 
+import json
+import math
+from hashlib import sha256
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from learnability.checked import digest
 from learnability.study import Settings, load_settings, preset_names
+from learnability.study.joined import differing, joined
 
 QUICK = load_settings("quick")
 
@@ -21,6 +29,49 @@ def test_identity_is_that_of_the_numbers():
     assert QUICK.identity() == QUICK.changed(architectures=turned).identity()
     for change in ({"seeds": [8]}, {"recipe": {"epochs": 3}}, {"budgets": [5]}):
         assert QUICK.identity() != QUICK.changed(**change).identity()
+
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda part: st.lists(part) | st.dictionaries(st.text(), part),
+)
+
+
+def written_otherwise(value):
+    """Give the same settings with tuples, other kinds of numbers, another order."""
+    match value:
+        case dict():
+            turned = reversed(value.items())
+            return {key: written_otherwise(part) for key, part in turned}
+        case list():
+            return tuple(map(written_otherwise, value))
+        case int() if not isinstance(value, bool):
+            return float(value)
+        case _:
+            return value
+
+
+@given(PLAIN)
+def test_a_digest_is_that_of_what_is_said_and_not_of_how(settings):
+    again = json.loads(json.dumps(settings))
+    assert digest(settings) == digest(again) == digest(written_otherwise(settings))
+    assert digest(settings) != digest([settings])
+    assert digest({"a": settings}) != digest({"b": settings})
+
+
+def test_a_digest_is_of_canonical_json():
+    text = '{"name":"ä","rate":0.1,"seeds":[1,2],"whole":true}'
+    expected = sha256(text.encode()).hexdigest()[:12]
+    given = {"whole": True, "seeds": (1.0, 2), "rate": 0.1, "name": "ä"}
+    assert digest(given) == expected
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        digest([float("nan")])
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        digest({"a": {1, 2}})
 
 
 @pytest.mark.parametrize(
@@ -202,3 +253,68 @@ def test_presets_hold_the_published_numbers():
     assert [r.optimizer for r in march.recipes] == ["adamw", "sgd", "momentum"]
     assert [r.optimizer for r in final.recipes] == ["adamw", "sgd", "rmsprop"]
     assert len(load_settings("standard").runs()) == 45
+
+
+AXES = st.fixed_dictionaries(
+    {
+        "cells": st.sets(st.sampled_from(["GRU", "LSTM", "DiagGate"]), min_size=1),
+        "seeds": st.sets(st.integers(1, 3), min_size=1),
+        "optimizers": st.sets(st.sampled_from(["adamw", "sgd"]), min_size=1),
+    }
+)
+
+
+def part(axes) -> Settings:
+    """Give a part of one study: some of its cells, seeds and optimizers."""
+    rates = {"adamw": 1e-3, "sgd": 0.5}
+    first, *rest = (
+        {"optimizer": name, "rate": rates[name]} for name in sorted(axes["optimizers"])
+    )
+    return QUICK.changed(
+        architectures=[
+            a.model_dump(mode="json")
+            for a in QUICK.architectures
+            if a.cell in axes["cells"]
+        ],
+        seeds=sorted(axes["seeds"]),
+        recipe=first,
+        further_optimizers=rest,
+    )
+
+
+def identities(study: Settings) -> set[str]:
+    return {run.identity() for run in study.runs()}
+
+
+@given(AXES, AXES)
+def test_two_parts_of_a_study_join_to_the_runs_of_both(one, two):
+    there, asked = part(one), part(two)
+    both = joined(there, asked)
+    together = {
+        (cell, seed, optimizer)
+        for axes in (one, two)
+        for cell in axes["cells"]
+        for seed in axes["seeds"]
+        for optimizer in axes["optimizers"]
+    }
+    shape = [{corner[k] for corner in together} for k in range(3)]
+    if both is None:
+        assert len(together) < math.prod(map(len, shape))
+    else:
+        assert identities(both) == identities(there) | identities(asked)
+    assert joined(there, there) == there
+    assert differing(there, asked) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"lags": [1, 2]}, ["lags"]),
+        ({"name": "other", "measures": {"error": 0.01}}, ["name", "measures"]),
+        ({"recipe": {"rate": 0.5}}, []),
+    ],
+)
+def test_other_studies_do_not_join(change, names):
+    other = QUICK.changed(**change)
+    assert joined(QUICK, other) is None
+    assert differing(QUICK, other) == names

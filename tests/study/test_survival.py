@@ -38,7 +38,7 @@ def test_kills_at_random_moments_change_no_byte(alone, tmp_path):
 
     before: dict[str, bytes] = {}
     met = set()
-    moments = {"kills": 30, "seed": 3, "longest": 0.9}
+    moments = {"kills": 30, "seed": 3, "latest": 250}
     for _ in killed(str(tmp_path), SETTINGS, **moments, finished=whole):
         left = contents(Store(tmp_path))
         met |= {name.split("/")[1] for name in left.keys() - before.keys()}
@@ -87,6 +87,18 @@ def test_a_damaged_checkpoint_begins_again(alone, tmp_path):
     store.write(folder.checkpoint_file, broken)
     watcher = again(tmp_path)
     assert any("training begins again" in said for said in watcher.said)
+    assert contents(store) == alone[1]
+
+
+def test_a_kill_at_the_very_end_of_a_run_leaves_no_checkpoint(alone, tmp_path):
+    store, (run, *_) = Store(tmp_path), SETTINGS.runs()
+    for name, content in alone[1].items():
+        store.write(store.folder / "runs" / name, content)
+    store.run(run).save_checkpoint(stage_keys(run)["training"], {"epoch": 1})
+    with store.run(run).locked(wait=True):
+        again(tmp_path)
+        assert store.run(run).checkpoint_file.exists()  # another process is at it
+    assert again(tmp_path).outcomes == []
     assert contents(store) == alone[1]
 
 

@@ -1,9 +1,13 @@
 """Whole studies: same seeds give the same bytes, what is there is kept."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
+from learnability.cli.results import list_studies
 from learnability.study import Settings, Store, run_study, write_results
-from learnability.study.sweep import draw_by_seed
+from learnability.study.sweep import draw_by_seed, missing
 from tests.study.small import Watcher, contents, small_settings
 
 SETTINGS = small_settings()
@@ -51,6 +55,27 @@ def test_what_is_there_is_kept(first):
     assert watcher.began == []
     assert len(watcher.skipped) == 5
     assert contents(first) == before
+
+
+def test_whether_it_is_there_is_told_without_reading_results(
+    first, tmp_path, monkeypatch
+):
+    there = Store(tmp_path / "copy")
+    shutil.copytree(first.folder, there.folder)
+    one, two, *_ = SETTINGS.runs()
+    there.run(one).file("probe.safetensors").unlink()
+    results = there.results(two)
+    results.write_bytes(results.read_bytes()[:-1])
+    read, read_bytes = set(), Path.read_bytes
+
+    def reading(path):
+        read.add(path.suffix)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", reading)
+    assert missing(SETTINGS, there) == [one, two]
+    list_studies(str(tmp_path))
+    assert read == {".json"}
 
 
 def test_another_study_is_left_alone(first):

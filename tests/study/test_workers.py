@@ -1,17 +1,20 @@
 """Runs in other processes: pools, a real Dask cluster, workers that are killed."""
 
-import multiprocessing
 import os
 import signal
-import threading
-import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from threading import Event
 
 import pytest
 
 from learnability.study import Store, processes, run_study
 from learnability.study.cluster import dask_pool
-from learnability.study.execute import Request, execute
 from learnability.study.executors import Pool, execute_in
+from learnability.study.folder import RunFolder
 from tests.study.children import grid
 from tests.study.small import Watcher, contents
 
@@ -26,29 +29,32 @@ def alone(tmp_path_factory):
     return contents(store)
 
 
-def kill_in_training(folder, pids) -> threading.Thread:
-    """Kill a worker as soon as a training has left a checkpoint."""
+def die_in_training(call, work, request):
+    """Do a run in a worker that dies at the first checkpoint of the whole study."""
+    save, died = RunFolder.save_checkpoint, Path(request.folder, "died")
 
-    def watch():
-        end = time.monotonic() + 120
-        while time.monotonic() < end:
-            if list(folder.rglob("checkpoint.bin")):
-                os.kill(pids()[0], signal.SIGKILL)
-                return
-            time.sleep(0.005)
+    def saved(folder, key, record):
+        save(folder, key, record)
+        if not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    return thread
+    RunFolder.save_checkpoint = saved
+    try:
+        return call(work, request)
+    finally:
+        RunFolder.save_checkpoint = save
+
+
+def dying(pool: Pool) -> Pool:
+    """Give a pool of which one worker dies."""
+    return replace(pool, call=partial(die_in_training, pool.call))
 
 
 def test_a_pool_survives_the_death_of_a_worker(alone, tmp_path):
-    watcher = Watcher()
-    killer = kill_in_training(
-        tmp_path, lambda: [c.pid for c in multiprocessing.active_children()]
-    )
-    run_study(SETTINGS, Store(tmp_path), watcher, pool=processes(2), every=0.0)
-    killer.join()
+    watcher, pool = Watcher(), dying(processes(2))
+    run_study(SETTINGS, Store(tmp_path), watcher, pool=pool, every=0.0)
+    assert (tmp_path / "died").exists()
     assert any("a worker was killed" in said for said in watcher.said)
     assert {outcome.label for outcome in watcher.outcomes} == {
         SETTINGS.label(run) for run in SETTINGS.runs()
@@ -60,13 +66,10 @@ def test_a_cluster_survives_the_death_of_a_worker(alone, tmp_path):
     distributed = pytest.importorskip("distributed")
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster:
-        killer = kill_in_training(
-            tmp_path, lambda: [w.pid for w in cluster.workers.values()]
-        )
-        pool = dask_pool(cluster.scheduler_address)
+        pool = dying(dask_pool(cluster.scheduler_address))
         watcher = Watcher()
         run_study(SETTINGS, Store(tmp_path), watcher, pool=pool, every=0.0)
-        killer.join()
+    assert (tmp_path / "died").exists()
     assert len(watcher.outcomes) == len(SETTINGS.runs())
     assert contents(Store(tmp_path)) == alone
 
@@ -90,30 +93,91 @@ def profiled(dask_worker) -> bool:
     return dask_worker.periodic_callbacks["profile"].is_running()
 
 
-class Broken:
-    """An executor whose workers die at once."""
+PARTS = {name: name for name in ("first", "bad", "last")}
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *error):
-        return False
+class Crowd:
+    """Work of which "bad" kills its worker, and with it the pool of two in work.
 
-    def submit(self, call, work, request):
-        from concurrent.futures import Future
-        from concurrent.futures.process import BrokenProcessPool
+    Args:
+        greedy: whether it does so only while another part is in work.
+    """
 
+    def __init__(self, *, greedy: bool) -> None:
+        self.greedy, self.met = greedy, Event()
+
+    def __call__(self, name: str) -> str:
+        if name == "first" and not self.met.is_set():
+            self.met.wait()
+            raise BrokenProcessPool("another worker died")
+        if name == "bad" and not (self.greedy and self.met.is_set()):
+            self.met.set()
+            raise BrokenProcessPool("my worker died")
+        return name
+
+
+def pair() -> Pool:
+    """Give a pool in which two parts are in work at a time."""
+    return Pool(lambda: ThreadPoolExecutor(2), at_once=2)
+
+
+def blamed(pool: Pool, work) -> tuple[list[str], str, list[str]]:
+    """Give the parts that are done, what is said in the end, and on the way."""
+    done, said = [], []
+    with pytest.raises(ValueError, match="was killed twice") as caught:
+        done.extend(execute_in(pool, work, PARTS, said.append))
+    return sorted(done), str(caught.value), sorted(said)
+
+
+def test_only_that_whose_worker_dies_again_is_blamed():
+    done, error, said = blamed(pair(), Crowd(greedy=False))
+    assert done == ["first", "last"]
+    assert error.startswith("the worker of bad was killed twice, the second time while")
+    assert said == [
+        f"a worker was killed; {label} goes on by itself" for label in ("bad", "first")
+    ]
+
+
+def test_what_only_fails_together_is_done_one_by_one():
+    said = []
+    done = execute_in(pair(), Crowd(greedy=True), PARTS, said.append)
+    assert sorted(done) == ["bad", "first", "last"]
+    assert len(said) == 2
+
+
+class Deserted(ThreadPoolExecutor):
+    """An executor whose scheduler goes while something is in work."""
+
+    def submit(self, *_):
         future = Future()
-        future.set_exception(BrokenProcessPool("died"))
+        future.cancel()
+        future.set_running_or_notify_cancel()
         return future
 
 
-def test_a_run_whose_worker_dies_twice_is_named():
-    request = Request("nowhere", "GRU", SETTINGS.runs()[0])
-    said = []
-    with pytest.raises(ValueError, match="worker of GRU was killed twice"):
-        list(execute_in(Pool(Broken, 1), execute, {"GRU": request}, said.append))
-    assert len(said) == 1
+def test_a_scheduler_that_goes_away_ends_in_one_sentence():
+    with pytest.raises(ValueError, match=r"scheduler is gone.* what is done is kept"):
+        list(execute_in(Pool(Deserted, 2), str, PARTS, print))
+
+
+def die_where_bad(name: str) -> str:
+    """Be killed, every time."""
+    if name == "bad":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return name
+
+
+def test_a_cluster_names_the_run_that_kills_its_workers():
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(**options) as cluster,
+    ):
+        pool = dask_pool(cluster.scheduler_address)
+        done, error, _ = blamed(pool, die_where_bad)
+    assert done == ["first", "last"]
+    assert error.startswith("the worker of bad was killed twice")
 
 
 def test_wrong_clusters_get_one_sentence():

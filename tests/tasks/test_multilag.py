@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from learnability.tasks import MultiLag, Sequences, learnt_shares
@@ -63,6 +65,29 @@ def test_permuting_deals_whole_targets():
     assert torch.equal(dealt.x, data.x)
     assert not torch.equal(dealt.y, data.y)
     assert torch.equal(dealt.y.sort(dim=0).values, data.y.sort(dim=0).values)
+
+
+@given(st.integers(2, 12), st.integers(0, 2**32 - 1))
+def test_permuting_leaves_nobody_its_own_targets(count, seed):
+    numbers = torch.arange(float(count))[:, None].expand(count, 3)
+    dealt = Sequences(numbers[..., None], numbers).permuted(seed)
+    assert (dealt.y != numbers).all()
+    assert dealt.y[:, 0].tolist() == dealt.y[:, 2].tolist()
+    assert sorted(dealt.y[:, 0].tolist()) == numbers[:, 0].tolist()
+
+
+def test_every_sequence_may_get_the_targets_of_every_other():
+    numbers = torch.arange(4.0)[:, None]
+    data = Sequences(numbers[..., None], numbers)
+    pairs = {
+        (n, int(y)) for seed in range(60) for n, y in enumerate(data.permuted(seed).y)
+    }
+    assert len(pairs) == 4 * 3
+
+
+def test_a_sequence_alone_cannot_be_permuted():
+    with pytest.raises(ValueError, match="one sequence has no other"):
+        draw(1)[0].permuted(seed=0)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def prepared(kind, norm, problem):
 
 @pytest.mark.parametrize(("kind", "norm"), ALL)
 @given(problem=problems())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_envelopes_are_their_twins(kind, norm, problem):
     cell, x, states, rates = prepared(kind, norm, problem)
     spread = torch.stack((x, x), dim=-1)[..., 0]  # not contiguous

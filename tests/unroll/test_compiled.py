@@ -26,7 +26,7 @@ sizes = st.tuples(
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize(("kind", "norm"), ALL)
 @given(size=sizes)
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12, derandomize=True)
 def test_agrees_with_the_reference(kind, norm, dtype, size):
     batch, steps, inputs, units, seed = size
     if norm and units == 2:  # a sign, and no derivative worth comparing

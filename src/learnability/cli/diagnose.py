@@ -72,7 +72,7 @@ def diagnose(
     stride
         Steps from one window to the next; half a window unless given.
     output
-        NetCDF file for the diagnoses.
+        NetCDF file for the diagnoses, ending in .nc.
     seed
         Seed from which every random stream is derived.
     """
@@ -88,7 +88,7 @@ def diagnose(
         if number <= 0:
             raise ValueError(f"--budgets has {number:g}; give numbers above 0")
     if output is not None:
-        output_file(output)
+        output_file(output, ".nc")
     found = load_data(data, target=target, window=window, stride=stride)
     console.print(found.said, highlight=False, soft_wrap=True)
     made = factory(model)

@@ -1,6 +1,7 @@
 """`learnability list`, `show`, `export` and `compare`: what studies found."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
@@ -8,6 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from upath import UPath
 
 from ..report import comparison_table, formatted, summary, table
 from ..storage import output_file, place, replace_file, tree_bytes
@@ -18,6 +20,7 @@ from .app import app
 
 Format = Literal["csv", "parquet", "netcdf"]
 Records = Literal["lags", "windows"]
+ENDINGS: dict[Format, str] = {"csv": ".csv", "parquet": ".parquet", "netcdf": ".nc"}
 
 
 @app.command(name="list")
@@ -72,8 +75,8 @@ def export(
     folder: str,
     /,
     *,
-    format: Format = "csv",
-    records: Records = "lags",
+    format: Format | None = None,
+    records: Records | None = None,
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
 ) -> None:
     """Write the results of a study to one file that other programs read.
@@ -83,24 +86,29 @@ def export(
     folder
         Folder that `learnability run` wrote, such as runs/quick.
     format
-        csv, parquet, or netcdf (all results, a group a run).
+        csv, parquet, or netcdf (all results, a group a run); what the output's ending
+        says, or csv, unless given.
     records
         For csv and parquet: lags (a row a run and lag) or windows (a row a run and
-        budget).
+        budget); lags unless given.
     output
-        File to write; NAME-lags.csv or the like in the study's folder unless given.
+        File to write, ending in .csv, .parquet or .nc; lags.csv or the like in the
+        study's folder unless given.
     """
     store = Store(folder)
-    chosen = None if output is None else output_file(output)
+    endings = ENDINGS.values() if format is None else [ENDINGS[format]]
+    chosen = None if output is None else output_file(output, *endings)
+    kind = format or ("csv" if chosen is None else _kind(chosen))
+    if kind == "netcdf" and records is not None:
+        raise ValueError("--records is for csv and parquet; netcdf holds all results")
     settings, runs = store.load_settings(), store.load()
-    ending = {"csv": "csv", "parquet": "parquet", "netcdf": "nc"}[format]
-    what = "results" if format == "netcdf" else records
-    path = chosen or store.folder / f"{what}.{ending}"
-    if format == "netcdf":
+    what = "results" if kind == "netcdf" else records or "lags"
+    path = chosen or store.folder / f"{what}{ENDINGS[kind]}"
+    if kind == "netcdf":
         content = tree_bytes(as_tree(settings, runs))
     else:
-        rows = (by_lag if records == "lags" else by_budget)(settings, runs)
-        content = _table_bytes(rows, format)
+        rows = (by_lag if what == "lags" else by_budget)(settings, runs)
+        content = _table_bytes(rows, kind)
     replace_file(path, content)
     Console().print(f"{path}", highlight=False, soft_wrap=True, markup=False)
 
@@ -123,6 +131,11 @@ def compare(first: str, second: str, /) -> None:
     }
     head = tuple(titles.get(str(c), str(c)) for c in rows.columns)
     _print(head, rows.values.tolist())
+
+
+def _kind(path: Path | UPath) -> Format:
+    """Give the kind of file that an ending stands for."""
+    return next(kind for kind, end in ENDINGS.items() if end == path.suffix.lower())
 
 
 def _table_bytes(rows: pd.DataFrame, format: Format) -> bytes:

@@ -8,11 +8,13 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
+from ..diagnosis import Diagnosis
 from ..display import Display
 from ..storage import output_file
 from ..study.cluster import LOCAL, dask_pool
 from ..study.estimate import estimate
 from ..study.executors import Pool, processes
+from ..study.joined import differing, joined
 from ..study.logs import check_logs, make_logger
 from ..study.memory import check_memory
 from ..study.published import read_published
@@ -116,11 +118,12 @@ def run(
     loggers = [] if dry_run else [make_logger(name, store) for name in names]
     with Display(console) as display:
         if not dry_run:
-            store.begin(settings)
+            _begin(settings, store, display)
         _announce(settings, store, display, pool)
         if dry_run:
             return
         runs = run_study(settings, store, display, pool=pool, loggers=loggers)
+        settings, runs = _shown(settings, runs, store, display)
         rows = write_results(settings, runs, store, display.stage(DRAWING))
     seconds = round(time.monotonic() - started, 1)
     store.write(store.timing, json.dumps({"seconds": seconds}) + "\n")
@@ -133,6 +136,43 @@ def _folder_name(settings: Settings) -> str:
     if settings.scale == 1:
         return settings.name
     return f"{settings.name}-scale-{settings.scale:g}"
+
+
+def _begin(settings: Settings, store: Store, display: Display) -> None:
+    """Take the folder; say where that replaces the study that it held."""
+    there = store.load_settings() if store.settings_file.exists() else settings
+    store.begin(settings)
+    if joined(there, settings) is None:
+        names = " and ".join(differing(there, settings))
+        how = f"with other {names}" if names else "with runs that fill no grid"
+        display.tell(
+            f"{store.folder} held the study {how}; settings, table and report are now "
+            "those of this command, and what was trained is kept"
+        )
+
+
+def _shown(
+    settings: Settings, runs: dict[str, Diagnosis], store: Store, display: Display
+) -> tuple[Settings, dict[str, Diagnosis]]:
+    """Give the study that the folder holds, of which a part may have been asked for.
+
+    Where other parts are missing, give what was asked for.
+    """
+    study = store.load_settings()
+    asked = {run.identity() for run in settings.runs()}
+    others = [r for r in study.runs() if r.identity() not in asked]
+    if not others:
+        return settings, runs
+    more = f"{store.folder} holds a study of {len(study.runs())} runs"
+    left = missing(study, store)
+    if left:
+        display.tell(
+            f"{more}, {len(left)} of them still missing: table and report show the "
+            f"{len(runs)} of this command"
+        )
+        return settings, runs
+    display.tell(f"{more}: table and report show all of them")
+    return study, store.load()
 
 
 def _announce(
@@ -190,7 +230,8 @@ def report(
     width
         Width in inches of the figures for print; 3.35, a column, unless given.
     output
-        Page of a comparison; comparison.html in the first folder unless given.
+        Page of a comparison, ending in .html; comparison.html in the first folder
+        unless given.
     """
     if other is None and output is not None:
         raise ValueError("--output is for a comparison; name a second folder, too")
@@ -224,7 +265,7 @@ def _compare(first: Store, second: Store, output: str | None, console: Console) 
     """Write the page that compares two studies."""
     from ..report import comparison
 
-    chosen = None if output is None else output_file(output)
+    chosen = None if output is None else output_file(output, ".html", ".htm")
     one, two = ((s.load_settings(), s.load()) for s in (first, second))
     path = first.folder / "comparison.html" if chosen is None else chosen
 

@@ -13,7 +13,8 @@ def parameter_rates(optimizer: optim.Optimizer, parameter: Tensor) -> Tensor:
 
     SGD and momentum: ``lr``; Adam, AdamW: ``lr/(sqrt(vhat) + eps)``, ``vhat =
     v/(1 - beta2^k)`` (AMSGrad: its maximum); RMSProp: ``lr/(sqrt(v) + eps)``, centred
-    if it is. Momentum's long-run gain ``1/(1 - beta)`` is left out, as published.
+    if it is. Momentum's long-run gain ``1/(1 - beta)`` is left out, as published, that
+    of SGD and that of RMSprop.
 
     Args:
         optimizer: `torch.optim` SGD, Adam, AdamW or RMSprop.
@@ -21,7 +22,7 @@ def parameter_rates(optimizer: optim.Optimizer, parameter: Tensor) -> Tensor:
 
     Raises:
         ValueError: if the optimizer does not train the parameter, has made no step
-            yet, or is of another kind.
+            yet, is of another kind, or maximizes.
     """
     group = next(
         (g for g in optimizer.param_groups if any(p is parameter for p in g["params"])),
@@ -29,6 +30,11 @@ def parameter_rates(optimizer: optim.Optimizer, parameter: Tensor) -> Tensor:
     )
     if group is None:
         raise ValueError("the optimizer does not train this parameter; pass its own")
+    if group.get("maximize", False):
+        raise ValueError(
+            "the optimizer maximizes, and base rates are of descent; let it minimize "
+            "the negative loss"
+        )
     rate = float(group["lr"])
     if isinstance(optimizer, optim.SGD):
         return torch.full_like(parameter, rate)

@@ -1,11 +1,15 @@
 """Weights and data from files, none of which can run code."""
 
 import pickle
+import tokenize
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
+import h5py
 import numpy as np
 import pandas as pd
 import torch
@@ -17,7 +21,10 @@ from torch import Tensor, nn
 from .refusal import Refusal
 
 LARGEST = 1e15  # of a value: its square, and sums of many, fit into float32
-READERS = (".npz", ".npy", ".csv", ".parquet", ".nc")
+ARCHIVE = (BadZipFile, OSError, EOFError, RuntimeError, ValueError, zlib.error)
+"""What damaged archives raise."""
+
+Arrays = dict[str, np.ndarray]
 
 
 @final
@@ -50,7 +57,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     state = _state(path)
     try:
         model.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError, KeyError) as error:
+    except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise Refusal(
             f"the weights in {path} do not fit the model ({lines[-1][:200]}); give the "
@@ -60,40 +67,52 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 def _state(path: Path) -> dict[str, Tensor]:
     _there(path)
+    by_safetensors = path.suffix == ".safetensors"
+    if not by_safetensors and not is_zipfile(path):
+        raise Refusal(
+            f"{path} holds no weights that can be read without running code (it is no "
+            "archive as torch.save writes since PyTorch 1.6); save model.state_dict() "
+            "or safetensors"
+        )
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        SafetensorError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        IndexError,
-        TypeError,
-        BadZipFile,
-        UnicodeDecodeError,
-        OverflowError,
-        MemoryError,
-    ) as error:
+        state: object = load_file(path) if by_safetensors else _unpickled(path)
+    except (SafetensorError, pickle.UnpicklingError, *ARCHIVE) as error:
         raise Refusal(
             f"{path} holds no weights that can be read without running code "
             f"({type(error).__name__}); save model.state_dict() or safetensors"
         ) from error
-    tensors = isinstance(state, dict) and all(
-        isinstance(name, str) and isinstance(value, Tensor)
-        for name, value in state.items()
-    )
-    if not tensors:
+    if not isinstance(state, dict):
         raise Refusal(
             f"{path} holds a {type(state).__name__} that is no state dict; save "
             "model.state_dict()"
         )
+    for name, value in state.items():
+        if not (isinstance(name, str) and isinstance(value, Tensor)):
+            raise Refusal(
+                f"{path} holds a {type(value).__name__} under {name!r} and is no state "
+                "dict; save model.state_dict()"
+            )
     return state
+
+
+def _unpickled(path: Path) -> object:
+    """Give what `torch.save` wrote, if every byte is as it was written."""
+    _check_archive(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _check_archive(path: Path) -> None:
+    """Compare all that an archive holds with its checksums.
+
+    Damage is found here: what reads the contents meets none.
+
+    Raises:
+        ARCHIVE: if it is damaged.
+    """
+    with ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise BadZipFile(f"{damaged} does not agree with its checksum")
 
 
 def load_data(
@@ -126,25 +145,10 @@ def load_data(
             f"{path} has the ending {path.suffix or 'none'!r}; give one of "
             f"{', '.join(READERS)}"
         )
+    reader = READERS[path.suffix]
     try:
-        found = _arrays(path)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        EOFError,
-        RuntimeError,
-        TypeError,
-        IndexError,
-        AttributeError,
-        ImportError,
-        MemoryError,
-        OverflowError,
-        BadZipFile,
-        pickle.UnpicklingError,
-        UnicodeDecodeError,
-        SyntaxError,
-    ) as error:
+        found = reader.read(path)
+    except reader.damage as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise Refusal(
             f"{path} cannot be read as {path.suffix[1:]} ({first}); make it again"
@@ -166,29 +170,53 @@ def _there(path: Path) -> None:
         raise Refusal(f"there is no file {path}; name one that exists")
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray] | pd.DataFrame:
-    """Give named arrays, or a table where the file is one series."""
-    match path.suffix:
-        case ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
-        case ".npy":
-            return _table(np.load(path, allow_pickle=False))
-        case ".csv":
-            return pd.read_csv(path)
-        case ".parquet":
-            return pd.read_parquet(path)
-        case _:
-            with xr.open_dataset(path, engine="h5netcdf") as file:
-                return {str(name): v.values for name, v in file.load().items()}
+def _npz(path: Path) -> Arrays:
+    _check_archive(path)
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
-def _table(values: np.ndarray) -> pd.DataFrame:
+def _npy(path: Path) -> pd.DataFrame:
+    values = np.load(path, allow_pickle=False)
     if values.ndim not in (1, 2):
         raise ValueError(
             f"an array of shape {values.shape} is no series; put x and y into an NPZ"
         )
     return pd.DataFrame(values.reshape(len(values), -1))
+
+
+def _netcdf(path: Path) -> Arrays:
+    with h5py.File(path):  # h5netcdf would complain of damage a second time
+        pass
+    # Plain HDF5 names no dimensions.
+    with xr.open_dataset(path, engine="h5netcdf", phony_dims="sort") as file:
+        return {str(name): v.values for name, v in file.load().items()}
+
+
+@final
+@dataclass(frozen=True)
+class Reader:
+    """How to read one kind of file.
+
+    Attributes:
+        read: gives named arrays, or a table where the file is one series.
+        damage: what it raises of files that are damaged or of another kind.
+    """
+
+    read: Callable[[Path], Arrays | pd.DataFrame]
+    damage: tuple[type[Exception], ...]
+
+
+READERS = {
+    ".npz": Reader(_npz, ARCHIVE),
+    ".npy": Reader(_npy, (OSError, EOFError, ValueError, tokenize.TokenError)),
+    # The errors of pandas' parser and of Arrow are ValueErrors.
+    ".csv": Reader(pd.read_csv, (OSError, ValueError)),
+    ".parquet": Reader(
+        pd.read_parquet, (OSError, ValueError, KeyError, TypeError, ImportError)
+    ),
+    ".nc": Reader(_netcdf, (OSError, ValueError, KeyError, RuntimeError)),
+}
 
 
 def _whole(found: dict[str, np.ndarray], path: Path) -> Data:

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import nn
 
+from ..checked import names_of
 from ..detection.window import window as detection_window
 from ..fitting import Measures, fitted_detection
 from ..transport import Windows
@@ -92,7 +93,7 @@ class Monitor:
         share: float = 0.04,
         sequences: int = 64,
         lengths: Lengths | None = None,
-        layers: Iterable[str] | None = None,
+        layers: str | Iterable[str] | None = None,
         seed: int = 0,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -103,7 +104,7 @@ class Monitor:
         self.model, self.loss, self.lengths = model, loss, lengths
         self.lags, self.budgets = sorted(lags), list(budgets)
         self.every, self.share, self.seed, self.clock = every, share, seed, clock
-        self.layers = None if layers is None else list(layers)
+        self.layers = None if layers is None else names_of(layers)
         self.effort = Effort(sequences=sequences, pairs=1, work=2e10)
         self.snapshots: list[Snapshot] = []
         self.names: list[str] = []

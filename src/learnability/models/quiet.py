@@ -14,7 +14,7 @@ from torch import nn
 def kept_random_states() -> Iterator[None]:
     """Put the random states of PyTorch, NumPy and Python back afterwards."""
     by_python, by_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(_devices_in_use()):
         try:
             yield
         finally:
@@ -33,6 +33,19 @@ def set_random_state(state: tuple[Any, Any, Any]) -> None:
     torch.set_rng_state(state[0])
     np.random.set_state(state[1])  # noqa: NPY002
     random.setstate(state[2])
+
+
+def _devices_in_use() -> range:
+    """Return the accelerator's devices, none of them if it has not been used yet.
+
+    What was never used has drawn no number; to ask its random state would start it.
+    """
+    accelerator = torch.accelerator.current_accelerator()
+    if accelerator is None:
+        return range(0)
+    module = torch.get_device_module(accelerator)
+    used = not hasattr(module, "is_initialized") or module.is_initialized()
+    return range(module.device_count() if used else 0)
 
 
 @contextmanager

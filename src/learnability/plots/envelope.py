@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..checked import names_of
 from ._parts import (
     Runs,
     all_lags,
@@ -45,7 +46,7 @@ def envelope(
     *,
     scaling: Scaling = "exponential",
     order: str = "exact",
-    compare: Sequence[str] = (),
+    compare: str | Sequence[str] = (),
     key: bool = True,
 ) -> Axes:
     """Draw f(l)/f(0) against the lag, with its standard error as a band.
@@ -56,7 +57,7 @@ def envelope(
         scaling: exponential (log f against l), power (log f against log l) or
             logarithmic (f against log l).
         order: of transport.
-        compare: further orders, thinner and dashed.
+        compare: a further order or several, thinner and dashed.
         key: whether to draw a legend.
 
     Returns:
@@ -70,18 +71,19 @@ def envelope(
             f"there is no scaling {scaling!r}; choose one of {', '.join(SCALINGS)}"
         )
     ax, found = prepared(runs, ax)
+    others = names_of(compare)
     straight = scaling == "logarithmic"
     lag_axis(ax, all_lags(runs, "envelope"), logarithmic=scaling != "exponential")
     for name, style in found.items():
         record = runs[name].group("envelope")
-        for other in compare:
+        for other in others:
             _compared(ax, record.sel(order=other), style, other, straight)
         _line(ax, record.sel(order=order), style, straight)
     ax.set_ylabel("envelope $f(l)/f(0)$")
     set_height(ax, straight)
     if key:
         below = not straight and falls_below(runs, order)
-        legend(ax, envelope_keys(found, compare, below))
+        legend(ax, envelope_keys(found, others, below))
     return ax
 
 

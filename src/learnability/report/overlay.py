@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..study.published import Published, grid
-from ..summaries import ESTIMATORS, spread
+from ..summaries import ESTIMATORS, law_columns, log_band, spread
 from .across import Summed
 
 MARK = "published"
@@ -73,34 +73,20 @@ def _envelope(table: pd.DataFrame) -> pd.DataFrame:
     with np.errstate(divide="ignore", invalid="ignore"):  # an envelope may be 0
         logs = np.log(table.to_numpy(float))
         logs = logs - logs[0]
-    mean, away = logs.mean(axis=1), logs.std(axis=1)
-    columns = {
-        "mean": np.exp(mean),
-        "lower": np.exp(mean - away),
-        "upper": np.exp(mean + away),
-        "fitted": np.nan,
-    }
-    return pd.DataFrame(columns, index=table.index)
+    return pd.DataFrame({**log_band(logs.T), "fitted": np.nan}, index=table.index)
 
 
 def _law(rows: pd.DataFrame) -> pd.DataFrame:
+    rows = rows.sort_values("lag")
     alpha, sigma = np.asarray(rows["alpha"], float), np.asarray(rows["sigma"], float)
     size, f = abs(np.asarray(rows["signal"], float)), np.asarray(rows["envelope"])
     first = rows.groupby("seed")["envelope"].transform("first")
-    known = (alpha > 1) & (size > 0) & (sigma > 0) & (f > 0)
+    known = (alpha > 1) & (alpha <= 2) & (size > 0) & (sigma > 0) & (f > 0)
     for values in (alpha, size, sigma, f):
         known &= np.isfinite(values)
     attenuation = -np.log(f[known] / np.asarray(first, float)[known])
-    kappa = alpha[known] / (alpha[known] - 1)
-    noise = np.log(sigma[known] / size[known])
-    columns = {
-        "attenuation": attenuation,
-        "confounded": kappa * attenuation,
-        "log_needed": kappa * noise,
-        "log_noise": noise,
-        "censored": False,
-    }
-    return pd.DataFrame(columns)
+    columns = law_columns(attenuation, alpha[known], sigma[known] / size[known])
+    return pd.DataFrame({**columns, "censored": False})
 
 
 def _estimators(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:

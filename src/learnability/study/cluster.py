@@ -30,17 +30,18 @@ def dask_pool(address: str) -> Pool:
             answers there.
     """
     distributed = _distributed()
+    deaths = (distributed.KilledWorker,)
     if not address.startswith(LOCAL):
         _check(address)
-        options = {"address": address}
-        return Pool(lambda: _opened(distributed, options), UNLIMITED, None, on_worker)
+        make = partial(_opened, distributed, {"address": address})
+        return Pool(make, UNLIMITED, call=on_worker, deaths=deaths)
     workers = _count(address)
     options = {"n_workers": workers, "threads_per_worker": 1, "processes": True}
     options |= {"dashboard_address": None}
     cores = len(os.sched_getaffinity(0))
     threads = max(1, cores // workers)
     make = partial(_opened, distributed, options)
-    return Pool(make, UNLIMITED, threads, on_worker, workers)
+    return Pool(make, UNLIMITED, threads, on_worker, workers, deaths)
 
 
 def _check(address: str) -> None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
+    CancelledError,
     Executor,
     Future,
     ProcessPoolExecutor,
@@ -17,6 +18,10 @@ from typing import Any, TypeVar, final
 
 from .memory import WORKER_BYTES, machine_bytes
 
+GONE = (
+    "the scheduler is gone, and what was in work with it; start one and run the same "
+    "command again: what is done is kept"
+)
 Tell = Callable[[str], None]
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -38,6 +43,7 @@ class Pool:
         threads: for each part; None leaves them to the worker.
         call: how a worker does the work with a part.
         workers: how many processes work, as far as is known.
+        deaths: what a part's future raises if its worker died.
     """
 
     make: Callable[[], AbstractContextManager[Executor]]
@@ -45,6 +51,7 @@ class Pool:
     threads: int | None = None
     call: Callable[[Callable[[Any], Any], Any], Any] = called
     workers: int = 1
+    deaths: tuple[type[Exception], ...] = (BrokenProcessPool,)
 
 
 def processes(workers: int) -> Pool:
@@ -94,8 +101,9 @@ def execute_in(
     """Do work in a pool; yield results as they come.
 
     No more parts are handed over than are worked at, so that a worker that is killed
-    costs only those in work: each of them is repeated once. Work that keeps what it has
-    made goes on from there.
+    costs only those in work. Nobody says which of them it was for: each is repeated by
+    itself, and is to blame if its worker dies again. All others are done first. Work
+    that keeps what it has made goes on from there.
 
     Args:
         pool: where.
@@ -104,22 +112,24 @@ def execute_in(
         tell: told a sentence if a worker was killed.
 
     Raises:
-        ValueError: as the work, or if a part's worker was killed twice.
+        ValueError: as the work, if the scheduler is gone, or if a part's worker was
+            killed again while no other part was in work.
     """
     left = dict(parts)
-    struck: set[str] = set()
+    guilty: list[str] = []
     while left:
         with pool.make() as executor:
-            lost = yield from _until_broken(executor, work, left, pool)
-        for name in lost:
-            if name in struck:
-                raise ValueError(
-                    f"the worker of {name} was killed twice; look for a lack of memory "
-                    "and run the same command again with fewer workers"
-                )
-            struck.add(name)
-            tell(f"a worker was killed; {name} goes on where it was kept")
-        left = lost | left
+            suspects = yield from _until_broken(executor, work, left, pool)
+        for name, part in suspects.items():
+            tell(f"a worker was killed; {name} goes on by itself")
+            with pool.make() as executor:
+                guilty += yield from _until_broken(executor, work, {name: part}, pool)
+    if guilty:
+        raise ValueError(
+            f"the worker of {', '.join(guilty)} was killed twice, the second time "
+            "while nothing else was in work; look for a lack of memory and run the "
+            "same command again with fewer workers: all else is kept"
+        )
 
 
 def _until_broken(
@@ -142,8 +152,10 @@ def _until_broken(
                 name, part = working.pop(future)
                 try:
                     result = future.result()
-                except BrokenProcessPool:
+                except pool.deaths:
                     lost[name] = part
+                except CancelledError as error:
+                    raise ValueError(GONE) from error
                 else:
                     yield result
     finally:
@@ -165,6 +177,6 @@ def _hand_over(
         part = left.pop(name)
         try:
             working[executor.submit(pool.call, work, part)] = name, part
-        except BrokenProcessPool:
+        except pool.deaths:
             return {name: part}
     return {}

@@ -1,12 +1,12 @@
 """The folder of one run: results of stages, each with a checksum; a lock; a checkpoint.
 
 A stage is there when its record is, which is written last and holds the key of what
-decided the stage and a checksum of every file. What does not agree with its record was
-never there.
+decided the stage, and the size and a checksum of every file. What does not agree with
+its record was never there. Whether it is there is told by sizes; checksums are compared
+when a file is read.
 """
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,14 +14,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, final
 
-from filelock import FileLock, Timeout
 from upath import UPath
 
-from ..storage import replace_file, unwritable
+from ..storage import lock_held, replace_file, sweep_out
 from .packing import packed, unpacked
 
+DESCRIBED = ("bytes", "sha256")
+"""What a record holds of every file."""
 SEAL = b"learnability checkpoint "
 """What a checkpoint begins with; a checksum of the rest follows."""
+
+
+def _description(content: bytes) -> dict[str, Any]:
+    return {"bytes": len(content), "sha256": sha256(content).hexdigest()}
 
 
 @final
@@ -60,8 +65,8 @@ class RunFolder:
         """
         for name, content in files.items():
             replace_file(self.file(name), content)
-        sums = {name: sha256(content).hexdigest() for name, content in files.items()}
-        record = json.dumps({"key": key, "files": sums}, indent=1) + "\n"
+        made = {name: _description(content) for name, content in files.items()}
+        record = json.dumps({"key": key, "files": made}, indent=1) + "\n"
         replace_file(self.record(stage), record.encode())
 
     def find(self, stage: str, key: str) -> dict[str, bytes] | None:
@@ -70,26 +75,40 @@ class RunFolder:
         Raises:
             Damaged: if a file is missing or does not agree with its checksum.
         """
-        sums = self._sums(stage, key)
-        return None if sums is None else {n: self._read(n, s) for n, s in sums.items()}
+        made = self._files(stage, key)
+        if made is None:
+            return None
+        return {name: self._read(name, m["sha256"]) for name, m in made.items()}
 
     def whole(self, stage: str, key: str) -> bool:
-        """Say whether a stage is there, made with this key.
+        """Say whether a stage is there, made with this key, without reading its files.
 
         Raises:
-            Damaged: as `find`.
+            Damaged: if a file is missing or has another size.
         """
-        return self.find(stage, key) is not None
+        made = self._files(stage, key)
+        for name, of_file in (made or {}).items():
+            if self._size(name) != of_file["bytes"]:
+                raise Damaged(f"{self.file(name)} does not have the size it was given")
+        return made is not None
 
-    def _sums(self, stage: str, key: str) -> dict[str, str] | None:
+    def _files(self, stage: str, key: str) -> dict[str, dict[str, Any]] | None:
         try:
             record = json.loads(self.record(stage).read_bytes())
-            made, sums = record["key"], dict(record["files"])
+            made = {n: {k: f[k] for k in DESCRIBED} for n, f in record["files"].items()}
+            there = record["key"] == key
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise Damaged(f"{self.record(stage)} cannot be read ({error})") from error
-        return sums if made == key else None
+        return made if there else None
+
+    def _size(self, name: str) -> int:
+        path = self.file(name)
+        try:
+            return path.stat().st_size
+        except OSError as error:
+            raise Damaged(f"{path} cannot be read ({error})") from error
 
     def _read(self, name: str, checksum: str) -> bytes:
         path = self.file(name)
@@ -140,37 +159,7 @@ class RunFolder:
         if not isinstance(self.path, Path):
             yield True
             return
-        lock = FileLock(self._lock_file())
-        try:
-            lock.acquire(timeout=-1 if wait else 0)
-        except Timeout:
-            yield False
-            return
-        except (OSError, NotImplementedError) as error:  # read-only, or without locks
-            raise unwritable(self.path, error) from error
-        try:
-            sweep_out(self.path)
-            yield True
-        finally:
-            lock.release()
-
-    def _lock_file(self) -> Path:
-        assert isinstance(self.path, Path)
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise unwritable(self.path, error) from error
-        return self.path / "lock"
-
-
-def sweep_out(folder: Path, *, older: float = 0.0) -> None:
-    """Remove what writes that were cut off have left.
-
-    Args:
-        folder: whose temporary files go.
-        older: only those so many seconds old, where another process may be writing.
-    """
-    for left in folder.glob(".*.tmp"):
-        with suppress(FileNotFoundError):
-            if time.time() - left.stat().st_mtime >= older:
-                left.unlink()
+        with lock_held(self.path / "lock", wait=wait) as held:
+            if held:
+                sweep_out(self.path)
+            yield held

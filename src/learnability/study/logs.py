@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, final
 
 from ..diagnosis import Diagnosis
-from ..storage import replace_file
+from ..storage import append_lines
 from .single import RunSettings, once
 from .store import Store
 
@@ -81,10 +81,9 @@ class JsonLines:
         self.lines.append(_line(label, "epoch", {"epoch": epoch, **values}))
 
     def finish(self, label: str, values: Values) -> None:
-        """Take down what the run ended with, and write its lines."""
+        """Take down what the run ended with, and add its lines to the file."""
         self.lines.append(_line(label, "finish", dict(values)))
-        before = self.path.read_bytes() if self.path.exists() else b""
-        replace_file(self.path, before + "".join(self.lines).encode())
+        append_lines(self.path, "".join(self.lines).encode())
 
 
 def _line(label: str, event: str, values: dict[str, Any]) -> str:

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..checked import names_of
+
 MODELS = {
     "const": "ConstGate",
     "shared": "SharedGate",
@@ -52,11 +54,11 @@ class Published:
     lags: pd.DataFrame
 
 
-def read_published(folders: Iterable[str | Path]) -> Published:
+def read_published(folders: str | Path | Iterable[str | Path]) -> Published:
     """Read result folders of the published programme, of all seeds and models.
 
     Args:
-        folders: such as ``results/T1024/baselines/adamw_lagmax256``.
+        folders: one or several, such as ``results/T1024/baselines/adamw_lagmax256``.
 
     Raises:
         ValueError: if a folder holds no ``seed_*`` folder with results, a file lacks a
@@ -86,13 +88,13 @@ def read_published(folders: Iterable[str | Path]) -> Published:
     )
 
 
-def filled(names: Iterable[str | Path]) -> list[str | Path]:
+def filled(names: str | Path | Iterable[str | Path]) -> list[str | Path]:
     """Give names of folders; an empty one would stand for the current folder.
 
     Raises:
         ValueError: if one is empty.
     """
-    found = list(names)
+    found = names_of(names)
     if "" in map(str, found):
         raise ValueError("an empty path names no folder; leave it out or name one")
     return found

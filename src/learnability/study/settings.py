@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from ..checked import STRICT, Count, Several, StudySeed, Whole
+from ..checked import STRICT, Count, Several, StudySeed, Whole, digest
 from ..fitting import Measures
 from ..grid import checked_lags
 from ..recipe import OptimizerName, Recipe
@@ -24,7 +24,6 @@ from .single import (
     Architecture,
     Diagnosed,
     RunSettings,
-    digest,
     once,
 )
 

@@ -1,6 +1,5 @@
 """One run of a study: what is trained, on what, and how it is diagnosed."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Annotated, Literal, final
 
@@ -17,7 +16,7 @@ from ..cells import (
     Initialisation,
     SharedGate,
 )
-from ..checked import LARGEST, STRICT, Count, Several, StudySeed, Whole
+from ..checked import LARGEST, STRICT, Count, Several, StudySeed, Whole, digest
 from ..fitting import Measures
 from ..randomness import Seed
 from ..recipe import Recipe
@@ -111,19 +110,6 @@ class RunSettings(BaseModel):
     def to_toml(self) -> str:
         """Give the settings as a TOML document."""
         return tomlkit.dumps(self.model_dump(mode="json", exclude_none=True))
-
-
-def digest(settings: object) -> str:
-    """Give a short hash of plain settings.
-
-    Args:
-        settings: dicts, lists, numbers and text.
-
-    Example:
-        >>> digest({"seed": 1}) == digest({"seed": 1}), len(digest({}))
-        (True, 12)
-    """
-    return hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
 
 
 def once(what: str, names: Sequence[object]) -> None:

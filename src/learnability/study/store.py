@@ -1,5 +1,6 @@
 """The owner of every path below a study's folder."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import final
 from upath import UPath
 
 from ..diagnosis import Diagnosis
-from ..storage import place, replace_file, tree_from
-from .folder import Damaged, RunFolder, sweep_out
+from ..storage import lock_held, place, replace_file, sweep_out, tree_from
+from .folder import Damaged, RunFolder
+from .joined import joined
 from .settings import Settings
 from .single import RunSettings
 from .stages import stage_keys
@@ -101,20 +103,32 @@ class Store:
         raw = content.encode() if isinstance(content, str) else content
         replace_file(path, raw)
 
-    def begin(self, settings: Settings) -> None:
-        """Take the folder for a study.
+    def begin(self, settings: Settings) -> Settings:
+        """Take the folder for a study; give the study that it then holds.
 
-        What was made with other settings stays where it is; what they have in common
-        is used.
+        A study in it of which this is a part stays as it is, and one that is a part of
+        this grows. What was made with other settings stays where it is; what they have
+        in common is used.
 
         Raises:
             ValueError: if the folder cannot be written, or holds a study that has no
                 training in common with this one.
         """
-        self.check(settings)
-        self.write(self.settings_file, settings.to_toml())
-        if isinstance(self.folder, Path):
-            sweep_out(self.folder, older=3600.0)
+        with self._held():
+            self.check(settings)
+            there = self.load_settings() if self.settings_file.exists() else settings
+            study = joined(there, settings) or settings
+            self.write(self.settings_file, study.to_toml())
+        for folder in (self.folder, self.folder / "figures"):
+            if isinstance(folder, Path):
+                sweep_out(folder)
+        return study
+
+    def _held(self) -> AbstractContextManager[object]:
+        """Hold the settings against other processes; only local files know locks."""
+        if not isinstance(self.folder, Path):
+            return nullcontext()
+        return lock_held(self.folder / ".settings.toml.lock")
 
     def check(self, settings: Settings) -> None:
         """Find out whether the folder is free for a study; write nothing.

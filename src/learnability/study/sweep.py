@@ -12,7 +12,7 @@ from ..models.reading import Progress
 from . import collected
 from .execute import Outcome, Request, execute
 from .executors import Pool, execute_in
-from .folder import Damaged
+from .folder import Damaged, RunFolder
 from .logs import Logger, log_run
 from .published import Published
 from .settings import Settings
@@ -53,8 +53,8 @@ def run_study(
     """Run what is missing of a study and give all of its diagnoses by label.
 
     A stage whose results are there, made with the same settings by the same version, is
-    kept as it is; a damaged one is made again. A run that another process holds is left
-    to it and waited for at the end.
+    kept as it is; one that turns out damaged when it is read is made again. A run that
+    another process holds is left to it and waited for at the end.
 
     Args:
         settings: the study.
@@ -68,11 +68,11 @@ def run_study(
         ValueError: if the folder holds another study or cannot be written.
     """
     store.begin(settings)
+    told = _Told(settings, store, watcher, loggers)
     requests = [
         Request(store.address, settings.label(run), run, settings.scale, every)
-        for run in missing(settings, store, watcher)
+        for run in told.load_finished()
     ]
-    told = _Told(settings, store, watcher, loggers)
     held = _work(requests, told, pool)
     if held:
         watcher.tell(f"another process works at {', '.join(held)}; waiting for it")
@@ -98,6 +98,29 @@ class _Told:
     def runs(self) -> dict[str, RunSettings]:
         return {self.settings.label(run): run for run in self.settings.runs()}
 
+    def load_finished(self) -> list[RunSettings]:
+        """Load what is there already; give the runs that are missing or damaged."""
+        left = []
+        for label, run in self.runs.items():
+            try:
+                there = self._loaded(run)
+            except Damaged as error:
+                self.watcher.tell(f"{label}: {error}")
+                there = None
+            if there is None:
+                left.append(run)
+            else:
+                self.found[label] = there
+                self.watcher.kept(label)
+        return left
+
+    def _loaded(self, run: RunSettings) -> Diagnosis | None:
+        scale = self.settings.scale
+        if not _whole(self.store, run, scale):
+            return None
+        _drop_checkpoint(self.store.run(run))
+        return self.store.finished(run, scale)
+
     def begin(self, label: str) -> Progress:
         return self.watcher.begin(label)
 
@@ -118,31 +141,42 @@ class _Told:
             log_run(logger, outcome.label, run, found)
 
 
-def missing(
-    settings: Settings, store: Store, watcher: Watcher | None = None
-) -> list[RunSettings]:
-    """Give the runs whose results are not there, or damaged.
+def missing(settings: Settings, store: Store) -> list[RunSettings]:
+    """Give the runs whose results are not there, or cut off.
+
+    Records and sizes tell; no result is read.
 
     Args:
         settings: the study.
         store: where it lies.
-        watcher: told what is there and what is damaged, if it is given.
     """
     found = []
     for run in settings.runs():
-        label = settings.label(run)
-        keys, folder = stage_keys(run, settings.scale), store.run(run)
         try:
-            there = all(folder.whole(name, key) for name, key in keys.items())
-        except Damaged as error:
+            there = _whole(store, run, settings.scale)
+        except Damaged:
             there = False
-            if watcher is not None:
-                watcher.tell(f"{label}: {error}")
         if not there:
             found.append(run)
-        elif watcher is not None:
-            watcher.kept(label)
     return found
+
+
+def _whole(store: Store, run: RunSettings, scale: float) -> bool:
+    """Say whether all stages of a run are there.
+
+    Raises:
+        Damaged: if a file is missing or has another size than its record says.
+    """
+    folder = store.run(run)
+    return all(folder.whole(name, key) for name, key in stage_keys(run, scale).items())
+
+
+def _drop_checkpoint(finished: RunFolder) -> None:
+    """Remove what a kill between a run's last file and its end has left."""
+    if finished.checkpoint_file.exists():
+        with finished.locked(wait=False) as ours:
+            if ours:
+                finished.drop_checkpoint()
 
 
 def _work(requests: list[Request], watcher: Watcher, pool: Pool | None) -> list[str]:

@@ -48,9 +48,24 @@ class Sequences:
         return len(self.x)
 
     def permuted(self, seed: Seed) -> "Sequences":
-        """Give the same sequences with their targets dealt to others at random."""
+        """Return the same sequences, each with the targets of another, at random.
+
+        Raises:
+            ValueError: if there is one sequence alone.
+
+        Example:
+            >>> numbers = torch.arange(4.0)[:, None]
+            >>> dealt = Sequences(numbers[..., None], numbers).permuted(seed=0)
+            >>> bool((dealt.y != numbers).all())
+            True
+        """
+        if len(self) < 2:
+            raise ValueError("one sequence has no other to take targets from; give two")
         order = torch.randperm(len(self), generator=torch_generator(seed))
-        return Sequences(self.x, self.y[order.to(self.y.device)])
+        order = order.to(self.y.device)
+        dealt = torch.empty_like(self.y)
+        dealt[order] = self.y[order.roll(1)]  # around one ring: nobody keeps its own
+        return Sequences(self.x, dealt)
 
 
 LOUDEST = 1e9
