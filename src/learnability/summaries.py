@@ -220,20 +220,20 @@ def alphas(run: Diagnosis) -> pd.DataFrame:
         run: a diagnosis.
 
     Returns:
-        A row a lag, a column an estimator; nan where the evidence has no spread or a
+        A row a lag, a column an estimator; nan where the evidence has no law or a
         likelihood no maximum that can be found.
     """
     group = run.group("evidence")
     psi, lags = group["psi"].values, group["lag"].values
     columns = {
-        name: [_alpha(estimate, row) for row in psi]
+        name: [_alpha(estimate, row[~np.isnan(row)]) for row in psi]
         for name, estimate in ESTIMATORS.items()
     }
     return pd.DataFrame(columns, index=pd.Index(lags, name="lag"))
 
 
 def _alpha(estimate: Callable, values: np.ndarray) -> float:
-    if not np.ptp(values) > 0:
+    if stable.no_law(values):
         return np.nan
     try:
         return float(estimate(values[None]).alpha[0])
