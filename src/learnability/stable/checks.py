@@ -125,9 +125,7 @@ def no_law(values: NDArray[np.float64]) -> str:
     if not upper > lower:
         return f"half of the values are {lower:g}"
     if not SMALLEST_WIDTH < upper - lower < LARGEST_WIDTH:
-        return (
-            f"the values spread by {upper - lower:g}, too little or too much for a fit"
-        )
+        return f"a spread of {upper - lower:g} is too small or too large for a fit"
     return ""
 
 
