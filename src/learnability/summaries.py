@@ -118,8 +118,8 @@ def envelope_band(runs: Sequence[Diagnosis], order: str = "exact") -> pd.DataFra
         order: of transport.
 
     Returns:
-        Over ``lag``: ``mean`` (geometric; 0 where a seed's is), ``lower`` and ``upper``
-        (a deviation of the logarithm away).
+        Over ``lag``: ``mean`` (geometric; 0 where a seed's is, or is below its numbers),
+        ``lower`` and ``upper`` (a deviation of the logarithm away).
     """
     tables = [r.group("envelope").sel(order=order)["normalised"] for r in runs]
     lags = np.asarray(tables[0]["lag"].values, int)
@@ -250,7 +250,7 @@ def envelope_shares(runs: Sequence[Diagnosis]) -> pd.DataFrame:
     Returns:
         Over ``lag``: ``gates`` (order zero), ``network`` (exact) and ``trained``
         (exact, weighted by the optimizer's base rates; nan where a run has none):
-        geometric means over seeds, 0 where a seed's envelope is 0.
+        geometric means over seeds, 0 where a seed's envelope is 0 or below its numbers.
     """
     sources = {
         "gates": ("envelope", "zero"),
@@ -265,7 +265,7 @@ def envelope_shares(runs: Sequence[Diagnosis]) -> pd.DataFrame:
             continue
         found = [run.group(group).sel(order=order)["normalised"].values for run in runs]
         with np.errstate(divide="ignore"):
-            columns[name] = np.exp(np.log(np.stack(found)).mean(axis=0))
+            columns[name] = np.exp(np.log(np.nan_to_num(found)).mean(axis=0))
     return pd.DataFrame(columns, index=pd.Index(lags, name="lag"))
 
 
