@@ -134,9 +134,6 @@ def test_wrong_input_is_named():
     network = lw.Network(lw.GRU(2, 5))
     with pytest.raises(ValueError, match="largest possible lag is 15"):
         diagnosed(network, [16])
-    few = lw.Sequences(DATA.x[:20], DATA.y[:20])
-    with pytest.raises(ValueError, match="at least 50 sequences"):
-        diagnosed(network, data=few)
     with torch.no_grad():
         network.w_out[0] = torch.nan
     with pytest.raises(ValueError, match="w_out are not finite"):

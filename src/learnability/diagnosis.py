@@ -21,7 +21,8 @@ class Diagnosis:
         tree: an `xarray.DataTree` with the groups ``envelope`` and ``effective``
             (with base rates, if an optimizer was given), ``time_scales``,
             ``evidence`` and ``detection``; units, versions and settings are
-            attributes.
+            attributes. What cannot be told is nan: ``below`` of the envelopes and
+            ``reason`` of the evidence say why.
     """
 
     tree: xr.DataTree

@@ -11,11 +11,10 @@ from .checked import LARGEST, STRICT, Count, Whole
 from .detection.heavy_noise import heavy_requirement, noise_law
 from .detection.samples import SMALLEST_ERROR, measured_strength, requirement
 from .evidence import ProbeStatistics
-from .groups import detection_group, stable_group
+from .groups import detection_group, stable_group, with_interval
 from .randomness import stream
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
-FEWEST_OF_A_LAW = 50  # sequences; fewer do not tell a stable law from another
 
 
 def _erring(value: float) -> float:
@@ -67,20 +66,27 @@ def fitted_evidence(
 
     A lag with too few of them has no law, and gets nan.
     """
-    options = {
-        "level": measures.level,
-        "resamples": measures.resamples,
-        "seed": stream(seed, "resamples"),
-    }
-    fits = np.isfinite(psi)
-    if fits.all():
-        return stable_group(lags, psi, **options)
-    parts = []
-    for lag, row, own in zip(lags, psi, fits, strict=True):
-        values = row[own] if own.sum() >= FEWEST_OF_A_LAW else np.zeros(FEWEST_OF_A_LAW)
-        parts.append(stable_group([lag], values[None], **options).drop_vars("psi"))
-    group: xr.Dataset = xr.concat(parts, "lag", combine_attrs="override")  # pyright: ignore
-    return group.assign(psi=(("lag", "sequence"), psi))
+    return stable_group(
+        lags,
+        psi,
+        level=measures.level,
+        resamples=measures.resamples,
+        seed=stream(seed, "resamples"),
+    )
+
+
+def fitted_envelopes(
+    groups: dict[str, xr.Dataset], measures: Measures
+) -> dict[str, xr.Dataset]:
+    """Return groups of results, those of envelopes with the ends of their intervals.
+
+    Args:
+        groups: by name.
+        measures: holds the level.
+    """
+    names = ("envelope", "effective")
+    ends = {n: with_interval(groups[n], measures.level) for n in names if n in groups}
+    return {**groups, **ends}
 
 
 def fitted_detection(
@@ -95,10 +101,8 @@ def fitted_detection(
     need = requirement(
         s.square, s.dot, s.projection, s.tilt, strength=strength, **sizes
     )
-    if s.square.shape[-1] >= FEWEST_OF_A_LAW:
-        seed_of_law = stream(seed, "noise law")
-        law = noise_law(s.projection, level=measures.level, seed=seed_of_law)
-        need = heavy_requirement(need, law, s.square, s.dot, **sizes)
+    law = noise_law(s.projection, level=measures.level, seed=stream(seed, "noise law"))
+    need = heavy_requirement(need, law, s.square, s.dot, **sizes)
     return detection_group(s.lags.tolist(), need)
 
 

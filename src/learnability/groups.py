@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
+from scipy import stats
 
 from . import stable
 from .detection.samples import Requirement
@@ -10,11 +11,20 @@ from .transport import Envelope, Order, time_scales
 
 ENVELOPE_MEANINGS = {
     "mean": "f(l) = mean over windows of sum_q |mu[q]|",
-    "error": "standard error of mean",
+    "error": "standard error of mean, over clusters of sequences",
+    "log_error": "standard error of log f(l)/f(0), over clusters of sequences",
     "typical": "exp mean log sum_q |mu[q]|",
     "normalised": "f(l)/f(0)",
     "unit_mean": "mean |mu[q]|",
     "unit_typical": "exp mean log |mu[q]|",
+    "windows": "windows that count",
+    "clusters": "clusters of sequences that the windows lie in",
+    "below": "f(l) is less than its dtype can tell",
+}
+HIDDEN_BELOW = ("mean", "error", "log_error", "typical", "normalised")
+TAU_MEANINGS = {
+    "tau": "-1/slope of log mean |mu[q]|",
+    "tau_typical": "-1/slope of mean log |mu[q]|",
 }
 
 NEEDS = ("needed", "lower", "upper", "resolved", "signal", "noise", "kappa")
@@ -25,12 +35,15 @@ def _lag_axis(lags: list[int]) -> xr.DataArray:
 
 
 def envelope_group(found: dict[Order, Envelope]) -> xr.Dataset:
-    """Give the envelopes of all orders, over (order, lag) and (order, lag, unit)."""
+    """Give the envelopes of all orders, over (order, lag) and (order, lag, unit).
+
+    What is below the numbers of its dtype is nan, and ``below`` says where.
+    """
     lags = next(iter(found.values())).lags.tolist()
     dims = {"unit_mean": ("lag", "unit"), "unit_typical": ("lag", "unit")}
     data = {
         name: xr.DataArray(
-            np.stack([getattr(f, name) for f in found.values()]),
+            np.stack([_told(f, name) for f in found.values()]),
             dims=("order", *dims.get(name, ("lag",))),
             attrs={"long_name": meaning},
         )
@@ -40,14 +53,63 @@ def envelope_group(found: dict[Order, Envelope]) -> xr.Dataset:
     return xr.Dataset(data, coords={"order": list(found), "lag": _lag_axis(lags)})
 
 
-def time_scale_group(found: dict[Order, Envelope]) -> xr.Dataset:
-    """Give the time scales of all orders, over (order, unit)."""
-    tau = xr.DataArray(
-        np.stack([time_scales(f.lags, f.unit_mean) for f in found.values()]),
-        dims=("order", "unit"),
-        attrs={"units": "steps", "long_name": "-1/slope of log mean |mu[q]|"},
+def _told(f: Envelope, name: str) -> np.ndarray:
+    """Give what can be told of an envelope, nan elsewhere.
+
+    Typical values of 0 are those of windows that have underflowed, and those of units
+    else are sums of logarithms: they do not underflow.
+    """
+    values = getattr(f, name)
+    if name in ("typical", "unit_typical"):
+        values = np.where(values > 0, values, np.nan)
+    if name == "unit_mean":
+        values = np.where(values >= f.tiny, values, np.nan)
+    return np.where(f.below, np.nan, values) if name in HIDDEN_BELOW else values
+
+
+def with_interval(envelope: xr.Dataset, level: float) -> xr.Dataset:
+    """Add the ends of the interval of f(l)/f(0): ``lower`` and ``upper``.
+
+    They are ``f(l)/f(0) exp(-+ t s)``, s the standard error of the logarithm and t
+    Student's quantile of (clusters - 1) degrees of freedom: means of few clusters are
+    skew, and their logarithms less so.
+
+    Args:
+        envelope: of `envelope_group`.
+        level: confidence.
+    """
+    freedom = envelope["clusters"].values - 1.0
+    t = stats.t.isf((1 - level) / 2, np.where(freedom > 0, freedom, np.nan))
+    away = np.exp(t * envelope["log_error"])
+    f, meaning = (
+        envelope["normalised"],
+        f"end of the interval of f(l)/f(0) at {level:g}",
     )
-    return xr.Dataset({"tau": tau}, coords={"order": list(found)})
+    ends = {"lower": f / away, "upper": f * away}
+    return envelope.assign(
+        {name: end.assign_attrs(long_name=meaning) for name, end in ends.items()}
+    )
+
+
+def time_scale_group(found: dict[Order, Envelope]) -> xr.Dataset:
+    """Give the time scales of all orders, over (order, unit).
+
+    ``tau`` is that of the mean over windows, which the slowest windows rule;
+    ``tau_typical`` that of a typical window, nearer to the gates' own.
+    """
+    scales = {
+        "tau": [time_scales(f.lags, f.unit_mean, tiny=f.tiny) for f in found.values()],
+        "tau_typical": [time_scales(f.lags, f.unit_typical) for f in found.values()],
+    }
+    data = {
+        name: xr.DataArray(
+            np.stack(tau),
+            dims=("order", "unit"),
+            attrs={"units": "steps", "long_name": TAU_MEANINGS[name]},
+        )
+        for name, tau in scales.items()
+    }
+    return xr.Dataset(data, coords={"order": list(found)})
 
 
 def stable_group(
@@ -58,25 +120,35 @@ def stable_group(
     resamples: int,
     seed: np.random.SeedSequence,
 ) -> xr.Dataset:
-    """Fit a stable law a lag; a lag without a spread has no law, and gets nan."""
-    spread = np.ptp(psi, axis=1) > 0
+    """Fit a stable law per lag; a lag that has none gets nan, and the reason why.
+
+    Args:
+        lags: lags in steps.
+        psi: nan where a lag does not fit into a sequence.
+        level: confidence of the intervals.
+        resamples: of the sequences.
+        seed: of the resamples.
+    """
     names = [
         name + end
         for name in ("alpha", "sigma", "location")
         for end in ("", "_lower", "_upper")
     ]
     table = {name: np.full(len(lags), np.nan) for name in names}
-    if spread.any():
-        law = stable.fit(
-            psi[spread],
-            level=level,
-            resamples=resamples,
-            seed=seed,
-        )
-        for name, values in table.items():
-            values[spread] = getattr(law, name)
+    rows = [row[~np.isnan(row)] for row in psi]
+    reasons = [stable.no_law(row) for row in rows]
+    sizes = np.array([len(row) for row in rows])
+    known = np.array([not reason for reason in reasons])
+    for size in np.unique(sizes[known]).tolist():
+        own = known & (sizes == size)
+        values = np.stack([row for row, one in zip(rows, own, strict=True) if one])
+        law = stable.fit(values, level=level, resamples=resamples, seed=seed)
+        for name in names:
+            table[name][own] = getattr(law, name)
     data = {name: xr.DataArray(v, dims="lag") for name, v in table.items()}
     data["psi"] = xr.DataArray(psi, dims=("lag", "sequence"))
+    data["reason"] = xr.DataArray(np.array(reasons, dtype=object), dims="lag")
+    data["reason"].attrs["long_name"] = "why there is no law; empty where there is one"
     meaning = "stable law of psi_n(l), the lag-l gradient along a random direction"
     return xr.Dataset(data, coords={"lag": _lag_axis(lags)}, attrs={"title": meaning})
 

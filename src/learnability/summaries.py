@@ -24,7 +24,6 @@ ESTIMATORS: dict[str, Callable] = {
     "mcculloch": stable.mcculloch,
     "likelihood": stable.maximum_likelihood,
 }
-HALF = [0.75, 0.25]
 """Quantiles between which values lie that have a law."""
 FAMILIES = (decay.Exponential, decay.PowerLaw, decay.Logarithmic, decay.Stretched)
 
@@ -132,8 +131,8 @@ def envelope_band(runs: Sequence[Diagnosis], order: str = "exact") -> pd.DataFra
         order: of transport.
 
     Returns:
-        Over ``lag``: ``mean`` (geometric; 0 where a seed's is), ``lower`` and ``upper``
-        (a deviation of the logarithm away; nan for one seed).
+        Over ``lag``: ``mean`` (geometric; 0 where a seed's is, or is below its numbers),
+        ``lower`` and ``upper`` (a deviation of the logarithm away; nan for one seed).
     """
     tables = [r.group("envelope").sel(order=order)["normalised"] for r in runs]
     lags = np.asarray(tables[0]["lag"].values, int)
@@ -272,20 +271,20 @@ def alphas(run: Diagnosis) -> pd.DataFrame:
         run: a diagnosis.
 
     Returns:
-        A row a lag, a column an estimator; nan where the evidence has no law (half of
-        it is equal, or some is not finite) or a likelihood no maximum to be found.
+        A row a lag, a column an estimator; nan where the evidence has no law or a
+        likelihood no maximum that can be found.
     """
     group = run.group("evidence")
     psi, lags = group["psi"].values, group["lag"].values
     columns = {
-        name: [_alpha(estimate, row) for row in psi]
+        name: [_alpha(estimate, row[~np.isnan(row)]) for row in psi]
         for name, estimate in ESTIMATORS.items()
     }
     return pd.DataFrame(columns, index=pd.Index(lags, name="lag"))
 
 
 def _alpha(estimate: Callable, values: np.ndarray) -> float:
-    if not np.isfinite(values).all() or not np.subtract(*np.quantile(values, HALF)) > 0:
+    if stable.no_law(values):
         return np.nan
     try:
         return float(estimate(values[None]).alpha[0])
@@ -302,7 +301,7 @@ def envelope_shares(runs: Sequence[Diagnosis]) -> pd.DataFrame:
     Returns:
         Over ``lag``: ``gates`` (order zero), ``network`` (exact) and ``trained``
         (exact, weighted by the optimizer's base rates; nan where a run has none):
-        geometric means over seeds, 0 where a seed's envelope is 0.
+        geometric means over seeds, 0 where a seed's envelope is 0 or below its numbers.
     """
     sources = {
         "gates": ("envelope", "zero"),
@@ -317,7 +316,7 @@ def envelope_shares(runs: Sequence[Diagnosis]) -> pd.DataFrame:
             continue
         found = [run.group(group).sel(order=order)["normalised"].values for run in runs]
         with np.errstate(divide="ignore"):
-            columns[name] = np.exp(np.log(np.stack(found)).mean(axis=0))
+            columns[name] = np.exp(np.log(np.nan_to_num(found)).mean(axis=0))
     return pd.DataFrame(columns, index=pd.Index(lags, name="lag"))
 
 

@@ -1,5 +1,6 @@
 """Every wrong use ends in one sentence that names cause and remedy."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -95,8 +96,13 @@ def test_data_without_batches():
     refused("the data are a int", data=7)
 
 
-def test_too_few_sequences():
-    refused("at least 50 sequences", data=(X[:20], Y[:20]))
+def test_few_sequences_have_no_tail_index_and_keep_the_rest():
+    few = lw.diagnose(model_of(), (X[:20], Y[:20]), F.mse_loss, (1, 2), measures=FEW)
+    (found,) = few.values()
+    evidence = found.group("evidence")
+    assert np.isnan(evidence["alpha"]).all()
+    assert (evidence["reason"] == "fewer than 50 sequences").all()
+    assert np.isfinite(found.group("envelope")["normalised"]).all()
 
 
 def test_projections_are_refused():

@@ -144,10 +144,10 @@ def test_sampled_envelope_covers_the_whole():
     cell, (x, _) = make_cell("DiagGate", True, 3, 4, seed=11), make_data(40, 24, 3)
     states = unroll(cell, x).detach()
     lags = [1, 2, 4, 8]
-    sample = sampled_envelope(cell, x, states, lags, windows=4000, seed=1)
+    sample = sampled_envelope(cell, x, states, lags, windows=400, seed=1)
     every = gains(cell, x, "exact", lags)
-    for i, lag in enumerate(lags):  # windows that end at or after the largest lag
-        expected = float(every[lag][:, 8 - lag :].abs().sum(dim=-1).mean())
+    for i, lag in enumerate(lags):
+        expected = float(every[lag].abs().sum(dim=-1).mean())
         assert abs(sample.mean[i] - expected) < 4 * sample.error[i]
 
 

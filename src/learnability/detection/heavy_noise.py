@@ -51,15 +51,13 @@ def noise_law(
     """Ask at each lag whether the projections are stable, and fit the law if so.
 
     With several directions a lag is stable where most of them are; alpha is then the
-    median of theirs and sigma the root of the mean square.
+    median of theirs and sigma the root of the mean square. Projections without a law
+    (few, or half of them the same) are not stable.
 
     Args:
         projection: ``G_n . s/||s||``.
         level: confidence of the intervals.
         seed: whatever `numpy.random.default_rng` takes.
-
-    Raises:
-        ValueError: if there are fewer than 50 sequences.
 
     Example:
         >>> noise = np.random.default_rng(0).normal(size=(2, 1, 400))
@@ -87,11 +85,11 @@ def noise_law(
 
 
 def _heavy(rows: Float[np.ndarray, "row sequence"]) -> np.ndarray:
-    """Tell which rows a stable law is not ruled out for already by alpha near 2.
+    """Tell which rows may have a law, and one that alpha near 2 does not rule out.
 
     The same bounds are the last ones of `stable.check_stability`, which costs more.
     """
-    heavy = np.ptp(rows, axis=1) > 0
+    heavy = np.array([not stable.no_law(row) for row in rows])
     if heavy.any():
         single, means = below_two(stable.aggregate(rows[heavy]))
         heavy[heavy] = single & means

@@ -82,6 +82,12 @@ def _decay(envelope: xr.Dataset, need: xr.Dataset) -> str:
     """Say how the envelope decays and what a longer window costs."""
     f, lags = envelope["normalised"].sel(order="exact").values, envelope["lag"].values
     there = np.isfinite(f) & (f > 0)
+    unknown = int(np.isnan(f).sum())
+    if there.sum() < FEWEST_LAGS <= there.sum() + unknown:
+        return (
+            f"the envelope is too small for its numbers at {unknown} of {lags.size} "
+            "lags; diagnose in float64, or at shorter lags, to know its decay."
+        )
     if there.sum() < FEWEST_LAGS:
         return (
             f"the envelope was measured at {there.sum()} lags; measure at least "

@@ -11,7 +11,12 @@ from jaxtyping import Float
 from torch import Tensor, nn, optim
 
 from ..diagnosis import Diagnosis
-from ..fitting import Measures, fitted_detection, fitted_evidence
+from ..fitting import (
+    Measures,
+    fitted_detection,
+    fitted_envelopes,
+    fitted_evidence,
+)
 from ..grid import checked_lags
 from .diagnoses import Diagnoses
 from .exponents import exponent_group
@@ -132,7 +137,7 @@ def _groups(
     one: Measurement, optimizer: optim.Optimizer | None, direction: Tensor | None
 ) -> dict[str, xr.Dataset]:
     """Measure all of one recurrence, and fit what is fitted."""
-    groups = one.envelopes(optimizer)
+    groups = fitted_envelopes(one.envelopes(optimizer), one.measures)
     psi = one.psi()
     groups["evidence"] = fitted_evidence(psi, one.lags, one.seed, one.measures)
     statistics = one.gradients(direction)

@@ -18,7 +18,15 @@ from ..evidence.sample import Sample, anchors
 from ..fitting import Measures, strongest
 from ..groups import envelope_group, time_scale_group
 from ..randomness import stream
-from ..transport import Envelope, ExactWindows, Order, Windows, sampled_windows
+from ..transport import (
+    Envelope,
+    ExactWindows,
+    Order,
+    SampledWindows,
+    Windows,
+    carried_steps,
+    sampled_windows,
+)
 from .lags import swept
 from .probing import along, dependencies, probes
 from .reading import Layer, Progress, silent
@@ -91,38 +99,35 @@ class Measurement:
     def _in_all_orders(
         self, kinds: dict[str, Tensor | None]
     ) -> dict[str, dict[Order, Envelope]]:
-        cell, layer = self.layer.track.cell, self.layer
-        pairs = self._pairs()
+        cell, layer, windows = self.layer.track.cell, self.layer, self._windows()
         sums = {name: Windows(cell, self.lags) for name in kinds}
-        exact = {name: ExactWindows(cell, self.lags, len(pairs)) for name in kinds}
-        start = 0
+        exact = {name: ExactWindows(cell, windows) for name in kinds}
+        done = 0
         for sample in layer.parts():
-            own = (pairs[:, 0] >= start) & (pairs[:, 0] < start + len(sample.x))
-            here = pairs[own] - torch.tensor([start, 0])
+            items = done + torch.arange(len(sample)).repeat_interleave(sample.fold)
+            given = sample.x, sample.states
             for name, matrices in kinds.items():
                 rates = _rates(sample, matrices)
-                sums[name].add(sample.x, sample.states, sample.lengths, rates=rates)
-                exact[name].add(sample.x, sample.states, here, own, rates=rates)
-            start += len(sample.x)
-            self.progress("envelope", 0.99 * start / len(layer.lengths))
+                sums[name].add(*given, sample.lengths, rates=rates, clusters=items)
+                exact[name].add(*given, rates=rates, clusters=items)
+            done += len(sample)
+            self.progress("envelope", 0.99 * done / len(layer))
         return {
             name: {**sums[name].result(), "exact": exact[name].result()}
             for name in kinds
         }
 
-    def _pairs(self) -> Tensor:
+    def _windows(self) -> SampledWindows:
         """Return the windows of the exact envelope, as many as can be afforded."""
-        cell, layer = self.layer.track.cell, self.layer
+        cell, lengths = self.layer.track.cell, self.layer.lengths
         inner = sum(getattr(cell, name).numel() for name in cell.recurrent)
         inner = max(inner, cell.state_size**2)
-        affordable = self.effort.work / (2 * inner * cell.units * self.lags[-1])
-        windows = min(self.measures.exact_windows, int(affordable))
-        windows = max(min(FEWEST_WINDOWS, self.measures.exact_windows), windows)
-        few = layer.even and windows < self.measures.exact_windows
-        # Few windows lie in few sequences: the rest need not be linearised for them.
-        lengths = layer.lengths[:windows] if few else layer.lengths
+        wanted = self.measures.exact_windows
+        steps = carried_steps(lengths, self.lags, wanted) / wanted  # of a window
+        affordable = self.effort.work / (2 * inner * cell.units * steps)
+        windows = max(min(FEWEST_WINDOWS, wanted), min(wanted, int(affordable)))
         seed = stream(self.seed, "windows")
-        return sampled_windows(lengths, self.lags[-1], windows=windows, seed=seed)
+        return sampled_windows(lengths, self.lags, windows=windows, seed=seed)
 
     def psi(self) -> Float[np.ndarray, "lag sequence"]:
         """Return the lag-l gradient along a random direction, by sequence."""

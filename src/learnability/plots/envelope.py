@@ -123,7 +123,7 @@ def envelope_figure(runs: Runs, *, width: float = PAGE) -> Figure:
 def falls_below(runs: Runs, order: str = "exact") -> bool:
     """Say whether an envelope falls below what a logarithmic axis shows."""
     values = [r.group("envelope").sel(order=order)["normalised"] for r in runs.values()]
-    return any(bool((v < FLOOR).any()) for v in values)
+    return any(bool((~(v >= FLOOR)).any()) for v in values)
 
 
 def _line(ax: Axes, record: xr.Dataset, style: Style, straight: bool) -> None:

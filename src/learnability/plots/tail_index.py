@@ -24,7 +24,7 @@ from .style import PAGE, Style, figure, ink
 def tail_index(runs: Runs, ax: Axes | None = None, *, key: bool = True) -> Axes:
     """Draw alpha by lag with its interval, and a line at 2, the Gaussian's.
 
-    A lag whose evidence has no spread has no alpha: a cross stands at the lower edge.
+    A lag whose evidence has no law has no alpha: a cross stands at the lower edge.
 
     Args:
         runs: diagnoses by architecture.
@@ -54,7 +54,7 @@ def tail_keys(runs: Runs, found: dict[str, Style]) -> list[Line2D]:
     gauss = Line2D([], [], color=ink().quiet, lw=0.8, ls=":", label="Gaussian")
     entries = [*keys(found), gauss]
     if any(runs[n].group("evidence")["alpha"].isnull().any() for n in found):
-        entries.append(open_mark("x", "no spread, no alpha"))
+        entries.append(open_mark("x", "no law, no alpha"))
     return entries
 
 

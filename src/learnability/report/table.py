@@ -134,7 +134,7 @@ def budget_column(budget: float) -> str:
 def fitted_decay(lags: ArrayLike, envelope: ArrayLike) -> str:
     """Say which decay an envelope follows, with its parameters and its evidence.
 
-    Lags where the envelope has gone to 0 are left out.
+    Lags where the envelope has gone to 0, or below its numbers, are left out.
 
     Args:
         lags: lags in steps.

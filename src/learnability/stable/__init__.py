@@ -1,5 +1,6 @@
 """Symmetric alpha-stable laws: the law itself, its estimators, and their trial."""
 
+from .checks import no_law
 from .fit import StableFit, fit
 from .information import Information, information
 from .koutrouvelis1980 import Errors, koutrouvelis, standard_errors
@@ -48,6 +49,7 @@ __all__ = [
     "maximum_likelihood",
     "mcculloch",
     "mcculloch_livi2025",
+    "no_law",
     "quantile",
     "sample",
     "standard_errors",

@@ -19,6 +19,9 @@ number of order (2 - alpha), which the table would lose against rounding."""
 FEWEST_VALUES = 50
 """Below this the 5 % quantile rests on two values and no estimator is usable."""
 
+SMALLEST_WIDTH, LARGEST_WIDTH = 1e-290, 1e150
+"""Of the middle half of values: its inverse and squares of values are numbers then."""
+
 
 def tail_index(alpha: ArrayLike, *, mean_exists: bool = False) -> NDArray[np.float64]:
     """Return alpha as an array after checking its range.
@@ -100,6 +103,30 @@ def sample_values(values: ArrayLike) -> NDArray[np.float64]:
             "samples: constant data have no tail index, leave this lag out"
         )
     return array
+
+
+def no_law(values: NDArray[np.float64]) -> str:
+    """Return why some values have no tail index, in a few words; "" where they may.
+
+    Args:
+        values: one a sequence.
+
+    Example:
+        >>> no_law(np.repeat([0.0, 1.0, -1.0], [60, 20, 20]))
+        'half of the values are 0'
+    """
+    if len(values) < FEWEST_VALUES:
+        return f"fewer than {FEWEST_VALUES} sequences"
+    if not np.isfinite(values).all():
+        return f"{np.count_nonzero(~np.isfinite(values))} values are not finite"
+    if np.ptp(values) == 0:
+        return f"all values are {values[0]:g}"
+    lower, upper = np.quantile(values, [0.25, 0.75])
+    if not upper > lower:
+        return f"half of the values are {lower:g}"
+    if not SMALLEST_WIDTH < upper - lower < LARGEST_WIDTH:
+        return f"a spread of {upper - lower:g} is too small or too large for a fit"
+    return ""
 
 
 def values_by_lag(values: ArrayLike) -> NDArray[np.float64]:

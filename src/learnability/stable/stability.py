@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaincc, ndtri
 
 from . import law
-from .checks import LOWEST_ALPHA, values_by_lag
+from .checks import LOWEST_ALPHA, no_law, values_by_lag
 from .koutrouvelis1980 import koutrouvelis, standard_errors
 from .law import Estimate
 
@@ -187,7 +187,8 @@ class Aggregation(NamedTuple):
     """alpha against the size of the block.
 
     block: sequences averaged, 1, 2, 4 ... (block); alpha: estimate (block, lag);
-    error: its standard error under a stable law (block, lag).
+    error: its standard error under a stable law (block, lag); both nan where half of
+    the means are the same.
     """
 
     block: Int[np.ndarray, " block"]
@@ -237,13 +238,22 @@ def aggregate(values: ArrayLike) -> Aggregation:
     fewest = max(FEWEST_BLOCKS, min(ENOUGH_BLOCKS, sequences // 4))
     doublings = int(np.log2(max(sequences / fewest, 1.0)))
     blocks = 2 ** np.arange(doublings + 1)
-    estimates = [koutrouvelis(_means(array, int(block))) for block in blocks]
-    errors = [
-        standard_errors(one.alpha, one.sigma, sequences // int(block)).alpha
-        for one, block in zip(estimates, blocks, strict=True)
-    ]
-    alpha = np.stack([one.alpha for one in estimates])
-    return Aggregation(blocks, alpha, np.stack(errors))
+    found = [_alpha_with_error(_means(array, int(block))) for block in blocks]
+    alpha, error = (np.stack(values) for values in zip(*found, strict=True))
+    return Aggregation(blocks, alpha, error)
+
+
+def _alpha_with_error(
+    means: Float[np.ndarray, "lag block"],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return alpha and its error at each lag, nan where means have no law."""
+    alpha, error = np.full((2, len(means)), np.nan)
+    known = np.array([not no_law(row) for row in means])
+    if known.any():
+        one = koutrouvelis(means[known])
+        alpha[known] = one.alpha
+        error[known] = standard_errors(one.alpha, one.sigma, means.shape[1]).alpha
+    return alpha, error
 
 
 def check_stability(

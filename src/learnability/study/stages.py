@@ -19,7 +19,7 @@ from torch import Tensor, optim
 
 from ..diagnosis import Diagnosis
 from ..evidence import ProbeStatistics
-from ..fitting import fitted_detection, fitted_evidence
+from ..fitting import fitted_detection, fitted_envelopes, fitted_evidence
 from ..models.diagnose import attributes
 from ..models.measure import Effort, Measurement
 from ..models.reading import Progress, Reading, silent
@@ -240,6 +240,9 @@ class Stages:
         statistics = ProbeStatistics(**self._arrays("probe", self._probe))
         lags, measures = sorted(run.lags), run.measures
         self.progress("fit", 0.0)
+        groups = {name: child.to_dataset() for name, child in tree.children.items()}
+        for name, group in fitted_envelopes(groups, measures).items():
+            tree[name] = xr.DataTree(group)
         tree["evidence"] = xr.DataTree(fitted_evidence(psi, lags, run.seed, measures))
         self.progress("fit", 0.5)
         tree["detection"] = xr.DataTree(

@@ -16,7 +16,7 @@ from ..fitting import fitted_detection, fitted_evidence
 from ..groups import envelope_group, time_scale_group
 from ..storage import tree_bytes, tree_from
 from ..tasks import Sequences
-from ..transport import Envelope, Order, Windows, sampled_envelope
+from ..transport import Envelope, Order, Windows, carried_steps, sampled_envelope
 from ..unroll import Network
 from .settings import Settings
 from .single import RunSettings
@@ -104,25 +104,21 @@ def exact(run: RunSettings, network: Network, few: Sequences) -> float:
         few: some of its sequences.
     """
     lags, states = sorted(run.lags), network.states(few.x).detach()
+    windows = run.measures.exact_windows
 
-    def work(last: int) -> None:
-        some = [lag for lag in lags if lag < last]
-        sampled_envelope(
-            network.cell,
-            few.x,
-            states,
-            [*some, last],
-            windows=run.measures.exact_windows,
-            seed=0,
-        )
+    def tried(last: int) -> tuple[float, float]:
+        some = [*(lag for lag in lags if lag < last), last]
+        lengths = torch.full((len(few.x),), few.x.shape[1])
+        parts = network.cell, few.x, states, some
+        taken = seconds(lambda: sampled_envelope(*parts, windows=windows, seed=0))
+        return taken, carried_steps(lengths, some, windows)
 
     short, long_ = (min(last, lags[-1]) for last in (SHORT, LONG))
     with torch.no_grad():
-        little, much = (seconds(lambda n=n: work(n)) for n in (short, long_))
-    if long_ == short:
-        return little
-    step = max(0.0, much - little) / (long_ - short)
-    return much + step * (lags[-1] - long_)
+        (little, few_steps), (much, more) = tried(short), tried(long_)
+    lengths = torch.full((run.diagnosis_sequences,), few.x.shape[1])
+    step = max(0.0, much - little) / (more - few_steps) if more > few_steps else 0.0
+    return much + step * (carried_steps(lengths, lags, windows) - more)
 
 
 def _fits(

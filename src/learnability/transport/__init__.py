@@ -5,12 +5,12 @@ from .envelope import (
     ExactWindows,
     envelope,
     sampled_envelope,
-    sampled_windows,
     time_scales,
 )
 from .jacobian import jacobians
 from .lyapunov import Exponents, lyapunov_exponents
 from .orders import ORDERS, Order, exact_matrices, sampled_exact, transport
+from .sampling import SampledWindows, carried_steps, sampled_windows
 from .windows import Windows
 
 __all__ = [
@@ -19,7 +19,9 @@ __all__ = [
     "ExactWindows",
     "Exponents",
     "Order",
+    "SampledWindows",
     "Windows",
+    "carried_steps",
     "envelope",
     "exact_matrices",
     "jacobians",

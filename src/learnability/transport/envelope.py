@@ -11,7 +11,11 @@ from torch import Tensor
 
 from ..cells import Cell
 from ..grid import checked_lags
+from .clusters import RatioSums
 from .orders import Order, sampled_exact, transport
+from .sampling import SampledWindows, sampled_windows
+
+PART_BYTES = 2**25  # of the matrices that windows are carried with at once
 
 
 @final
@@ -22,39 +26,56 @@ class Envelope:
     Attributes:
         lags: lags in steps; (lag,).
         mean: ``f(l) = mean_{n,t} sum_q |mu[q]|``; (lag,).
-        error: standard error of ``mean`` over sequences (or sampled windows); (lag,).
+        error: standard error of ``mean`` over clusters of sequences; (lag,).
+        log_error: that of ``log f(l)/f(0)``; (lag,).
         typical: ``exp mean_{n,t} log sum_q |mu[q]|``; (lag,).
         unit_mean: ``mean_{n,t} |mu[q]|``; (lag, unit).
         unit_typical: ``exp mean_{n,t} log |mu[q]|``; (lag, unit).
+        windows: how many (n, t) there are; (lag,).
+        clusters: how many clusters of sequences they lie in; (lag,).
         origin: f(0), by which ``normalised`` divides.
+        tiny: the smallest normal number of what it was computed in.
     """
 
     lags: Int[np.ndarray, "lag"]
     mean: Float[np.ndarray, "lag"]
     error: Float[np.ndarray, "lag"]
+    log_error: Float[np.ndarray, "lag"]
     typical: Float[np.ndarray, "lag"]
     unit_mean: Float[np.ndarray, "lag unit"]
     unit_typical: Float[np.ndarray, "lag unit"]
+    windows: Int[np.ndarray, "lag"]
+    clusters: Int[np.ndarray, "lag"]
     origin: float
+    tiny: float
 
     @property
     def normalised(self) -> Float[np.ndarray, "lag"]:
         """Give ``f(l)/f(0)``."""
         return self.mean / self.origin
 
+    @property
+    def below(self) -> Bool[np.ndarray, "lag"]:
+        """Return where f is less than its dtype can tell: it may have underflowed."""
+        return self.mean < self.unit_mean.shape[1] * self.tiny
+
 
 def time_scales(
-    lags: Int[np.ndarray, "lag"], unit_mean: Float[np.ndarray, "lag unit"]
+    lags: Int[np.ndarray, "lag"],
+    unit_mean: Float[np.ndarray, "lag unit"],
+    *,
+    tiny: float = float(np.finfo(float).tiny),
 ) -> Float[np.ndarray, "unit"]:
     """Give ``tau_q = -1/slope`` of ``log mean|mu[q]|`` against the lag.
 
     The slope is the least-squares line over the lags at which the unit's envelope is
-    a normal float64 number. A unit that does not decay has ``tau = inf``; one that is
+    a normal number. A unit that does not decay has ``tau = inf``; one that is
     gone within the first two lags of the grid has no slope and gets nan.
 
     Args:
         lags: lags in steps.
-        unit_mean: ``mean |mu[q]|`` of each lag and unit.
+        unit_mean: ``mean |mu[q]|`` of each lag and unit, or a typical ``|mu[q]|``.
+        tiny: the smallest normal number of what it was computed in.
 
     Returns:
         Time scales in steps.
@@ -67,7 +88,7 @@ def time_scales(
 
     Source: Livi 2025, time scales of units (arXiv 2512.05790).
     """
-    alive = unit_mean > np.finfo(float).tiny
+    alive = unit_mean > tiny
     weight = alive.astype(float)
     count = weight.sum(axis=0)
     logs = np.log(np.where(alive, unit_mean, 1.0))
@@ -121,68 +142,153 @@ def envelope(
 
 
 @final
+@dataclass(frozen=True)
+class Totals:
+    """Sums over windows, row 0 of lag 0.
+
+    Attributes:
+        number: of windows; (lag,).
+        logs: sum of ``log sum_q |mu[q]|``; (lag,).
+        sizes: sum of ``|mu[q]|``; (lag, unit).
+        unit_logs: sum of ``log |mu[q]|``; (lag, unit).
+    """
+
+    number: Float[np.ndarray, "lag"]
+    logs: Float[np.ndarray, "lag"]
+    sizes: Float[np.ndarray, "lag unit"]
+    unit_logs: Float[np.ndarray, "lag unit"]
+
+    @classmethod
+    def none(cls, lags: int, units: int) -> "Totals":
+        """Return sums over no windows."""
+        by_lag, by_unit = (lags,), (lags, units)
+        return cls(*(np.zeros(shape) for shape in (by_lag, by_lag, by_unit, by_unit)))
+
+    def add(self, place: int, size: Float[Tensor, "*window unit"]) -> None:
+        """Add the windows of one lag; what is not a normal number has no logarithm.
+
+        Args:
+            place: of the lag.
+            size: ``|mu[q]|``.
+        """
+        tiny, flat = torch.finfo(size.dtype).tiny, size.double().flatten(0, -2)
+        total = flat.sum(dim=-1)
+        self.number[place] += len(flat)
+        self.logs[place] += float(_logs(total, tiny).sum())
+        self.sizes[place] += flat.sum(dim=0).cpu().numpy()
+        self.unit_logs[place] += _logs(flat, tiny).sum(dim=0).cpu().numpy()
+
+    def envelope(
+        self, lags: list[int], ratio: RatioSums, order: int, dtype: torch.dtype
+    ) -> Envelope:
+        """Return the envelope, nan at a lag without a window.
+
+        Args:
+            lags: lags in steps, from 1.
+            ratio: the sums by cluster.
+            order: place of the order in them.
+            dtype: in which the gains were computed.
+        """
+        number = np.where(self.number > 0, self.number, np.nan)
+        unit_mean = self.sizes / number[:, None]
+        mean = unit_mean.sum(axis=-1)
+        return Envelope(
+            lags=np.array(lags),
+            mean=mean[1:],
+            error=ratio.error(order)[1:],
+            log_error=ratio.log_error(order)[1:],
+            typical=np.exp(self.logs / number)[1:],
+            unit_mean=unit_mean[1:],
+            unit_typical=np.exp(self.unit_logs / number[:, None])[1:],
+            windows=self.number[1:].astype(int),
+            clusters=ratio.clusters[1:],
+            origin=float(mean[0]),
+            tiny=float(torch.finfo(dtype).tiny),
+        )
+
+
+@final
 class ExactWindows:
     """The exact envelope over sampled windows, a batch of sequences at a time.
 
+    A gain that underflows in the inputs' dtype counts as 0 in its logarithm, and makes
+    its typical value 0.
+
     Args:
         cell: the recurrence.
-        lags: lags in steps, at least 1.
-        count: of windows.
+        windows: the sample, of all sequences that will be added.
     """
 
-    def __init__(self, cell: Cell, lags: list[int], count: int) -> None:
-        self._cell, self._lags = cell, lags
-        self._totals = np.zeros((len(lags) + 1, count))
-        self._sizes = np.zeros((len(lags) + 1, cell.units))
-        self._logs = np.zeros(self._sizes.shape)
+    def __init__(self, cell: Cell, windows: SampledWindows) -> None:
+        self._cell, self._windows = cell, windows
+        count = len(windows.lags)
+        self._totals = Totals.none(count, cell.units)
+        self._ratio, self._rows = RatioSums(1, count), 0
+        self._dtype: torch.dtype | None = None
 
     def add(
         self,
         x: Float[Tensor, "sequence step input"],
         states: Float[Tensor, "sequence step state"],
-        pairs: Int[Tensor, "pair 2"],
-        place: Bool[Tensor, "window"],
         *,
         rates: Float[Tensor, "sequence step unit"] | None = None,
+        clusters: Int[Tensor, "sequence"] | None = None,
     ) -> None:
-        """Add windows of some sequences.
+        """Add the next sequences.
 
         Args:
             x: inputs.
             states: the states after each step.
-            pairs: (sequence, last step) of each window.
-            place: of the windows among all.
             rates: base rates Lambda at every state; 1 unless given.
+            clusters: number of the cluster of each sequence, not below those before it;
+                a cluster each unless given.
+
+        Raises:
+            ValueError: if clusters are not in ascending order.
         """
-        if not len(pairs):
-            return
-        sequence, step = pairs.unbind(dim=1)
-        with torch.no_grad():
-            gains = sampled_exact(self._cell, x, states, [0, *self._lags], pairs)
-            for row, (lag, gain) in enumerate(gains):
-                if rates is not None:
-                    gain = gain * rates[sequence, step - lag]
-                size = gain.abs().double()
-                self._totals[row, place.cpu().numpy()] = size.sum(dim=-1).cpu().numpy()
-                self._sizes[row] += size.sum(dim=0).cpu().numpy()
-                self._logs[row] += size.log().sum(dim=0).cpu().numpy()
+        own = self._windows.of(self._rows, self._rows + len(x))
+        sums = np.zeros((len(x), 1, len(own.lags)))
+        number = np.zeros((len(x), len(own.lags)))
+        row = self._cell.units * self._cell.state_size * x.element_size()
+        for part in own.parts(max(1, PART_BYTES // row)):
+            self._carry(part, x, states, rates, sums[:, 0], number)
+        self._ratio.add(sums, number, clusters)
+        self._rows, self._dtype = self._rows + len(x), x.dtype
+
+    def _carry(
+        self,
+        part: SampledWindows,
+        x: Tensor,
+        states: Tensor,
+        rates: Tensor | None,
+        sums: Float[np.ndarray, "sequence lag"],
+        number: Float[np.ndarray, "sequence lag"],
+    ) -> None:
+        """Add some windows to all sums."""
+        sequence, step = (torch.from_numpy(v) for v in (part.sequence, part.step))
+        pairs = torch.stack((sequence, step), dim=1).to(x.device)
+        reach = torch.from_numpy(part.lags[part.last]).to(x.device)
+        gains = sampled_exact(self._cell, x, states, part.lags.tolist(), pairs, reach)
+        for place, (lag, gain) in enumerate(gains):
+            counts = torch.from_numpy(part.first[: len(gain)] <= place)
+            rows, at = sequence[: len(gain)][counts], step[: len(gain)][counts] - lag
+            mu = gain.detach()[counts]
+            size = (mu if rates is None else mu * rates[rows, at]).abs()
+            self._totals.add(place, size)
+            whole = size.double().sum(dim=-1).cpu().numpy()
+            np.add.at(sums[:, place], rows.numpy(), whole)
+            np.add.at(number[:, place], rows.numpy(), 1)
 
     def result(self) -> Envelope:
-        """Return the envelope of all windows."""
-        count = self._totals.shape[1]
-        mean = self._totals.mean(axis=1)
-        with np.errstate(divide="ignore"):
-            typical = np.exp(np.log(self._totals).mean(axis=1))
-        error = self._totals.std(axis=1, ddof=1) / count**0.5
-        return Envelope(
-            lags=np.array(self._lags),
-            mean=mean[1:],
-            error=error[1:],
-            typical=typical[1:],
-            unit_mean=self._sizes[1:] / count,
-            unit_typical=np.exp(self._logs[1:] / count),
-            origin=float(mean[0]),
-        )
+        """Return the envelope of all windows.
+
+        Raises:
+            ValueError: if no sequence has been added.
+        """
+        if self._dtype is None:
+            raise ValueError("no sequence has been added; there is nothing to average")
+        lags = self._windows.lags[1:].tolist()
+        return self._totals.envelope(lags, self._ratio, 0, self._dtype)
 
 
 def sampled_envelope(
@@ -201,7 +307,7 @@ def sampled_envelope(
         x: inputs.
         states: the states after each step.
         lags: lags in steps, at least 1.
-        windows: how many pairs (sequence, last step) to sample, with replacement.
+        windows: how many pairs (sequence, last step) to sample of each lag, about.
         seed: NumPy-style seed of the sample.
 
     Raises:
@@ -209,45 +315,15 @@ def sampled_envelope(
     """
     chosen = checked_lags(lags, x.shape[1])
     lengths = torch.full((len(x),), x.shape[1])
-    pairs = sampled_windows(lengths, chosen[-1], windows=windows, seed=seed)
-    found = ExactWindows(cell, chosen, windows)
-    found.add(x, states, pairs.to(x.device), torch.ones(windows, dtype=torch.bool))
+    found = ExactWindows(
+        cell, sampled_windows(lengths, chosen, windows=windows, seed=seed)
+    )
+    found.add(x, states)
     return found.result()
 
 
-def sampled_windows(
-    lengths: Int[Tensor, "sequence"],
-    longest: int,
-    *,
-    windows: int,
-    seed: int | np.random.SeedSequence | np.random.Generator,
-) -> Int[Tensor, "pair 2"]:
-    """Draw windows that the longest lag fits into: pairs (sequence, last step).
-
-    Args:
-        lengths: steps of each sequence.
-        longest: the longest lag in steps.
-        windows: how many, with replacement.
-        seed: NumPy-style seed of the sample.
-
-    Raises:
-        ValueError: if no window fits or fewer than 2 are asked for.
-    """
-    if windows < 2:
-        raise ValueError(f"{windows} windows give no standard error; sample at least 2")
-    random, steps = np.random.default_rng(seed), int(lengths.max())
-    if steps <= longest:
-        raise ValueError(
-            f"no sequence has a window of lag {longest}; give shorter lags"
-        )
-    if int(lengths.min()) == steps:
-        sequence = random.integers(len(lengths), size=windows)
-        last = random.integers(longest, steps, size=windows)
-        return torch.from_numpy(np.stack([sequence, last], axis=1))
-    ends = torch.arange(steps) < lengths[:, None]
-    ends[:, :longest] = False
-    every = ends.nonzero().numpy()
-    return torch.from_numpy(every[random.integers(len(every), size=windows)])
+def _logs(size: Tensor, tiny: float) -> Tensor:
+    return torch.where(size < tiny, 0.0, size).log()
 
 
 def _weighted(
@@ -258,34 +334,12 @@ def _weighted(
 
 
 def _summarise(lags: list[int], weighted: Iterator[tuple[int, Tensor]]) -> Envelope:
-    rows = [_averages(mu.detach().abs().double()) for _, mu in weighted]
-    mean, error, typical, unit_mean, unit_typical = (
-        np.stack(column) for column in zip(*rows, strict=True)
-    )
-    return Envelope(
-        lags=np.array(lags),
-        mean=mean[1:],
-        error=error[1:],
-        typical=typical[1:],
-        unit_mean=unit_mean[1:],
-        unit_typical=unit_typical[1:],
-        origin=float(mean[0]),
-    )
-
-
-def _averages(size: Float[Tensor, "sequence window unit"]) -> tuple[np.ndarray, ...]:
-    """Reduce one lag; a gain of exactly 0 makes a typical value of 0."""
-    total = size.sum(dim=-1)
-    by_sequence = total.mean(dim=1)
-    if len(by_sequence) > 1:
-        error = by_sequence.std() / len(by_sequence) ** 0.5
-    else:
-        error = torch.full((), torch.nan, dtype=size.dtype)
-    reduced = (
-        total.mean(),
-        error,
-        total.log().mean().exp(),
-        size.mean(dim=(0, 1)),
-        size.log().mean(dim=(0, 1)).exp(),
-    )
-    return tuple(value.cpu().numpy() for value in reduced)
+    sizes = [mu.detach().abs() for _, mu in weighted]
+    totals = Totals.none(len(sizes), sizes[0].shape[-1])
+    for place, size in enumerate(sizes):
+        totals.add(place, size)
+    sums = [size.double().sum(dim=(1, 2)).cpu().numpy() for size in sizes]
+    number = np.array([[float(size.shape[1]) for size in sizes]] * len(sizes[0]))
+    ratio = RatioSums(1, len(sizes))
+    ratio.add(np.stack(sums, axis=-1)[:, None], number)
+    return totals.envelope(lags, ratio, 0, sizes[0].dtype)

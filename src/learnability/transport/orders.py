@@ -148,37 +148,46 @@ def sampled_exact(
     states: Float[Tensor, "sequence step state"],
     lags: Iterable[int],
     anchors: Int[Tensor, "pair 2"],
-) -> Iterator[tuple[int, Float[Tensor, "pair unit"]]]:
+    reach: Int[Tensor, "pair"] | None = None,
+) -> Iterator[tuple[int, Float[Tensor, "reaching unit"]]]:
     """Yield each lag with the exact gains of sampled windows.
 
-    The output's rows of ``M_{t,l}`` are cotangents that each step pulls back.
+    The output's rows of ``M_{t,l}`` are cotangents that each step pulls back, of each
+    anchor only as far as they are needed.
 
     Args:
         cell: the recurrence.
         x: inputs.
         states: the states after each step.
-        lags: lags; every anchor needs that many steps before it.
+        lags: lags; every anchor needs as many steps before it as it reaches back.
         anchors: pairs (sequence, step t) at which the windows end.
+        reach: the longest lag of each anchor, in descending order; a lag comes with
+            the anchors that reach so far. The longest of all unless given.
 
     Raises:
-        ValueError: if an anchor lies closer to the start than the largest lag.
+        ValueError: if an anchor lies closer to the start than its longest lag.
     """
     sequence, step = anchors.unbind(dim=1)
     chosen = checked_lags(lags, x.shape[1], least=0)
-    if int(step.min()) < chosen[-1]:
+    far = torch.full_like(step, chosen[-1]) if reach is None else reach
+    if bool((step < far).any()):
+        first = int((step < far).nonzero()[0])
         raise ValueError(
-            f"an anchor at step {int(step.min())} has no lag {chosen[-1]}; "
-            "sample anchors at or after the largest lag"
+            f"an anchor at step {int(step[first])} has no lag {int(far[first])}; "
+            "sample anchors at or after the longest lag of each"
         )
+    back = torch.arange(chosen[-1] + 1, device=far.device)
+    left = torch.searchsorted(-far, -back, right=True).tolist()
     matrix = torch.eye(cell.state_size, dtype=x.dtype, device=x.device)[cell.output]
     matrix = matrix.expand(len(step), -1, -1)
-    for lag in range(chosen[-1] + 1):
+    for lag in range(int(far[0]) + 1):
+        matrix, here = matrix[: left[lag]], (sequence[: left[lag]], step[: left[lag]])
         if lag > 0:
-            around = _around(states, x, sequence, step - lag + 1)
+            around = _around(states, x, here[0], here[1] - lag + 1)
             with torch.no_grad():
                 matrix = cell.pull(matrix, cell.partials(*around)[:, 1:])[0]
         if lag in chosen:
-            exit_ = cell.linearize(*_around(states, x, sequence, step - lag)).exit
+            exit_ = cell.linearize(*_around(states, x, here[0], here[1] - lag)).exit
             at = None if exit_ is None else exit_[:, 1]
             yield lag, own_entries(cell, matrix, at)
 

@@ -63,10 +63,10 @@ class WindowSums:
         self.unit_logs = np.zeros((len(self.lags), units))  # of order first
         self.logs = np.zeros(shape)
         self.step_logs = np.zeros((4, steps, units))
-        self.moments = Moments(shape)
+        self.count = 0  # of sequences
 
-    def add(self, batch: Batch) -> None:
-        """Add a batch of sequences.
+    def add(self, batch: Batch) -> Float[np.ndarray, "sequence order lag"]:
+        """Add a batch of sequences, and return the sum of the sizes of each.
 
         Threads take slices of a fixed size and their sums are added in the order of
         the sequences: the number of threads changes nothing.
@@ -77,8 +77,12 @@ class WindowSums:
             return self._measure(batch.cut(part))
 
         parts = slices(len(batch.x), size)
-        for sums in in_threads(work, parts, with_torch=True):
+        found = []
+        for *sums, by_sequence in in_threads(work, parts, with_torch=True):
             self._merge(*sums)
+            found.append(by_sequence)
+        self.count += len(batch.x)
+        return np.concatenate(found)
 
     def _measure(self, batch: Batch) -> tuple[np.ndarray, ...]:
         """Linearise a slice and take all its sums."""
@@ -105,13 +109,11 @@ class WindowSums:
         sizes: np.ndarray,
         unit_logs: np.ndarray,
         logs: np.ndarray,
-        by_sequence: np.ndarray,
     ) -> None:
         self.step_logs += step_logs
         self.sizes += sizes
         self.unit_logs += unit_logs
         self.logs += logs
-        self.moments.add(by_sequence)
 
     def unit_log_sums(self, order: Order) -> Float[np.ndarray, "lag unit"]:
         """Give the sum over windows of ``log |mu[q]|``.
@@ -129,23 +131,6 @@ class WindowSums:
         # Without rates or exit their logarithms are sums of nothing: 0.
         ends = weighted(steps >= lags, self.step_logs[EXIT])
         return total + ends
-
-
-class Moments:
-    """Count, mean and squared deviations, merged batch by batch (Chan et al. 1979)."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.count = 0
-        self.mean, self.squares = np.zeros(shape), np.zeros(shape)
-
-    def add(self, values: Float[np.ndarray, "sequence ..."]) -> None:
-        """Add a batch of values."""
-        batch, mean = len(values), values.mean(axis=0)
-        apart, count = mean - self.mean, self.count + batch
-        inside = ((values - mean) ** 2).sum(axis=0)
-        self.squares += inside + apart**2 * (self.count * batch / count)
-        self.mean += apart * (batch / count)
-        self.count = count
 
 
 def weighted(

@@ -1,7 +1,7 @@
 """Envelopes of many sequences, of one length or of several, a batch at a time."""
 
 from collections.abc import Iterable
-from typing import final
+from typing import cast, final
 
 import numpy as np
 import torch
@@ -10,9 +10,12 @@ from torch import Tensor
 
 from ..cells import Cell
 from ..grid import checked_lags
-from .envelope import Envelope
+from .clusters import RatioSums
+from .envelope import Envelope, Totals
 from .orders import Order
 from .sums import COMPILED, Batch, WindowSums
+
+Kind = tuple[torch.dtype, bool]
 
 
 @final
@@ -21,8 +24,8 @@ class Windows:
 
     Over all sequences f(l) is a ratio of sums, ``sum_n s_n / sum_n w_n``, with w_n the
     windows of sequence n and s_n the sum of ``sum_q |mu_{t,l}[q]|`` over them; its
-    standard error is ``sqrt(N/(N-1) sum_n (s_n - f w_n)^2) / sum_n w_n``. What is held
-    does not grow with the number of sequences.
+    standard error is that of `RatioSums`. What is held does not grow with the number
+    of sequences.
 
     A total that underflows in the inputs' dtype counts as 0, and makes its typical
     value 0; so does a unit's gain in order first. The units' typical values of the
@@ -42,14 +45,14 @@ class Windows:
         >>> sums.result()["zero"].normalised
         array([0.5 , 0.25])
 
-    Source: Livi 2025, envelope (arXiv 2512.05790); Cochran 1977, Sampling Techniques,
-    section 2.11 (the error of a ratio).
+    Source: Livi 2025, envelope (arXiv 2512.05790).
     """
 
     def __init__(self, cell: Cell, lags: Iterable[int]) -> None:
         self._cell, self._lags = cell, sorted(lags)
         self._sums: dict[int, WindowSums] = {}
-        self._kind: tuple[torch.dtype, bool] | None = None
+        self._ratio = RatioSums(len(COMPILED), len(self._lags) + 1)
+        self._kind: Kind | None = None
 
     def add(
         self,
@@ -58,6 +61,7 @@ class Windows:
         lengths: Int[Tensor, "sequence"] | None = None,
         *,
         rates: Float[Tensor, "sequence step unit"] | None = None,
+        clusters: Int[Tensor, "sequence"] | None = None,
     ) -> None:
         """Add a batch of sequences.
 
@@ -67,9 +71,12 @@ class Windows:
             lengths: steps of each sequence; what comes after them does not count. All
                 T unless given.
             rates: base rates Lambda at every state; 1 unless given.
+            clusters: number of the cluster of each sequence, not below those before it;
+                a cluster each unless given.
 
         Raises:
-            ValueError: if a batch is of another kind than those before it.
+            ValueError: if a batch is of another kind than those before it, or clusters
+                are not in ascending order.
         """
         kind = x.dtype, rates is not None
         if self._kind not in (None, kind):
@@ -80,10 +87,14 @@ class Windows:
         self._kind = kind
         if lengths is None:
             lengths = torch.full((len(x),), x.shape[1])
-        for length in np.unique(lengths.numpy()).tolist():
+        grid, size = np.array([0, *self._lags]), lengths.numpy()
+        number = np.maximum(size[:, None] - grid, 0.0)
+        sums = np.zeros((len(x), len(COMPILED), len(grid)))
+        for length in np.unique(size[size > 0]).tolist():
             lags = [lag for lag in self._lags if lag < length]
-            if lags:
-                self._add(x, states, rates, lengths == length, length, lags)
+            found = self._add(x, states, rates, lengths == length, length, lags)
+            sums[size == length, :, : len(lags) + 1] = found
+        self._ratio.add(sums, number, clusters)
 
     def _add(
         self,
@@ -93,7 +104,7 @@ class Windows:
         own: Tensor,
         length: int,
         lags: list[int],
-    ) -> None:
+    ) -> Float[np.ndarray, "own order lag"]:
         """Add the sequences of one length; where all are, none is copied."""
         chosen = slice(None) if bool(own.all()) else own
         kept = None if rates is None else rates[chosen][:, :length]
@@ -102,7 +113,7 @@ class Windows:
         )
         if length not in self._sums:
             self._sums[length] = WindowSums(length, self._cell.units, lags)
-        self._sums[length].add(batch)
+        return self._sums[length].add(batch)
 
     def result(self) -> dict[Order, Envelope]:
         """Return the envelopes of all sequences so far.
@@ -116,41 +127,15 @@ class Windows:
         return {order: self._merged(order) for order in COMPILED}
 
     def _merged(self, order: Order) -> Envelope:
-        place, units = COMPILED.index(order), self._cell.units
-        count = len(self._lags) + 1
-        number, logs = np.zeros(count), np.zeros(count)
-        sizes, unit_logs = np.zeros((count, units)), np.zeros((count, units))
+        place, dtype = COMPILED.index(order), cast(Kind, self._kind)[0]
+        totals = Totals.none(len(self._lags) + 1, self._cell.units)
         for length, sums in self._sums.items():
             own = slice(0, len(sums.lags))
-            number[own] += sums.moments.count * (length - sums.lags)
-            sizes[own] += sums.sizes[place]
-            logs[own] += sums.logs[place]
-            unit_logs[own] += sums.unit_log_sums(order)
-        unit_mean = sizes / number[:, None]
-        mean = unit_mean.sum(axis=-1)
-        return Envelope(
-            lags=np.array(self._lags),
-            mean=mean[1:],
-            error=self._error(place, mean, number)[1:],
-            typical=np.exp(logs[1:] / number[1:]),
-            unit_mean=unit_mean[1:],
-            unit_typical=np.exp(unit_logs[1:] / number[1:, None]),
-            origin=float(mean[0]),
-        )
-
-    def _error(
-        self, place: int, mean: np.ndarray, number: np.ndarray
-    ) -> Float[np.ndarray, "lag"]:
-        squares, sequences = np.zeros_like(mean), np.zeros_like(mean)
-        for length, sums in self._sums.items():
-            own = slice(0, len(sums.lags))
-            apart = sums.moments.mean[place] - mean[own] * (length - sums.lags)
-            squares[own] += sums.moments.squares[place]
-            squares[own] += sums.moments.count * apart**2
-            sequences[own] += sums.moments.count
-        few = sequences < 2
-        inflated = sequences / np.where(few, np.nan, sequences - 1)
-        return np.sqrt(squares * inflated) / number
+            totals.number[own] += sums.count * (length - sums.lags)
+            totals.sizes[own] += sums.sizes[place]
+            totals.logs[own] += sums.logs[place]
+            totals.unit_logs[own] += sums.unit_log_sums(order)
+        return totals.envelope(self._lags, self._ratio, place, dtype)
 
 
 def _named(dtype: torch.dtype, rated: bool) -> str:
