@@ -16,6 +16,7 @@ from ..grid import checked_lags
 from .diagnoses import Diagnoses
 from .exponents import exponent_group
 from .measure import Effort, Measurement
+from .own import explained
 from .quiet import kept_random_states
 from .reading import Progress, Reading, silent
 from .record import Lengths, Loss
@@ -128,7 +129,7 @@ def _groups(
     one: Measurement, optimizer: optim.Optimizer | None, direction: Tensor | None
 ) -> dict[str, xr.Dataset]:
     """Measure all of one recurrence, and fit what is fitted."""
-    groups = one.envelopes(optimizer)
+    groups = explained(one.envelopes(optimizer), one.layer.track.cell)
     psi = one.psi()
     groups["evidence"] = fitted_evidence(psi, one.lags, one.seed, one.measures)
     statistics = one.gradients(direction)
