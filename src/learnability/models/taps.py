@@ -7,9 +7,9 @@ own output.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from inspect import Parameter, isfunction, ismethod, signature
 from typing import Any, final
 

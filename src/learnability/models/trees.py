@@ -1,6 +1,7 @@
 """Tensors inside tuples, lists and dictionaries, as models give them."""
 
 from collections.abc import Callable, Iterator
+from copy import copy as shallow
 from typing import Any
 
 import torch
@@ -59,3 +60,25 @@ def moved(tree: Any, device: torch.device) -> Any:
         values = [moved(value, device) for value in tree]
         return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
     return tree
+
+
+def copied(tree: Any) -> Any:
+    """Return the same tree with a copy of every tensor, of one that recurs one copy."""
+    made: dict[int, Tensor] = {}
+
+    def copy(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            if id(value) not in made:
+                made[id(value)] = value.clone()
+            return made[id(value)]
+        if isinstance(value, dict):
+            same = shallow(value)  # of a dictionary's own kind
+            same.update((key, copy(part)) for key, part in value.items())
+            return same
+        if isinstance(value, tuple | list):
+            parts = [copy(part) for part in value]
+            named = hasattr(value, "_fields")
+            return type(value)(*parts) if named else type(value)(parts)
+        return value
+
+    return copy(tree)
