@@ -171,8 +171,8 @@ class Stepped(Cell):
 
     def advance(self, state: Tensor, projected: Tensor) -> Tensor:
         lead = state.shape[:-1]
-        flat = self.stepped(state.reshape(-1, self._size), projected.flatten(0, -2))
-        return flat.reshape(*lead, -1)
+        rows = projected.reshape(-1, projected.shape[-1])
+        return self.stepped(state.reshape(-1, self._size), rows).reshape(*lead, -1)
 
     def _rows(self, count: int, element: int) -> Iterator[slice]:
         """Yield rows that may be stepped at a time."""
