@@ -193,7 +193,7 @@ def test_gradients_by_parameters_of_any_shape_are_autograds(branch):
 
 
 class Mixed(nn.Module):
-    """States in parts of other forms than (h, c): an LSTM whose h is not unit by unit."""
+    """States in parts that are not (h, c), or whose h is not unit by unit of c."""
 
     def __init__(self, kind):
         super().__init__()
@@ -423,6 +423,92 @@ def test_a_cell_without_parameters_is_named():
         forward = step
 
     refused(Looping(Fixed(), lambda x: x.new_zeros(len(x), H)), "has no parameters")
+
+
+def test_a_step_that_mixes_sequences_is_named():
+    class Mixing(Odd):
+        def step(self, state, x):
+            return super().step(state, x - x.mean(dim=0))
+
+    refused(Looping(Mixing(), lambda x: x.new_zeros(len(x), H)), "mix sequences")
+
+
+class Shifted(LSTM):
+    """The LSTM from another point."""
+
+    def step(self, state, x):
+        return super().step((state[0] + 1, state[1] + 1), x + 1)
+
+
+class Written(LSTM):
+    """The same, its state and its inputs written over."""
+
+    def step(self, state, x):
+        return super().step(tuple(part.add_(1) for part in state), x.add_(1))
+
+
+def test_a_step_may_write_over_what_it_is_given():
+    x, by = draw(B, T, D), draw(B, 3, T, 2 * H, seed=7)
+    twin = own_of(LSTM)[1]
+    parts = draw(B, 2 * H, seed=6).chunk(2, dim=-1)
+    own, known = (Stepped(k(twin), parts, draw(B, D)) for k in (Written, Shifted))
+    assert own.units == H
+    states = lw.unroll(known, x).detach()
+    torch.testing.assert_close(lw.unroll(own, x), states)
+    one, two = (c.linearize(states, x) for c in (own, known))
+    torch.testing.assert_close(one.correction, two.correction)
+    torch.testing.assert_close(one.exit, two.exit)
+    one, two = (cell_gradients(c, x, states, by) for c in (own, known))
+    torch.testing.assert_close(one, two)
+
+
+class Noisy(Odd):
+    """Dropout, a count and a kept state inside the step."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.calls, self.last = nn.Dropout(0.5), 0, None
+        self.register_buffer("mean", torch.zeros(H))
+
+    def step(self, state, x):
+        self.calls, self.last = self.calls + 1, state
+        self.mean += 1
+        return super().step(self.drop(state), x)
+
+
+def test_a_step_is_measured_as_in_evaluation_and_leaves_no_trace():
+    zero = lambda x: x.new_zeros(len(x), H)  # noqa: E731
+    noisy, plain = Looping(Noisy(), zero).double(), Looping(Odd(), zero).double()
+    plain.load_state_dict(noisy.state_dict(), strict=False)
+    optimizer = torch.optim.SGD(noisy.parameters(), lr=0.1)
+    one = diagnosed(noisy.train(), optimizer=optimizer)["cell"]
+    two = diagnosed(plain)["cell"]
+    for name, key in (
+        ("envelope", "mean"),
+        ("evidence", "psi"),
+        ("detection", "needed"),
+    ):
+        np.testing.assert_allclose(one.group(name)[key], two.group(name)[key])
+    assert "no recurrent weights" in one.group("envelope").attrs["effective_undefined"]
+    assert noisy.cell.calls == 0
+    assert noisy.cell.last is None
+    assert not noisy.cell.mean.any()
+    assert noisy.cell.drop.training
+
+
+def test_a_step_without_forward_derivatives_is_named():
+    class Writing(Odd):
+        def __init__(self):
+            super().__init__()
+            self.last = torch.zeros(H, dtype=torch.float64)
+
+        def step(self, state, x):
+            self.last.add_(x.sum())
+            return super().step(state, x)
+
+    model = Looping(Writing(), lambda x: x.new_zeros(len(x), H))
+    refused(model, "write into no tensor of its own")
+    assert not model.cell.last.any()
 
 
 def test_a_start_that_is_not_zero_is_named():

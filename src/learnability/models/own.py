@@ -5,13 +5,14 @@ and rows are taken some at a time: what is held grows with a row, not with its s
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any, final
 
 import torch
 import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, vjp, vmap
+from torch.func import functional_call, jvp, vjp, vmap
 
 from ..cells import Cell, Factor, Steps, previous
 from .taps import unseen
@@ -19,6 +20,10 @@ from .trees import leaves, mapped
 
 BYTES = 2**26  # that the rows of one pass take, about
 ARRAYS = 32  # of a row's size that a step may hold for its backward pass
+NO_RATES = (
+    "a cell known by step(state, x) alone names no recurrent weights whose rates could "
+    "be those of its units; read the envelope without rates"
+)
 UNGATED = (
     "a cell known by step(state, x) alone names no gate, and gates alone are what "
     "this order is made of; read the orders diagonal and exact"
@@ -51,13 +56,29 @@ class _Step(nn.Module):
         return [part.reshape(len(state), *shape) for part, shape in pairs]
 
     def parts(self, before: list[Tensor], x: Tensor) -> list[Tensor]:
-        """Return the parts of the next state as the module gives them."""
+        """Return the parts of the next state as the module gives them.
+
+        It is handed copies: a step may write into them. A part of the old state that
+        it hands on as it is comes as a view, so that no part is made of it.
+        """
         device = next(self.module.parameters()).device
-        given = iter(before)
-        state = mapped(self.form, lambda _: next(given).to(device))
+        given = [part.to(device, copy=True) for part in before]
+        parts = iter(given)
+        state = mapped(self.form, lambda _: next(parts))
         with unseen():
-            found = self.module.step(state, x.to(device))  # pyright: ignore
-        return list(leaves(found))
+            found = self._stepped(state, x.to(device, copy=True))
+        old = {id(part) for part in given if part._version == 0}
+        return [p.view_as(p) if id(p) in old else p for p in leaves(found)]
+
+    def _stepped(self, state: Any, x: Tensor) -> Any:
+        """Step with copies of the buffers: no transform may write into them."""
+        with ExitStack() as stack:
+            for module in self.module.modules():
+                kept = dict(module._buffers)
+                stack.callback(module._buffers.update, kept)
+                for name, value in kept.items():
+                    module._buffers[name] = None if value is None else value.clone()
+            return self.module.step(state, x)  # pyright: ignore[reportCallIssue]
 
     def forward(self, state: Tensor, x: Tensor) -> Tensor:
         return joined(self.parts(self.split(state), x)).to(state.device)
@@ -88,7 +109,8 @@ class Stepped(Cell):
         route: from what to what a gain leads, in words.
 
     Raises:
-        ValueError: if the module has no parameters.
+        ValueError: if the module has no parameters, mixes sequences, or has no
+            derivatives.
 
     Example:
         >>> import torch
@@ -117,7 +139,10 @@ class Stepped(Cell):
         self.ln_weight = self.ln_bias = None
         self.stepped = _Step(module, state)
         self._size = sum(self.stepped.sizes)
-        self._memory = self._find_memory(joined(list(leaves(state))), x)
+        at = joined(list(leaves(state))).detach()
+        self._check_alone(at, x.detach())
+        self._check_forward_mode(at, x.detach())
+        self._memory = self._find_memory(at, x.detach())
         self.units = self._size if self._memory is None else self.stepped.sizes[0]
         self.route = CARRIED if self._memory is not None else WHOLE
         if self._memory is None and len(self.stepped.sizes) > 1:
@@ -133,13 +158,34 @@ class Stepped(Cell):
         start = 0 if self._memory is None else sum(self.stepped.sizes[: self._memory])
         return slice(start, start + self.units)
 
+    def _check_alone(self, state: Tensor, x: Tensor) -> None:
+        """Refuse a step that gives a sequence another state alone than among others."""
+        with torch.no_grad():
+            among, alone = self.stepped(state, x)[:1], self.stepped(state[:1], x[:1])
+        if not torch.allclose(among, alone, rtol=1e-3, atol=1e-5):
+            raise ValueError(
+                "its step gives a sequence another state alone than among others; "
+                "let it neither mix sequences nor draw random numbers"
+            )
+
+    def _check_forward_mode(self, state: Tensor, x: Tensor) -> None:
+        """Refuse a step that PyTorch cannot differentiate forward, as evidence is."""
+        at = {name: value.detach() for name, value in self.named_parameters()}
+        try:
+            jvp(self._step_of(state[:1], x[:1]), (at,), (at,))
+        except RuntimeError as error:
+            raise ValueError(
+                f"its step has no forward-mode derivative ({str(error).splitlines()[0]}"
+                "); let it write into no tensor of its own, and use PyTorch's functions"
+            ) from error
+
     def _find_memory(self, state: Tensor, x: Tensor) -> int | None:
         """Return which part is the c of (h, c), if one is.
 
         That h is made of c, unit by unit, must be all that one part of the new state
         owes to another.
         """
-        parts = self._graph(state.detach(), x.detach())[1]
+        parts = self._graph(state, x)[1]
         owed = [
             (a, b)
             for a, one in enumerate(parts)
@@ -297,7 +343,7 @@ def _pulled(after: Tensor, before: list[Tensor], by: Tensor) -> list[Tensor]:
 
 def _reaches(one: Tensor, other: Tensor) -> bool:
     """Tell whether a step made one part of the new state of another."""
-    if other.is_leaf or not one.requires_grad:  # a leaf is a part of the old state
+    if not (one.requires_grad and other.requires_grad):
         return False
     by = torch.ones_like(one)
     (found,) = torch.autograd.grad(one, other, by, retain_graph=True, allow_unused=True)
@@ -320,18 +366,24 @@ def _by_unit(one: Tensor, other: Tensor) -> bool:
     return bool(apart <= 100 * torch.finfo(one.dtype).eps * scale)
 
 
-def explained(groups: dict[str, xr.Dataset], cell: Cell) -> dict[str, xr.Dataset]:
+def explained(
+    groups: dict[str, xr.Dataset], cell: Cell, *, rated: bool
+) -> dict[str, xr.Dataset]:
     """Return groups over orders, nan with a sentence where the cell has no such order.
 
     Args:
         groups: envelopes and time scales by name.
         cell: the recurrence.
+        rated: whether rates were asked for.
     """
     if not isinstance(cell, Stepped):
         return groups
-    found = {}
-    for name, group in groups.items():
-        there = ~group["order"].isin(list(cell.undefined))
-        attrs = {f"{order}_undefined": why for order, why in cell.undefined.items()}
-        found[name] = group.where(there).assign_attrs(attrs, route=cell.route)
-    return found
+    attrs = {f"{order}_undefined": why for order, why in cell.undefined.items()}
+    attrs |= {"route": cell.route}
+    if rated:
+        attrs |= {"effective_undefined": NO_RATES}
+    known = {
+        name: group.where(~group["order"].isin(list(cell.undefined)))
+        for name, group in groups.items()
+    }
+    return {name: group.assign_attrs(attrs) for name, group in known.items()}
