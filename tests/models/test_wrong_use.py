@@ -175,7 +175,10 @@ def test_inputs_that_do_not_vary():
 def test_small_slips_are_named_or_understood():
     rnn = nn.GRU(2, 3, batch_first=True)
     model = weighted(Sequential(rnn), dtype=torch.float32)
-    data = (draw(64, 9, 2, dtype=torch.float32), draw(64, 9, 2, seed=1, dtype=torch.float32))
+    data = (
+        draw(64, 9, 2, dtype=torch.float32),
+        draw(64, 9, 2, seed=1, dtype=torch.float32),
+    )
 
     def run(lags, **options):
         return lw.diagnose(model, data, F.mse_loss, lags, **options)

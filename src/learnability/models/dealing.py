@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .items import Items
 from .refusal import Refusal
-from .trees import Place, leaves, mapped
+from .trees import Place, placed, replaced
 
 DEALINGS = 16  # of the targets of other sequences; more only take off less noise
 CHEAP = 2e8  # numbers of the outputs of as many losses as there are other sequences
@@ -86,7 +86,7 @@ def found_targets(
     Raises:
         ValueError: if no leaf is a target.
     """
-    every = {place: leaf for place, leaf in leaves(batch) if place in items.axes}
+    every = {place: leaf for place, leaf in placed(batch) if place in items.axes}
     if given is not None:
         return _named(given, set(every), inputs)
     last = len(batch) - 1
@@ -149,7 +149,7 @@ def _weighs(
     """Tell whether a leaf is a weight or mask: none of it leaves no gradient."""
     if not isinstance(leaf, Tensor) or bool((leaf < 0).any()):
         return False
-    zero = mapped(batch, lambda at, v: torch.zeros_like(v) if at == place else v)
+    zero = replaced(batch, lambda at, v: torch.zeros_like(v) if at == place else v)
     try:
         return not deltas(zero).any()
     except ValueError:  # a mean over nothing is not finite
@@ -161,7 +161,7 @@ def averages(batch: Any, items: Items, targets: set[Place]) -> Any:
 
     None where targets are no floating-point tensors, which have no mean.
     """
-    chosen = {p: leaf for p, leaf in leaves(batch) if p in targets}
+    chosen = {p: leaf for p, leaf in placed(batch) if p in targets}
     if not all(
         isinstance(leaf, Tensor) and leaf.is_floating_point()
         for leaf in chosen.values()
@@ -173,7 +173,7 @@ def averages(batch: Any, items: Items, targets: set[Place]) -> Any:
             return leaf
         return leaf.mean(dim=items.axes[place], keepdim=True).expand_as(leaf)
 
-    return mapped(batch, change)
+    return replaced(batch, change)
 
 
 def linear(

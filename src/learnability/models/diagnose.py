@@ -21,7 +21,8 @@ from ..grid import checked_lags
 from .diagnoses import Diagnoses
 from .exponents import exponent_group
 from .measure import Effort, Measurement
-from .quiet import kept_random_states
+from .own import explained
+from .quiet import kept_random_states, quiet
 from .reading import Progress, Reading, silent
 from .record import Lengths, Loss
 from .refusal import Refusal
@@ -47,7 +48,8 @@ def diagnose(
     """Diagnose every recurrent layer of a PyTorch model as it is.
 
     The model runs as in evaluation: dropout is off, statistics stand still. Modes,
-    hooks, gradients, buffers and random states are afterwards what they were.
+    hooks, gradients, all that modules keep on themselves and random states are
+    afterwards what they were.
 
     Args:
         model: holds `torch.nn` RNN, GRU or LSTM, their cells called in a loop, cells of
@@ -110,7 +112,8 @@ def diagnose(
         told = tell if len(read) == 1 else _named(tell, name)
         one = Measurement(layer, chosen, seed, measures, effort, told)
         try:
-            groups = _groups(one, optimizer, direction)
+            with quiet(model):  # a user's own cell steps while it is measured
+                groups = _groups(one, optimizer, direction)
         except ValueError as error:
             raise Refusal(f"{name}: {error}") from error
         root = xr.Dataset(attrs=attributes(one, reading.given))
@@ -137,7 +140,9 @@ def _groups(
     one: Measurement, optimizer: optim.Optimizer | None, direction: Tensor | None
 ) -> dict[str, xr.Dataset]:
     """Measure all of one recurrence, and fit what is fitted."""
-    groups = fitted_envelopes(one.envelopes(optimizer), one.measures)
+    cell, rated = one.layer.track.cell, optimizer is not None
+    groups = one.envelopes(optimizer if cell.recurrent else None)
+    groups = explained(fitted_envelopes(groups, one.measures), cell, rated=rated)
     psi = one.psi()
     groups["evidence"] = fitted_evidence(psi, one.lags, one.seed, one.measures)
     statistics = one.gradients(direction)

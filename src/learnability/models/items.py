@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from .refusal import Refusal
 from .taps import Seen
-from .trees import Place, leaves, length_along, mapped, taken, together
+from .trees import Place, length_along, placed, replaced, taken, together
 
 ASKED = 16  # items whose sequences are found out; the others follow the same order
 
@@ -43,7 +43,7 @@ class Items:
         return next(self._counts(batch))
 
     def _counts(self, batch: Any) -> Iterator[int]:
-        for place, leaf in leaves(batch):
+        for place, leaf in placed(batch):
             if place in self.axes:
                 count = length_along(leaf, self.axes[place])
                 if count is not None:
@@ -64,7 +64,7 @@ class Items:
             chosen = place in self.axes and (only is None or place in only)
             return taken(leaf, index, self.axes[place]) if chosen else leaf
 
-        return mapped(batch, change)
+        return replaced(batch, change)
 
     def content(self, tree: Any, item: int, at: Place = ()) -> bytes:
         """Return the bytes of one item.
@@ -75,7 +75,7 @@ class Items:
             at: the place.
         """
         index, found = torch.tensor([item]), []
-        for place, leaf in leaves(tree, at):
+        for place, leaf in placed(tree, at):
             if place in self.axes:
                 found.append(_bytes(taken(leaf, index, self.axes[place])))
         return b"".join(found)
@@ -85,7 +85,7 @@ class Items:
 
         None where items have other shapes, or what is not by item differs.
         """
-        pairs, second = dict(leaves(one)), dict(leaves(other))
+        pairs, second = dict(placed(one)), dict(placed(other))
         if pairs.keys() != second.keys():
             return None
         found = {}
@@ -102,7 +102,7 @@ class Items:
             if joined is None:
                 return None
             found[place] = joined
-        return mapped(one, lambda place, _: found[place])
+        return replaced(one, lambda place, _: found[place])
 
     def order(self, layer: str, items: int, rows: int) -> Int[Tensor, "row"]:
         """Return the places of a layer's sequences, item by item.
@@ -156,7 +156,7 @@ def axes_along(batch: Any, axis: int) -> dict[Place, int] | None:
 
     A leaf of fewer axes, such as one target per sequence, has them along its first.
     """
-    every = list(leaves(batch))
+    every = list(placed(batch))
     first = next((leaf for _, leaf in every if length_along(leaf, axis)), None)
     if first is None:
         return None

@@ -18,7 +18,7 @@ from ..fitting import Measures, fitted_detection
 from ..transport import Windows
 from .batches import kept
 from .measure import Effort, Measurement
-from .quiet import kept_random_states
+from .quiet import kept_random_states, quiet
 from .reading import Reading
 from .record import Lengths, Loss
 
@@ -168,16 +168,17 @@ class Monitor:
             seed=self.seed,
         )
         windows, envelopes, layers = [], [], reading.layers()
-        for layer in layers:
-            cell, measures = layer.track.cell, Measures()
-            one = Measurement(layer, self.lags, self.seed, measures, self.effort)
-            statistics = one.gradients(most=LAGS)
-            need = fitted_detection(statistics, self.seed, measures)
-            windows.append(self._windows(need))
-            sums = Windows(cell, self.lags)
-            for sample in layer.parts():
-                sums.add(sample.x, sample.states, sample.lengths)
-            envelopes.append(sums.result()["diagonal"].normalised)
+        with quiet(self.model):  # a user's own cell steps while it is measured
+            for layer in layers:
+                cell, measures = layer.track.cell, Measures()
+                one = Measurement(layer, self.lags, self.seed, measures, self.effort)
+                statistics = one.gradients(most=LAGS)
+                need = fitted_detection(statistics, self.seed, measures)
+                windows.append(self._windows(need))
+                sums = Windows(cell, self.lags)
+                for sample in layer.parts():
+                    sums.add(sample.x, sample.states, sample.lengths)
+                envelopes.append(sums.result()["diagonal"].normalised)
         self.names = [layer.track.name for layer in layers]
         found = np.array(windows), np.array(envelopes)
         snapshot = Snapshot(step, *found, self.clock() - began)

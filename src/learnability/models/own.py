@@ -1,54 +1,210 @@
-"""A user's own cell, known by ``step(state, x)`` alone: all else by autodiff."""
+"""A user's own cell, known by ``step(state, x)`` alone: all else by autodiff.
 
-from typing import final
+Nothing but autograd over many rows (sequence, step) at once is asked of the module,
+and rows are taken some at a time: what is held grows with a row, not with its square.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any, final
 
 import torch
+import xarray as xr
+from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, jacrev, vjp, vmap
+from torch.func import functional_call, jvp, vjp, vmap
 
 from ..cells import Cell, Factor, Steps, previous
+from .taps import unseen
+from .trees import leaves, mapped
+
+BYTES = 2**26  # that the rows of one pass take, about
+ARRAYS = 32  # of a row's size that a step may hold for its backward pass
+NO_RATES = (
+    "a cell known by step(state, x) alone names no recurrent weights whose rates could "
+    "be those of its units; read the envelope without rates"
+)
+UNGATED = (
+    "a cell known by step(state, x) alone names no gate, and gates alone are what "
+    "this order is made of; read the orders diagonal and exact"
+)
+WHOLE = "from each unit of the state to itself"
+SEVERAL = (
+    f"{WHOLE}: of a state in several parts only (h, c) is known, where each unit of h "
+    "is made of its own unit of c in the same step"
+)
+CARRIED = "from each unit of c to its own unit of h, of a state (h, c)"
 
 
 class _Step(nn.Module):
-    """A module whose forward pass is another's step."""
+    """A module whose forward pass is another's step, on states that are one tensor.
 
-    def __init__(self, module: nn.Module) -> None:
+    Args:
+        module: has ``step(state, x)``.
+        state: a state that it gave; its form is that of all states.
+    """
+
+    def __init__(self, module: nn.Module, state: Any) -> None:
         super().__init__()
-        self.module = module
+        self.module, self.form = module, mapped(state, lambda part: part[:1].detach())
+        self.shapes = [part.shape[1:] for part in leaves(state)]
+        self.sizes = [shape.numel() for shape in self.shapes]
+
+    def split(self, state: Float[Tensor, "row state"]) -> list[Tensor]:
+        """Return the parts of a state, as views."""
+        pairs = zip(state.split(self.sizes, dim=-1), self.shapes, strict=True)
+        return [part.reshape(len(state), *shape) for part, shape in pairs]
+
+    def parts(self, before: list[Tensor], x: Tensor) -> list[Tensor]:
+        """Return the parts of the next state as the module gives them.
+
+        It is handed copies: a step may write into them. A part of the old state that
+        it hands on as it is comes as a view, so that no part is made of it.
+        """
+        device = next(self.module.parameters()).device
+        given = [part.to(device, copy=True) for part in before]
+        parts = iter(given)
+        state = mapped(self.form, lambda _: next(parts))
+        with unseen():
+            found = self._stepped(state, x.to(device, copy=True))
+        old = {id(part) for part in given if part._version == 0}
+        return [p.view_as(p) if id(p) in old else p for p in leaves(found)]
+
+    def _stepped(self, state: Any, x: Tensor) -> Any:
+        """Step with copies of the buffers: no transform may write into them."""
+        with ExitStack() as stack:
+            for module in self.module.modules():
+                kept = dict(module._buffers)
+                stack.callback(module._buffers.update, kept)
+                for name, value in kept.items():
+                    module._buffers[name] = None if value is None else value.clone()
+            return self.module.step(state, x)  # pyright: ignore[reportCallIssue]
 
     def forward(self, state: Tensor, x: Tensor) -> Tensor:
-        return self.module.step(state, x)  # pyright: ignore[reportCallIssue]
+        return joined(self.parts(self.split(state), x)).to(state.device)
+
+
+def joined(parts: list[Tensor]) -> Float[Tensor, "row state"]:
+    """Return the parts of a state as one tensor."""
+    return torch.cat([part.reshape(len(part), -1) for part in parts], dim=-1)
 
 
 @final
 class Stepped(Cell):
     """A cell of which nothing is known but its step.
 
-    The leak is 0 and the diagonal of the Jacobian the correction: only a cell that
-    names its gate has a zeroth order. Every unit of the state counts as output.
+    A state may be a tensor or any nesting of tuples of tensors, sequences first; here
+    it is all its parts, one after the other. Where it is (h, c), as that of an LSTM,
+    gains lead from c to h: a nudge of c moves h at once by ``e = d h_t / d c_t``, which
+    autograd gives since the step makes its h of its c. Otherwise every unit of the
+    state counts, from itself to itself. The leak is 0 and the diagonal of the Jacobian
+    the correction: only a cell that names its gate has the orders zero and first.
 
     Args:
-        module: has ``step(state, x) -> state``, (sequence, state) and (sequence,
-            input).
-        inputs: D.
-        units: S, the size of the state.
+        module: has ``step(state, x) -> state``, and parameters.
+        state: a state that it gave, of some sequences.
+        x: inputs of the same sequences; (sequence, input).
+
+    Attributes:
+        route: from what to what a gain leads, in words.
+
+    Raises:
+        ValueError: if the module has no parameters, mixes sequences, or has no
+            derivatives.
 
     Example:
         >>> import torch
-        >>> class Half(torch.nn.Module):
+        >>> class Scaled(torch.nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.scale = torch.nn.Parameter(torch.tensor(0.5))
         ...     def step(self, state, x):
-        ...         return 0.5 * state + x
-        >>> Stepped(Half(), 3, 3).step(torch.ones(1, 3), torch.zeros(1, 3))
+        ...         return self.scale * state + x
+        >>> cell = Stepped(Scaled(), torch.ones(1, 3), torch.zeros(1, 3))
+        >>> cell.step(torch.ones(1, 3), torch.zeros(1, 3)).detach()
         tensor([[0.5000, 0.5000, 0.5000]])
     """
 
     recurrent = ()
+    undefined: Mapping[str, str] = {"zero": UNGATED, "first": UNGATED}
 
-    def __init__(self, module: nn.Module, inputs: int, units: int) -> None:
+    def __init__(self, module: nn.Module, state: Any, x: Tensor) -> None:
         nn.Module.__init__(self)
-        self.inputs, self.units = inputs, units
+        if next(module.parameters(), None) is None:
+            raise ValueError(
+                f"{type(module).__name__} has no parameters, so the loss has no "
+                "gradient by it; put it into a module whose step has some"
+            )
+        self.inputs = x.shape[-1]
         self.ln_weight = self.ln_bias = None
-        self.stepped = _Step(module)
+        self.stepped = _Step(module, state)
+        self._size = sum(self.stepped.sizes)
+        at = joined(list(leaves(state))).detach()
+        self._check_alone(at, x.detach())
+        self._check_forward_mode(at, x.detach())
+        self._memory = self._find_memory(at, x.detach())
+        self.units = self._size if self._memory is None else self.stepped.sizes[0]
+        self.route = CARRIED if self._memory is not None else WHOLE
+        if self._memory is None and len(self.stepped.sizes) > 1:
+            self.route = SEVERAL
+        self._batched: bool | None = None
+
+    @property
+    def state_size(self) -> int:
+        return self._size
+
+    @property
+    def carried(self) -> slice:
+        start = 0 if self._memory is None else sum(self.stepped.sizes[: self._memory])
+        return slice(start, start + self.units)
+
+    def _check_alone(self, state: Tensor, x: Tensor) -> None:
+        """Refuse a step that gives a sequence another state alone than among others."""
+        with torch.no_grad():
+            among, alone = self.stepped(state, x)[:1], self.stepped(state[:1], x[:1])
+        if not torch.allclose(among, alone, rtol=1e-3, atol=1e-5):
+            raise ValueError(
+                "its step gives a sequence another state alone than among others; "
+                "let it neither mix sequences nor draw random numbers"
+            )
+
+    def _check_forward_mode(self, state: Tensor, x: Tensor) -> None:
+        """Refuse a step that PyTorch cannot differentiate forward, as evidence is."""
+        at = {name: value.detach() for name, value in self.named_parameters()}
+        try:
+            jvp(self._step_of(state[:1], x[:1]), (at,), (at,))
+        except RuntimeError as error:
+            raise ValueError(
+                f"its step has no forward-mode derivative ({str(error).splitlines()[0]}"
+                "); let it write into no tensor of its own, and use PyTorch's functions"
+            ) from error
+
+    def _find_memory(self, state: Tensor, x: Tensor) -> int | None:
+        """Return which part is the c of (h, c), if one is.
+
+        That h is made of c, unit by unit, must be all that one part of the new state
+        owes to another.
+        """
+        parts = self._graph(state, x)[1]
+        owed = [
+            (a, b)
+            for a, one in enumerate(parts)
+            for b, other in enumerate(parts)
+            if a != b and _reaches(one, other)
+        ]
+        if len(owed) != 1 or owed[0][0] != 0:
+            return None
+        c = owed[0][1]
+        return c if _by_unit(parts[0], parts[c]) else None
+
+    def _graph(
+        self, state: Tensor, x: Tensor
+    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Return parts of states, those of the next states and these joined."""
+        before = [part.detach().requires_grad_() for part in self.stepped.split(state)]
+        with torch.enable_grad():
+            parts = self.stepped.parts(before, x)
+            return before, parts, joined(parts)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return {}
@@ -61,26 +217,60 @@ class Stepped(Cell):
 
     def advance(self, state: Tensor, projected: Tensor) -> Tensor:
         lead = state.shape[:-1]
-        flat = self.stepped(state.flatten(0, -2), projected.flatten(0, -2))
-        return flat.reshape(*lead, -1)
+        rows = projected.reshape(-1, projected.shape[-1])
+        return self.stepped(state.reshape(-1, self._size), rows).reshape(*lead, -1)
+
+    def _rows(self, count: int, element: int) -> Iterator[slice]:
+        """Yield rows that may be stepped at a time."""
+        size = max(1, BYTES // (ARRAYS * (self._size + self.inputs) * element))
+        for start in range(0, count, size):
+            yield slice(start, start + size)
 
     def linearize(self, states: Tensor, x: Tensor) -> Steps:
-        """Give the leak 0 and the Jacobian's diagonal as correction."""
-        diagonal = self.partials(states, x).diagonal(dim1=-2, dim2=-1)
-        return Steps(leak=torch.zeros_like(diagonal), correction=diagonal)
+        """Give the leak 0 and each carried unit's own derivative as correction."""
+        before, inputs = previous(states).detach().flatten(0, 1), x.flatten(0, 1)
+        shape = (*states.shape[:2], self.units)
+        through, inward, exits = before.new_zeros(3, len(before), self.units)
+        for rows in self._rows(len(before), x.element_size()):
+            own = self._own_derivatives(before[rows], inputs[rows])
+            through[rows], inward[rows], exits[rows] = own
+        correction = through.reshape(shape)
+        if self._memory is None:
+            return Steps(leak=torch.zeros_like(correction), correction=correction)
+        exit_ = exits.reshape(shape)
+        correction = correction + inward.reshape(shape) * previous(exit_)
+        return Steps(torch.zeros_like(correction), correction, exit_)
+
+    def _own_derivatives(self, state: Tensor, x: Tensor) -> Tensor:
+        """Give ``dc_t/dc_{t-1}``, ``dc_t/dh_{t-1}`` and ``dh_t/dc_t`` of each unit."""
+        before, parts, after = self._graph(state, x)
+        found = state.new_zeros(3, len(state), self.units)
+        if self._memory is not None:
+            (e,) = _pulled(parts[0], [parts[self._memory]], torch.ones_like(parts[0]))
+            found[2] = e.reshape(len(state), -1)
+        for q in range(self.units):
+            one = torch.zeros_like(after)
+            one[:, self.carried.start + q] = 1
+            row = joined(_pulled(after, before, one))
+            found[0, :, q] = row[:, self.carried.start + q]
+            found[1, :, q] = row[:, q]
+        return found
 
     def partials(self, states: Tensor, x: Tensor) -> Tensor:
-        """Give the whole Jacobian of every step."""
-        before = previous(states)
-
-        def one(state: Tensor, inputs: Tensor) -> Tensor:
-            return self.stepped(state[None], inputs[None])[0]
-
-        return vmap(vmap(jacrev(one)))(before, x).detach()
+        """Give where each step is taken, (state before, x): `pull` does the rest."""
+        return torch.cat((previous(states), x), dim=-1).detach()[..., None, :]
 
     def pull(self, adjoint: Tensor, partials: Tensor) -> tuple[Tensor, Tensor]:
         """Give ``J^T lambda``, and lambda itself: what `row_gradients` takes."""
-        return (adjoint[..., None, :] @ partials)[..., 0, :], adjoint
+        lead = adjoint.shape[:-1]
+        at = partials[..., 0, :].expand(*lead, -1).reshape(-1, partials.shape[-1])
+        by = adjoint.reshape(-1, self._size)
+        found = torch.empty_like(by)
+        for rows in self._rows(len(by), by.element_size()):
+            state, x = at[rows].split((self._size, self.inputs), dim=-1)
+            before, _, after = self._graph(state, x)
+            found[rows] = joined(_pulled(after, before, by[rows]))
+        return found.reshape(adjoint.shape), adjoint
 
     def factors(self, states: Tensor, x: Tensor) -> dict[str, Factor]:
         raise NotImplementedError("use row_gradients")
@@ -88,17 +278,112 @@ class Stepped(Cell):
     def row_gradients(self, p: Tensor, states: Tensor, x: Tensor) -> Tensor:
         """Give each sequence's and row's gradient, (sequence, row, parameter).
 
+        All sequences of a chunk go together by `vmap`; a step that it cannot take, as
+        one that branches on its values, goes sequence by sequence, to the same end.
+
         Args:
             p: cotangents of all states; (sequence, row, step, state).
             states: the states after each step, from a zero initial state.
             x: inputs.
         """
+        before, own = previous(states).detach(), x.detach()
+        if self._batched is None:
+            self._batched = self._takes_vmap(p[:1, :1], before[:1], own[:1])
+        one = vmap(self._by_vmap) if self._batched else self._one_by_one
+        rows, steps = p.shape[1:3]
+        weights = sum(value.numel() for value in self.parameters())
+        held = rows * weights + steps * (rows + ARRAYS) * (self._size + self.inputs)
+        size = max(1, BYTES // (held * p.element_size()))
+        chunks = zip(p.split(size), before.split(size), own.split(size), strict=True)
+        return torch.cat([one(*chunk).to(p.device) for chunk in chunks])
+
+    def _takes_vmap(self, *example: Tensor) -> bool:
+        try:
+            vmap(self._by_vmap)(*example)
+        except RuntimeError:
+            return False
+        return True
+
+    def _step_of(self, before: Tensor, x: Tensor) -> Callable[..., Tensor]:
+        return lambda at: functional_call(self, at, (before, x))
+
+    def _by_vmap(self, rows: Tensor, before: Tensor, x: Tensor) -> Tensor:
+        """Give the gradients of one sequence, (row, parameter)."""
         at = {name: value.detach() for name, value in self.named_parameters()}
+        back = vjp(self._step_of(before, x), at)[1]
+        (named,) = vmap(back)(rows)
+        return joined(list(named.values()))
 
-        def one(rows: Tensor, before: Tensor, inputs: Tensor) -> Tensor:
-            back = vjp(lambda q: functional_call(self, q, (before, inputs)), at)[1]
-            (named,) = vmap(back)(rows)
-            return torch.cat([g.flatten(1) for g in named.values()], dim=1)
+    def _one_by_one(self, p: Tensor, before: Tensor, x: Tensor) -> Tensor:
+        """Give the gradients of some sequences, (sequence, row, parameter)."""
+        found = []
+        for rows, state, own in zip(p, before, x, strict=True):
+            at = {n: v.detach().requires_grad_() for n, v in self.named_parameters()}
+            with torch.enable_grad():
+                after = self._step_of(state, own)(at)
+            named = [_pulled(after, list(at.values()), row) for row in rows]
+            found.append(torch.stack([_flat(parts) for parts in named]))
+        return torch.stack(found)
 
-        before = previous(states)
-        return torch.stack([one(*row) for row in zip(p, before, x, strict=True)])
+
+def _flat(parts: list[Tensor]) -> Tensor:
+    return torch.cat([part.flatten() for part in parts])
+
+
+def _pulled(after: Tensor, before: list[Tensor], by: Tensor) -> list[Tensor]:
+    """Return cotangents led back; zero to what has no part in it."""
+    if not after.requires_grad:
+        return [torch.zeros_like(value) for value in before]
+    found = torch.autograd.grad(
+        after, before, by.to(after.device), retain_graph=True, allow_unused=True
+    )
+    pairs = zip(found, before, strict=True)
+    return [torch.zeros_like(b) if g is None else g for g, b in pairs]
+
+
+def _reaches(one: Tensor, other: Tensor) -> bool:
+    """Tell whether a step made one part of the new state of another."""
+    if not (one.requires_grad and other.requires_grad):
+        return False
+    by = torch.ones_like(one)
+    (found,) = torch.autograd.grad(one, other, by, retain_graph=True, allow_unused=True)
+    return found is not None
+
+
+def _by_unit(one: Tensor, other: Tensor) -> bool:
+    """Tell whether each unit of one part is made of its own unit of the other.
+
+    A diagonal matrix, and no other, takes random v to v times what it takes 1 to.
+    """
+    if one.shape != other.shape:
+        return False
+    generator = torch.Generator().manual_seed(0)
+    v = torch.randn(one.shape, generator=generator).to(one)
+    (through,) = _pulled(one, [other], v)
+    expected = v * _pulled(one, [other], torch.ones_like(one))[0]
+    scale = expected.abs().max().clamp(min=through.abs().max())
+    apart = (through - expected).abs().max()
+    return bool(apart <= 100 * torch.finfo(one.dtype).eps * scale)
+
+
+def explained(
+    groups: dict[str, xr.Dataset], cell: Cell, *, rated: bool
+) -> dict[str, xr.Dataset]:
+    """Return groups over orders, nan with a sentence where the cell has no such order.
+
+    Args:
+        groups: envelopes and time scales by name.
+        cell: the recurrence.
+        rated: whether rates were asked for.
+    """
+    if not isinstance(cell, Stepped):
+        return groups
+    attrs = {f"{order}_undefined": why for order, why in cell.undefined.items()}
+    attrs |= {"route": cell.route}
+    if rated:
+        attrs |= {"effective_undefined": NO_RATES}
+    known = {
+        name: group.where(~group["order"].isin(list(cell.undefined)))
+        for name, group in groups.items()
+    }
+    return {name: group.assign_attrs(attrs) for name, group in known.items()}

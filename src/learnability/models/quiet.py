@@ -1,13 +1,23 @@
 """To run a model and leave no trace: neither in it nor in any random state."""
 
 import random
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import is_dataclass
+from operator import is_
+from types import SimpleNamespace
+from typing import Any, final
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from .trees import copied
+
+# What long vocabularies are made of: passed over at once.
+PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 
 
 @contextmanager
@@ -52,15 +62,19 @@ def _devices_in_use() -> range:
 def quiet(model: nn.Module) -> Iterator[None]:
     """Let a model run as in evaluation: no dropout, no updates of statistics.
 
-    Training modes and buffers of all its modules are put back afterwards, gradients
-    are enabled meanwhile.
+    Training modes and all that its modules keep on themselves are put back afterwards,
+    see `Kept`; gradients are enabled meanwhile. What the model is handed are copies:
+    a model that writes into its inputs leaves the data alone.
 
     Args:
         model: the model.
     """
+    kept = Kept(model)
     modes = [(module, module.training) for module in model.modules()]
-    buffers = [(b, b.detach().clone()) for b in model.buffers()]
     model.eval()
+    handle = model.register_forward_pre_hook(
+        _hand_copies, prepend=True, with_kwargs=True
+    )
     try:
         # cuDNN's recurrences have a backward pass in training mode only.
         with (
@@ -70,9 +84,103 @@ def quiet(model: nn.Module) -> Iterator[None]:
         ):
             yield
     finally:
+        handle.remove()
         for module, mode in modes:
             module.training = mode
+        kept.put_back()
+
+
+def _hand_copies(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    del module
+    return copied((args, kwargs))
+
+
+@final
+class Kept:
+    """What the modules of a model keep on themselves, to be put back later.
+
+    Attributes, buffers and parameters are noted by identity, the values of tensors and
+    what lists, dictionaries, sets, deques and records of them hold by a copy. A record
+    is a dataclass or a namespace; other objects are not looked into.
+
+    Args:
+        model: the model.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._seen: dict[int, Any] = {}  # it also keeps what was seen alive
+        self._containers: list[tuple[Any, Any]] = []
+        self._tensors: list[tuple[Tensor, Tensor, bool]] = []
+        self._visit(model)
+        # A scripted module holds its tensors out of sight.
+        self._visit([*model.parameters(), *model.buffers()])
+
+    def _visit(self, value: Any) -> None:
+        waiting = [value]
+        while waiting:
+            found = waiting.pop()
+            if id(found) in self._seen:
+                continue
+            self._seen[id(found)] = found
+            if isinstance(found, Tensor):
+                if not is_lazy(found):
+                    copy = found.detach().clone()
+                    self._tensors.append((found, copy, found.requires_grad))
+            elif (inside := _contents(found)) is not None:
+                held, parts = inside
+                if held is not None:
+                    self._containers.append((held, held.copy()))
+                if not PLAIN.issuperset(map(type, parts)):
+                    waiting.extend(parts)
+
+    def put_back(self) -> None:
+        """Put everything back."""
+        for container, before in self._containers:
+            _refill(container, before)
         with torch.no_grad():
-            for buffer, value in buffers:
-                if not torch.equal(buffer, value):
-                    buffer.copy_(value)
+            for tensor, before, asks in self._tensors:
+                _rewrite(tensor, before, asks)
+
+
+def _contents(value: Any) -> tuple[Any, list[Any]] | None:
+    """Return the container that holds an object's parts, if it can change; its parts.
+
+    None where an object has no parts to look into.
+    """
+    if isinstance(value, dict):
+        return value, list(value.values())
+    if isinstance(value, list | deque | set):
+        return value, list(value)
+    if isinstance(value, tuple | frozenset):
+        return None, list(value)
+    record = is_dataclass(value) and not isinstance(value, type)
+    if isinstance(value, nn.Module | SimpleNamespace) or record:
+        own = getattr(value, "__dict__", None)  # none where a dataclass has slots
+        return None if own is None else (own, list(own.values()))
+    return None
+
+
+def _refill(container: Any, before: Any) -> None:
+    """Give a container the very objects back that it held, in their order."""
+    if len(container) == len(before) and all(map(is_, container, before)):
+        values = isinstance(container, dict)
+        if not values or all(map(is_, container.values(), before.values())):
+            return
+    container.clear()
+    if isinstance(container, dict | set):
+        container.update(before)
+    else:
+        container.extend(before)
+
+
+def _rewrite(tensor: Tensor, before: Tensor, asks: bool) -> None:
+    """Give a tensor its values back, and take a graph off that it did not have.
+
+    A view's graph is its base's and cannot be taken off.
+    """
+    if tensor.requires_grad and not asks and not tensor._is_view():
+        tensor.detach_()
+    if tensor.shape != before.shape or tensor.layout != before.layout:
+        tensor.data = before
+    elif tensor.layout != torch.strided or not torch.equal(tensor, before):
+        tensor.copy_(before)

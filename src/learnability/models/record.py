@@ -30,7 +30,7 @@ from .quiet import quiet, random_state, set_random_state
 from .refusal import Refusal
 from .replay import Trace, Track, replay, tracks_of
 from .taps import Asked, Seen, StepTap, Tap
-from .trees import Place, leaves, shapes
+from .trees import Place, placed, shapes
 
 Batch = Sequence[Any]
 Loss = Callable[[Any, Any], Tensor]
@@ -189,7 +189,7 @@ class Recorder:
     def _inputs(self, batch: Batch) -> set[Place]:
         """Return the places whose dealing to other items moves what a layer sees."""
         base, found = self._seen(batch), set()
-        for place, _ in leaves(batch):
+        for place, _ in placed(batch):
             if place in self.items.axes:
                 now = self._seen(dealt(batch, self.items, {place}, 1))
                 if any(not same(seen, now[path]) for path, seen in base.items()):
@@ -289,7 +289,7 @@ class Recorder:
     ) -> list[list[Asked | None]]:
         """Return the loss's gradients with own targets, and with those of others."""
         outputs = self.run(batch)
-        size = sum(t.numel() for _, t in leaves(outputs) if isinstance(t, Tensor))
+        size = sum(t.numel() for _, t in placed(outputs) if isinstance(t, Tensor))
         few = apart or self._inside or not size
         moves = shifts(count, FEW_DEALINGS if few else size)
         if self.linear and not apart:

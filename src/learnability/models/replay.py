@@ -18,7 +18,7 @@ from ..unroll import unroll
 from .convert import Conversion, check_values, converted
 from .own import Stepped
 from .refusal import Refusal
-from .taps import Asked, Seen, Tap
+from .taps import Asked, Seen, StepTap, Tap
 
 # Rounding that a recurrence may enlarge; a wrong convention differs by far more.
 CLOSE = 1e-2
@@ -100,7 +100,8 @@ def tracks_of(tap: Tap, seen: Seen) -> list[Track]:
         for name, value in layer.named_parameters():
             check_values(name, value)
         if not isinstance(layer, Cell):
-            layer = Stepped(layer, seen.x.shape[-1], seen.output.shape[-1])
+            assert isinstance(tap, StepTap)
+            layer = Stepped(layer, tap.form, seen.x[:, -1])
         return [Track(tap.path, Conversion(layer, tap.module))]
     except ValueError as error:
         raise Refusal(f"{tap.path}: {error}") from error

@@ -6,12 +6,15 @@ own output.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from inspect import signature
+from inspect import Parameter, isfunction, ismethod, signature
 from typing import Any, final
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
@@ -19,9 +22,22 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from ..cells import Cell
 from .convert import kind_of
 from .refusal import Refusal
+from .trees import leaves, mapped
 
 Edge = GradientEdge | None
 Gradients = Sequence[Tensor | None]
+
+_unseen: ContextVar[bool] = ContextVar("unseen", default=False)
+
+
+@contextmanager
+def unseen() -> Iterator[None]:
+    """Let cells step meanwhile without their taps taking notice: for replays."""
+    token = _unseen.set(True)
+    try:
+        yield
+    finally:
+        _unseen.reset(token)
 
 
 @dataclass(frozen=True)
@@ -193,7 +209,16 @@ class StepTap(Tap):
     A state that a cell gives goes two ways: to the cell's next call and elsewhere. It
     is handed on as an alias, and the next call is handed the state itself: the
     gradient by the alias is that of the loss at a fixed future of the states.
+
+    A user's own module is a cell only if it is called as one, ``module(state, x)``,
+    and gives a state again: any other with a method ``step`` is left alone. A cell
+    inside another, whose states the other changes, is a part of the other's step.
+
+    Attributes:
+        within: a tap on an own cell that this one lies in.
     """
+
+    within: "StepTap | None" = None
 
     def clear(self) -> None:
         self._inputs: list[Tensor] = []
@@ -201,6 +226,9 @@ class StepTap(Tap):
         self._aliases: list[tuple[Tensor, ...]] = []
         self._edges: list[Edge] = []
         self._whole: Seen | None = None
+        self._refusal: Refusal | None = None
+        self._other = False  # called otherwise than a cell is
+        self.form: Any = None  # the last state, with its nesting
 
     def attach(self) -> list[Any]:
         return [
@@ -213,45 +241,78 @@ class StepTap(Tap):
         """Whether the arguments are (state, x), as this package's cells have them."""
         return kind_of(self.module) is None
 
-    def _read(self, args: tuple, kwargs: dict) -> tuple[Tensor, Any]:
+    def _read(self, args: tuple, kwargs: dict) -> tuple[Any, Any]:
+        """Give x and the state."""
         names = ("state", "x") if self._own else ("input", "hx")
         both = dict(zip(names, args, strict=False)) | kwargs
-        return both["x" if self._own else "input"], both.get(
+        return both.get("x" if self._own else "input"), both.get(
             names[0 if self._own else 1]
         )
 
+    def _idle(self) -> bool:
+        return self._other or self._refusal is not None or _unseen.get()
+
+    def _refuse(self, sentence: str) -> None:
+        """Refuse at once, or, inside an own cell, unless that one is a cell."""
+        self._refusal = Refusal(sentence)
+        if self.within is None:
+            raise self._refusal
+
     def _before(self, module: nn.Module, args: tuple, kwargs: dict) -> Any:
-        x, state = self._read(args, kwargs)
-        if x.ndim != 2:
-            raise Refusal(
-                f"{self.path} is called with inputs of shape {tuple(x.shape)}; "
-                "give (sequence, input)"
-            )
-        if not self._states:
-            refuse_start(self.path, state)
+        if self._idle():
             return None
-        given = state if isinstance(state, tuple) else (state,)
-        last = self._aliases[-1]
+        x, state = self._read(args, kwargs)
+        if not self._states:
+            if isinstance(module, nn.RNNCellBase | Cell):
+                self._begin(x, state)
+            else:
+                self._other = not called_as_cell(args, kwargs, x, state)
+            return None
+        given, last = tuple(leaves(state)), self._aliases[-1]
         if len(given) != len(last) or any(
             a is not b for a, b in zip(given, last, strict=True)
         ):
-            raise Refusal(
+            return self._refuse(
                 f"call {len(self._states) + 1} of {self.path} in a forward pass starts "
                 "from another state than the last call gave; run one sequence, and "
                 "hand its states on unchanged"
             )
-        own = self._states[-1]
-        passed = own if isinstance(state, tuple) else own[0]
+        own = iter(self._states[-1])
+        passed = mapped(state, lambda _: next(own))
         return ((passed, x) if self._own else (x, passed)), {}
 
+    def _begin(self, x: Tensor, state: Any) -> None:
+        """Refuse a first call that cannot be diagnosed."""
+        try:
+            if x.ndim != 2:
+                raise Refusal(
+                    f"{self.path} is called with inputs of shape {tuple(x.shape)}; "
+                    "give (sequence, input)"
+                )
+            refuse_start(self.path, state)
+        except Refusal as refusal:
+            self._refuse(str(refusal))
+
     def _after(self, module: nn.Module, args: tuple, kwargs: dict, given: Any) -> Any:
-        states = given if isinstance(given, tuple) else (given,)
+        if self._idle():
+            return None
+        x, state = self._read(args, kwargs)
+        if not isinstance(module, nn.RNNCellBase | Cell) and not self._states:
+            self._other = not gives_state(x, state, given)
+            if not self._other:
+                check_state(self.path, given)
+                self._begin(x, state)
+            if self._idle():
+                return None
+        states = tuple(leaves(given))
         aliases, edges = zip(*(marked(s.view_as(s)) for s in states), strict=True)
-        self._inputs.append(self._read(args, kwargs)[0].detach().clone())
+        self._inputs.append(x.detach().clone())
         self._states.append(states)
         self._aliases.append(aliases)
         self._edges.extend(edges)
-        return aliases if isinstance(given, tuple) else aliases[0]
+        self.form = mapped(given, Tensor.detach)
+        handed = iter(aliases)
+        return mapped(given, lambda _: next(handed))
 
     def unrolled(self, x: Tensor, state: Tensor | None, states: Tensor) -> Tensor:
         """See what `unroll` gives the model for this cell."""
@@ -269,15 +330,19 @@ class StepTap(Tap):
         return states
 
     def seen(self) -> Seen | None:
+        if self._refusal is not None:
+            if self.within is None or self.within.seen() is None:
+                raise self._refusal
+            return None
         if self._whole is not None or not self._states:
             return self._whole
         x = torch.stack(self._inputs, dim=1)
-        states = [torch.cat(parts, dim=-1).detach() for parts in self._states]
+        states = [_joined(parts).detach() for parts in self._states]
         lengths = torch.full((len(x),), x.shape[1])
         return Seen(x, lengths, torch.stack(states, dim=1))
 
     def edges(self) -> list[Edge]:
-        return self._edges
+        return self._edges if self._refusal is None else []
 
     def asked(self, gradients: Gradients) -> Asked:
         if self._whole is not None:
@@ -292,7 +357,7 @@ class StepTap(Tap):
                 torch.zeros_like(s) if g is None else g
                 for s, g in zip(states, own, strict=True)
             ]
-            rows.append(torch.cat(filled, dim=-1).detach())
+            rows.append(_joined(filled).detach())
         return Asked(torch.stack(rows, dim=1))
 
 
@@ -302,27 +367,78 @@ def refuse_start(path: str, state: Any) -> None:
     Raises:
         ValueError: if it does not.
     """
-    parts = state if isinstance(state, tuple) else (state,)
-    if any(part is not None and bool((part != 0).any()) for part in parts):
+    if any(bool((part != 0).any()) for part in leaves(state)):
         raise Refusal(
             f"{path} starts from a state that is not zero; diagnose it on whole "
             "sequences that start from zero"
         )
 
 
+def _joined(parts: Sequence[Tensor]) -> Float[Tensor, "sequence state"]:
+    return torch.cat([part.reshape(len(part), -1) for part in parts], dim=-1)
+
+
+def called_as_cell(args: tuple, kwargs: dict, x: Any, state: Any) -> bool:
+    """Tell whether a module is called with a state of each sequence, and inputs."""
+    if len(args) + len(kwargs) != 2 or not isinstance(x, Tensor) or not x.ndim:
+        return False
+    parts = list(leaves(state))
+    alike = all(part.ndim and len(part) == len(x) for part in parts)
+    return alike and (state is None or bool(parts))
+
+
+def gives_state(x: Tensor, state: Any, given: Any) -> bool:
+    """Tell whether what a module gives has the form of the state that it took."""
+    parts = list(leaves(given))
+    if state is not None:
+        before = list(leaves(state))
+        alike = [p.shape for p in before] == [p.shape for p in parts]
+        return alike and (x.ndim == 2 or all(p.ndim == 2 for p in before))
+    return bool(parts) and all(p.ndim and len(p) == len(x) for p in parts)
+
+
+def check_state(path: str, state: Any) -> None:
+    """Refuse a state that holds something else than floating-point tensors."""
+    if isinstance(state, dict | tuple | list):
+        for part in state.values() if isinstance(state, dict) else state:
+            check_state(path, part)
+    elif not isinstance(state, Tensor) or not state.is_floating_point():
+        what = state.dtype if isinstance(state, Tensor) else type(state).__name__
+        raise Refusal(
+            f"the state of {path} holds a part of type {what}; let every part be a "
+            "tensor of floating-point numbers, sequences first"
+        )
+
+
 def taps_of(model: nn.Module) -> list[Tap]:
     """Give a tap for every recurrent module of a model."""
     found: list[Tap] = []
+    own: list[StepTap] = []
     for path, module in model.named_modules():
         name = path or "model"
         if isinstance(module, nn.RNNBase):
             found.append(SequenceTap(name, module))
         elif isinstance(module, nn.RNNCellBase | Cell) or (path and steps(module)):
-            found.append(StepTap(name, module))
+            tap = StepTap(name, module)
+            around = [o for o in own if name.startswith(f"{o.path}.")]
+            tap.within = around[-1] if around else None
+            if not isinstance(module, nn.RNNCellBase | Cell):
+                own.append(tap)
+            found.append(tap)
     return found
 
 
 def steps(module: nn.Module) -> bool:
-    """Tell whether a module is a user's own cell: it has ``step(state, x)``."""
+    """Tell whether a module may be a user's own cell: it has ``step(state, x)``.
+
+    ``step(batch, batch_idx)`` is what training frameworks name otherwise.
+    """
     step = getattr(module, "step", None)
-    return callable(step) and len(signature(step).parameters) == 2
+    if not (isfunction(step) or ismethod(step)):
+        return False
+    asked = [
+        p.name
+        for p in signature(step).parameters.values()
+        if p.default is Parameter.empty and p.kind is Parameter.POSITIONAL_OR_KEYWORD
+    ]
+    return len(asked) == 2 and not any("batch" in name for name in asked)

@@ -31,21 +31,21 @@ def children(tree: Any) -> list[tuple[Any, Any]]:
     return []
 
 
-def leaves(tree: Any, at: Place = ()) -> Iterator[tuple[Place, Any]]:
+def placed(tree: Any, at: Place = ()) -> Iterator[tuple[Place, Any]]:
     """Yield the tensors and packed sequences of a tree with their places.
 
     Example:
         >>> import torch
-        >>> [place for place, _ in leaves((torch.ones(2), {"a": [torch.ones(1), 3]}))]
+        >>> [place for place, _ in placed((torch.ones(2), {"a": [torch.ones(1), 3]}))]
         [(0,), (1, 'a', 0)]
     """
     if isinstance(tree, Tensor | PackedSequence):
         yield at, tree
     for key, value in children(tree):
-        yield from leaves(value, (*at, key))
+        yield from placed(value, (*at, key))
 
 
-def mapped(tree: Any, change: Callable[[Place, Any], Any], at: Place = ()) -> Any:
+def replaced(tree: Any, change: Callable[[Place, Any], Any], at: Place = ()) -> Any:
     """Return the same tree with every tensor and packed sequence changed.
 
     Args:
@@ -55,7 +55,7 @@ def mapped(tree: Any, change: Callable[[Place, Any], Any], at: Place = ()) -> An
     """
     if isinstance(tree, Tensor | PackedSequence):
         return change(at, tree)
-    values = {key: mapped(value, change, (*at, key)) for key, value in children(tree)}
+    values = {key: replaced(value, change, (*at, key)) for key, value in children(tree)}
     if not values:
         return tree
     if isinstance(tree, tuple | list):
@@ -64,6 +64,26 @@ def mapped(tree: Any, change: Callable[[Place, Any], Any], at: Place = ()) -> An
     if isinstance(tree, Mapping):
         return type(tree)(values)  # pyright: ignore[reportCallIssue]
     return replace(tree, **values)
+
+
+def leaves(tree: Any) -> Iterator[Tensor]:
+    """Yield the floating-point tensors of a tree, such as a state.
+
+    Example:
+        >>> import torch
+        >>> len(list(leaves((torch.ones(2), {"a": [torch.ones(1), 3]}))))
+        2
+    """
+    return (leaf for _, leaf in placed(tree) if _floats(leaf))
+
+
+def mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Return the same tree with every floating-point tensor changed."""
+    return replaced(tree, lambda _, leaf: change(leaf) if _floats(leaf) else leaf)
+
+
+def _floats(leaf: Any) -> bool:
+    return isinstance(leaf, Tensor) and leaf.is_floating_point()
 
 
 def shapes(tree: Any) -> str:
@@ -79,7 +99,7 @@ def shapes(tree: Any) -> str:
 
 def moved(tree: Any, device: torch.device) -> Any:
     """Return the same tree on another device, integers and masks too."""
-    return mapped(tree, lambda _, leaf: leaf.to(device))
+    return replaced(tree, lambda _, leaf: leaf.to(device))
 
 
 def length_along(leaf: Tensor | PackedSequence, axis: int) -> int | None:
@@ -107,3 +127,17 @@ def together(leaves_: Sequence[Tensor], axis: int) -> Tensor | None:
     """Return tensors one behind the other; None where their other axes differ."""
     shapes_ = {(*t.shape[:axis], *t.shape[axis + 1 :]) for t in leaves_}
     return torch.cat(list(leaves_), dim=axis) if len(shapes_) == 1 else None
+
+
+def copied(tree: Any) -> Any:
+    """Return the same tree with a copy of every tensor, of one that recurs one copy."""
+    made: dict[int, Any] = {}
+
+    def copy(_: Place, leaf: Any) -> Any:
+        if id(leaf) not in made:
+            packed = isinstance(leaf, PackedSequence)
+            same = PackedSequence(leaf.data.clone(), *leaf[1:]) if packed else None
+            made[id(leaf)] = leaf.clone() if same is None else same
+        return made[id(leaf)]
+
+    return replaced(tree, copy)

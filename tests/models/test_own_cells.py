@@ -1,0 +1,516 @@
+"""Own cells, known by their step alone, against this package's cells and autograd."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.func import jacrev, vmap
+from torch.nn import functional as F
+
+import learnability as lw
+from learnability.cells import previous
+from learnability.evidence.sequence_gradients import cell_gradients
+from learnability.models.own import Stepped
+from learnability.transport import ExactWindows, Windows
+from learnability.transport.jacobian import jacobians
+from tests.models.zoo import Unrolled, draw, weighted
+
+FEW = lw.Measures(exact_windows=8, anchors=2, resamples=20)
+B, T, D, H = 5, 12, 3, 4
+
+
+class GRU(nn.Module):
+    """This package's GRU, written by hand."""
+
+    def __init__(self, twin):
+        super().__init__()
+        self.p = nn.ParameterDict({n: p.detach() for n, p in twin.named_parameters()})
+
+    def gate(self, name, x, h):
+        return (
+            x @ self.p[f"W_{name}"].T + self.p[f"b_{name}"] + h @ self.p[f"U_{name}"].T
+        )
+
+    def step(self, h, x):
+        z, r = (torch.sigmoid(self.gate(k, x, h)) for k in "zr")
+        return (1 - z) * h + z * torch.tanh(self.gate("g", x, r * h))
+
+    def forward(self, state, x):
+        return self.step(state, x)
+
+
+class Gate(GRU):
+    """DiagGate, written by hand."""
+
+    def step(self, h, x):
+        p = self.p
+        s = torch.sigmoid(x @ p["W_s"].T + p["b_s"] + h @ p["U_s"].T)
+        c = torch.tanh(x @ p["W_x"].T + p["b_x"] + h @ p["W_h"].T)
+        return (1 - s) * h + s * c
+
+
+class State(NamedTuple):
+    h: torch.Tensor
+    c: torch.Tensor
+
+
+class LSTM(GRU):
+    """The LSTM on a state in two parts."""
+
+    form = staticmethod(lambda h, c: (h, c))
+
+    def step(self, state, x):
+        h, c = state
+        i, f, o = (torch.sigmoid(self.gate(k, x, h)) for k in "ifo")
+        c = f * c + i * torch.tanh(self.gate("g", x, h))
+        return self.form(o * torch.tanh(c), c)
+
+
+class Named(LSTM):
+    form = State
+
+
+TWINS = {
+    GRU: lw.GRU(D, H, init="uniform", seed=1).double(),
+    Gate: lw.DiagGate(D, H, init="uniform", seed=2).double(),
+    LSTM: lw.LSTM(D, H, init="uniform", seed=3).double(),
+    Named: lw.LSTM(D, H, init="uniform", seed=3).double(),
+}
+
+
+def own_of(kind):
+    """Return a cell written by hand as an own cell, and its twin."""
+    twin, x = weighted(TWINS[kind], seed=4), draw(B, D, seed=5)
+    state = draw(B, twin.state_size, seed=6)
+    if issubclass(kind, LSTM):
+        state = kind.form(*state.chunk(2, dim=-1))
+    return Stepped(kind(twin), state, x), twin
+
+
+@pytest.mark.parametrize("kind", TWINS)
+def test_an_own_cell_has_its_twins_envelopes(kind):
+    own, twin = own_of(kind)
+    x, lags = draw(B, T, D), [1, 2, 5]
+    states = lw.unroll(own, x).detach()
+    torch.testing.assert_close(states, lw.unroll(twin, x))
+    pairs = torch.cartesian_prod(torch.arange(B), torch.tensor([6, 9, 11]))
+    found = []
+    for cell in (own, twin):
+        sums, exact = Windows(cell, lags), ExactWindows(cell, lags, len(pairs))
+        sums.add(x, states, torch.full((B,), T))
+        exact.add(x, states, pairs, torch.ones(len(pairs), dtype=torch.bool))
+        found.append({"diagonal": sums.result()["diagonal"], "exact": exact.result()})
+    for order in ("diagonal", "exact"):
+        one, two = (f[order] for f in found)
+        for name in ("mean", "error", "typical", "unit_mean", "normalised", "origin"):
+            a, b = getattr(one, name), getattr(two, name)
+            np.testing.assert_allclose(a, b, rtol=1e-9, err_msg=f"{order} {name}")
+
+
+@pytest.mark.parametrize("kind", TWINS)
+def test_an_own_cell_has_its_twins_gradients(kind):
+    own, twin = own_of(kind)
+    x, by = draw(B, T, D), draw(B, 3, T, twin.state_size, seed=7)
+    states = lw.unroll(own, x).detach()
+    one, two = (cell_gradients(cell, x, states, by) for cell in (own, twin))
+    # The parameters come in another order.
+    products = (torch.einsum("nrp,msp->nrms", g, g) for g in (one, two))
+    torch.testing.assert_close(*products)
+
+
+@pytest.mark.parametrize("kind", TWINS)
+def test_pulling_back_is_the_product_with_the_whole_jacobian(kind):
+    own, _ = own_of(kind)
+    x, rows = draw(B, T, D), draw(B, 3, own.state_size, seed=8)
+    states = lw.unroll(own, x).detach()
+    partials = own.partials(states, x)
+    whole = jacobians(own, x, states)
+    for t in (0, 5, T - 1):
+        got = own.pull(rows, partials[:, None, t])[0]
+        torch.testing.assert_close(got, rows @ whole[:, t])
+    if own.route.startswith("from each unit of the state"):
+        steps = own.linearize(states, x)
+        torch.testing.assert_close(steps.correction, whole.diagonal(dim1=-2, dim2=-1))
+
+
+def test_chunks_change_nothing(monkeypatch):
+    own, twin = own_of(LSTM)
+    x, by = draw(B, T, D), draw(B, 3, T, twin.state_size, seed=7)
+    states = lw.unroll(own, x).detach()
+
+    def measured():
+        steps = own.linearize(states, x)
+        return cell_gradients(own, x, states, by), steps.correction, steps.exit
+
+    whole = measured()
+    monkeypatch.setattr("learnability.models.own.BYTES", 1)
+    for one, two in zip(measured(), whole, strict=True):
+        torch.testing.assert_close(one, two)
+
+
+class Odd(nn.Module):
+    """Parameters of every shape, one that the step does not use, one frozen."""
+
+    def __init__(self, branch=False):
+        super().__init__()
+        self.scalar = nn.Parameter(torch.tensor(0.3))
+        self.vector = nn.Parameter(torch.tensor([0.1, -0.2, 0.3, 0.4]))
+        self.cube = nn.Parameter(0.2 * draw(2, 3, H, dtype=torch.float32))
+        self.unused = nn.Parameter(torch.ones(2))
+        self.frozen = nn.Parameter(torch.tensor([0.7]), requires_grad=False)
+        self.branch = branch
+
+    def step(self, state, x):
+        if self.branch and bool(state.isnan().any()):  # vmap cannot take it
+            raise ValueError
+        drive = torch.einsum("bd,kdh->bh", x, self.cube) * self.frozen
+        return torch.tanh(self.scalar * state + self.vector * state.roll(1, -1) + drive)
+
+    def forward(self, state, x):
+        return self.step(state, x)
+
+
+@pytest.mark.parametrize("branch", [False, True])
+def test_gradients_by_parameters_of_any_shape_are_autograds(branch):
+    module = Odd(branch).double()
+    own = Stepped(module, draw(B, H), draw(B, D))
+    x, by = draw(B, T, D), draw(B, 2, T, H, seed=7)
+    found = cell_gradients(own, x, lw.unroll(own, x).detach(), by)
+    module.frozen.requires_grad_(True)
+    for n in range(B):
+        for r in range(2):
+            total = (lw.unroll(own, x[n : n + 1])[0] * by[n, r]).sum()
+            parts = torch.autograd.grad(
+                total,
+                list(own.parameters()),
+                allow_unused=True,
+                materialize_grads=True,
+            )
+            expected = torch.cat([g.flatten() for g in parts])
+            torch.testing.assert_close(found[n, r], expected)
+
+
+class Mixed(nn.Module):
+    """States in parts that are not (h, c), or whose h is not unit by unit of c."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.a = kind, nn.Linear(D + H, 2 * H)
+        self.norm, self.out = nn.LayerNorm(H), nn.Linear(H, H)
+
+    def step(self, state, x):
+        h, c = state[0], state[1]
+        f, g = self.a(torch.cat((h, x), dim=-1)).chunk(2, dim=-1)
+        new = torch.sigmoid(f) * c + torch.tanh(g)
+        if self.kind == "normalised":
+            return torch.tanh(self.norm(new)), new
+        if self.kind == "mixed":
+            return torch.tanh(self.out(new)), new
+        if self.kind == "delayed":
+            return torch.tanh(new), h
+        if self.kind == "before":
+            return torch.tanh(c), new
+        if self.kind == "c first":
+            return new, torch.tanh(new)
+        return torch.tanh(new), new, state[2] * 0.5 + new
+
+
+@pytest.mark.parametrize(
+    "kind", ["normalised", "mixed", "delayed", "before", "c first", "third"]
+)
+def test_where_no_part_is_known_to_carry_every_unit_counts(kind):
+    """Then the exact gain is the own entry of the product of whole Jacobians."""
+    module = weighted(Mixed(kind), seed=2)
+    parts = tuple(draw(B, H, seed=k) for k in range(3 if kind == "third" else 2))
+    own = Stepped(module, parts, draw(B, D))
+    assert own.units == own.state_size
+    assert "(h, c)" in own.route
+    x = draw(B, T, D)
+    states = lw.unroll(own, x).detach()
+    whole = vmap(vmap(jacrev(own.step)))(previous(states), x)
+    pairs = torch.tensor([[n, 8] for n in range(B)])
+    exact = ExactWindows(own, [3], B)
+    exact.add(x, states, pairs, torch.ones(B, dtype=torch.bool))
+    product = whole[:, 8] @ whole[:, 7] @ whole[:, 6]
+    expected = product.diagonal(dim1=-2, dim2=-1).abs().sum(dim=-1).mean()
+    np.testing.assert_allclose(exact.result().mean[0], expected.item())
+
+
+class Looping(nn.Module):
+    """A model around an own cell, from a zero state or none."""
+
+    def __init__(self, cell, start):
+        super().__init__()
+        self.cell, self.start, self.head = cell, start, nn.Linear(H, 2)
+
+    def forward(self, x):
+        state, rows = self.start(x), []
+        for t in range(x.shape[1]):
+            state = self.cell(state, x[:, t])
+            rows.append(state[0] if isinstance(state, tuple) else state)
+        return self.head(torch.tanh(torch.stack(rows, dim=1)))
+
+
+DATA = draw(64, T, D), draw(64, T, 2, seed=1)
+
+
+def diagnosed(model, **options):
+    return lw.diagnose(model, [DATA], F.mse_loss, [1, 2, 4], measures=FEW, **options)
+
+
+@pytest.mark.parametrize("kind", [LSTM, Named])
+def test_an_own_lstm_is_diagnosed_like_the_native_one(kind):
+    twin = weighted(lw.LSTM(D, H), seed=3)
+    known = weighted(Unrolled(twin), seed=4)
+    own = Looping(
+        kind(known.cell), lambda x: kind.form(*x.new_zeros(2, len(x), H).unbind())
+    ).double()
+    own.head = known.head
+    one, two = (diagnosed(model)["cell"] for model in (own, known))
+    for name in ("envelope", "time_scales"):
+        a, b = (d.group(name).sel(order=["diagonal", "exact"]) for d in (one, two))
+        for key in a.data_vars:
+            np.testing.assert_allclose(a[key], b[key], rtol=1e-6, err_msg=key)
+    a, b = (d.group("detection") for d in (one, two))
+    np.testing.assert_allclose(a["needed"], b["needed"], rtol=1e-5)
+    group = one.group("envelope")
+    for order in ("zero", "first"):
+        assert np.isnan(group["mean"].sel(order=order)).all()
+        assert "names no gate" in group.attrs[f"{order}_undefined"]
+    assert "from each unit of c" in group.attrs["route"]
+
+
+def test_a_cell_with_odd_parameters_is_diagnosed():
+    model = Looping(Odd(), lambda x: x.new_zeros(len(x), H)).double()
+    found = diagnosed(model)["cell"]
+    assert np.isfinite(found.group("envelope")["mean"].sel(order="exact")).all()
+    assert np.isfinite(found.group("evidence")["psi"]).all()
+
+
+def test_nested_states_are_taken():
+    class Stack(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.low, self.high = LSTM(TWINS[LSTM]), nn.GRUCell(H, H)
+
+        def step(self, state, x):
+            low, box = state
+            low = self.low.step(low, x)
+            return State(low, [self.high(low[0], box[0])])
+
+        def forward(self, state, x):
+            return self.step(state, x)
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell = Stack()
+
+        def forward(self, x):
+            zero = x.new_zeros(len(x), H)
+            state, rows = State((zero, zero), [zero]), []
+            for t in range(x.shape[1]):
+                state = self.cell(state, x[:, t])
+                rows.append(state.c[0])
+            return torch.stack(rows, dim=1)[..., :2]
+
+    found = diagnosed(Model().double(), layers="cell")
+    assert list(found) == ["cell"]
+    assert found["cell"].tree.attrs["units"] == 3 * H
+
+
+class Wrapped(nn.Module):
+    """A cell of PyTorch inside an own cell that changes what it gives."""
+
+    def __init__(self, factor, inner=True):
+        super().__init__()
+        self.inner, self.factor = nn.GRUCell(D, H), factor
+
+    def step(self, state, x):
+        return self.factor * self.inner(x, state)
+
+    def forward(self, state, x):
+        return self.step(state, x)
+
+
+def test_a_cell_inside_an_own_cell_is_a_part_of_its_step():
+    found = diagnosed(Looping(Wrapped(0.9), lambda x: x.new_zeros(len(x), H)).double())
+    assert list(found) == ["cell"]
+
+
+def test_a_step_may_call_the_module_itself():
+    class Around(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.tensor(0.5))
+
+        def forward(self, state, x):
+            return torch.tanh(self.scale * state + x.sum(dim=-1, keepdim=True))
+
+        def step(self, state, x):
+            return self(state, x)
+
+    found = diagnosed(Looping(Around(), lambda x: x.new_zeros(len(x), H)).double())
+    assert list(found) == ["cell"]
+
+
+class Lightning(nn.Module):
+    """A part of a model with the `step` that training frameworks know."""
+
+    def __init__(self, names="batch"):
+        super().__init__()
+        self.rnn, self.head = nn.GRU(D, H, batch_first=True), nn.Linear(H, 2)
+        if names == "other":
+            self.step = self.other
+
+    def step(self, batch, batch_idx):
+        raise AssertionError("a framework's step is not called")
+
+    def other(self, data, number):
+        raise AssertionError("a framework's step is not called")
+
+    def forward(self, x, mask=None):
+        out = self.head(self.rnn(x)[0])
+        return out if mask is None else out * mask[..., :1]
+
+
+@pytest.mark.parametrize("names", ["batch", "other"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_step_that_is_never_called_as_a_cell_is_left_alone(names, masked):
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.part = Lightning(names)
+
+        def forward(self, x):
+            return self.part(x, torch.ones_like(x)) if masked else self.part(x)
+
+    assert list(diagnosed(Outer().double())) == ["part.rnn[layer 0, forward]"]
+
+
+def test_the_outermost_model_is_no_cell():
+    class Whole(Lightning):
+        def step(self, state, x):
+            return state
+
+    assert list(diagnosed(Whole().double())) == ["rnn[layer 0, forward]"]
+
+
+def refused(model, match):
+    with pytest.raises(ValueError, match=match) as caught:
+        diagnosed(model.double())
+    assert "\n" not in str(caught.value)
+
+
+def test_what_cannot_be_a_state_is_named():
+    class Counting(Wrapped):
+        def step(self, state, x):
+            return self.inner(x, state[0]), state[1] + 1
+
+    def start(kind):
+        return lambda x: (x.new_zeros(len(x), H), torch.zeros(len(x), dtype=kind))
+
+    refused(Looping(Counting(1.0), start(torch.long)), "a part of type torch.int64")
+
+
+def test_a_cell_without_parameters_is_named():
+    class Fixed(nn.Module):
+        def step(self, state, x):
+            return 0.5 * state + x.sum(dim=-1, keepdim=True)
+
+        forward = step
+
+    refused(Looping(Fixed(), lambda x: x.new_zeros(len(x), H)), "has no parameters")
+
+
+def test_a_step_that_mixes_sequences_is_named():
+    class Mixing(Odd):
+        def step(self, state, x):
+            return super().step(state, x - x.mean(dim=0))
+
+    refused(Looping(Mixing(), lambda x: x.new_zeros(len(x), H)), "mix sequences")
+
+
+class Shifted(LSTM):
+    """The LSTM from another point."""
+
+    def step(self, state, x):
+        return super().step((state[0] + 1, state[1] + 1), x + 1)
+
+
+class Written(LSTM):
+    """The same, its state and its inputs written over."""
+
+    def step(self, state, x):
+        return super().step(tuple(part.add_(1) for part in state), x.add_(1))
+
+
+def test_a_step_may_write_over_what_it_is_given():
+    x, by = draw(B, T, D), draw(B, 3, T, 2 * H, seed=7)
+    twin = own_of(LSTM)[1]
+    parts = draw(B, 2 * H, seed=6).chunk(2, dim=-1)
+    own, known = (Stepped(k(twin), parts, draw(B, D)) for k in (Written, Shifted))
+    assert own.units == H
+    states = lw.unroll(known, x).detach()
+    torch.testing.assert_close(lw.unroll(own, x), states)
+    one, two = (c.linearize(states, x) for c in (own, known))
+    torch.testing.assert_close(one.correction, two.correction)
+    torch.testing.assert_close(one.exit, two.exit)
+    one, two = (cell_gradients(c, x, states, by) for c in (own, known))
+    torch.testing.assert_close(one, two)
+
+
+class Noisy(Odd):
+    """Dropout, a count and a kept state inside the step."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.calls, self.last = nn.Dropout(0.5), 0, None
+        self.register_buffer("mean", torch.zeros(H))
+
+    def step(self, state, x):
+        self.calls, self.last = self.calls + 1, state
+        self.mean += 1
+        return super().step(self.drop(state), x)
+
+
+def test_a_step_is_measured_as_in_evaluation_and_leaves_no_trace():
+    zero = lambda x: x.new_zeros(len(x), H)  # noqa: E731
+    noisy, plain = Looping(Noisy(), zero).double(), Looping(Odd(), zero).double()
+    plain.load_state_dict(noisy.state_dict(), strict=False)
+    optimizer = torch.optim.SGD(noisy.parameters(), lr=0.1)
+    one = diagnosed(noisy.train(), optimizer=optimizer)["cell"]
+    two = diagnosed(plain)["cell"]
+    for name, key in (
+        ("envelope", "mean"),
+        ("evidence", "psi"),
+        ("detection", "needed"),
+    ):
+        np.testing.assert_allclose(one.group(name)[key], two.group(name)[key])
+    assert "no recurrent weights" in one.group("envelope").attrs["effective_undefined"]
+    assert noisy.cell.calls == 0
+    assert noisy.cell.last is None
+    assert not noisy.cell.mean.any()
+    assert noisy.cell.drop.training
+
+
+def test_a_step_without_forward_derivatives_is_named():
+    class Writing(Odd):
+        def __init__(self):
+            super().__init__()
+            self.last = torch.zeros(H, dtype=torch.float64)
+
+        def step(self, state, x):
+            self.last.add_(x.sum())
+            return super().step(state, x)
+
+    model = Looping(Writing(), lambda x: x.new_zeros(len(x), H))
+    refused(model, "write into no tensor of its own")
+    assert not model.cell.last.any()
+
+
+def test_a_start_that_is_not_zero_is_named():
+    cell = Odd()
+    refused(Looping(cell, lambda x: x.new_ones(len(x), H)), "that is not zero")
