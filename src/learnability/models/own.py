@@ -18,7 +18,7 @@ from ..cells import Cell, Factor, Steps, previous
 from .taps import unseen
 from .trees import leaves, mapped
 
-BYTES = 2**26  # that the rows of one pass take, about
+BYTES = 2**25  # that the rows of one pass take, about
 ARRAYS = 32  # of a row's size that a step may hold for its backward pass
 NO_RATES = (
     "a cell known by step(state, x) alone names no recurrent weights whose rates could "
