@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.func import jacrev, vmap
 from torch.nn import functional as F
 
 import learnability as lw
 from learnability.cells import previous
+from learnability.evidence.sensitivity import immediate_sensitivity, random_direction
 from learnability.evidence.sequence_gradients import cell_gradients
 from learnability.models.own import Stepped
-from learnability.transport import ExactWindows, Windows
+from learnability.transport import ExactWindows, Windows, sampled_windows
 from learnability.transport.jacobian import jacobians
 from tests.models.zoo import Unrolled, draw, weighted
 
@@ -95,12 +97,12 @@ def test_an_own_cell_has_its_twins_envelopes(kind):
     x, lags = draw(B, T, D), [1, 2, 5]
     states = lw.unroll(own, x).detach()
     torch.testing.assert_close(states, lw.unroll(twin, x))
-    pairs = torch.cartesian_prod(torch.arange(B), torch.tensor([6, 9, 11]))
-    found = []
+    lengths, found = torch.full((B,), T), []
+    sample = sampled_windows(lengths, lags, windows=20, seed=0)
     for cell in (own, twin):
-        sums, exact = Windows(cell, lags), ExactWindows(cell, lags, len(pairs))
-        sums.add(x, states, torch.full((B,), T))
-        exact.add(x, states, pairs, torch.ones(len(pairs), dtype=torch.bool))
+        sums, exact = Windows(cell, lags), ExactWindows(cell, sample)
+        sums.add(x, states, lengths)
+        exact.add(x, states)
         found.append({"diagonal": sums.result()["diagonal"], "exact": exact.result()})
     for order in ("diagonal", "exact"):
         one, two = (f[order] for f in found)
@@ -230,10 +232,10 @@ def test_where_no_part_is_known_to_carry_every_unit_counts(kind):
     x = draw(B, T, D)
     states = lw.unroll(own, x).detach()
     whole = vmap(vmap(jacrev(own.step)))(previous(states), x)
-    pairs = torch.tensor([[n, 8] for n in range(B)])
-    exact = ExactWindows(own, [3], B)
-    exact.add(x, states, pairs, torch.ones(B, dtype=torch.bool))
-    product = whole[:, 8] @ whole[:, 7] @ whole[:, 6]
+    every = sampled_windows(torch.full((B,), T), [3], windows=10**6, seed=0)
+    exact = ExactWindows(own, every)
+    exact.add(x, states)
+    product = whole[:, 3:] @ whole[:, 2:-1] @ whole[:, 1:-2]
     expected = product.diagonal(dim1=-2, dim2=-1).abs().sum(dim=-1).mean()
     np.testing.assert_allclose(exact.result().mean[0], expected.item())
 
@@ -496,19 +498,66 @@ def test_a_step_is_measured_as_in_evaluation_and_leaves_no_trace():
     assert noisy.cell.drop.training
 
 
-def test_a_step_without_forward_derivatives_is_named():
-    class Writing(Odd):
-        def __init__(self):
-            super().__init__()
-            self.last = torch.zeros(H, dtype=torch.float64)
+class Tanh(torch.autograd.Function):
+    """A user's own function, without what forward mode and `vmap` ask for."""
 
-        def step(self, state, x):
-            self.last.add_(x.sum())
-            return super().step(state, x)
+    @staticmethod
+    def forward(ctx, a):
+        ctx.save_for_backward(a)
+        return a.tanh()
 
-    model = Looping(Writing(), lambda x: x.new_zeros(len(x), H))
-    refused(model, "write into no tensor of its own")
+    @staticmethod
+    def backward(ctx, g):
+        return g * (1 - ctx.saved_tensors[0].tanh() ** 2)
+
+
+class Once(Tanh):
+    """One that autograd cannot take twice."""
+
+    backward = staticmethod(once_differentiable(Tanh.backward))
+
+
+class Writing(Odd):
+    """A step by a user's own function that writes into a tensor of its own."""
+
+    def __init__(self, function=Tanh):
+        super().__init__()
+        self.last, self.function = torch.zeros(H, dtype=torch.float64), function
+
+    def step(self, state, x):
+        self.last.add_(x.sum())
+        return self.function.apply(torch.atanh(super().step(state, x)))
+
+
+def test_a_step_needs_nothing_but_autograd():
+    own, plain = (
+        Stepped(kind().double(), draw(B, H), draw(B, D)) for kind in (Writing, Odd)
+    )
+    x, by = draw(B, T, D), draw(B, 2, T, H, seed=7)
+    states = lw.unroll(plain, x).detach()
+    one, two = (cell_gradients(cell, x, states, by) for cell in (own, plain))
+    torch.testing.assert_close(one, two)
+    w = random_direction(own, seed=1)
+    one, two = (immediate_sensitivity(cell, x, states, w) for cell in (own, plain))
+    torch.testing.assert_close(one, two)
+    at = {name: p.detach() for name, p in plain.named_parameters()}
+    forward = super(Stepped, plain).moved(previous(states), x, at, w)
+    torch.testing.assert_close(two, forward)
+
+
+def test_a_step_that_autograd_cannot_take_twice_is_named():
+    model = Looping(Writing(Once), lambda x: x.new_zeros(len(x), H))
+    refused(model, "no second derivative")
     assert not model.cell.last.any()
+
+
+def test_states_of_another_axis_first_are_named():
+    class Layers(Odd):
+        def step(self, state, x):
+            return super().step(state[0], x)[None]
+
+    model = Looping(Layers(), lambda x: x.new_zeros(1, len(x), H))
+    refused(model, r"shape \(1, 64, 4\); let .* the 64 sequences first")
 
 
 def test_a_start_that_is_not_zero_is_named():

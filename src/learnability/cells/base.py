@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.func import functional_call, jvp
 from torch.nn import functional
 
 from ..randomness import Seed, torch_generator
@@ -233,6 +234,27 @@ class Cell(nn.Module, ABC):
 
     def forward(self, state: Tensor, x: Tensor) -> Tensor:
         return self.step(state, x)
+
+    def moved(
+        self,
+        before: Float[Tensor, "*batch state"],
+        x: Float[Tensor, "*batch input"],
+        at: dict[str, Tensor],
+        along: dict[str, Tensor],
+    ) -> Float[Tensor, "*batch state"]:
+        """Return the next state's derivative along a direction of the parameters.
+
+        Args:
+            before: states before the step.
+            x: inputs of the step.
+            at: all parameters by name.
+            along: the direction, by the same names.
+        """
+
+        def step(parameters: dict[str, Tensor]) -> Tensor:
+            return functional_call(self, parameters, (before, x))
+
+        return jvp(step, (at,), (along,))[1]
 
     def affine_factors(
         self, gates: str, x: Tensor, sources: dict[str, Tensor]

@@ -1,11 +1,8 @@
 """How the state follows the parameters along one direction w."""
 
-from functools import partial
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, jvp
 
 from ..cells import Cell, previous
 from ..chunks import WORKING_BYTES, parts
@@ -73,11 +70,6 @@ def immediate_sensitivity(
     at, along = complete(cell, direction)
     found = torch.empty_like(states)
     for part in parts(cell, x, most=WORKING_BYTES):
-        given = previous(states[part]).detach(), x[part]
-        step = jvp(partial(_step, cell, given), (at,), (along,))[1]
-        found[part] = step.detach()
+        before = previous(states[part]).detach()
+        found[part] = cell.moved(before, x[part], at, along).detach()
     return found
-
-
-def _step(cell: Cell, given: tuple[Tensor, Tensor], at: Direction) -> Tensor:
-    return functional_call(cell, at, given)

@@ -12,13 +12,13 @@ import torch
 import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, jvp, vjp, vmap
+from torch.func import functional_call, vjp, vmap
 
 from ..cells import Cell, Factor, Steps, previous
 from .taps import unseen
 from .trees import leaves, mapped
 
-BYTES = 2**26  # that the rows of one pass take, about
+BYTES = 2**25  # that the rows of one pass take, about
 ARRAYS = 32  # of a row's size that a step may hold for its backward pass
 NO_RATES = (
     "a cell known by step(state, x) alone names no recurrent weights whose rates could "
@@ -141,7 +141,7 @@ class Stepped(Cell):
         self._size = sum(self.stepped.sizes)
         at = joined(list(leaves(state))).detach()
         self._check_alone(at, x.detach())
-        self._check_forward_mode(at, x.detach())
+        self._check_derivatives(at, x.detach())
         self._memory = self._find_memory(at, x.detach())
         self.units = self._size if self._memory is None else self.stepped.sizes[0]
         self.route = CARRIED if self._memory is not None else WHOLE
@@ -168,15 +168,15 @@ class Stepped(Cell):
                 "let it neither mix sequences nor draw random numbers"
             )
 
-    def _check_forward_mode(self, state: Tensor, x: Tensor) -> None:
-        """Refuse a step that PyTorch cannot differentiate forward, as evidence is."""
+    def _check_derivatives(self, state: Tensor, x: Tensor) -> None:
+        """Refuse a step that autograd cannot take twice, as `moved` does."""
         at = {name: value.detach() for name, value in self.named_parameters()}
         try:
-            jvp(self._step_of(state[:1], x[:1]), (at,), (at,))
+            self.moved(state[:1], x[:1], at, at)
         except RuntimeError as error:
             raise ValueError(
-                f"its step has no forward-mode derivative ({str(error).splitlines()[0]}"
-                "); let it write into no tensor of its own, and use PyTorch's functions"
+                f"its step has no second derivative ({str(error).splitlines()[0]}); "
+                "let its functions be PyTorch's, or such that autograd can go on"
             ) from error
 
     def _find_memory(self, state: Tensor, x: Tensor) -> int | None:
@@ -314,14 +314,41 @@ class Stepped(Cell):
         (named,) = vmap(back)(rows)
         return joined(list(named.values()))
 
+    def _at(self, before: Tensor, x: Tensor, at: Mapping[str, Tensor]) -> Any:
+        """Return parameters, frozen ones too, and the next state in a graph."""
+        own = {name: value.detach().requires_grad_() for name, value in at.items()}
+        with torch.enable_grad():
+            return list(own.values()), self._step_of(before, x)(own)
+
+    def moved(
+        self,
+        before: Tensor,
+        x: Tensor,
+        at: dict[str, Tensor],
+        along: dict[str, Tensor],
+    ) -> Tensor:
+        """Return ``d <J^T v, w> / d v``: what leads back leads forward, too.
+
+        Forward mode would ask more of a step than autograd does.
+        """
+        own, after = self._at(before, x, at)
+        v = torch.zeros_like(after, requires_grad=True)
+        with torch.enable_grad():
+            found = torch.autograd.grad(
+                after, own, v, create_graph=True, allow_unused=True
+            )
+            pairs = zip(found, (along[name] for name in at), strict=True)
+            total = sum((g * w).sum() for g, w in pairs if g is not None)
+        if not isinstance(total, Tensor) or not total.requires_grad:
+            return torch.zeros_like(after)
+        return torch.autograd.grad(total, v)[0]
+
     def _one_by_one(self, p: Tensor, before: Tensor, x: Tensor) -> Tensor:
         """Give the gradients of some sequences, (sequence, row, parameter)."""
         found = []
         for rows, state, own in zip(p, before, x, strict=True):
-            at = {n: v.detach().requires_grad_() for n, v in self.named_parameters()}
-            with torch.enable_grad():
-                after = self._step_of(state, own)(at)
-            named = [_pulled(after, list(at.values()), row) for row in rows]
+            at, after = self._at(state, own, dict(self.named_parameters()))
+            named = [_pulled(after, at, row) for row in rows]
             found.append(torch.stack([_flat(parts) for parts in named]))
         return torch.stack(found)
 

@@ -300,7 +300,7 @@ class StepTap(Tap):
         if not isinstance(module, nn.RNNCellBase | Cell) and not self._states:
             self._other = not gives_state(x, state, given)
             if not self._other:
-                check_state(self.path, given)
+                check_state(self.path, given, len(x))
                 self._begin(x, state)
             if self._idle():
                 return None
@@ -379,35 +379,38 @@ def _joined(parts: Sequence[Tensor]) -> Float[Tensor, "sequence state"]:
 
 
 def called_as_cell(args: tuple, kwargs: dict, x: Any, state: Any) -> bool:
-    """Tell whether a module is called with a state of each sequence, and inputs."""
+    """Tell whether a module is called with a state, or None, and inputs."""
     if len(args) + len(kwargs) != 2 or not isinstance(x, Tensor) or not x.ndim:
         return False
-    parts = list(leaves(state))
-    alike = all(part.ndim and len(part) == len(x) for part in parts)
-    return alike and (state is None or bool(parts))
+    return state is None or any(part.ndim for part in leaves(state))
 
 
 def gives_state(x: Tensor, state: Any, given: Any) -> bool:
     """Tell whether what a module gives has the form of the state that it took."""
     parts = list(leaves(given))
-    if state is not None:
-        before = list(leaves(state))
-        alike = [p.shape for p in before] == [p.shape for p in parts]
-        return alike and (x.ndim == 2 or all(p.ndim == 2 for p in before))
-    return bool(parts) and all(p.ndim and len(p) == len(x) for p in parts)
+    if state is None:
+        return bool(parts) and all(p.ndim and len(p) == len(x) for p in parts)
+    before = list(leaves(state))
+    alike = [p.shape for p in before] == [p.shape for p in parts]
+    # Two tensors with steps are a pair of sequences rather than a state and inputs.
+    return alike and (x.ndim == 2 or all(p.ndim == 2 for p in before))
 
 
-def check_state(path: str, state: Any) -> None:
-    """Refuse a state that holds something else than floating-point tensors."""
+def check_state(path: str, state: Any, count: int) -> None:
+    """Refuse a state that is more than floating-point tensors, sequences first."""
     if isinstance(state, dict | tuple | list):
         for part in state.values() if isinstance(state, dict) else state:
-            check_state(path, part)
-    elif not isinstance(state, Tensor) or not state.is_floating_point():
-        what = state.dtype if isinstance(state, Tensor) else type(state).__name__
-        raise Refusal(
-            f"the state of {path} holds a part of type {what}; let every part be a "
-            "tensor of floating-point numbers, sequences first"
-        )
+            check_state(path, part, count)
+        return
+    what = type(state).__name__
+    if isinstance(state, Tensor):
+        if state.is_floating_point() and state.ndim and len(state) == count:
+            return
+        what = f"{state.dtype} and shape {tuple(state.shape)}"
+    raise Refusal(
+        f"the state of {path} has a part of type {what}; let every part be a tensor of "
+        f"floating-point numbers, the {count} sequences first"
+    )
 
 
 def taps_of(model: nn.Module) -> list[Tap]:
