@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Float
-from numba import njit
 from torch import Tensor
 
 from ..cells import Cell
 from ..unroll import scan
+from ..unroll.cached import kernel
 from ..unroll.layout import Layout, arrays, compiles
 from ..unroll.pointwise import MEMORY, Recurrence, advance, differentiate, recall
 from ..unroll.scan import flat, put_state, step_back
@@ -93,7 +93,7 @@ def unrolled(
     return saved, states
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def partials(rec, state, states, kept, saved):
     """Write the partial derivatives of all steps of one block.
 
@@ -154,7 +154,7 @@ def collect(saved, anchors, lag, count, rows):
                 store(rows, i * anchors.size + j, p, load(saved[step], i, p))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sweep_block(rec, back, saved, delta, source, anchors, slots, psi):
     """Sweep one block of sequences.
 

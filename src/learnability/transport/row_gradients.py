@@ -8,10 +8,10 @@ back together, each with the partial derivatives of its own sequence.
 import numpy as np
 import torch
 from jaxtyping import Float
-from numba import njit
 from torch import Tensor
 
 from ..cells import Cell
+from ..unroll.cached import kernel
 from ..unroll.layout import Layout, arrays
 from ..unroll.scan import add_state, sources_of, step_back, turn, weigh
 from ..unroll.transposed import pull
@@ -71,7 +71,7 @@ def collect(saved, first, pairs, rows, lines):
             store(lines, j, p, load(saved, i, p))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def block_gradients(rec, back, x, states, saved, cotangent, found):
     """Make the gradients of all rows of a block of sequences.
 

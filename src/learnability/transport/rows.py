@@ -8,8 +8,8 @@ the compiled recurrence's own: `unroll.transposed` and `unroll.scan`.
 """
 
 import numpy as np
-from numba import njit
 
+from ..unroll.cached import kernel
 from ..unroll.pointwise import AFTER, MEMORY, slots
 from ..unroll.scan import put, put_state, sources_of, step_back, turn, weigh
 from ..unroll.tile import TILE
@@ -109,7 +109,7 @@ def product(one, other):
     return total(dot)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def probe_rows(
     rec,
     back,
