@@ -1,5 +1,6 @@
 """Conservation, telescoping, and the gradients of single sequences."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from learnability.evidence import (
     random_direction,
     sequence_gradients,
 )
+from learnability.transport.adjoint import check_sweep, swept_evidence
 from learnability.unroll import compiled, tangent
 from tests.networks import ALL, make_data, make_network, sizes
 
@@ -106,3 +108,73 @@ def test_direction_must_match_the_cell():
         immediate_sensitivity(
             network.cell, x, network.states(x), {"W_q": torch.zeros(1)}
         )
+
+
+ENGINES = ["compiled", "reference"]
+
+
+def border(kind="LSTM"):
+    """Give what a sweep of 10 steps takes: cell, inputs, states, delta, direction."""
+    network, (x, y) = make_network(kind, False), make_data(2, 10, 3)
+    states = network.states(x)
+    delta = network.error_signal(states, y)
+    return network.cell, x, states.detach(), delta, random_direction(network.cell, 1)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("anchors", "lags", "message"),
+    [
+        ([9, 40], [1, 2], "anchor 40 is no step of sequences of 10 steps"),
+        ([10], [1], "anchor 10 is no step"),
+        ([-1], [1], "anchor -1 is no step"),
+        ([9], [10], "largest possible lag is 9"),
+        ([9], [-1], "lags start at 0"),
+    ],
+)
+def test_what_lies_outside_the_sequences_is_named(engine, anchors, lags, message):
+    with pytest.raises(ValueError, match=message):
+        evidence(*border(), lags, anchors=anchors, engine=engine)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_any_whole_numbers_name_anchors(engine):
+    given = border()
+    expected = evidence(*given, [1, 9], anchors=[9, 0], engine=engine)
+    for anchors in (np.array([9, 0]), torch.tensor([9, 0]), iter([9, 0])):
+        found = evidence(*given, [1, 9], anchors=anchors, engine=engine)
+        torch.testing.assert_close(found, expected, equal_nan=True)
+    assert expected[:, :, 1].isnan().all()
+    assert not expected[:, :, 0].isnan().any()
+
+
+def test_parts_of_lags_are_refused_before_the_first_is_asked_for():
+    cell, x, states, delta, _ = border()
+    for options, message in (
+        ({"anchors": [40]}, "anchor 40 is no step"),
+        ({"longest": 10}, "lag 10 does not fit into sequences of 10 steps"),
+        ({"longest": -1}, "lag -1 does not fit"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            lag_gradients(cell, x, states, delta, **options)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+@pytest.mark.parametrize("what", ["delta", "source", "x"])
+@pytest.mark.parametrize("change", ["narrow", "wide", "early", "few"])
+def test_shapes_that_do_not_fit_are_refused(kind, what, change):
+    """Without the checks of annotations, which run in these tests alone."""
+    cell, x, states, delta, _ = border(kind)
+    given = {"x": x, "delta": delta, "source": states}
+    value = given[what]
+    given[what] = {
+        "narrow": value[..., :2],
+        "wide": torch.cat((value, value), dim=-1),
+        "early": value[:, :7],
+        "few": value[:1],
+    }[change]
+    with pytest.raises(ValueError, match=r"ha(s|ve) shape \(.*need"):
+        swept_evidence(cell, lags=[1, 2], anchors=[9], **given)
+    x = given.pop("x")
+    with pytest.raises(ValueError, match=r"ha(s|ve) shape \(.*need"):
+        check_sweep(cell, x, [5], 2, **given)

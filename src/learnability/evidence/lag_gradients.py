@@ -5,7 +5,8 @@
 gradient of the loss at t: that is the conservation law the tests hold.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from typing import SupportsIndex
 
 import torch
 from jaxtyping import Float
@@ -14,7 +15,7 @@ from torch.func import functional_call, vjp
 
 from ..cells import Cell, previous
 from ..grid import checked_lags
-from ..transport.adjoint import sweeps, swept_evidence
+from ..transport.adjoint import check_sweep, sweeps, swept_evidence
 from ..unroll import compiled
 from ..unroll.engine import Engine
 from .sensitivity import Direction, complete, immediate_sensitivity, parameters
@@ -25,7 +26,7 @@ def sweep(
     x: Float[Tensor, "sequence step input"],
     states: Float[Tensor, "sequence step state"],
     delta: Float[Tensor, "sequence step state"],
-    anchors: Sequence[int],
+    anchors: Iterable[SupportsIndex],
     longest: int,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Yield for each lag 0, 1, .. longest the source steps and lambda.
@@ -42,19 +43,31 @@ def sweep(
         The lag, the source step ``t - l`` of each anchor (anchor,), negative where
         the sequence has not begun, and ``lambda_{t,l}`` (sequence, anchor, state),
         zero there.
+
+    Raises:
+        ValueError: if an anchor or the last lag lies outside the sequences, or a shape
+            does not fit.
     """
-    at = torch.as_tensor(anchors, device=x.device)
+    chosen = check_sweep(cell, x, anchors, longest, states=states, delta=delta)
+    return _swept(cell, x, states, delta, chosen, longest)
+
+
+def _swept(
+    cell: Cell, x: Tensor, states: Tensor, delta: Tensor, at: list[int], longest: int
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Yield what `sweep` says."""
+    anchors = torch.tensor(at, dtype=torch.int64, device=x.device)
     with torch.no_grad():
         partials = cell.partials(states, x)
-    adjoint = delta[:, at].detach()
+    adjoint = delta[:, anchors].detach()
     for lag in range(longest + 1):
-        source = at - lag
+        source = anchors - lag
         yield lag, source, adjoint
         if lag < longest:
             with torch.no_grad():
                 own = partials.index_select(1, source.clamp(min=0))
                 adjoint = cell.pull(adjoint, own)[0]
-                if int(source.min()) <= 0:
+                if bool((source <= 0).any()):
                     adjoint = adjoint * (source > 0)[:, None]
 
 
@@ -73,7 +86,7 @@ def lag_gradients(
     states: Float[Tensor, "sequence step state"],
     delta: Float[Tensor, "sequence step state"],
     *,
-    anchors: Sequence[int] | None = None,
+    anchors: Iterable[SupportsIndex] | None = None,
     longest: int | None = None,
 ) -> Iterator[tuple[int, Direction]]:
     """Yield each lag with its part of the gradient, summed over anchors and sequences.
@@ -88,12 +101,22 @@ def lag_gradients(
 
     Yields:
         Lags 0, 1, .. and ``sum_{n,t} g_{t,l}`` by parameter name.
+
+    Raises:
+        ValueError: as `sweep`.
     """
     steps = x.shape[1]
     chosen = range(steps) if anchors is None else anchors
     last = steps - 1 if longest is None else longest
+    return _parts(cell, x, states, sweep(cell, x, states, delta, chosen, last))
+
+
+def _parts(
+    cell: Cell, x: Tensor, states: Tensor, swept: Iterator[tuple[int, Tensor, Tensor]]
+) -> Iterator[tuple[int, Direction]]:
+    """Yield what `lag_gradients` says."""
     before = previous(states).detach()
-    for lag, source, adjoint in sweep(cell, x, states, delta, chosen, last):
+    for lag, source, adjoint in swept:
         alive = source.clamp(min=0)
         yield lag, _pullback(cell, before[:, alive], x[:, alive])(adjoint)[1]
 
@@ -106,7 +129,7 @@ def evidence(
     direction: Direction,
     lags: Iterable[int],
     *,
-    anchors: Sequence[int] | None = None,
+    anchors: Iterable[SupportsIndex] | None = None,
     source: Float[Tensor, "sequence step state"] | None = None,
     engine: Engine = "auto",
 ) -> Float[Tensor, "lag sequence anchor"]:
@@ -129,11 +152,14 @@ def evidence(
         psi, nan where the anchor lies less than l steps after the start.
 
     Raises:
-        ValueError: if a lag does not fit, the direction does not match the cell, or
-            the engine is unknown or cannot do this.
+        ValueError: if a lag, an anchor or a shape does not fit, the direction does not
+            match the cell, or the engine is unknown or cannot do this.
     """
     chosen = checked_lags(lags, x.shape[1], least=0)
-    at = list(range(x.shape[1])) if anchors is None else list(anchors)
+    given = {"states": states, "delta": delta}
+    given |= {} if source is None else {"source": source}
+    at = range(x.shape[1]) if anchors is None else anchors
+    at = check_sweep(cell, x, at, chosen[-1], **given)
     if compiled_sweep(engine, cell, x):
         if source is None:
             source = compiled.immediate(cell, x, complete(cell, direction)[1])

@@ -6,16 +6,18 @@ of a lag stay in the second-level cache. What carries a cotangent back is the co
 recurrence's own: `unroll.transposed` and `unroll.scan`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from operator import index
+from typing import SupportsIndex
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from numba import njit
 from torch import Tensor
 
 from ..cells import Cell
 from ..unroll import scan
+from ..unroll.cached import kernel
 from ..unroll.layout import Layout, arrays, compiles
 from ..unroll.pointwise import MEMORY, Recurrence, advance, differentiate, recall
 from ..unroll.scan import flat, put_state, step_back
@@ -38,13 +40,60 @@ def sweeps(cell: Cell, x: Float[Tensor, "sequence step input"]) -> bool:
     return fits and compiles(cell)
 
 
+def check_sweep(
+    cell: Cell,
+    x: Tensor,
+    anchors: Iterable[SupportsIndex],
+    longest: int,
+    **vectors: Tensor,
+) -> list[int]:
+    """Return the anchors of a backward sweep if all that it reads is there.
+
+    Args:
+        cell: the recurrence.
+        x: inputs (sequence, step, input).
+        anchors: the steps at which it begins.
+        longest: its last lag.
+        vectors: what it reads of every state, by name.
+
+    Raises:
+        ValueError: if an anchor or lag lies outside the sequences, or a shape is not
+            what the cell and the inputs ask for.
+    """
+    if x.ndim != 3 or x.shape[2] != cell.inputs:
+        raise ValueError(
+            f"the inputs have shape {tuple(x.shape)}; this cell needs (sequence, step, "
+            f"{cell.inputs})"
+        )
+    needed, steps = (*x.shape[:2], cell.state_size), x.shape[1]
+    for name, vector in vectors.items():
+        if tuple(vector.shape) != needed:
+            raise ValueError(
+                f"{name} has shape {tuple(vector.shape)}; these inputs and this cell "
+                f"need {needed}"
+            )
+    if not 0 <= longest < steps:
+        raise ValueError(
+            f"lag {longest} does not fit into sequences of {steps} steps; give lags "
+            f"from 0 to {steps - 1}"
+        )
+    chosen = [index(anchor) for anchor in anchors]
+    for anchor in chosen:
+        if not 0 <= anchor < steps:
+            raise ValueError(
+                f"anchor {anchor} is no step of sequences of {steps} steps; give steps "
+                f"from 0 to {steps - 1}"
+            )
+    return chosen
+
+
 def swept_evidence(
     cell: Cell,
     x: Float[Tensor, "sequence step input"],
     delta: Float[Tensor, "sequence step state"],
     source: Float[Tensor, "sequence step state"],
     lags: list[int],
-    anchors: Sequence[int],
+    anchors: Iterable[SupportsIndex],
 ) -> Float[Tensor, "lag sequence anchor"]:
     """Give ``psi_t(l) = lambda_{t,l} . source_{t-l}``; see `lag_gradients.evidence`.
 
@@ -55,15 +104,20 @@ def swept_evidence(
         source: what the swept cotangents meet at the source step.
         lags: lags in steps, ascending.
         anchors: the steps t at which the loss is looked at.
+
+    Raises:
+        ValueError: as `check_sweep`.
     """
+    at = np.array(
+        check_sweep(cell, x, anchors, lags[-1], delta=delta, source=source), np.int64
+    )
     inputs, by, met = (a.detach().contiguous().numpy() for a in (x, delta, source))
     layout, values = Layout(cell, inputs.dtype), arrays(dict(cell.named_parameters()))
     matrix = layout.stack(values)
     rec, (back, _) = layout.recurrence(matrix, values), layout.transposed(matrix)
     slots = np.full(lags[-1] + 1, -1)
     slots[lags] = np.arange(len(lags))
-    psi = np.full((len(lags), len(x), len(anchors)), np.nan, inputs.dtype)
-    at = np.array(anchors)
+    psi = np.full((len(lags), len(x), len(at)), np.nan, inputs.dtype)
 
     def task(k: int) -> None:
         b = slice(k * BLOCK, (k + 1) * BLOCK)
@@ -93,7 +147,7 @@ def unrolled(
     return saved, states
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def partials(rec, state, states, kept, saved):
     """Write the partial derivatives of all steps of one block.
 
@@ -154,7 +208,7 @@ def collect(saved, anchors, lag, count, rows):
                 store(rows, i * anchors.size + j, p, load(saved[step], i, p))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sweep_block(rec, back, saved, delta, source, anchors, slots, psi):
     """Sweep one block of sequences.
 

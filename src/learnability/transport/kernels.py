@@ -10,14 +10,11 @@ adds to stays in the first-level cache; between spans denormal numbers become 0 
 windows that are 0 in all units of a panel are left out from there on.
 
 Arrays of vectors: (kind or place, row, lane). A panel is one vector of units.
-
-Numba's cache on disk knows the date of this file only: after a change in a module that
-the loops call, touch it.
 """
 
 import numpy as np
-from numba import njit
 
+from ..unroll.cached import kernel
 from ..unroll.vectors import WIDTH, load, part, splat, store, zeros
 from .bits import exponent, mantissa
 from .carry import (
@@ -165,7 +162,7 @@ def carry_block(rows, at, lags, steps_left, slots, state, place, sums, totals, t
         k += size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sequence(rows, steps, slots, starts, flags, whole, logarithms):
     """Add all windows of one sequence.
 
@@ -214,7 +211,7 @@ def sequence(rows, steps, slots, starts, flags, whole, logarithms):
             )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def windows(arrays, grid):
     """Give the sums over all windows of some sequences.
 

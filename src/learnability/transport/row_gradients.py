@@ -8,10 +8,10 @@ sequence. What leads a cotangent back is the compiled recurrence's own:
 import numpy as np
 import torch
 from jaxtyping import Float
-from numba import njit
 from torch import Tensor
 
 from ..cells import Cell
+from ..unroll.cached import kernel
 from ..unroll.layout import Layout, arrays
 from ..unroll.pointwise import AFTER, MEMORY, slots
 from ..unroll.scan import (
@@ -156,7 +156,7 @@ def collect(saved, first, pairs, rows, lines):
             store(lines, j, p, load(saved, i, p))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def block_gradients(rec, back, x, states, saved, weight, axes, delta, mean, found):
     """Make the gradients of all rows of a block of sequences, and of their losses.
 

@@ -3,13 +3,11 @@
 A block's rows pass all steps together. Its operands stay in the cache: the weights as
 panels one vector wide, a row ``(h, 1, x)`` for each sequence, and in the backward
 pass a few steps' cotangents, until their share of the weights' gradient is added.
-
-Numba's cache on disk knows the date of this file only: after a change in a module that
-the loops call, touch it.
 """
 
 from numba import njit
 
+from .cached import kernel
 from .pointwise import (
     BEFORE,
     MEMORY,
@@ -135,7 +133,7 @@ def sources_of(rec, count, dtype):
     return zeros((2, count, panels, lanes), dtype)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def forward(rec, read, x, state, states, starts, outputs, kept):
     """Unroll one block.
 
@@ -193,7 +191,7 @@ def partials_of(rec, rows, dtype):
     return zeros((rows, slots(rec) * panels + norm, lanes), dtype)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def tangent(rec, direction, along, x, state, carry, totals):
     """Unroll one block and its tangents along a direction of the weights.
 
@@ -223,7 +221,7 @@ def tangent(rec, direction, along, x, state, carry, totals):
             v[:], v_c[:] = 0, 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def backward(
     rec, back, back_x, read, x, starts, kept, grad, d_x, d_state, d_weight, gains
 ):
