@@ -118,7 +118,7 @@ def envelope_band(runs: Sequence[Diagnosis], order: str = "exact") -> pd.DataFra
         order: of transport.
 
     Returns:
-        Over ``lag``: ``mean`` (geometric; 0 where a seed's is, or is below its numbers),
+        Over ``lag``: ``mean`` (geometric; 0 where a seed's is or is below its numbers),
         ``lower`` and ``upper`` (a deviation of the logarithm away).
     """
     tables = [r.group("envelope").sel(order=order)["normalised"] for r in runs]
