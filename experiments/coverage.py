@@ -42,7 +42,7 @@ def cells() -> Levels:
     drawn = torch.randn(POPULATION, 1, 2, generator=torch.Generator().manual_seed(0))
     cell, x = DiagGate(2, 4, seed=0), drawn.expand(-1, LAG + 2, -1)
     with torch.no_grad():
-        cell.b_s += 1.5  # shorter time scales: more of a difference at the lag
+        cell.W_s.normal_(generator=torch.Generator().manual_seed(1))
         gains = transport(cell, x, unroll(cell, x), [0, LAG], order="zero")
         means = [gain.abs().sum(dim=-1).mean(dim=1) for _, gain in gains]
     return torch.stack(means, dim=1).double().numpy()

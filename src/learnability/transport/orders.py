@@ -17,7 +17,7 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, finfo
 from torch.nn import functional
 
 from ..cells import Cell, Steps
@@ -176,7 +176,7 @@ def sampled_exact(
             f"an anchor at step {int(step[first])} has no lag {int(far[first])}; "
             "sample anchors at or after the longest lag of each"
         )
-    back = torch.arange(chosen[-1] + 1, device=far.device)
+    back, tiny = torch.arange(chosen[-1] + 1, device=far.device), finfo(x.dtype).tiny
     left = torch.searchsorted(-far, -back, right=True).tolist()
     matrix = torch.eye(cell.state_size, dtype=x.dtype, device=x.device)[cell.output]
     matrix = matrix.expand(len(step), -1, -1)
@@ -186,6 +186,7 @@ def sampled_exact(
             around = _around(states, x, here[0], here[1] - lag + 1)
             with torch.no_grad():
                 matrix = cell.pull(matrix, cell.partials(*around)[:, 1:])[0]
+                matrix = functional.hardshrink(matrix, tiny)  # denormals are slow
         if lag in chosen:
             exit_ = cell.linearize(*_around(states, x, here[0], here[1] - lag)).exit
             at = None if exit_ is None else exit_[:, 1]
