@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from learnability.detection.dependence import strongest
 from learnability.detection.heavy_noise import noise_law
-from learnability.detection.samples import Requirement, measured_strength, requirement
+from learnability.detection.samples import Requirement, requirement
 from learnability.detection.window import window
 from learnability.evidence import ProbeStatistics, probe_statistics
 from learnability.randomness import stream
@@ -61,7 +62,7 @@ def false_windows(b: Bench, trial: Trial) -> dict[str, int]:
         data = b.draw(trial.sequences, stream(trial.seed, f"null {study}"))
         data = data.permuted(stream(trial.seed, f"permuted {study}"))
         s = probe_statistics(b.network, data, lags, direction=b.direction)
-        need = _need(s, measured_strength(s.target))
+        need = _need(s, strongest(s.target)[0])
         false += int(window(lags, need.needed, [1e12]).maximal[0] > 0)
     return {"studies": trial.studies, "false": false}
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import final
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -66,16 +67,20 @@ class Diagnosis:
             A row a budget: ``window`` (contiguous from the shortest lag, in steps) with
             the ends of its interval, ``maximal`` (the longest lag detected),
             ``censored`` (the window reaches the last lag of the grid: it lies there or
-            beyond).
+            beyond). All nan where the network has learnt all that the targets ask for,
+            and N(l) is not defined.
 
         Raises:
             ValueError: if a budget is not above 0.
         """
-        need = self.group("detection")
+        need, wanted = self.group("detection"), list(budgets)
+        learnt = bool(np.isnan(need["needed"]).all())  # N(l) is not defined
+        if learnt:
+            need = need.fillna(np.inf)
         found = detection_window(
             need["lag"].values,
             need["needed"].values,
-            list(budgets),
+            wanted,
             lower=need["lower"].values,
             upper=need["upper"].values,
         )
@@ -86,7 +91,33 @@ class Diagnosis:
             "maximal": found.maximal,
             "censored": found.censored,
         }
-        return pd.DataFrame(columns, index=pd.Index(found.budgets, name="budget"))
+        table = pd.DataFrame(columns, index=pd.Index(found.budgets, name="budget"))
+        return table.where(not learnt) if learnt else table
+
+    def needed_window(self, budgets: Iterable[float]) -> pd.DataFrame:
+        """Return how far the dependencies that the targets hold can be detected.
+
+        Each at its own strength: lags at which none was found do not count.
+
+        Args:
+            budgets: N, numbers of sequences.
+
+        Returns:
+            A row per budget: ``window``, the longest lag up to which every lag that
+            holds a dependency needs at most N sequences (0 if the first needs more, nan
+            if none was found or N(l) is not defined), and ``farthest``, the last lag
+            that holds one.
+        """
+        need, wanted = self.group("detection"), list(budgets)
+        held = need["own"].dropna("lag")
+        lags, own = held["lag"].values, held.values
+        rows = []
+        for budget in wanted:
+            seen = np.cumprod(own <= budget).astype(bool)
+            window = np.nan if not len(lags) else float(max(lags[seen], default=0))
+            rows.append((window, lags[-1] if len(lags) else np.nan))
+        index = pd.Index(wanted, name="budget")
+        return pd.DataFrame(rows, index=index, columns=["window", "farthest"])
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to one NetCDF-4 file; it appears whole or not at all."""

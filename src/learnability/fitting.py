@@ -8,11 +8,14 @@ from jaxtyping import Float
 from pydantic import AfterValidator, BaseModel, Field
 
 from .checked import LARGEST, STRICT, Count, Whole
+from .detection.dependence import dependence, strongest
 from .detection.heavy_noise import heavy_requirement, noise_law
-from .detection.samples import SMALLEST_ERROR, measured_strength, requirement
+from .detection.samples import SMALLEST_ERROR, requirement, undefined
 from .evidence import ProbeStatistics
-from .groups import detection_group, stable_group, with_interval
+from .groups import dependence_group, detection_group, stable_group, with_interval
 from .randomness import stream
+
+LEARNT = 1e-4  # of what the targets ask for, left in the error: N(l) has no meaning
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
@@ -91,40 +94,27 @@ def fitted_envelopes(
 
 def fitted_detection(
     statistics: ProbeStatistics, seed: int, measures: Measures
-) -> xr.Dataset:
-    """Return what each lag needs to be detected, from the probe gradients."""
+) -> dict[str, xr.Dataset]:
+    """Return what each lag needs to be detected, and what the targets hold.
+
+    Returns:
+        The groups ``detection``, of all lags that were measured, and ``dependence``, of
+        all that were asked for and of lag 0.
+    """
+    s, error = statistics, measures.error / 2
     strength = measures.strength
     if strength is None:
-        strength = strongest(statistics.target, measures.error / 2)[0]
+        strength = strongest(s.target[s.target_lags > 0], error)[0]
     sizes = {name: getattr(measures, name) for name in ("error", "miss", "level")}
-    s = statistics
     need = requirement(
         s.square, s.dot, s.projection, s.tilt, strength=strength, **sizes
     )
     law = noise_law(s.projection, level=measures.level, seed=stream(seed, "noise law"))
     need = heavy_requirement(need, law, s.square, s.dot, **sizes)
-    return detection_group(s.lags.tolist(), need)
-
-
-def strongest(
-    target: Float[np.ndarray, "lag pair sequence"], error: float
-) -> tuple[float, Float[np.ndarray, "pair"] | None]:
-    """Give the strength of the strongest dependency that is surely there, and it.
-
-    Args:
-        target: of every sequence; nan where a lag does not fit into it.
-        error: probability of finding a dependency in targets that hold none.
-
-    Returns:
-        0 and None where no lag passes.
-    """
-    best: tuple[float, np.ndarray | None] = (0.0, None)
-    for row in target:
-        fits = np.isfinite(row).all(axis=0)
-        own = row[:, fits]
-        if own.shape[1] <= own.shape[0] + 1:
-            continue
-        found = measured_strength(own[None], error=error / len(target))
-        if found > best[0]:
-            best = found, own.mean(axis=1)
-    return best
+    if s.left < LEARNT:
+        need = undefined(need)
+    found = dependence(s.target, error)
+    return {
+        "detection": detection_group(s.lags.tolist(), need, found, s),
+        "dependence": dependence_group(s.target_lags.tolist(), found),
+    }

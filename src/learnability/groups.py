@@ -6,7 +6,9 @@ from jaxtyping import Float
 from scipy import stats
 
 from . import stable
+from .detection.dependence import Dependence
 from .detection.samples import Requirement
+from .evidence import ProbeStatistics
 from .transport import Envelope, Order, time_scales
 
 ENVELOPE_MEANINGS = {
@@ -153,8 +155,24 @@ def stable_group(
     return xr.Dataset(data, coords={"lag": _lag_axis(lags)}, attrs={"title": meaning})
 
 
-def detection_group(lags: list[int], need: Requirement) -> xr.Dataset:
-    """Give N(l) with its interval and what it was made of, over lag."""
+def dependence_group(lags: list[int], found: Dependence) -> xr.Dataset:
+    """Return what the targets hold at each lag, 0 included, over lag."""
+    data = {name: ("lag", getattr(found, name)) for name in vars(found)}
+    title = "dependence of the targets on the inputs of each lag, by itself"
+    return xr.Dataset(data, coords={"lag": _lag_axis(lags)}, attrs={"title": title})
+
+
+def detection_group(
+    lags: list[int],
+    need: Requirement,
+    found: Dependence,
+    statistics: ProbeStatistics,
+) -> xr.Dataset:
+    """Return N(l) with its interval and what it was made of, over lag.
+
+    ``own`` is N(l) of the dependency that the targets hold at the lag, nan where none
+    was found.
+    """
     units = {"needed": "sequences", "lower": "sequences", "upper": "sequences"}
     data = {
         name: xr.DataArray(
@@ -163,10 +181,16 @@ def detection_group(lags: list[int], need: Requirement) -> xr.Dataset:
         for name in NEEDS
     }
     group = xr.Dataset(data, coords={"lag": _lag_axis(lags)})
+    places = np.searchsorted(statistics.target_lags, lags)
+    c = np.where(found.found, found.strength, np.nan)[places]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own = need.needed * (need.strength / c) ** need.kappa
+    group["own"] = ("lag", np.where(c > 0, own, np.nan), {"units": "sequences"})
     heavy = int((need.kappa > 2).sum())
     formula = f"stable quantiles at {heavy} of {len(lags)} lags, z at the others"
     group.attrs = {
         "strength": float(need.strength),
+        "left": float(statistics.left),
         "formula": formula if heavy else "Gaussian: z, kappa = 2",
     }
     return group

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from learnability.detection.dependence import dependence, strongest
 from learnability.detection.samples import (
     jackknife_error,
-    measured_strength,
     projected_variance,
     requirement,
     u_statistic,
@@ -114,9 +114,20 @@ def test_strength_is_that_of_the_strongest_lag_or_none():
     random = np.random.default_rng(7)
     noise = random.normal(size=(6, 2, 400))
     noise[3] += np.array([[0.6], [0.8]])  # a dependency of strength 1
-    assert measured_strength(noise) == pytest.approx(1.0, abs=4 / 400**0.5)
-    false = [measured_strength(random.normal(size=(6, 2, 100))) > 0 for _ in range(300)]
+    assert strongest(noise)[0] == pytest.approx(1.0, abs=4 / 400**0.5)
+    false = [strongest(random.normal(size=(6, 2, 100)))[0] > 0 for _ in range(300)]
     assert np.mean(false) < 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
+
+
+def test_the_smallest_effect_that_is_told_is_found_in_95_of_100():
+    random, n, found = np.random.default_rng(9), 120, []
+    one = dependence(random.normal(size=(4, 2, n)))
+    c = np.median(one.smallest) / 2**0.5  # along each of two directions
+    for _ in range(400):
+        target = random.normal(size=(4, 2, n))
+        target[1] += c
+        found.append(dependence(target).found[1])
+    assert abs(np.mean(found) - 0.95) < 4 * (0.05 * 0.95 / 400) ** 0.5 + 0.01
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import torch
 
 from learnability.cells import CELLS
 from learnability.detection import window
-from learnability.detection.samples import measured_strength, requirement
+from learnability.detection.dependence import strongest
+from learnability.detection.samples import requirement
 from learnability.evidence import probe_statistics
 from learnability.evidence.probe import input_probes, shifted
 from learnability.tasks import MultiLag, Sequences
@@ -89,7 +90,7 @@ def detection_window(kind, seed, *, permute):
         found.square,
         found.dot,
         found.projection,
-        strength=measured_strength(found.target),
+        strength=strongest(found.target)[0],
     )
     return int(window(LAGS, need.needed, [1e9]).contiguous[0])
 

@@ -9,7 +9,8 @@ from learnability.diagnosis import Diagnosis
 from learnability.models.advice import advice, price
 
 
-def diagnosis(needed, lower, upper, f=None, strength=0.5):
+def diagnosis(needed, lower, upper, f=None, strength=0.5, sample=5000):
+    """Give a diagnosis with a dependency of one strength at every lag."""
     lags = [1, 2, 4, 8, 16, 32, 64, 128][-len(needed) :]
     f = np.exp(-np.array(lags) / 17.0) if f is None else f(np.array(lags))
     detection = xr.Dataset(
@@ -17,17 +18,26 @@ def diagnosis(needed, lower, upper, f=None, strength=0.5):
             "needed": ("lag", needed),
             "lower": ("lag", lower),
             "upper": ("lag", upper),
+            "own": ("lag", needed if strength > 0 else np.full(len(lags), np.nan)),
             "kappa": ("lag", np.full(len(lags), 2.0)),
         },
         coords={"lag": lags},
-        attrs={"strength": strength},
+        attrs={"strength": strength, "left": 9e-6},
+    )
+    dependence = xr.Dataset(
+        {
+            "found": ("lag", np.array([False] + [strength > 0] * len(lags))),
+            "smallest": ("lag", np.full(len(lags) + 1, 0.12)),
+        },
+        coords={"lag": [0, *lags]},
     )
     envelope = xr.Dataset(
         {"normalised": (("order", "lag"), f[None])},
         coords={"order": ["exact"], "lag": lags},
     )
-    root = xr.Dataset(attrs={"sequences": 5000})
+    root = xr.Dataset(attrs={"sequences": 5000, "sample": sample})
     groups = {"/": root, "detection": detection, "envelope": envelope}
+    groups["dependence"] = dependence
     return Diagnosis(xr.DataTree.from_dict(groups))
 
 
@@ -39,12 +49,16 @@ UPPER = [2.0, 3, 4, 8, 20, 140, 1500, 61_320]
 def test_the_first_lag_that_needs_more():
     samples, _ = advice(diagnosis(NEEDED, LOWER, UPPER))
     assert samples == (
-        "lag 128 needs about 40,000 sequences (27,000 to 61,000); you gave 5,000."
+        "the dependency at lag 128 needs about 40,000 sequences (27,000 to 61,000); "
+        "you gave 5,000."
     )
     samples, _ = advice(diagnosis(NEEDED, LOWER, UPPER), sequences=50)
-    assert samples.startswith("lag 32 needs about 100 sequences (80 to 140)")
+    assert "at lag 32 needs about 100 sequences (80 to 140)" in samples
     samples, _ = advice(diagnosis(NEEDED, LOWER, UPPER), sequences=1e6)
-    assert samples == "1,000,000 sequences show every lag up to 128, the last one."
+    assert samples == (
+        "1,000,000 sequences show every dependency that was found, the farthest at lag "
+        "128."
+    )
 
 
 def test_what_is_not_resolved_says_so():
@@ -52,6 +66,10 @@ def test_what_is_not_resolved_says_so():
     samples, _ = advice(diagnosis(needed, LOWER, upper))
     assert "lag 128 is not resolved" in samples
     assert "at least 27,000" in samples
+    assert "diagnose more sequences" in samples
+    samples, _ = advice(diagnosis(needed, LOWER, upper, sample=256))
+    assert "256 sequences do not tell" in samples
+    assert "you gave 5,000: look at more with Effort(sequences=...)" in samples
     lower = [*LOWER[:-1], np.inf]
     samples, _ = advice(diagnosis(needed, lower, upper))
     assert "at least" not in samples
@@ -60,7 +78,27 @@ def test_what_is_not_resolved_says_so():
 def test_no_dependency_is_no_window():
     none = [np.inf] * 8
     samples, _ = advice(diagnosis(none, none, none, strength=0.0))
-    assert samples.startswith("the targets hold no dependency at any of 8 lags")
+    assert samples.startswith("no dependency was found at 9 lags (one of 0.12 of the ")
+    assert "would not have gone unseen in these 5,000 sequences" in samples
+
+
+def test_what_is_learnt_has_no_samples_needed():
+    nothing = [np.nan] * 8
+    learnt = diagnosis(nothing, nothing, nothing)
+    samples, _ = advice(learnt)
+    assert samples.startswith("learnt: the error that is left is 0.003 of what")
+    assert learnt.window([10, 100]).isna().all(axis=None)
+
+
+def test_the_needed_window_is_of_the_dependencies_that_are_there():
+    one = diagnosis(NEEDED, LOWER, UPPER)
+    own = one.tree["detection"]["own"]
+    own[[0, 2, 6]] = np.nan  # none at lags 1, 4 and 64
+    table = one.needed_window([1, 5, 100, 1e6])
+    assert table["window"].tolist() == [0, 8, 32, 128]
+    assert (table["farthest"] == 128).all()
+    own[:] = np.nan
+    assert one.needed_window([5]).isna().all(axis=None)
 
 
 def test_the_envelope_is_priced():

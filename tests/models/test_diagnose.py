@@ -9,8 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import learnability as lw
+from learnability.detection.dependence import strongest
 from learnability.evidence import probe_statistics
-from learnability.fitting import fitted_detection, strongest
+from learnability.fitting import fitted_detection
 from learnability.models import Diagnoses, Effort
 from learnability.models.probing import dependencies, probes
 from learnability.models.reading import Reading
@@ -37,7 +38,7 @@ def test_squared_loss_and_linear_read_out_are_the_special_case(kind, along, fact
     network, data = network.double(), lw.Sequences(DATA.x.double(), DATA.y.double())
     u = DIRECTION if along else None
     statistics = probe_statistics(network, data, LAGS, direction=u)
-    expected = fitted_detection(statistics, 0, FEW)
+    expected = fitted_detection(statistics, 0, FEW)["detection"]
     found = lw.diagnose(
         network,
         data,

@@ -2,7 +2,6 @@
 
 import importlib
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,8 +9,7 @@ import torch
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from ..checked import checked_seed
 from ..display import Display
@@ -95,12 +93,11 @@ def diagnose(
     load_weights(made, weights)
     steps = found.x.shape[1]
     chosen = spread_lags(max(1, steps - 1), FEW_LAGS) if lags is None else lags
-    function = LOSSES[loss]
     with Display(console) as display:
         diagnoses = measured(
             made,
             (found.x, found.y),
-            function,
+            loss,
             chosen,
             layers=layers,
             seed=seed,
@@ -113,45 +110,6 @@ def diagnose(
         console.print(sentence, highlight=False, soft_wrap=True, markup=False)
     if output is not None:
         console.print(f"saved: {output}", highlight=False, soft_wrap=True, markup=False)
-
-
-def mean_square(outputs: Any, targets: Tensor) -> Tensor:
-    """Give the mean square error, shapes the same or apart by an axis of one."""
-    z = first(outputs)
-    y = targets.to(z.dtype)
-    if z.ndim == y.ndim + 1 and z.shape[-1] == 1:
-        z = z[..., 0]
-    elif y.ndim == z.ndim + 1 and y.shape[-1] == 1:
-        y = y[..., 0]
-    if z.shape != y.shape:
-        raise ValueError(f"outputs {tuple(z.shape)}, targets {tuple(y.shape)}")
-    return functional.mse_loss(z, y)
-
-
-def cross_entropy(outputs: Any, targets: Tensor) -> Tensor:
-    """Give the cross-entropy of classes; the last axis of the outputs is theirs."""
-    z = first(outputs)
-    if targets.is_floating_point() or targets.shape != z.shape[:-1]:
-        raise ValueError(
-            f"outputs {tuple(z.shape)}, targets {tuple(targets.shape)} of "
-            f"{targets.dtype}, not whole-numbered classes of all but the last axis"
-        )
-    return functional.cross_entropy(z.flatten(0, -2), targets.flatten())
-
-
-LOSSES: dict[str, Callable[[Any, Tensor], Tensor]] = {
-    "mse": mean_square,
-    "ce": cross_entropy,
-}
-
-
-def first(outputs: Any) -> Tensor:
-    """Give the first tensor of what a model gave, such as a layer's output."""
-    while isinstance(outputs, tuple | list) and outputs:
-        outputs = outputs[0]
-    if not isinstance(outputs, Tensor):
-        raise TypeError(f"the model gave a {type(outputs).__name__}, not a tensor")
-    return outputs
 
 
 def factory(name: str) -> nn.Module:

@@ -8,7 +8,7 @@ rho_l`` sequences, ``rho_l = c^2 ||s_l||^2/sigma_l^2`` the information of one
 for z and kappa for the exponent 2 (`samples_needed`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -182,44 +182,6 @@ def jackknife_error(
     return np.asarray(np.sqrt((n - 1) / n * (centred**2).sum(axis=-1)))
 
 
-def measured_strength(
-    target: Float[np.ndarray, "lag direction sequence"], *, error: float = 0.025
-) -> float:
-    """Give the strength of the strongest dependency that the targets surely hold.
-
-    At each lag the dependency's strength is ``||c_l||``, ``c_l = E[phi_l y]`` over the
-    probed directions. Hotelling's test asks whether ``c_l = 0``; over all lags it errs
-    with at most the given probability (Bonferroni). The strength returned is that of
-    the strongest lag that passes, its square freed of the sampling error's share; 0
-    where none passes: then nothing is there to be detected.
-
-    Args:
-        target: ``mean_t phi_l(t) (y_t - ybar)`` of every sequence.
-        error: probability of finding a dependency where there is none; half of the 5 %
-            of the detection test unless given, since products of inputs and targets
-            have heavier tails than the test supposes (5.9 % of 5 % seen).
-
-    Source: Hotelling 1931.
-    """
-    lags, directions, n = target.shape
-    if n <= directions + 1:
-        raise ValueError(
-            f"{n} sequences cannot test {directions} directions; give more sequences "
-            "or one direction"
-        )
-    strongest = 0.0
-    for row in target:
-        mean = row.mean(axis=-1)
-        covariance = np.atleast_2d(np.cov(row)) / n
-        if not np.trace(covariance) > 0:
-            continue
-        t_square = mean @ np.linalg.lstsq(covariance, mean, rcond=None)[0]
-        f = t_square * (n - directions) / (directions * (n - 1))
-        if stats.f.sf(f, directions, n - directions) * lags < error:
-            strongest = max(strongest, mean @ mean - np.trace(covariance))
-    return float(np.sqrt(strongest))
-
-
 def requirement(
     square: Float[np.ndarray, "lag sequence"],
     dot: Float[np.ndarray, "lag sequence"],
@@ -288,6 +250,17 @@ def requirement(
         noise=np.sqrt(variance),
         strength=strength,
         kappa=np.full(signal.shape, 2.0),
+    )
+
+
+def undefined(need: Requirement) -> Requirement:
+    """Return a requirement of which nothing is known: nan, and nothing resolved."""
+    nothing = np.full(need.needed.shape, np.nan)
+    names = ("needed", "lower", "upper")
+    return replace(
+        need,
+        **dict.fromkeys(names, nothing),
+        resolved=np.zeros(nothing.shape, bool),
     )
 
 

@@ -267,6 +267,8 @@ class ProbeStatistics:
             projections, by turning the directions that these are on; likewise.
         target: ``mean_t phi_l(t) a(t)``, the dependency that the targets of a sequence
             show; of all lags, pairs and sequences, also where only some are measured.
+        target_lags: the lags of the target, 0 among them for a diagnosis.
+        left: the mean square of the error over that of the targets' part of it.
     """
 
     lags: Int[np.ndarray, "lag"]
@@ -275,12 +277,16 @@ class ProbeStatistics:
     projection: Float[np.ndarray, "lag pair sequence"]
     tilt: Float[np.ndarray, "lag pair sequence"]
     target: Float[np.ndarray, "every_lag every_pair every_sequence"]
+    target_lags: Int[np.ndarray, "every_lag"]
+    left: Float[np.ndarray, ""]
 
 
 def summed_up(
     gradients: SequenceGradients,
     lags: Sequence[int],
     target: Float[np.ndarray, "every_lag every_pair every_sequence"],
+    target_lags: Sequence[int] | None = None,
+    left: float = np.nan,
     progress: Callable[[float], None] | None = None,
 ) -> ProbeStatistics:
     """Return what N(l) needs; rows are (lag, pair), the pair running faster.
@@ -289,13 +295,22 @@ def summed_up(
         gradients: of probes and losses.
         lags: lags in steps.
         target: of the dependency in the targets.
+        target_lags: those of the target; the lags unless given.
+        left: of the error; see `ProbeStatistics`.
         progress: called with the share of the work that is done.
     """
     found = statistics(gradients, progress)
     shape = (len(lags), -1, gradients.count)
     square, dot, projection, tilt = (values.reshape(shape) for values in found)
     return ProbeStatistics(
-        np.array(lags), square.mean(axis=1), dot.mean(axis=1), projection, tilt, target
+        np.array(lags),
+        square.mean(axis=1),
+        dot.mean(axis=1),
+        projection,
+        tilt,
+        target,
+        np.array(lags if target_lags is None else target_lags),
+        np.array(left),
     )
 
 

@@ -43,38 +43,73 @@ def advice(diagnosis: Diagnosis, sequences: float | None = None) -> list[str]:
     if not given > 0:
         raise ValueError(f"{given} sequences train nothing; give a number above 0")
     need = diagnosis.group("detection")
-    return [_samples(need, float(given)), _decay(diagnosis.group("envelope"), need)]
+    samples = _samples(diagnosis, need, float(given))
+    return [samples, _decay(diagnosis.group("envelope"), need)]
 
 
-def _samples(need: xr.Dataset, given: float) -> str:
-    """Say which lag first needs more sequences than there are."""
+def _samples(diagnosis: Diagnosis, need: xr.Dataset, given: float) -> str:
+    """Say which dependency first needs more sequences than there are."""
+    if need["needed"].isnull().all():
+        left = float(need.attrs["left"]) ** 0.5
+        return (
+            f"learnt: the error that is left is {left:.1g} of what the targets ask "
+            "for, so that N(l) is not defined; diagnose earlier weights to know it."
+        )
     if not need.attrs["strength"] > 0:
-        return (
-            f"the targets hold no dependency at any of {need['lag'].size} lags that a "
-            "test would find in noise less than once in 20 times, and every window is "
-            "0; check that inputs and targets belong together, or give more lags."
-        )
-    fits = (need["needed"] <= given).values
+        return _nothing(diagnosis)
+    held = need.dropna("lag", subset=["own"])
+    own = held if held["lag"].size else need.assign(own=need["needed"])
+    fits = (own["own"] <= given).values
     if fits.all():
-        last = int(need["lag"][-1])
-        return f"{_number(given)} sequences show every lag up to {last}, the last one."
-    place = int(np.argmin(fits))
-    row = {name: float(need[name][place]) for name in ("needed", "lower", "upper")}
-    lag = int(need["lag"][place])
-    if np.isfinite(row["needed"]):
+        last = int(own["lag"][-1])
         return (
-            f"lag {lag} needs about {_number(row['needed'])} sequences "
-            f"({_number(row['lower'])} to {_number(row['upper'])}); you gave "
-            f"{_number(given)}."
+            f"{given:,.0f} sequences show every dependency that was found, the "
+            f"farthest at lag {last}."
         )
-    at_least = (
-        f"it needs at least {_number(row['lower'])}; "
-        if np.isfinite(row["lower"])
-        else ""
-    )
+    one = own.isel(lag=int(np.argmin(fits)))
+    if not np.isfinite(one["own"]):
+        return _unresolved(diagnosis, one, given)
+    middle, low, high = (float(one[n]) for n in ("needed", "lower", "upper"))
+    size = float(one["own"])
     return (
-        f"lag {lag} is not resolved: the diagnosed sequences do not tell its signal "
-        f"from nothing; {at_least}diagnose more sequences to know."
+        f"the dependency at lag {int(one['lag'])} needs about {_number(size)} "
+        f"sequences ({_number(size * low / middle)} to "
+        f"{_number(size * high / middle)}); you gave {given:,.0f}."
+    )
+
+
+def _nothing(diagnosis: Diagnosis) -> str:
+    """Say what would have been found; that nothing is there nobody can know."""
+    attrs, found = diagnosis.tree.attrs, diagnosis.group("dependence")
+    sizes = found["smallest"].values
+    known = sizes[np.isfinite(sizes)]
+    power = (
+        f"one of {known.max():.2g} of the error's size at a single lag would not have "
+        f"gone unseen in these {attrs['sample']:,.0f} sequences"
+        if known.size
+        else "there are too few sequences to test any lag"
+    )
+    now = found.sel(lag=0) if 0 in found["lag"] else None
+    here = " One was found at lag 0." if now is not None and now["found"] else ""
+    return (
+        f"no dependency was found at {found['lag'].size} lags ({power}), and every "
+        f"window is 0.{here} Dependences that need several lags at once, or products "
+        "of inputs, are not seen; check that inputs and targets belong together, or "
+        "give more sequences or other lags."
+    )
+
+
+def _unresolved(diagnosis: Diagnosis, one: xr.Dataset, given: float) -> str:
+    """Say that a lag is not resolved, and whether more sequences were given."""
+    sample = diagnosis.tree.attrs["sample"]
+    least = float(one["lower"])
+    at_least = f"it needs at least {_number(least)}; " if np.isfinite(least) else ""
+    more = "diagnose more sequences to know."
+    if given > sample:
+        more = f"you gave {given:,.0f}: look at more with Effort(sequences=...)."
+    return (
+        f"lag {int(one['lag'])} is not resolved: {sample:,.0f} sequences do not "
+        f"tell its signal from nothing; {at_least}{more}"
     )
 
 
@@ -113,7 +148,6 @@ def price(family: decay.Envelope, kappa: float, lags: Real[np.ndarray, "lag"]) -
         >>> price(decay.Exponential(tau=17.0), 2.0, np.array([1, 64])).split(":")[0]
         'the envelope is exponential with tau 17'
     """
-    wider = "a wider gate spectrum (learnability.design) buys more"
     at = float(lags[-1])
     buys = -1 / (kappa * float(family.log_slope(at)))
     match family:
@@ -121,7 +155,7 @@ def price(family: decay.Envelope, kappa: float, lags: Real[np.ndarray, "lag"]) -
             said = f"exponential with tau {family.tau:.3g}"
             return (
                 f"the envelope is {said}: more data buys {buys:.3g} steps per factor e "
-                f"of sequences; {wider}"
+                "of sequences"
             )
         case decay.PowerLaw():
             grows = 2 ** (1 / (kappa * family.beta))
@@ -142,7 +176,7 @@ def price(family: decay.Envelope, kappa: float, lags: Real[np.ndarray, "lag"]) -
             )
     return (
         f"the envelope is {said}: at lag {at:.0f} more data buys {buys:.3g} steps per "
-        f"factor e of sequences; {wider}"
+        "factor e of sequences"
     )
 
 

@@ -18,7 +18,7 @@ from .refusal import Refusal
 from .trees import Place, placed, replaced
 
 DEALINGS = 16  # of the targets of other sequences; more only take off less noise
-CHEAP = 2e8  # numbers of the outputs of as many losses as there are other sequences
+CHEAP = 1e7  # numbers in the outputs of as many losses as there are other sequences
 SHARED_BY = 8  # sequences; a step that fewer have has no targets' part
 TOLERANCE = 1e-4  # of what dealing may do to others' gradients, by rounding
 

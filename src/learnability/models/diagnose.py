@@ -20,6 +20,7 @@ from ..fitting import (
 from ..grid import checked_lags
 from .diagnoses import Diagnoses
 from .exponents import exponent_group
+from .losses import named
 from .measure import Effort, Measurement
 from .own import explained
 from .quiet import kept_random_states, quiet
@@ -32,7 +33,7 @@ from .refusal import Refusal
 def diagnose(
     model: nn.Module,
     data: Any,
-    loss: Loss,
+    loss: Loss | str,
     lags: Iterable[int],
     *,
     layers: Iterable[str] | None = None,
@@ -58,8 +59,9 @@ def diagnose(
         data: a tuple of tensors (inputs, ..., targets), sequences first; `Sequences`;
             or what yields such batches. It is walked once; of a loader the first
             batches are what the exact parts look at: let it shuffle.
-        loss: of the model's outputs and the targets; a mean or sum over sequences, or
-            a value each.
+        loss: "mse", "ce" (classes along the outputs' last axis), or a callable of the
+            model's outputs and the targets: a mean or sum over sequences, or a value
+            each.
         lags: lags in steps, from 1 to T - 1; a backward layer counts them backward.
         layers: names of modules or of single layers to diagnose; all unless given.
         lengths: gives the steps of each sequence of a batch where sequences are padded
@@ -95,7 +97,7 @@ def diagnose(
     wanted, tell = _whole(lags), progress or silent
     reading = Reading(
         model,
-        loss,
+        named(loss),
         data,
         lengths=lengths,
         layers=layers,
@@ -146,7 +148,7 @@ def _groups(
     psi = one.psi()
     groups["evidence"] = fitted_evidence(psi, one.lags, one.seed, one.measures)
     statistics = one.gradients(direction)
-    groups["detection"] = fitted_detection(statistics, one.seed, one.measures)
+    groups |= fitted_detection(statistics, one.seed, one.measures)
     groups["detection"].attrs |= one.coverage(statistics)
     if one.effort.exponents:
         groups["lyapunov"] = exponent_group(one.layer.parts(), one.effort.exponents)

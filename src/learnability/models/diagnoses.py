@@ -44,6 +44,12 @@ class Diagnoses(Mapping[str, Diagnosis]):
         tables = {name: one.window(wanted) for name, one in self.found.items()}
         return pd.concat(tables, names=["layer", "budget"])
 
+    def needed_window(self, budgets: Iterable[float]) -> pd.DataFrame:
+        """Return one row per layer and budget; see `Diagnosis.needed_window`."""
+        wanted = list(budgets)
+        tables = {n: one.needed_window(wanted) for n, one in self.found.items()}
+        return pd.concat(tables, names=["layer", "budget"])
+
     def advice(self, sequences: float | None = None) -> list[str]:
         """Give what the numbers say about each layer; see `models.advice`.
 

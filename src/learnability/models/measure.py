@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, optim
 
 from .. import evidence
+from ..detection.dependence import strongest
 from ..evidence.probe import ProbeStatistics, probe_gradients, shifted, summed_up
 from ..evidence.sample import Sample, anchors
-from ..fitting import Measures, strongest
+from ..fitting import Measures
 from ..groups import envelope_group, time_scale_group
 from ..randomness import stream
 from ..transport import (
@@ -41,7 +42,8 @@ class Effort(BaseModel):
     """How much of the data, and how much work, a diagnosis takes.
 
     Attributes:
-        sequences: that are read, about.
+        sequences: that are read, about; where more are given, some at random or the
+            first of a loader.
         pairs: of an input probe and an axis of the error signal that are measured
             each; where there are more, one pair stands for all.
         axes: of the error signal, at most.
@@ -55,7 +57,7 @@ class Effort(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sequences: Annotated[int, Field(ge=4)] = 256
+    sequences: Annotated[int, Field(ge=8)] = 1024
     pairs: Annotated[int, Field(ge=1)] = 16
     axes: Annotated[int, Field(ge=1)] = 8
     probes: Annotated[int, Field(ge=1)] = 16
@@ -157,12 +159,12 @@ class Measurement:
         chosen = probes(
             layer, inputs=effort.probes, outputs=effort.axes, direction=direction
         )
-        target = dependencies(layer, chosen, self.lags)
+        target = dependencies(layer, chosen, [0, *self.lags])
         room = effort.work / self._cost()
         lags = thinned(self.lags, most or len(self.lags))
         if chosen.pairs > effort.pairs or chosen.pairs * len(lags) * len(layer) > room:
             error = self.measures.error / 2
-            chosen = along(chosen, strongest(target, error)[1])
+            chosen = along(chosen, strongest(target[1:], error)[1])
             count = max(FEWEST_SEQUENCES, int(room / len(lags)))
             layer = layer.first(count)
             lags = thinned(lags, max(FEWEST_LAGS, int(room / len(layer))))
@@ -177,7 +179,12 @@ class Measurement:
         kinds = [axis for _, _, axis in rows]
         found = probe_gradients(layer.parts, len(layer), weights, chosen.axes, kinds)
         return summed_up(
-            found, lags, target, lambda share: self.progress("detection", share)
+            found,
+            lags,
+            target,
+            [0, *self.lags],
+            chosen.left,
+            lambda share: self.progress("detection", share),
         )
 
     def coverage(self, statistics: ProbeStatistics) -> dict[str, str | int]:

@@ -17,6 +17,7 @@ from ..detection.window import window as detection_window
 from ..fitting import Measures, fitted_detection
 from ..transport import Windows
 from .batches import kept
+from .losses import named
 from .measure import Effort, Measurement
 from .quiet import kept_random_states, quiet
 from .reading import Reading
@@ -85,7 +86,7 @@ class Monitor:
         self,
         model: nn.Module,
         data: Any,
-        loss: Loss,
+        loss: Loss | str,
         lags: Iterable[int],
         *,
         budgets: Iterable[float] = (100, 1_000, 10_000),
@@ -101,7 +102,7 @@ class Monitor:
             raise ValueError(f"every is {every}; measure at every call at most, with 1")
         if not 0 < share < 1:
             raise ValueError(f"the share is {share}; it must lie between 0 and 1")
-        self.model, self.loss, self.lengths = model, loss, lengths
+        self.model, self.loss, self.lengths = model, named(loss), lengths
         self.lags, self.budgets = sorted(lags), list(budgets)
         self.every, self.share, self.seed, self.clock = every, share, seed, clock
         self.layers = None if layers is None else names_of(layers)
@@ -173,7 +174,7 @@ class Monitor:
                 cell, measures = layer.track.cell, Measures()
                 one = Measurement(layer, self.lags, self.seed, measures, self.effort)
                 statistics = one.gradients(most=LAGS)
-                need = fitted_detection(statistics, self.seed, measures)
+                need = fitted_detection(statistics, self.seed, measures)["detection"]
                 windows.append(self._windows(need))
                 sums = Windows(cell, self.lags)
                 for sample in layer.parts():

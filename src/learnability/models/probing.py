@@ -34,10 +34,12 @@ class Probes:
         inputs: the probes.
         axes: rho_k, scaled so that the error's coordinates have mean square 1, or the
             weights of a linear read-out; (axis, state).
+        left: the mean square of the error over that of the targets' part of it.
     """
 
     inputs: InputProbes
     axes: Float[Tensor, "axis state"]
+    left: float = float("nan")
 
     @property
     def pairs(self) -> int:
@@ -49,7 +51,7 @@ class Probes:
         return self.inputs.signals(sample.x) * sample.own
 
 
-def error_axes(layer: Layer, most: int) -> Float[Tensor, "axis state"]:
+def error_axes(layer: Layer, most: int) -> tuple[Float[Tensor, "axis state"], float]:
     """Return the principal axes of the error signal, the strongest first.
 
     ``E[e e^T] = sum_k rho_k rho_k^T`` over the steps at which the loss looks. Where the
@@ -59,12 +61,17 @@ def error_axes(layer: Layer, most: int) -> Float[Tensor, "axis state"]:
         layer: the recurrence on its sequences.
         most: the largest number of axes.
 
+    Returns:
+        The axes, and the mean square of the error over that of the targets' part.
+
     Raises:
         ValueError: if the loss does not depend on the layer.
     """
-    count, total, read_out, dtype = 0, 0.0, None, torch.float32
+    count, total, read_out, dtype, asked = 0, 0.0, None, torch.float32, 0.0
     for sample in layer.parts():
         errors = sample.by_step(sample.delta)[sample.looks].double()
+        target = sample.by_step(sample.target)[sample.looks].double()
+        asked += float(target.square().sum())
         count, total = count + len(errors), total + errors.T @ errors
         read_out, dtype = sample.read_out, sample.x.dtype
     moments = torch.as_tensor(total) / max(count, 1)
@@ -73,13 +80,20 @@ def error_axes(layer: Layer, most: int) -> Float[Tensor, "axis state"]:
             "the loss does not depend on this layer; leave it out with layers=[...], "
             "or use its output"
         )
+    if not asked:
+        raise ValueError(
+            "nothing of the targets is left in this layer's error: those of other "
+            "sequences make the same gradient; give targets that differ from sequence "
+            "to sequence, in batches of several"
+        )
+    left = float(moments.trace()) * count / asked
     if read_out is not None:
-        return read_out[None]
+        return read_out[None], left
     size, axes = torch.linalg.eigh(moments)
     size, axes = size.flip(0), axes.flip(1)
     kept = size[:most] > SMALLEST_SHARE * size[0]
     rho = axes[:, :most][:, kept] * size[:most][kept].sqrt()
-    return rho.T.to(dtype)
+    return rho.T.to(dtype), left
 
 
 def probes(
@@ -108,10 +122,10 @@ def probes(
             f"{width} inputs"
         )
     found = input_probes(((s.x, s.own) for s in layer.parts()), direction).first(inputs)
-    axes = error_axes(layer, outputs)
+    axes, left = error_axes(layer, outputs)
     room = max(1, len(layer) // SEQUENCES_A_DIRECTION)
     axes = axes[: max(1, room // len(found))]
-    return Probes(found.first(room), axes)
+    return Probes(found.first(room), axes, left)
 
 
 def dependencies(
@@ -156,4 +170,5 @@ def along(chosen: Probes, dependency: Float[np.ndarray, "pair"] | None) -> Probe
     by_probe, by_axis = (
         torch.from_numpy(w).to(chosen.axes.dtype) for w in (probe, axis)
     )
-    return Probes(chosen.inputs.along(by_probe), (by_axis @ chosen.axes)[None])
+    one = (by_axis @ chosen.axes)[None]
+    return Probes(chosen.inputs.along(by_probe), one, chosen.left)

@@ -245,9 +245,8 @@ class Stages:
             tree[name] = xr.DataTree(group)
         tree["evidence"] = xr.DataTree(fitted_evidence(psi, lags, run.seed, measures))
         self.progress("fit", 0.5)
-        tree["detection"] = xr.DataTree(
-            fitted_detection(statistics, run.seed, measures)
-        )
+        for name, group in fitted_detection(statistics, run.seed, measures).items():
+            tree[name] = xr.DataTree(group)
         record = unpacked(self.trained["training.safetensors"])
         tree["training"] = xr.DataTree(_training_group(run, record))
         self.progress("fit", 1.0)

@@ -129,14 +129,15 @@ def _fits(
     few = lags[:FIT_LAGS]
     psi = np.random.default_rng(0).standard_normal((len(few), count))
     again = np.arange(count) % probe.square.shape[-1]
-    many = {n: v if n == "lags" else v[..., again] for n, v in vars(probe).items()}
+    kept = ("lags", "target_lags", "left")
+    many = {n: v if n in kept else v[..., again] for n, v in vars(probe).items()}
     started = time.perf_counter()
     evidence = fitted_evidence(psi, few, run.seed, run.measures)
     taken = (time.perf_counter() - started) * len(lags) / len(few)
     started = time.perf_counter()
     detection = fitted_detection(ProbeStatistics(**many), run.seed, run.measures)
     taken += time.perf_counter() - started
-    return taken, {"evidence": evidence, "detection": detection}
+    return taken, {"evidence": evidence, **detection}
 
 
 def after(settings: Settings, found: Diagnosis) -> float:
