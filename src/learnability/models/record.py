@@ -339,7 +339,13 @@ class Recorder:
     def _gradients(self, of: Tensor, again: bool) -> list[Asked | None]:
         edges = [edge for tap in self.taps for edge in tap.edges()]
         live = [edge for edge in edges if edge is not None]
-        grads = torch.autograd.grad(of, live, retain_graph=again, allow_unused=True)
+        try:
+            grads = torch.autograd.grad(of, live, retain_graph=again, allow_unused=True)
+        except WRONG as error:
+            raise Refusal(
+                f"the loss cannot be differentiated ({first_line(error)}); give "
+                "outputs and targets of types that it takes"
+            ) from error
         found = iter(grads)
         asked = []
         for tap in self.taps:
