@@ -30,7 +30,7 @@ from learnability.models.diagnoses import Diagnoses
 
 MEASURES = Measures(exact_windows=2, anchors=1, resamples=20)
 EFFORT = Effort(sequences=64, pairs=4, axes=2, probes=2, work=1e8)
-USUAL = 0.85  # share of choices that fit together
+USUAL = 0.93  # share of choices that fit together
 LAYERS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 CELLS = {"RNNCell": nn.RNNCell, "GRUCell": nn.GRUCell, "LSTMCell": nn.LSTMCell}
 OWN = {"TorchRNN": TorchRNN, "own GRU": GRU, "own LSTM": LSTM}

@@ -126,7 +126,10 @@ def _named(
     ahead = {(g[0] + parts, *g[1:]) if g[0] in range(-parts, 0) else g for g in given}
     chosen = {p for p in every if any(p[: len(g)] == g for g in ahead)}
     if not chosen:
-        raise Refusal(f"the batch has no targets {sorted(map(str, given))[0]}")
+        raise Refusal(
+            f"the batch has no targets {min(map(str, given))}; its tensors lie at "
+            f"{', '.join(sorted(map(str, every)))}"
+        )
     if chosen & inputs:
         raise Refusal(
             f"dealing the targets {min(map(str, chosen & inputs))} changes what a "
