@@ -7,6 +7,8 @@ from learnability.cli import call
 
 from .calibration.cli import calibrate
 from .claims.cli import claims
+from .fuzz import fuzz
+from .null import null
 
 app = App(
     name="python -m experiments",
@@ -19,6 +21,8 @@ app = App(
 )
 app.command(claims)
 app.command(calibrate)
+app.command(null)
+app.command(fuzz)
 
 
 def main(words: list[str] | None = None) -> None:

@@ -160,6 +160,16 @@ def test_a_sequence_that_turns_the_direction_round_leaves_an_interval():
         assert 0 < need.lower < plain.lower < plain.upper < need.upper
 
 
+def test_the_only_sequence_that_varies_leaves_what_its_turn_adds():
+    p, tilt = np.zeros((1, 30)), np.zeros((1, 30))
+    p[0, 4], tilt[0, 4] = 1.0, 2.0
+    _, without = projected_variance(p, tilt)
+    assert np.isfinite(without).all()
+    assert without[0, 4] == pytest.approx(2.0 / 28)
+    tilt[0, 4] = -2.0
+    assert projected_variance(p, tilt)[1][0, 4] == pytest.approx(0, abs=1e-12)
+
+
 def test_a_small_tilt_is_added_to_the_deviations():
     p, tilt = np.random.default_rng(1).normal(size=(2, 30)), np.zeros((2, 30))
     _, plain = projected_variance(p)

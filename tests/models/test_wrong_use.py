@@ -72,6 +72,14 @@ def test_weights_and_data_that_are_not_finite(bad):
     refused("the loss is not finite", data=(X, y))
 
 
+def test_a_loss_that_cannot_be_differentiated():
+    y = Y[:, 0, 0] > 0
+    model = model_of(last=True)
+    refused(
+        "cannot be differentiated", model, (X, y), lambda z, y: F.huber_loss(z[:, 0], y)
+    )
+
+
 def test_lags_that_do_not_fit():
     refused("largest possible lag is 11", lags=[12])
     refused("lag 0 is too small", lags=[0])

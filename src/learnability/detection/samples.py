@@ -162,12 +162,15 @@ def projected_variance(
     n = projection.shape[-1]
     square = (projection - projection.mean(axis=-1, keepdims=True)) ** 2
     total = square.sum(axis=-1, keepdims=True)
-    without = total - square * n / (n - 1)
+    without = np.maximum(total - square * n / (n - 1), 0.0)  # by rounding below
     with np.errstate(divide="ignore", invalid="ignore"):
         turned = tilt / without
         # To first order 1 + turned; a variance stays positive however far it turns.
         factor = np.where(turned > 0, 1 + turned, 1 / (1 - turned))
-    return total[..., 0] / (n - 1), without * factor / (n - 2)
+        varied = without * factor
+    # Where nothing but sequence i varies, only the turn is left.
+    varied = np.where(without == 0, np.maximum(tilt, 0.0), varied)
+    return total[..., 0] / (n - 1), varied / (n - 2)
 
 
 def jackknife_error(

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from .items import Items
 from .refusal import Refusal
@@ -88,7 +89,7 @@ def found_targets(
     """
     every = {place: leaf for place, leaf in placed(batch) if place in items.axes}
     if given is not None:
-        return _named(given, set(every), inputs)
+        return _named(given, set(every), inputs, len(batch))
     last = len(batch) - 1
     own = deltas(batch)
     if not own.any():
@@ -119,10 +120,16 @@ def found_targets(
     return labels | alike
 
 
-def _named(given: set[Place], every: set[Place], inputs: set[Place]) -> set[Place]:
-    chosen = {p for p in every if any(p[: len(g)] == g for g in given)}
+def _named(
+    given: set[Place], every: set[Place], inputs: set[Place], parts: int
+) -> set[Place]:
+    ahead = {(g[0] + parts, *g[1:]) if g[0] in range(-parts, 0) else g for g in given}
+    chosen = {p for p in every if any(p[: len(g)] == g for g in ahead)}
     if not chosen:
-        raise Refusal(f"the batch has no targets {sorted(map(str, given))[0]}")
+        raise Refusal(
+            f"the batch has no targets {min(map(str, given))}; its tensors lie at "
+            f"{', '.join(sorted(map(str, every)))}"
+        )
     if chosen & inputs:
         raise Refusal(
             f"dealing the targets {min(map(str, chosen & inputs))} changes what a "
@@ -139,8 +146,18 @@ def _same(one: Any, other: Any) -> bool:
 def _moves(
     batch: Any, items: Items, deltas: Callable[[Any], Delta], own: Delta, place: Place
 ) -> bool:
-    now = deltas(dealt(batch, items, {place}, 1))
-    return now.shape != own.shape or not torch.equal(now, own)
+    """Tell whether others' values at a place change the gradient.
+
+    All are dealt on, and one item is given another's: a loss that mixes all sequences
+    sees nothing of an exchange.
+    """
+    given = torch.arange(items.count(batch))
+    given[0] = given[-1]
+    for other in (dealt(batch, items, {place}, 1), items.take(batch, given, {place})):
+        now = deltas(other)
+        if now.shape != own.shape or not torch.equal(now, own):
+            return True
+    return False
 
 
 def _weighs(
@@ -190,7 +207,10 @@ def linear(
     mean = averages(batch, items, targets)
     if mean is None:
         return False
-    one = deltas(mean)
+    try:
+        one = deltas(mean)
+    except Refusal:  # such as half of a label, which is outside of a law's support
+        return False
     count = items.count(batch)
     every = sum(deltas(dealt(batch, items, targets, k)) for k in range(count)) / count
     return bool((one - every).norm() <= TOLERANCE * every.norm())  # pyright: ignore
@@ -253,18 +273,73 @@ def present(
     return there & labelled
 
 
-def even(
-    own: Float[Tensor, "item row step state"], steps: Bool[Tensor, "item row step"]
-) -> bool:
-    """Tell whether the loss looks at a step of all sequences that have it, or of none.
+def even(own: Float[Tensor, "item row step state"]) -> bool:
+    """Tell whether the loss looks at a step of all sequences, or of none.
+
+    Where some end before others it does not: what lies in their padding is no target.
 
     Args:
         own: the gradients.
-        steps: that belong to a sequence.
     """
     looks = (own != 0).any(dim=-1)
-    some = looks.any(dim=0)
-    return bool((looks | ~steps | ~some).all())
+    return bool((looks | ~looks.any(dim=0)).all())
+
+
+def by_step(batch: Any, items: Items, targets: set[Place], steps: int) -> bool:
+    """Tell whether targets have an axis of steps, and are not one a sequence.
+
+    Args:
+        batch: some items.
+        items: the items of a batch.
+        targets: places of the targets.
+        steps: of the layer's sequences.
+    """
+    chosen = [(p, leaf) for p, leaf in placed(batch) if p in targets]
+    return any(
+        isinstance(leaf, PackedSequence)
+        or steps in (n for k, n in enumerate(leaf.shape) if k != items.axes[p])
+        for p, leaf in chosen
+    )
+
+
+def looking_steps(looks: Bool[Tensor, "item row step"]) -> Int[Tensor, "item row look"]:
+    """Return the steps that each sequence's loss looks at, in their order.
+
+    Where sequences have different numbers of them, none are returned.
+    """
+    counts = looks.sum(dim=-1)
+    most = int(counts.max())
+    if not (counts == most).all():
+        most = 0
+    order = looks.long().argsort(dim=-1, descending=True, stable=True)
+    return order[..., :most]
+
+
+def part_of_sequences(
+    own: Float[Tensor, "item row step state"],
+    others: Sequence[Float[Tensor, "item row step state"]],
+    moves: Sequence[int],
+    looks: Bool[Tensor, "item row step"],
+) -> Float[Tensor, "item row step state"]:
+    """Return ``e_n`` of targets that are one a sequence, whatever its length.
+
+    The last looking step of one sequence is then what that of another is, although it
+    is another step.
+
+    Args:
+        own: as for `targets_part`, like all that follows.
+        others: those with the targets of sequence n + shift.
+        moves: the shifts.
+        looks: the steps that each sequence's loss looks at.
+    """
+    at = looking_steps(looks)
+    if not at.numel():
+        return targets_part(own, others, moves, looks)
+    at = at[..., None].expand(*at.shape, own.shape[-1])
+    taken = [gradient.gather(2, at) for gradient in (own, *others)]
+    every = torch.ones(at.shape[:-1], dtype=torch.bool)
+    part = targets_part(taken[0], taken[1:], moves, every)
+    return torch.zeros_like(own).scatter(2, at, part)
 
 
 def targets_part(

@@ -172,9 +172,7 @@ def axes_along(batch: Any, axis: int) -> dict[Place, int] | None:
 
 def _asked(items: Items, batch: Any, run: Run) -> Items | str:
     """Change items and look which sequences move; return a sentence if others do."""
-    count = min(items.count(batch), ASKED)
-    some = items.take(batch, torch.arange(count))
-    base = run(some)
+    some, count, base = _some(items, batch, run)
     if count == 1:
         return _single(items, base)
     partner = _partners(items, some, count)
@@ -193,6 +191,21 @@ def _asked(items: Items, batch: Any, run: Run) -> Items | str:
             return order.format(layer=layer, count=count)
         turned[layer] = order
     return Items(items.axes, turned)
+
+
+def _some(items: Items, batch: Any, run: Run) -> tuple[Any, int, Layers]:
+    """Return some items, how many, and what every layer sees of them.
+
+    They are all where the model takes no other number.
+    """
+    every = items.count(batch)
+    if every <= ASKED:
+        return batch, every, run(batch)
+    some = items.take(batch, torch.arange(ASKED))
+    try:
+        return some, ASKED, run(some)
+    except Refusal:
+        return batch, every, run(batch)
 
 
 def _single(items: Items, base: Layers) -> Items | str:

@@ -15,7 +15,7 @@ from ..randomness import stream, torch_generator
 from ..unroll import Network
 from .batches import batches, device_of, parts, whole
 from .convert import check_values
-from .dealing import present, targets_part
+from .dealing import SHARED_BY, by_step, part_of_sequences, present, targets_part
 from .items import Items, axes_along
 from .quiet import kept_random_states
 from .record import Batch, Lengths, Loss, Recorder
@@ -138,9 +138,14 @@ class Reading:
                 generator = torch_generator(stream(seed, "deal"))
                 chosen = torch.randperm(count, generator=generator)[:sequences]
             some = self.recorder.items.take(together, chosen.sort().values)
+            if self.recorder.fixed is not None:
+                return [some], count
             return list(parts([some], self.recorder.items)), count
-        first, walked = _several(batches(data))
-        ask(moved(first, device), (0, 1), targets)
+        walked = batches(data)
+        first = next(walked)
+        axis = self.recorder.axis(moved(first, device), (0, 1))
+        first, walked = _several(first, walked, axis)
+        ask(moved(first, device), (axis,), targets)
         items, counts, taken = self.recorder.items, [], []
 
         def counted() -> Iterator[Batch]:
@@ -170,16 +175,24 @@ class Reading:
         kept: dict[str, list[Sample]] = {}
         lengths: dict[str, list[Tensor]] = {}
         folds: dict[str, int] = {}
-        held = 0
+        held, left = 0, set()
         for place, samples in enumerate(self._samples()):
             for name, sample in samples.items():
                 lengths.setdefault(name, []).append(sample.lengths)
                 kept.setdefault(name, []).append(sample)
                 held += sample.nbytes
                 folds[name] = sample.fold
+                if sample.target.any() or not sample.delta.any():
+                    left.add(name)
             if held > self.memory:
                 kept.clear()
             progress("running the model", (place + 1) / len(self.batches))
+        for name in folds.keys() - left:
+            raise Refusal(
+                f"{name}: nothing of the targets is left of what the loss asks; give "
+                f"batches in which at least {SHARED_BY} sequences have a target at the "
+                "same step, or leave the layer out with layers=[...]"
+            )
         self._kept = kept if held <= self.memory else None
         return [
             Layer(
@@ -208,19 +221,19 @@ class Reading:
         """Run the model over all batches; yield the recurrences to diagnose by name."""
         for batch in self.batches:
             found, moves = self._run(batch)
-            count = self.recorder.items.count(batch)
             chosen = {track.name for track in self.tracks()}
             yield {
-                track.name: self._sample(track, path, trace, moves, count)
+                track.name: self._sample(track, path, trace, moves, batch)
                 for path, traces in found.items()
                 for track, trace in zip(self.recorder.tracks[path], traces, strict=True)
                 if track.name in chosen
             }
 
     def _sample(
-        self, track: Track, path: str, trace: Trace, moves: list[int], count: int
+        self, track: Track, path: str, trace: Trace, moves: list[int], batch: Batch
     ) -> Sample:
         """Put a layer's sequences in the order of the items; ask for targets' part."""
+        count = self.recorder.items.count(batch)
         order = self.recorder.items.order(path, count, len(trace.x))
         lengths, fold = trace.lengths[order], len(order) // count
         own_steps = torch.arange(trace.x.shape[1]) < lengths[:, None]
@@ -233,12 +246,7 @@ class Reading:
             looks = present(by_item[0], by_item[1:], moves)
         else:
             looks = torch.stack([(v != 0).any(dim=-1) for v in by_item]).any(dim=0)
-        target = torch.zeros_like(by_item[0])
-        if others:
-            with_own = self.recorder.linear and not moves
-            target = targets_part(
-                by_item[0], by_item[1:], moves, looks, with_own=with_own
-            )
+        target = self._targets_part(batch, by_item, moves, looks)
         return Sample(
             track.cell,
             x,
@@ -250,6 +258,18 @@ class Reading:
             self._read_out(track),
             fold,
         )
+
+    def _targets_part(
+        self, batch: Batch, by_item: list[Tensor], moves: list[int], looks: Tensor
+    ) -> Tensor:
+        own, *others = by_item
+        if not others:
+            return torch.zeros_like(own)
+        recorder, steps = self.recorder, own.shape[2]
+        if moves and not by_step(batch, recorder.items, recorder.targets, steps):
+            return part_of_sequences(own, others, moves, looks)
+        with_own = recorder.linear and not moves
+        return targets_part(own, others, moves, looks, with_own=with_own)
 
     def tracks(self) -> list[Track]:
         """Return the recurrences to diagnose.
@@ -281,17 +301,18 @@ class Reading:
         return weights
 
 
-def _places(targets: Iterable[Any] | None) -> set[Place] | None:
+def _places(targets: Iterable[Any] | int | None) -> set[Place] | None:
     if targets is None:
         return None
     named = [targets] if isinstance(targets, int | str) else targets
     return {t if isinstance(t, tuple) else (t,) for t in named}
 
 
-def _several(walked: Iterator[Batch]) -> tuple[Batch, Iterator[Batch]]:
+def _several(
+    first: Batch, walked: Iterator[Batch], axis: int
+) -> tuple[Batch, Iterator[Batch]]:
     """Return the first batch, put together with others while its items are few."""
-    first = next(walked)
-    items = Items(axes_along(first, 0) or {})
+    items = Items(axes_along(first, axis) or {})
     while items.axes and items.count(first) < FEW:
         other = next(walked, None)
         if other is None:

@@ -138,6 +138,21 @@ class Recorder:
                 "itself, not its weights, or unroll it with learnability.unroll"
             )
 
+    def axis(self, batch: Batch, axes: Sequence[int]) -> int:
+        """Find the axis of the items of a batch, which may be one alone.
+
+        Args:
+            batch: inputs, then targets.
+            axes: along which items may lie.
+
+        Raises:
+            ValueError: if a layer's sequences are not those of the items.
+        """
+        with torch.no_grad():
+            self.run(batch)
+            self.check_called()
+            return max(found_items(batch, self._seen, axes).axes.values())
+
     def ask(
         self, batch: Batch, axes: Sequence[int], targets: set[Place] | None = None
     ) -> None:
@@ -278,11 +293,7 @@ class Recorder:
 
     def _even(self, tap: Tap, found: dict[str, list[Trace]]) -> bool:
         """Tell whether the loss looks at the same steps of all sequences."""
-        for trace in found[tap.path]:
-            steps = torch.arange(trace.x.shape[1]) < trace.lengths[:, None]
-            if not even(trace.asked[0][:, None], steps[:, None]):
-                return False
-        return True
+        return all(even(trace.asked[0][:, None]) for trace in found[tap.path])
 
     def _questions(
         self, batch: Batch, count: int, *, apart: bool
@@ -290,7 +301,8 @@ class Recorder:
         """Return the loss's gradients with own targets, and with those of others."""
         outputs = self.run(batch)
         size = sum(t.numel() for _, t in placed(outputs) if isinstance(t, Tensor))
-        few = apart or self._inside or not size
+        size = size or self._size()  # where outputs are an object of some kind
+        few = apart or self._inside
         moves = shifts(count, FEW_DEALINGS if few else size)
         if self.linear and not apart:
             others = [averages(batch, self.items, self.targets)]
@@ -311,6 +323,11 @@ class Recorder:
             asked = [averaged(asked)]
         return [own, *asked]
 
+    def _size(self) -> int:
+        """Return how many numbers the layers gave."""
+        every = (tap.seen() for tap in self.taps)
+        return sum(seen.output.numel() for seen in every if seen is not None)
+
     def _ask(self, total: Tensor, again: bool) -> list[Asked | None]:
         if not total.requires_grad:
             raise Refusal(
@@ -322,7 +339,13 @@ class Recorder:
     def _gradients(self, of: Tensor, again: bool) -> list[Asked | None]:
         edges = [edge for tap in self.taps for edge in tap.edges()]
         live = [edge for edge in edges if edge is not None]
-        grads = torch.autograd.grad(of, live, retain_graph=again, allow_unused=True)
+        try:
+            grads = torch.autograd.grad(of, live, retain_graph=again, allow_unused=True)
+        except WRONG as error:
+            raise Refusal(
+                f"the loss cannot be differentiated ({first_line(error)}); give "
+                "outputs and targets of types that it takes"
+            ) from error
         found = iter(grads)
         asked = []
         for tap in self.taps:
@@ -345,7 +368,7 @@ class Recorder:
             tracks = self.tracks[tap.path]
             own = [a for q in questions if (a := q[place]) is not None]
             if given is not None and not seen.packed:
-                seen = cut(tap.path, tracks, seen, own, given)
+                seen, own = cut(tap.path, tracks, seen, own, given)
             found[tap.path] = replay(tap, tracks, seen, own)
         return found
 
@@ -361,9 +384,11 @@ class Recorder:
 
 
 def cut(
-    path: str, tracks: list[Track], seen: Any, asked: list[Asked], lengths: Tensor
-) -> Any:
+    path: str, tracks: list[Track], seen: Seen, asked: list[Asked], lengths: Tensor
+) -> tuple[Seen, list[Asked]]:
     """Give what a layer saw, with the lengths that it did not know itself.
+
+    What others' targets ask after a sequence's end is left out: they may be longer.
 
     Raises:
         ValueError: if the lengths do not fit, the layer runs backward over padding, or
@@ -381,7 +406,7 @@ def cut(
             "sequences with torch.nn.utils.rnn.pack_padded_sequence"
         )
     after = torch.arange(steps) >= lengths[:, None]
-    for question in asked:
+    for question in asked[:1]:
         looked = (question.output.cpu() != 0).any(dim=-1) & after
         if looked.any():
             n = int(looked.any(dim=1).nonzero()[0])
@@ -389,7 +414,9 @@ def cut(
                 f"the loss looks at steps of {path} after the end of sequence {n} "
                 f"({int(lengths[n])} steps); mask its padding"
             )
-    return replace(seen, lengths=lengths)
+    outputs = (q.output.cpu().masked_fill(after[..., None], 0.0) for q in asked)
+    own = [replace(q, output=o) for q, o in zip(asked, outputs, strict=True)]
+    return replace(seen, lengths=lengths), own
 
 
 def same(one: Seen, other: Seen) -> bool:

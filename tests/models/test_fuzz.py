@@ -1,0 +1,32 @@
+"""Generated diagnoses end in a result or in one sentence."""
+
+import pytest
+
+from experiments.fuzz import case, ending
+
+GROUP = 20
+
+
+@pytest.mark.parametrize("group", range(10))
+def test_generated_diagnoses(group):
+    for number in range(group * GROUP, (group + 1) * GROUP):
+        one = case(0, number)
+        how, words = ending(one)
+        # What is of no type that is taken does not pass the suite's type checks.
+        if words.startswith("TypeCheckError") and "diagnose.diagnose." in words:
+            continue
+        assert how != "finding", f"case {number}, {one}: {words}"
+
+
+def test_a_case_can_be_made_again():
+    one, other = case(0, 3), case(0, 3)
+    assert str(one) == str(other)
+    assert ending(one) == ending(other)
+    assert str(one) != str(case(1, 3))
+
+
+def test_cases_end_in_both_ways():
+    assert {ending(case(0, number))[0] for number in range(30)} >= {
+        "result",
+        "sentence",
+    }
