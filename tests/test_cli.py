@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from learnability.cli import main
 from learnability.study import Store, load_settings
+from learnability.workers import using_threads
 from tests.study.small import small_settings
 
 
@@ -225,6 +227,22 @@ def test_a_study_that_is_replaced_is_said_to_be(again):
     assert set(table["cell"]) == {"GRU"}
 
 
+@pytest.mark.parametrize("words", [[], ["--workers", "2"]])
+def test_threads_are_those_asked_for(tmp_path, monkeypatch, words):
+    seen, before = [], torch.get_num_threads()
+
+    def stop(settings, left, threads=None):
+        with using_threads(threads):
+            seen.append(torch.get_num_threads())
+        raise ValueError("far enough")
+
+    monkeypatch.setattr("learnability.cli.study.estimate", stop)
+    for asked in ([], ["--threads", "3"]):
+        call("run", "quick", "--dry-run", *words, *asked, cwd=tmp_path)
+    assert seen == [max(1, before // 2) if words else before, 3]
+    assert torch.get_num_threads() == before
+
+
 def test_dry_run_states_time_and_memory_and_stops(tmp_path):
     (tmp_path / "small.toml").write_text(small_settings().to_toml())
     done = call("run", "small.toml", "--dry-run", "--scale", "0.5", cwd=tmp_path)
@@ -312,6 +330,8 @@ def test_second_run_keeps_the_first(study):
             "error is 0.7, worse than a coin: give at most 0.5",
         ),
         (["theory", "Logarithmic", "--samples", "9", "--error", "0.5"], "give less"),
+        (["run", "quick", "--threads", "0"], "0 threads can do nothing"),
+        (["run", "quick", "--workers", "2", "--threads", "-1"], "-1 threads can do"),
         (["run", "quick", "--error", "0.7"], "measures.error: 0.7 is no error"),
         (["run", "quick", "--error", "nan"], "is not finite"),
         (["run", "quick", "--budgets", "10", "1e1"], "10.0 appears twice"),

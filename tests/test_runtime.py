@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from learnability.runtime import release_openmp
-from learnability.workers import in_threads, threads
+from learnability.workers import in_threads, threads, using_threads
 
 FAULTS = """
 import resource, sys, torch
@@ -31,13 +31,16 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 def test_idle_openmp_workers_are_let_go_and_come_back():
-    if torch.get_num_threads() < 2 or not torch.backends.openmp.is_available():
+    if not torch.backends.openmp.is_available():
         pytest.skip("PyTorch runs no OpenMP workers here")
     x = torch.arange(2.0**21)
-    first, before = x.sum(), running()
-    release_openmp()
-    assert x.sum() == first
-    assert running() - before, "the idle workers were used again"
+    with using_threads(2):
+        first, before = x.sum(), running()
+        assert x.sum() == first
+        assert running() <= before, "workers are kept while nobody lets them go"
+        release_openmp()
+        assert x.sum() == first
+        assert running() - before, "the idle workers were used again"
 
 
 def running() -> set[str]:

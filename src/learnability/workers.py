@@ -22,8 +22,9 @@ Result = TypeVar("Result")
 
 _pools: dict[int, ThreadPoolExecutor] = {}
 _making, _alone = Lock(), Lock()
-# Threads do not survive a fork; the child makes its own.
-os.register_at_fork(after_in_child=_pools.clear)
+# Threads do not survive a fork; the child makes its own. Windows knows no forks.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pools.clear)
 
 
 def threads() -> int:
@@ -71,6 +72,30 @@ def share(work: Callable[[Part], object], parts: Iterable[Part]) -> None:
 
 
 @contextmanager
+def using_threads(count: int | None) -> Iterator[None]:
+    """Have PyTorch, the BLAS of NumPy and SciPy and compiled loops use some threads.
+
+    Args:
+        count: how many; None leaves them as they are.
+
+    Example:
+        >>> with using_threads(1):
+        ...     threads()
+        1
+    """
+    if count is None:
+        yield
+        return
+    allowed = torch.get_num_threads()
+    with threadpool_limits(limits=count):
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(allowed)
+
+
+@contextmanager
 def one_thread() -> Iterator[None]:
     """Have PyTorch, the BLAS of NumPy and SciPy and compiled loops use one thread.
 
@@ -82,13 +107,8 @@ def one_thread() -> Iterator[None]:
         ...     threads()
         1
     """
-    allowed = torch.get_num_threads()
-    with threadpool_limits(limits=1):
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(allowed)
+    with using_threads(1):
+        yield
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The page in a real browser: toggles, hover, cursor, sorting, paper, phones, names."""
 
+import re
 import shutil
 
 import pytest
@@ -228,6 +229,38 @@ def test_it_fits_a_phone(shown):
     )
     assert shown.evaluate("document.documentElement.scrollWidth") <= 390
     shown.set_viewport_size({"width": 1100, "height": 900})
+
+
+def test_the_page_talks_to_nobody_whatever_is_pressed(browser, file):
+    context = browser.new_context(viewport={"width": 1100, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    asked, opened = [], []
+    context.on("request", lambda request: asked.append(request.url))
+    page = context.new_page()
+    context.on("page", lambda other: opened.append(other.url))
+    page.goto(file.as_uri())
+    buttons = page.locator("button, input, summary, .modebar-btn")
+    said = buttons.evaluate_all("all => all.map(b => b.dataset.title || '')")
+    assert len(said) > 40
+    assert {"Zoom", "Pan", "Reset axes"} <= set(said)
+    assert not [
+        title for title in said if re.search("share|cloud|edit|studio", title, re.I)
+    ]
+    page.evaluate(
+        """async () => {
+             for (const part of document.querySelectorAll(
+                 "button, input, summary, .modebar-btn")) {
+               part.dispatchEvent(new MouseEvent("click", {bubbles: true}));
+             }
+             for (const box of document.querySelectorAll(".js-plotly-plot")) {
+               await Plotly.toImage(box);  // what a button above has begun
+             }
+           }"""
+    )
+    outside = [url for url in asked if not url.startswith(("data:", "blob:"))]
+    assert outside == [file.as_uri()]
+    assert opened == []
+    context.close()
 
 
 def test_without_scripts_the_still_figures_are_there(browser, file):

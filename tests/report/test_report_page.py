@@ -1,7 +1,7 @@
 """The page: whole, self-contained, safe against hostile names, the same bytes twice."""
 
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from functools import cache
 from hashlib import sha256
 from html import escape, unescape
@@ -12,6 +12,7 @@ from xml.etree.ElementTree import fromstring
 import pytest
 
 from learnability.report import formatted, page, pictures, table
+from learnability.report.interactive import library
 from learnability.study import Settings, load_settings
 from tests.plots.records import diagnosis, extreme, training_group
 
@@ -98,6 +99,60 @@ def test_nothing_is_loaded_from_elsewhere():
     for script in scripts:
         known = b64encode(sha256(script.encode()).digest()).decode()
         assert f"'sha256-{known}'" in str(policy["content"])
+
+
+WAYS_OUT = [
+    r"\bfetch\s*\(",
+    "XMLHttpRequest",
+    "sendBeacon",
+    "WebSocket",
+    "EventSource",
+    r"\bimport\s*\(",
+    "importScripts",
+    r"\bWorker\s*\(",
+    r"window\.open",
+    r"\blocation\b",
+    r"\.submit\s*\(",
+    r"\.src\s*=",
+    r"\.href\s*=",
+]
+NAMES_ALONE = (
+    "http://www.w3.org/",
+    "http://purl.org/dc/",
+    "http://creativecommons.org/ns#",
+    "https://arxiv.org/abs/2512.05790",
+)
+"""Addresses that are names in a picture's markup, and the citation."""
+
+
+def own_text() -> str:
+    """Give the page without plotly's script, and with its pictures readable."""
+    text = unquote(written().replace(library(), ""))
+    return re.sub(
+        r"data:[\w/+]+;base64,([\w+/=]+)",
+        lambda found: b64decode(found[1]).decode("latin-1"),
+        text,
+    )
+
+
+def test_no_address_is_on_the_page_that_a_browser_would_ask():
+    text = own_text()
+    addresses = re.findall(r"""(?:\w+:)?//[\w.-]+\.\w\w[^\s"'<>)]*""", text)
+    assert {a for a in addresses if not a.startswith(NAMES_ALONE)} == set()
+    for way in WAYS_OUT:
+        assert not re.search(way, text), way
+    outline = Outline(written())
+    for tag in ("form", "iframe", "object", "embed", "base", "video", "audio"):
+        assert not outline.named(tag)
+    for _, attributes in outline.tags:
+        assert {"action", "formaction", "ping", "background"}.isdisjoint(attributes)
+        assert not any(name.startswith("on") for name in attributes)
+
+
+def test_plotly_is_told_to_share_nothing():
+    """Its own default is a button that uploads a figure to a company."""
+    assert "showSendToCloud: false" in own_text()
+    assert 'plotlyServerURL: ""' in own_text()
 
 
 def test_the_only_way_out_is_the_citation():

@@ -10,11 +10,14 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+import torch
 
 from learnability.study import Store, processes, run_study
 from learnability.study.cluster import dask_pool
+from learnability.study.execute import Request, execute
 from learnability.study.executors import Pool, execute_in
 from learnability.study.folder import RunFolder
+from learnability.workers import using_threads
 from tests.study.children import grid
 from tests.study.small import Watcher, contents
 
@@ -178,6 +181,38 @@ def test_a_cluster_names_the_run_that_kills_its_workers():
         done, error, _ = blamed(pool, die_where_bad)
     assert done == ["first", "last"]
     assert error.startswith("the worker of bad was killed twice")
+
+
+@pytest.mark.parametrize(
+    ("mine", "workers", "asked", "each"),
+    [(8, 2, None, 4), (8, 3, None, 2), (1, 2, None, 1), (1, 2, 5, 5), (8, 1, 3, 3)],
+)
+def test_workers_share_the_threads_that_the_user_gave(mine, workers, asked, each):
+    pytest.importorskip("distributed")
+    with using_threads(mine):
+        for pool in (processes(workers, asked), dask_pool(f"local:{workers}", asked)):
+            assert pool.threads == each
+
+
+def test_a_run_has_its_threads_and_leaves_those_of_its_process(tmp_path):
+    (run,) = grid(["GRU"], seeds=[1], epochs=1).runs()
+    seen, before = set(), torch.get_num_threads()
+
+    def progress(stage, share):
+        seen.add(torch.get_num_threads())
+
+    for place, threads in enumerate((None, before + 2)):
+        request = Request(str(tmp_path / str(place)), "GRU", run, threads=threads)
+        execute(request, progress)
+        assert seen == {threads or before}
+        assert torch.get_num_threads() == before
+        seen.clear()
+
+
+def test_no_threads_can_do_nothing():
+    for wrong in (0, -1):
+        with pytest.raises(ValueError, match="threads can do nothing; give at least 1"):
+            processes(2, wrong)
 
 
 def test_wrong_clusters_get_one_sentence():

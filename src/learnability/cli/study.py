@@ -13,7 +13,7 @@ from ..display import Display
 from ..storage import output_file
 from ..study.cluster import LOCAL, dask_pool
 from ..study.estimate import estimate
-from ..study.executors import Pool, processes
+from ..study.executors import Pool, checked_threads, processes
 from ..study.joined import differing, joined
 from ..study.logs import check_logs, make_logger
 from ..study.memory import check_memory
@@ -22,6 +22,7 @@ from ..study.settings import Settings, load_settings
 from ..study.store import Store
 from ..study.sweep import draw_by_seed, draw_files, missing, run_study, write_results
 from ..unroll import warm_up
+from ..workers import using_threads
 from .app import MANY, NUMBER, WHOLE, app
 from .shown import show
 
@@ -51,6 +52,7 @@ def run(
     sequences: Annotated[int | None, WHOLE] = None,
     error: Annotated[float | None, NUMBER] = None,
     workers: Annotated[int | None, WHOLE] = None,
+    threads: Annotated[int | None, WHOLE] = None,
     cluster: str | None = None,
     log: Annotated[list[str] | None, MANY] = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
@@ -87,7 +89,10 @@ def run(
     error
         Size of the detection test, such as 0.05.
     workers
-        Runs at a time, each in a process of its own with its share of the cores.
+        Runs at a time, each in a process of its own.
+    threads
+        Threads of each run; unless given those of PyTorch (OMP_NUM_THREADS, or the
+        machine's cores), of which workers on this machine have an equal share.
     cluster
         Address of a Dask scheduler, or local:N for N worker processes here.
     log
@@ -114,9 +119,9 @@ def run(
     store.check(settings)
     names = log or ["jsonl"]
     check_logs(names)
-    pool = _pool(workers, cluster)
+    pool = _pool(workers, cluster, threads)
     loggers = [] if dry_run else [make_logger(name, store) for name in names]
-    with Display(console) as display:
+    with Display(console) as display, using_threads(None if pool else threads):
         if not dry_run:
             _begin(settings, store, display)
         _announce(settings, store, display, pool)
@@ -191,13 +196,17 @@ def _announce(
         display.tell(warning)
 
 
-def _pool(workers: int | None, cluster: str | None) -> Pool | None:
+def _pool(workers: int | None, cluster: str | None, threads: int | None) -> Pool | None:
     """Give what the runs run in, or None for this process."""
     if cluster is not None:
         if workers is not None:
             raise ValueError("--workers and --cluster exclude each other; give one")
-        return dask_pool(cluster)
-    return None if workers is None else processes(workers)
+        return dask_pool(cluster, threads)
+    if workers is not None:
+        return processes(workers, threads)
+    if threads is not None:
+        checked_threads(threads)
+    return None
 
 
 @app.command

@@ -92,6 +92,8 @@
 
   const options = {
     responsive: true, displaylogo: false,
+    // Plotly's own button would upload the figure to a company.
+    showSendToCloud: false, plotlyServerURL: "",
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
   };
 

@@ -1,14 +1,20 @@
 """Runs on a Dask cluster, behind the interface of `concurrent.futures`."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from .executors import Part, Pool, Result, checked_workers
+from .executors import (
+    Part,
+    Pool,
+    Result,
+    checked_threads,
+    checked_workers,
+    shared_threads,
+)
 
 LOCAL = "local:"
 UNLIMITED = 2**31
@@ -18,30 +24,32 @@ START = 10.0
 SCHEMES = ("tcp", "tls", "ws", "wss")
 
 
-def dask_pool(address: str) -> Pool:
+def dask_pool(address: str, threads: int | None = None) -> Pool:
     """Give the pool of a Dask cluster.
 
     Args:
         address: of a scheduler, such as ``tcp://10.0.0.1:8786``, or ``local:N`` for a
-            scheduler and N worker processes on this machine, which share its cores.
+            scheduler and N worker processes on this machine.
+        threads: of each run; unless given what its worker has, and of ``local:N`` an
+            equal share of PyTorch's threads here.
 
     Raises:
         ValueError: if Dask is not installed, the address is none or no scheduler
-            answers there.
+            answers there, or there are no threads.
     """
     distributed = _distributed()
     deaths = (distributed.KilledWorker,)
     if not address.startswith(LOCAL):
         _check(address)
         make = partial(_opened, distributed, {"address": address})
-        return Pool(make, UNLIMITED, call=on_worker, deaths=deaths)
+        own = None if threads is None else checked_threads(threads)
+        return Pool(make, UNLIMITED, own, on_worker, deaths=deaths)
     workers = _count(address)
     options = {"n_workers": workers, "threads_per_worker": 1, "processes": True}
     options |= {"dashboard_address": None}
-    cores = len(os.sched_getaffinity(0))
-    threads = max(1, cores // workers)
+    shared = shared_threads(workers, threads)
     make = partial(_opened, distributed, options)
-    return Pool(make, UNLIMITED, threads, on_worker, workers, deaths)
+    return Pool(make, UNLIMITED, shared, on_worker, workers, deaths)
 
 
 def _check(address: str) -> None:

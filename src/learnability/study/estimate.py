@@ -1,18 +1,16 @@
 """What a study will take, from a short measurement on this machine."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import final
-
-import torch
 
 from ..randomness import stream
 from ..tasks import Sequences
 from ..training import train
 from ..unroll import Network
+from ..workers import using_threads
 from . import tried
 from .data import RunData
 from .memory import machine_bytes, run_bytes
@@ -104,7 +102,7 @@ def estimate(
         return Estimate(0.0, 0.0, 0)
     loaded = time.process_time()
     each = {run.architecture: run for run in runs}
-    with _threads(threads):
+    with using_threads(threads):
         costs = {a: _measured(run) for a, run in each.items()}
         # Fits and files are as large whatever the cell; once for what they load.
         trial = partial(tried.fitted, runs[0], costs[runs[0].architecture].found)
@@ -180,17 +178,6 @@ def _tried_epoch(run: RunSettings) -> tuple[int, int]:
     fit = TRIED_STATES // (run.task.steps * run.architecture.units)
     batch = min(run.recipe.batch, run.training_sequences, max(FEWEST, fit))
     return batch, batch * max(1, min(BATCHES, fit // batch))
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Let PyTorch use so many threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(before if count is None else count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _time(seconds: float) -> str:

@@ -4,9 +4,8 @@ import time
 from dataclasses import dataclass, field
 from typing import final
 
-import torch
-
 from ..models.reading import Progress, silent
+from ..workers import using_threads
 from .single import RunSettings
 from .stages import CHECKPOINT_EVERY, Stages
 from .store import Store
@@ -66,8 +65,11 @@ def execute(request: Request, progress: Progress = silent) -> Outcome:
     Raises:
         ValueError: if the folder cannot be written.
     """
-    if request.threads is not None:
-        torch.set_num_threads(request.threads)
+    with using_threads(request.threads):
+        return _executed(request, progress)
+
+
+def _executed(request: Request, progress: Progress) -> Outcome:
     started, told = time.monotonic(), []
     folder = Store(request.folder).run(request.run)
     with folder.locked(wait=request.wait) as ours:

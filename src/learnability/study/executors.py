@@ -1,7 +1,6 @@
 """Much work at once, behind the interface of `concurrent.futures`."""
 
 import multiprocessing
-import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -15,6 +14,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar, final
+
+import torch
 
 from .memory import WORKER_BYTES, machine_bytes
 
@@ -54,25 +55,55 @@ class Pool:
     deaths: tuple[type[Exception], ...] = (BrokenProcessPool,)
 
 
-def processes(workers: int) -> Pool:
-    """Give a pool of processes on this machine that share its cores.
+def processes(workers: int, threads: int | None = None) -> Pool:
+    """Give a pool of processes on this machine.
 
     Args:
-        workers: how many; each gets an equal share of the cores, at least one.
+        workers: how many.
+        threads: of each; an equal share of PyTorch's here unless given.
 
     Raises:
-        ValueError: if there are no workers, or more than the memory holds.
+        ValueError: if there are no workers, or more than the memory holds, or no
+            threads.
     """
     checked_workers(workers)
-    cores = len(os.sched_getaffinity(0))
     # A forked child would share compiled code's threads, which do not survive a fork.
     fresh = multiprocessing.get_context("spawn")
     return Pool(
         make=lambda: ProcessPoolExecutor(workers, mp_context=fresh),
         at_once=workers,
-        threads=max(1, cores // workers),
+        threads=shared_threads(workers, threads),
         workers=workers,
     )
+
+
+def shared_threads(workers: int, threads: int | None) -> int:
+    """Return the threads of each of some workers, as asked or an equal share.
+
+    What is shared are PyTorch's threads in this process: what OMP_NUM_THREADS or
+    `torch.set_num_threads` says, and otherwise the machine's cores.
+
+    Args:
+        workers: how many.
+        threads: of each, if that was asked for.
+
+    Raises:
+        ValueError: if it is less than one.
+    """
+    if threads is None:
+        return max(1, torch.get_num_threads() // workers)
+    return checked_threads(threads)
+
+
+def checked_threads(threads: int) -> int:
+    """Return a number of threads, or say that it is none.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    if threads < 1:
+        raise ValueError(f"{threads} threads can do nothing; give at least 1")
+    return threads
 
 
 def checked_workers(workers: int) -> int:

@@ -1,14 +1,22 @@
-"""The memory that one run takes at its peak."""
+"""The memory that one run takes at its peak, and that there is."""
 
+import math
 import os
-import resource
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
 from ..chunks import STATE_BYTES
 from ..unroll.compiled import backward_bytes
 from .single import RunSettings
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 HELD = 5
 """Arrays of a state's size that measuring one part of the sequences takes."""
@@ -21,8 +29,59 @@ WORKER_BYTES = 0.3e9
 
 
 def machine_bytes() -> float:
-    """Give the bytes of memory that this machine has."""
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    """Return the bytes of memory that this process may use.
+
+    The least of what the machine has, what its container may take (control groups of
+    Linux, version 1 or 2) and what ``ulimit -v`` allows; infinite where the system says
+    none of them.
+    """
+    return min([math.inf, *_physical(), *container_limits(), *_allowed()])
+
+
+def _physical() -> Iterator[float]:
+    names = ("SC_PAGE_SIZE", "SC_PHYS_PAGES")
+    if set(names) <= set(getattr(os, "sysconf_names", ())):
+        size, pages = map(os.sysconf, names)
+        yield float(size * pages)
+
+
+def _allowed() -> Iterator[float]:
+    if resource is not None:
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit != resource.RLIM_INFINITY:
+            yield float(limit)
+
+
+def container_limits(root: Path = Path("/")) -> Iterator[float]:
+    """Yield the bytes that each control group around this process may take.
+
+    Args:
+        root: of the file system.
+
+    Source: control-group-v2, memory.max; cgroup-v1, memory.limit_in_bytes (kernel.org).
+    """
+    listed = root / "proc/self/cgroup"
+    if not listed.exists():
+        return
+    for line in listed.read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        top, name = root / "sys/fs/cgroup", "memory.max"
+        if "memory" in controllers.split(","):
+            top, name = top / "memory", "memory.limit_in_bytes"
+        elif controllers:
+            continue
+        inner = top / path.lstrip("/")
+        for folder in (inner, *inner.parents):
+            if folder.is_relative_to(top):
+                yield from _limit(folder / name)
+
+
+def _limit(file: Path) -> Iterator[float]:
+    """Yield the number in a file; a group may be without, or lie out of sight."""
+    with suppress(OSError):
+        text = file.read_text().strip()
+        if text.isdecimal():
+            yield float(text)
 
 
 def check_memory(runs: Iterable[RunSettings]) -> None:
@@ -72,8 +131,18 @@ def run_bytes(run: RunSettings) -> float:
     Args:
         run: its settings.
     """
-    # ru_maxrss is in KiB.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + own_bytes(run)
+    return held_bytes() + own_bytes(run)
+
+
+def held_bytes() -> float:
+    """Return the bytes that this process has held at its peak.
+
+    Where the system does not say, those of a process that has loaded the libraries.
+    """
+    if resource is None:
+        return WORKER_BYTES
+    unit = 1 if sys.platform == "darwin" else 1024
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
 
 def own_bytes(run: RunSettings) -> float:
