@@ -17,7 +17,6 @@ WITHOUT_A_LAW = {
     "all of it zero": np.zeros(80),
     "half of it zero": np.where(np.arange(80) < 50, 0.0, RANDOM),
     "one value and a few": np.where(np.arange(80) < 70, 2.5, RANDOM),
-    "a nan": np.where(np.arange(80) == 3, np.nan, RANDOM),
     "an infinity": np.where(np.arange(80) == 3, np.inf, RANDOM),
 }
 
