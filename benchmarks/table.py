@@ -23,10 +23,6 @@ TITLES = {
         f"tangent-{cell}-64-64": (f"{cell}, tangent, B 64, H 64", "`torch.func.jvp`")
         for cell in ("DiagGate", "GRU")
     },
-    "windows": (
-        "three envelopes and evidence, 256 sequences, H 64, 128 lags to 256",
-        "a vectorised loop over lags",
-    ),
     "sweep": (
         "exact sweep, 256 sequences x 4 anchors x 256 lags, GRU H 128",
         "largest product rate",

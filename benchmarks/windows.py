@@ -16,12 +16,11 @@ from torch import Tensor
 from learnability.cells import GRU, Cell, DiagGate
 from learnability.evidence import evidence
 from learnability.transport import Windows
-from learnability.unroll import unroll, warm_up
+from learnability.unroll import unroll
 
 from .harness import Row, Work, peak, product_rate, seconds
 
 PAIRS = 3
-SHARE = 16  # the per-lag implementation does one lag in 16 and its time is scaled
 
 
 class Problem(NamedTuple):
@@ -42,60 +41,6 @@ def problem(sequences: int, steps: int, units: int) -> Problem:
         states = unroll(cell, x)
     lags = np.linspace(4, 256, 128).round().astype(int)
     return Problem(cell, x, states, lags.tolist())
-
-
-def per_lag(given: Problem, lags: list[int]) -> list[tuple[Tensor, ...]]:
-    """Do the same without kernels: prefix sums, a few lines per lag, same dtype."""
-    with torch.no_grad():
-        steps = given.cell.linearize(given.states, given.x)
-    a, r = steps.leak, steps.correction
-    log_a, ratios = a.log().cumsum(1), (r / a).cumsum(1)
-    log_own = (a + r).abs().log().cumsum(1)
-    rows = []
-    for lag in lags:
-        log_zero = log_a[:, lag:] - log_a[:, :-lag]
-        zero = log_zero.exp()
-        first = zero * (1 + ratios[:, lag:] - ratios[:, :-lag])
-        log_gain = log_own[:, lag:] - log_own[:, :-lag]
-        for gain, log in ((zero, log_zero), (first, None), (log_gain.exp(), log_gain)):
-            size = gain.abs()
-            whole = size.sum(dim=-1)
-            unit_log = size.log() if log is None else log
-            rows.append(
-                (
-                    whole.mean(),
-                    whole.mean(dim=1).std(),
-                    whole.log().mean().exp(),
-                    size.mean(dim=(0, 1)),
-                    unit_log.mean(dim=(0, 1)).exp(),
-                )
-            )
-    return rows
-
-
-def in_one_pass(given: Problem) -> None:
-    """Measure the envelopes of all three orders."""
-    sums = Windows(given.cell, given.lags)
-    sums.add(given.x, given.states)
-    sums.result()
-
-
-def windows() -> Row:
-    """Measure the windows of 256 sequences, T 512, H 64, 128 lags."""
-    warm_up()  # which also helps the other side; so each order of rows is the same
-    given = problem(256, 512, 64)
-    some = given.lags[SHARE // 2 :: SHARE]
-    in_one_pass(given)
-    pairs = [
-        (
-            seconds(lambda: in_one_pass(given)),
-            seconds(lambda: per_lag(given, some)) * len(given.lags) / len(some),
-        )
-        for _ in range(PAIRS)
-    ]
-    ratio = statistics.median(theirs / ours for ours, theirs in pairs)
-    ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
-    return Row("windows", ratio, ours, theirs, "s", 100)
 
 
 def many_batches() -> Work:
@@ -140,7 +85,6 @@ def sweep() -> Row:
 
 
 ROWS: dict[str, Callable[[], Row]] = {
-    "windows": windows,
     "memory": memory,
     "sweep": sweep,
 }
