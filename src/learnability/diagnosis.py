@@ -92,7 +92,9 @@ class Diagnosis:
             "censored": found.censored,
         }
         table = pd.DataFrame(columns, index=pd.Index(found.budgets, name="budget"))
-        return table.where(not learnt) if learnt else table
+        if learnt:
+            return pd.DataFrame(np.nan, table.index, table.columns)
+        return table
 
     def needed_window(self, budgets: Iterable[float]) -> pd.DataFrame:
         """Return how far the dependencies that the targets hold can be detected.

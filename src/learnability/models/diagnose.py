@@ -28,6 +28,8 @@ from .reading import Progress, Reading, silent
 from .record import Lengths, Loss
 from .refusal import Refusal
 
+FEWEST = 8  # sequences: with fewer no interval means anything
+
 
 @kept_random_states()
 def diagnose(
@@ -109,6 +111,8 @@ def diagnose(
     found = {}
     read = reading.layers(tell)
     for layer in read:
+        if len(layer) < FEWEST:
+            raise Refusal(f"{len(layer)} sequences are too few; give at least {FEWEST}")
         chosen = checked_lags(wanted, int(layer.lengths.max()))
         name = layer.track.name
         told = tell if len(read) == 1 else _named(tell, name)

@@ -25,7 +25,6 @@ from .taps import taps_of
 from .trees import Place, moved
 
 LOOKED_AT = 256  # whole sequences among which some with other targets are looked for
-FEWEST = 8  # sequences of a diagnosis: with fewer no interval means anything
 FEW = 8  # items of a first batch; fewer are put together with those of the next
 
 Progress = Callable[[str, float], None]
@@ -120,9 +119,6 @@ class Reading:
             self.batches, self.given = self._taken(
                 data, sequences, _places(targets), seed
             )
-        count = sum(self.recorder.items.count(batch) for batch in self.batches)
-        if count < FEWEST:
-            raise Refusal(f"{count} sequences are too few; give at least {FEWEST}")
         self._kept: dict[str, list[Sample]] | None = None
 
     def _taken(

@@ -17,7 +17,7 @@ from .memory import machine_bytes, run_bytes
 from .settings import Settings
 from .single import RunSettings
 
-FEW, MORE = 4, 12
+FEW, MORE = 8, 24
 """Sequences of the two timed diagnoses; what differs is the cost a sequence."""
 TIMES = 3
 """Timed epochs; the fastest of them counts."""
