@@ -1,6 +1,7 @@
 """Is there a dependency at a lag, how strong, and how small a one would have shown?"""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -74,6 +75,7 @@ def _tested(
     return strength, p_value, smallest
 
 
+@lru_cache
 def _noncentrality(directions: int, n: int, error: float) -> float:
     """Return ``||c||^2/tr(cov)`` of a dependency that the test finds nearly always.
 
