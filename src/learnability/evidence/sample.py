@@ -46,11 +46,6 @@ class Sample:
         return len(self.x) // self.fold
 
     @property
-    def even(self) -> bool:
-        """Say whether all sequences are as long as the longest."""
-        return int(self.lengths.min()) == self.x.shape[1]
-
-    @property
     def nbytes(self) -> int:
         """The bytes that it holds."""
         return sum(v.nbytes for v in (self.x, self.states, self.delta, self.target))

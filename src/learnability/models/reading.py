@@ -55,11 +55,6 @@ class Layer:
     def __len__(self) -> int:
         return len(self.lengths) // self.fold
 
-    @property
-    def even(self) -> bool:
-        """Whether all sequences are equally long."""
-        return bool(self.lengths.min() == self.lengths.max())
-
     def first(self, count: int) -> "Layer":
         """Return the layer on the first items alone."""
         if count >= len(self):
