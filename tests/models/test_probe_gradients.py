@@ -27,7 +27,9 @@ def sample(request):
     with torch.no_grad():
         states = lw.unroll(cell, x * own)
     delta, target = (normal(*states.shape) * own for _ in range(2))
-    return Sample(cell, x * own, states, lengths, delta, target, own[..., 0])
+    return Sample(
+        cell, x * own, states, lengths, delta, target, own[..., 0], torch.arange(len(x))
+    )
 
 
 @pytest.fixture

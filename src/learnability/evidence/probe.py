@@ -170,12 +170,12 @@ def probe_gradients(
         along, start = list(kinds)[rows], 0
         for sample in parts():
             size = _size(sample) * sample.x.element_size() * (len(along) + 1)
-            size *= sample.fold
+            size *= int(sample.item.bincount().max())
             for own in _pieces(sample, max(FEWEST, PART_BYTES // size)):
                 place = slice(start, start + len(own))
                 weight = weights(own, place, rows)
                 found = make(own, weight, axes[along], mean[along])
-                found = own.by_item(found).sum(dim=1) if own.fold > 1 else found
+                found = own.by_item(found)
                 yield Chunk(place, found[:, :-1], found[:, -1])
                 start = place.stop
 
@@ -331,7 +331,8 @@ def network_sample(network: Network, data: Sequences) -> Sample:
     lengths = torch.full((len(x),), x.shape[1])
     delta, target = error[..., None] * axis, asked[..., None] * axis
     every = torch.ones(x.shape[:2], dtype=torch.bool)
-    return Sample(cell, x, states, lengths, delta, target, every, axis)
+    one = torch.arange(len(x))
+    return Sample(cell, x, states, lengths, delta, target, every, one, axis)
 
 
 def _apart(y: Float[Tensor, "sequence step"]) -> Float[Tensor, "sequence step"]:

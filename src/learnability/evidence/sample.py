@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from ..cells import Cell
@@ -28,8 +28,9 @@ class Sample:
         looks: the steps at which the loss looks.
         read_out: where the model is a linear read-out of one output, its weights by
             the state.
-        fold: sequences of each item of the data, which lie one behind the other and
-            count as one sample.
+        item: the number of the sample that each sequence counts for, from 0 on and in
+            ascending order: sequences that hang together are one. Each is one of its
+            own unless given.
     """
 
     cell: Cell
@@ -39,11 +40,11 @@ class Sample:
     delta: Float[Tensor, "sequence step state"]
     target: Float[Tensor, "sequence step state"]
     looks: Bool[Tensor, "sequence step"]
+    item: Int[Tensor, "sequence"]
     read_out: Float[Tensor, "state"] | None = None
-    fold: int = 1
 
     def __len__(self) -> int:
-        return len(self.x) // self.fold
+        return int(self.item[-1]) + 1
 
     @property
     def nbytes(self) -> int:
@@ -58,12 +59,19 @@ class Sample:
     @cached_property
     def count(self) -> Int[Tensor, "sequence"]:
         """The number of steps of a sequence's item at which the loss looks, or 1."""
-        by_item = self.by_item(self.looks.sum(dim=1)).sum(dim=1)
-        return by_item.clamp(min=1).repeat_interleave(self.fold)
+        return self.by_item(self.looks.sum(dim=1)).clamp(min=1)[self.item]
 
-    def by_item(self, values: Tensor) -> Tensor:
-        """Return values of all sequences as (item, sequence of it, ...)."""
-        return values.unflatten(0, (-1, self.fold))
+    @cached_property
+    def single(self) -> bool:
+        """Whether every sequence is an item of its own."""
+        return len(self) == len(self.x)
+
+    def by_item(self, values: Shaped[Tensor, "sequence *rest"]) -> Tensor:
+        """Return the sums of values over the sequences of each item."""
+        if self.single:
+            return values
+        total = values.new_zeros(len(self), *values.shape[1:])
+        return total.index_add(0, self.item, values)
 
     def by_step(
         self, values: Float[Tensor, "sequence step state"]
@@ -77,11 +85,13 @@ class Sample:
     def part(self, chosen: slice) -> "Sample":
         """Return some of the items."""
         start, stop, _ = chosen.indices(len(self))
-        return self.rows(slice(start * self.fold, stop * self.fold))
+        first, last = torch.searchsorted(self.item, torch.tensor([start, stop]))
+        found = self.rows(slice(int(first), int(last)))
+        return replace(found, item=found.item - start)
 
     def rows(self, chosen: slice | Int[Tensor, "chosen"]) -> "Sample":
         """Return some of the sequences."""
-        names = ("x", "states", "lengths", "delta", "target", "looks")
+        names = ("x", "states", "lengths", "delta", "target", "looks", "item")
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
 

@@ -1,54 +1,200 @@
-"""Data of any form as batches, walked once, and cut into parts of some items."""
+"""Data of any form as batches: tensors, arrays, dictionaries, datasets, loaders.
 
-from collections.abc import Iterable, Iterator
+A batch is a tuple (inputs, ..., targets), of which the model is called with all but the
+last and the loss is given the last; or a mapping, of which the model is called with the
+entries that its forward pass names, and the loss is given all.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from inspect import Parameter, signature
+from numbers import Number
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
 from ..randomness import Seed, torch_generator
 from ..tasks import Sequences
 from .items import Items
-from .record import Batch
 from .refusal import Refusal
+from .trees import Place, length_along, placed, replaced
 
 SIZE = 64  # items of a part, about
+Batch = Sequence[Any] | Mapping[str, Any]
+
+KINDS = (
+    "give (inputs, targets) as tensors or arrays, a dictionary of them, Sequences, a "
+    "Dataset, or something that yields batches (inputs, ..., targets)"
+)
 
 
-def whole(data: Any) -> tuple[Tensor, ...] | None:
+def called(model: nn.Module, batch: Batch) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments that a model is called with."""
+    if not isinstance(batch, Mapping):
+        return tuple(batch[:-1]), {}
+    asked = signature(model.forward).parameters.values()
+    if any(p.kind is Parameter.VAR_KEYWORD for p in asked):
+        return (), dict(batch)
+    names = {p.name for p in asked}
+    return (), {name: value for name, value in batch.items() if name in names}
+
+
+def judged(batch: Batch) -> Any:
+    """Return what the loss is given of a batch beside the outputs."""
+    return batch if isinstance(batch, Mapping) else batch[-1]
+
+
+def is_judged(batch: Batch, place: Place) -> bool:
+    """Tell whether the loss is given what lies at a place."""
+    return isinstance(batch, Mapping) or place[0] == len(batch) - 1
+
+
+def is_called(model: nn.Module, batch: Batch, place: Place) -> bool:
+    """Tell whether the model is given what lies at a place."""
+    if isinstance(batch, Mapping):
+        return place[0] in called(model, batch)[1]
+    return place[0] < len(batch) - 1
+
+
+def whole(data: Any, dtype: torch.dtype = torch.float32) -> Batch | None:
     """Return data that are whole tensors, sequences first; None if they are not.
 
+    Args:
+        data: as for `diagnose`.
+        dtype: of arrays of floating-point numbers.
+
     Raises:
-        ValueError: if the tensors hold different numbers of sequences.
+        ValueError: if they hold different numbers of sequences.
     """
     if isinstance(data, Sequences):
         data = (data.x, data.y)
-    if not isinstance(data, tuple) or not all(isinstance(p, Tensor) for p in data):
+    if isinstance(data, tuple | list):
+        if not any(map(_is_array, data)):
+            return None
+        if not all(_is_array(part) or isinstance(part, tuple) for part in data):
+            return None
+        data = tuple(data)
+    elif not isinstance(data, Mapping):
         return None
-    sizes = [len(part) if part.ndim else 0 for part in data]
-    if len(data) < 2 or len(set(sizes)) > 1 or not sizes[0]:
+    found = tensors(data, dtype)
+    sizes = [len(leaf) if leaf.ndim else 0 for _, leaf in placed(found)]
+    if len(sizes) < 2 or len(set(sizes)) > 1 or not sizes[0]:
         raise Refusal(
             f"the data hold {sizes} sequences; give inputs and targets of equally many"
         )
-    return data
+    return found
 
 
-def batches(data: Any) -> Iterator[Batch]:
-    """Yield batches (inputs, ..., targets) as they come.
+def _is_array(value: Any) -> bool:
+    """Tell whether a value is an array of numbers: a tensor, or what NumPy reads."""
+    if isinstance(value, list):
+        while isinstance(value, list) and value:
+            value = value[0]
+        return isinstance(value, Number)
+    return isinstance(value, Tensor) or hasattr(value, "__array__")
+
+
+def tensors(tree: Any, dtype: torch.dtype = torch.float32) -> Any:
+    """Return the same tree with every array as a tensor.
 
     Args:
-        data: anything that yields batches, such as a DataLoader.
+        tree: tensors, arrays, lists of numbers in tuples and mappings.
+        dtype: of arrays of floating-point numbers; whole numbers stay.
 
     Raises:
-        ValueError: if there is no batch, or a batch is no tuple or list of at least
-            two.
+        ValueError: if an array holds no numbers.
     """
-    if not isinstance(data, Iterable) or isinstance(data, Tensor | str | dict):
+    if isinstance(tree, Tensor | PackedSequence):
+        return tree
+    if isinstance(tree, Mapping):
+        values = {name: tensors(value, dtype) for name, value in tree.items()}
+        return type(tree)(values)  # pyright: ignore[reportCallIssue]
+    if _is_array(tree):
+        values = np.asarray(tree)
+        if values.dtype.kind not in "fiub":
+            raise Refusal(
+                f"an array of the data holds {values.dtype}; give real numbers"
+            )
+        found = torch.from_numpy(np.array(values))  # a copy: others may be read-only
+        return found.to(dtype) if values.dtype.kind == "f" else found
+    if isinstance(tree, tuple | list):
+        inside = [tensors(value, dtype) for value in tree]
+        named = isinstance(tree, tuple) and hasattr(tree, "_fields")
+        return type(tree)(*inside) if named else type(tree)(inside)
+    return tree
+
+
+def windows(data: Any, steps: int, dtype: torch.dtype) -> tuple[Batch, torch.Tensor]:
+    """Cut one long series into windows, the next one from the middle of the last.
+
+    Args:
+        data: inputs (step, input) and targets, steps first.
+        steps: of a window.
+        dtype: of arrays of floating-point numbers.
+
+    Returns:
+        All windows, sequences first, and the step at which each begins.
+
+    Raises:
+        ValueError: if the data are no series, or too short a one.
+    """
+    series = whole(data, dtype)
+    if series is None:
         raise Refusal(
-            f"the data are a {type(data).__name__}; give (inputs, targets), Sequences, "
-            "or something that yields batches (inputs, ..., targets)"
+            "window= is for one long series; give (inputs, targets) with steps first, "
+            "or leave it out"
         )
-    return checked(iter(data))
+    length = next(len(leaf) for _, leaf in placed(series))
+    if not 2 <= steps <= length:
+        raise Refusal(
+            f"window {steps} does not fit a series of {length} steps; give at least 2 "
+            "and at most as many"
+        )
+    starts = torch.arange(0, length - steps + 1, max(1, steps // 2))
+    at = starts[:, None] + torch.arange(steps)
+    return replaced(series, lambda _, leaf: leaf[at.to(leaf.device)]), starts
+
+
+def walked(
+    data: Any, dtype: torch.dtype, sequences: int, seed: Seed
+) -> Iterator[Batch]:
+    """Yield batches as they come.
+
+    Args:
+        data: anything that yields batches, such as a DataLoader; or a Dataset, of which
+            some items are taken at random.
+        dtype: of arrays of floating-point numbers.
+        sequences: how many items to take of a Dataset.
+        seed: NumPy-style seed of the choice.
+
+    Raises:
+        ValueError: if there is no batch, or a batch is none.
+    """
+    if isinstance(data, Dataset) and not isinstance(data, IterableDataset):
+        generator = torch_generator(seed)
+        order = torch.randperm(len(data), generator=generator)  # pyright: ignore
+        chosen = Subset(data, order[:sequences].sort().values.tolist())
+        data = DataLoader(chosen, batch_size=SIZE)
+    if not isinstance(data, Iterable) or isinstance(data, Tensor | str | np.ndarray):
+        raise Refusal(f"the data are a {type(data).__name__}; {KINDS}")
+    empty = True
+    for batch in data:
+        empty = False
+        pair = isinstance(batch, tuple | list) and len(batch) >= 2
+        if not pair and not isinstance(batch, Mapping):
+            raise Refusal(
+                f"a batch is a {type(batch).__name__} that is no tuple "
+                "(inputs, ..., targets) and no dictionary; wrap the loader to give one"
+            )
+        yield tensors(batch, dtype)
+    if empty:
+        raise Refusal(
+            "the data gave no batch; a generator can be walked only once: pass a list, "
+            "a DataLoader or a new generator"
+        )
 
 
 def kept(data: Any, sequences: int, seed: Seed) -> Any:
@@ -61,14 +207,14 @@ def kept(data: Any, sequences: int, seed: Seed) -> Any:
     """
     together = whole(data)
     if together is not None:
-        count = len(together[0])
+        count = next(len(leaf) for _, leaf in placed(together))
         generator = torch_generator(seed)
         chosen = torch.randperm(count, generator=generator)[:sequences].sort().values
-        return tuple(part[chosen.to(part.device)] for part in together)
+        return replaced(together, lambda _, leaf: leaf[chosen.to(leaf.device)])
     found, held = [], 0
-    for batch in batches(data):
+    for batch in walked(data, torch.float32, sequences, seed):
         found.append(batch)
-        held += len(batch[-1]) if hasattr(batch[-1], "__len__") else 1
+        held += next((length_along(leaf, 0) or 1 for _, leaf in placed(batch)), 1)
         if held >= sequences:
             break
     return found
@@ -106,26 +252,14 @@ def _cut(batch: Batch, items: Items, size: int) -> Iterator[Batch]:
         yield items.take(batch, chosen) if number > 1 else batch
 
 
-def checked(found: Iterator[Any]) -> Iterator[Batch]:
-    """Yield batches that have the form of one."""
-    empty = True
-    for batch in found:
-        empty = False
-        if not isinstance(batch, tuple | list) or len(batch) < 2:
-            raise Refusal(
-                f"a batch is a {type(batch).__name__} that is no tuple "
-                "(inputs, ..., targets); wrap the loader to give one, and turn arrays "
-                "into tensors"
-            )
-        yield batch
-    if empty:
-        raise Refusal(
-            "the data gave no batch; a generator can be walked only once: pass a list, "
-            "a DataLoader or a new generator"
-        )
-
-
-def device_of(model: torch.nn.Module) -> torch.device:
+def device_of(model: nn.Module) -> torch.device:
     """Return where a model's weights lie."""
     first = next(model.parameters(), None)
     return torch.device("cpu") if first is None else first.device
+
+
+def dtype_of(model: nn.Module) -> torch.dtype:
+    """Return the type of a model's weights; half precision counts as single."""
+    floats = (p.dtype for p in model.parameters() if p.is_floating_point())
+    found = next(floats, torch.float32)
+    return torch.float64 if found == torch.float64 else torch.float32

@@ -6,7 +6,7 @@ model writes them, the loss is called again. Which tensors are targets is found 
 trying.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from .batches import is_judged, judged
 from .items import Items
 from .refusal import Refusal
 from .trees import Place, placed, replaced
@@ -52,7 +53,8 @@ def differing(batch: Any, items: Items) -> torch.Tensor:
     """
     seen, first, later = set(), [], []
     for item in range(items.count(batch)):
-        key = items.content(batch[-1], item, (len(batch) - 1,))
+        at = () if isinstance(batch, Mapping) else (len(batch) - 1,)
+        key = items.content(judged(batch), item, at)
         (later if key in seen else first).append(item)
         seen.add(key)
     return torch.tensor(first + later)
@@ -90,7 +92,6 @@ def found_targets(
     every = {place: leaf for place, leaf in placed(batch) if place in items.axes}
     if given is not None:
         return _named(given, set(every), inputs, len(batch))
-    last = len(batch) - 1
     own = deltas(batch)
     if not own.any():
         raise Refusal(
@@ -98,7 +99,7 @@ def found_targets(
             "gradient is 0; check that nothing is detached, or give sequences on which "
             "there is something left to learn"
         )
-    chosen = {p for p in every if p[0] == last and p not in inputs}
+    chosen = {p for p in every if is_judged(batch, p) and p not in inputs}
     moving = {p for p in chosen if _moves(batch, items, deltas, own, p)}
     chosen = moving or {
         p for p in set(every) - inputs - chosen if _moves(batch, items, deltas, own, p)

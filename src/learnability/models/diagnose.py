@@ -27,6 +27,7 @@ from .quiet import kept_random_states, quiet
 from .reading import Progress, Reading, silent
 from .record import Lengths, Loss
 from .refusal import Refusal
+from .taking import Groups
 
 FEWEST = 8  # sequences: with fewer no interval means anything
 
@@ -40,7 +41,9 @@ def diagnose(
     *,
     layers: Iterable[str] | None = None,
     lengths: Lengths | None = None,
-    targets: Iterable[int] | int | None = None,
+    targets: Iterable[Any] | int | str | None = None,
+    groups: Groups | None = None,
+    window: int | None = None,
     direction: Float[Tensor, "input"] | None = None,
     optimizer: optim.Optimizer | None = None,
     measures: Measures | None = None,
@@ -58,9 +61,11 @@ def diagnose(
         model: holds `torch.nn` RNN, GRU or LSTM, their cells called in a loop, cells of
             this package, or modules with ``step(state, x)`` called as
             ``module(state, x)``.
-        data: a tuple of tensors (inputs, ..., targets), sequences first; `Sequences`;
-            or what yields such batches. It is walked once; of a loader the first
-            batches are what the exact parts look at: let it shuffle.
+        data: tensors or arrays (inputs, ..., targets), sequences first; a dictionary of
+            them; `Sequences`; a Dataset; or what yields such batches. It is walked
+            once; of a loader the first batches are what the exact parts look at: let
+            it shuffle. Of a dictionary the model is called with the entries that its
+            forward pass names, and the loss is given all.
         loss: "mse", "ce" (classes along the outputs' last axis), or a callable of the
             model's outputs and the targets: a mean or sum over sequences, or a value
             each.
@@ -68,8 +73,14 @@ def diagnose(
         layers: names of modules or of single layers to diagnose; all unless given.
         lengths: gives the steps of each sequence of a batch where sequences are padded
             and not packed.
-        targets: places of the targets in a batch, such as 1 or -1; found by trying
-            unless given.
+        targets: places of the targets in a batch, such as 1, -1 or "labels"; found by
+            trying unless given.
+        groups: a label for each sequence, in their order, or a function that gives the
+            labels of a batch: sequences of one label, such as those of one person,
+            hang together and count as one sample. Unless given, windows of one series
+            that overlap are found, and stretches of the series are the samples.
+        window: cuts one long series, (inputs, targets) with steps first, into windows
+            of so many steps.
         direction: u of the probe ``u . x_{t-l}`` of a layer's inputs; None averages
             over the axes of the whitened inputs.
         optimizer: what trains the model, for its base rates.
@@ -104,6 +115,8 @@ def diagnose(
         lengths=lengths,
         layers=layers,
         targets=targets,
+        groups=groups,
+        window=window,
         sequences=effort.sequences,
         memory=effort.memory,
         seed=seed,
@@ -112,7 +125,9 @@ def diagnose(
     read = reading.layers(tell)
     for layer in read:
         if len(layer) < FEWEST:
-            raise Refusal(f"{len(layer)} sequences are too few; give at least {FEWEST}")
+            raise Refusal(
+                f"{len(layer)} {reading.counted} are too few; give at least {FEWEST}"
+            )
         chosen = checked_lags(wanted, int(layer.lengths.max()))
         name = layer.track.name
         told = tell if len(read) == 1 else _named(tell, name)
@@ -122,7 +137,7 @@ def diagnose(
                 groups = _groups(one, optimizer, direction)
         except ValueError as error:
             raise Refusal(f"{name}: {error}") from error
-        root = xr.Dataset(attrs=attributes(one, reading.given))
+        root = xr.Dataset(attrs=attributes(one, reading.given, reading.counted))
         found[name] = Diagnosis(xr.DataTree.from_dict({"/": root, **groups}))
     return Diagnoses(found)
 
@@ -159,12 +174,15 @@ def _groups(
     return groups
 
 
-def attributes(one: Measurement, given: int) -> dict[str, str | int]:
+def attributes(
+    one: Measurement, given: int, counted: str = "sequences"
+) -> dict[str, str | int]:
     """Return what is to be known of a diagnosis beside its numbers.
 
     Args:
         one: the recurrence that was measured.
         given: sequences that the data held.
+        counted: what one of N is.
     """
     track, cell = one.layer.track, one.layer.track.cell
     return {
@@ -179,6 +197,7 @@ def attributes(one: Measurement, given: int) -> dict[str, str | int]:
         "inputs": cell.inputs,
         "sequences": given,
         "sample": len(one.layer),
+        "counted": counted,
         "steps": int(one.layer.lengths.max()),
         "seed": one.seed,
         "measures": one.measures.model_dump_json(),

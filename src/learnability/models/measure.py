@@ -106,7 +106,7 @@ class Measurement:
         exact = {name: ExactWindows(cell, windows) for name in kinds}
         done = 0
         for sample in layer.parts():
-            items = done + torch.arange(len(sample)).repeat_interleave(sample.fold)
+            items = done + sample.item
             given = sample.x, sample.states
             for name, matrices in kinds.items():
                 rates = _rates(sample, matrices)
@@ -139,8 +139,10 @@ class Measurement:
         for sample in self.layer.parts():
             at = anchors(sample, self.lags, self.measures.anchors)
             psi = swept(sample, direction, self.lags, at)
-            psi = psi.unflatten(1, (-1, sample.fold)).nanmean(dim=-1)
-            found.append(psi.double().cpu().numpy())
+            known = sample.by_item((~psi.isnan()).T.double())
+            total = sample.by_item(psi.nan_to_num().T.double())
+            mean = total / torch.where(known > 0, known, torch.nan)
+            found.append(mean.T.cpu().numpy())
             done += len(sample)
             self.progress("evidence", done / len(self.layer))
         return np.concatenate(found, axis=1)

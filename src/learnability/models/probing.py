@@ -150,8 +150,8 @@ def _dependencies(
     rows = []
     for lag in lags:
         products = torch.einsum("int,ntk->ikn", shifted(signals, lag), asked)
-        count = sample.by_item((sample.looks & (step >= lag)).sum(dim=1)).sum(dim=1)
-        products = products.unflatten(2, (-1, sample.fold)).sum(dim=-1)
+        count = sample.by_item((sample.looks & (step >= lag)).sum(dim=1))
+        products = sample.by_item(products.movedim(2, 0)).movedim(0, 2)
         mean = products / torch.where(count > 0, count, torch.nan)
         rows.append(mean.flatten(0, 1))
     return torch.stack(rows).numpy()

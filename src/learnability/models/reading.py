@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, final
 
 import torch
@@ -11,21 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..evidence.sample import Sample
-from ..randomness import stream, torch_generator
 from ..unroll import Network
-from .batches import batches, device_of, parts, whole
+from .batches import Batch, device_of
 from .convert import check_values
 from .dealing import SHARED_BY, by_step, part_of_sequences, present, targets_part
-from .items import Items, axes_along
 from .quiet import kept_random_states
-from .record import Batch, Lengths, Loss, Recorder
+from .record import Lengths, Loss, Recorder
 from .refusal import Refusal
 from .replay import Trace, Track
+from .taking import Groups, taken
 from .taps import taps_of
 from .trees import Place, moved
-
-LOOKED_AT = 256  # whole sequences among which some with other targets are looked for
-FEW = 8  # items of a first batch; fewer are put together with those of the next
 
 Progress = Callable[[str, float], None]
 
@@ -43,17 +39,17 @@ class Layer:
     Attributes:
         track: the recurrence.
         lengths: steps of each sequence.
+        item: the number of the sample that each sequence counts for.
         parts: gives the sequences with what the loss asks of them, some at a time.
-        fold: sequences of each item of the data.
     """
 
     track: Track
     lengths: Int[Tensor, "sequence"]
+    item: Int[Tensor, "sequence"]
     parts: Callable[[], Iterable[Sample]]
-    fold: int = 1
 
     def __len__(self) -> int:
-        return len(self.lengths) // self.fold
+        return int(self.item[-1]) + 1
 
     def first(self, count: int) -> "Layer":
         """Return the layer on the first items alone."""
@@ -68,7 +64,9 @@ class Layer:
                 if left <= 0:
                     return
 
-        return replace(self, lengths=self.lengths[: count * self.fold], parts=parts)
+        own = self.item < count
+        lengths, item = self.lengths[own], self.item[own]
+        return replace(self, lengths=lengths, item=item, parts=parts)
 
 
 @final
@@ -85,12 +83,16 @@ class Reading:
         lengths: gives the steps of each sequence of a batch.
         layers: names of modules or of single recurrences; all unless given.
         targets: places of the targets in a batch; found by trying unless given.
+        groups: a label for each sequence, or gives those of a batch; sequences of one
+            label count as one sample. Windows that overlap are found unless given.
+        window: steps of the windows that one long series is cut into.
         sequences: to read, about; what comes after them is counted.
         memory: bytes that may be kept.
         seed: of the choice of sequences.
 
     Attributes:
         given: how many sequences the data hold.
+        counted: what a sample is: a sequence, or what several of them are.
     """
 
     def __init__(
@@ -102,6 +104,8 @@ class Reading:
         lengths: Lengths | None = None,
         layers: str | Iterable[str] | None = None,
         targets: Any = None,
+        groups: Groups | None = None,
+        window: int | None = None,
         sequences: int,
         memory: float,
         seed: int,
@@ -111,48 +115,17 @@ class Reading:
         self.wanted = None if named is None else [str(name) for name in named]
         self.recorder = _recorder(model, loss, lengths)
         with self.recorder.attached():
-            self.batches, self.given = self._taken(
-                data, sequences, _places(targets), seed
+            found = taken(
+                self.recorder,
+                data,
+                groups=groups,
+                window=window,
+                sequences=sequences,
+                targets=_places(targets),
+                seed=seed,
             )
+        self.batches, self._samples_of, self.given, self.counted = found
         self._kept: dict[str, list[Sample]] | None = None
-
-    def _taken(
-        self, data: Any, sequences: int, targets: set[Place] | None, seed: int
-    ) -> tuple[list[Batch], int]:
-        """Take parts until they hold the sequences; count the others."""
-        together, device, ask = whole(data), device_of(self.model), self.recorder.ask
-        if together is not None:
-            ask(moved(tuple(p[:LOOKED_AT] for p in together), device), (0,), targets)
-            count = len(together[0])
-            chosen = torch.arange(count)
-            if count > sequences:
-                generator = torch_generator(stream(seed, "deal"))
-                chosen = torch.randperm(count, generator=generator)[:sequences]
-            some = self.recorder.items.take(together, chosen.sort().values)
-            if self.recorder.fixed is not None:
-                return [some], count
-            return list(parts([some], self.recorder.items)), count
-        walked = batches(data)
-        first = next(walked)
-        axis = self.recorder.axis(moved(first, device), (0, 1))
-        first, walked = _several(first, walked, axis)
-        ask(moved(first, device), (axis,), targets)
-        items, counts, taken = self.recorder.items, [], []
-
-        def counted() -> Iterator[Batch]:
-            for batch in chain([first], walked):
-                counts.append(items.count(batch))
-                yield batch
-
-        stream_ = counted()
-        fixed = self.recorder.fixed is not None
-        for part in stream_ if fixed else parts(stream_, items):
-            taken.append(part)
-            if sum(items.count(p) for p in taken) >= sequences:
-                break
-        for _ in stream_:
-            pass
-        return taken, sum(counts)
 
     def layers(self, progress: Progress = silent) -> list[Layer]:
         """Return the recurrences to diagnose, the model run once over all batches.
@@ -165,20 +138,21 @@ class Reading:
         """
         kept: dict[str, list[Sample]] = {}
         lengths: dict[str, list[Tensor]] = {}
-        folds: dict[str, int] = {}
+        numbers: dict[str, list[Tensor]] = {}
         held, left = 0, set()
         for place, samples in enumerate(self._samples()):
             for name, sample in samples.items():
                 lengths.setdefault(name, []).append(sample.lengths)
                 kept.setdefault(name, []).append(sample)
                 held += sample.nbytes
-                folds[name] = sample.fold
+                before = numbers.setdefault(name, [])
+                before.append(sample.item + (before[-1][-1] + 1 if before else 0))
                 if sample.target.any() or not sample.delta.any():
                     left.add(name)
             if held > self.memory:
                 kept.clear()
             progress("running the model", (place + 1) / len(self.batches))
-        for name in folds.keys() - left:
+        for name in numbers.keys() - left:
             raise Refusal(
                 f"{name}: nothing of the targets is left of what the loss asks; give "
                 f"batches in which at least {SHARED_BY} sequences have a target at the "
@@ -189,8 +163,8 @@ class Reading:
             Layer(
                 track,
                 torch.cat(lengths[track.name]),
+                torch.cat(numbers[track.name]),
                 self._parts_of(track.name),
-                folds[track.name],
             )
             for track in self.tracks()
         ]
@@ -210,18 +184,24 @@ class Reading:
 
     def _samples(self) -> Iterator[dict[str, Sample]]:
         """Run the model over all batches; yield the recurrences to diagnose by name."""
-        for batch in self.batches:
+        for batch, numbers in zip(self.batches, self._samples_of, strict=True):
             found, moves = self._run(batch)
             chosen = {track.name for track in self.tracks()}
             yield {
-                track.name: self._sample(track, path, trace, moves, batch)
+                track.name: self._sample(track, path, trace, moves, batch, numbers)
                 for path, traces in found.items()
                 for track, trace in zip(self.recorder.tracks[path], traces, strict=True)
                 if track.name in chosen
             }
 
     def _sample(
-        self, track: Track, path: str, trace: Trace, moves: list[int], batch: Batch
+        self,
+        track: Track,
+        path: str,
+        trace: Trace,
+        moves: list[int],
+        batch: Batch,
+        numbers: Tensor,
     ) -> Sample:
         """Put a layer's sequences in the order of the items; ask for targets' part."""
         count = self.recorder.items.count(batch)
@@ -246,8 +226,8 @@ class Reading:
             delta,
             target.flatten(0, 1),
             looks.flatten(0, 1),
+            numbers.repeat_interleave(fold),
             self._read_out(track),
-            fold,
         )
 
     def _targets_part(
@@ -299,22 +279,6 @@ def _places(targets: Iterable[Any] | int | None) -> set[Place] | None:
     return {t if isinstance(t, tuple) else (t,) for t in named}
 
 
-def _several(
-    first: Batch, walked: Iterator[Batch], axis: int
-) -> tuple[Batch, Iterator[Batch]]:
-    """Return the first batch, put together with others while its items are few."""
-    items = Items(axes_along(first, axis) or {})
-    while items.axes and items.count(first) < FEW:
-        other = next(walked, None)
-        if other is None:
-            break
-        both = items.together(first, other)
-        if both is None:
-            return first, chain([other], walked)
-        first = both
-    return first, walked
-
-
 def _recorder(model: nn.Module, loss: Loss, lengths: Lengths | None) -> Recorder:
     if not isinstance(model, nn.Module):
         raise Refusal(f"the model is {model!r}; give an instance of nn.Module")
@@ -353,4 +317,6 @@ def joined(samples: Iterable[Sample], count: int | None = None) -> Sample:
     names = ("x", "states", "delta", "target", "looks")
     whole = {n: torch.cat([padded(getattr(p, n)) for p in parts]) for n in names}
     lengths = torch.cat([part.lengths for part in parts])
-    return replace(parts[0], lengths=lengths, **whole)
+    starts = torch.tensor([0, *map(len, parts[:-1])]).cumsum(0)
+    item = torch.cat([p.item + k for p, k in zip(parts, starts, strict=True)])
+    return replace(parts[0], lengths=lengths, item=item, **whole)

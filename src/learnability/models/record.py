@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..cells import Cell
 from ..unroll.watching import watching
+from .batches import Batch, called, is_called, judged
 from .dealing import (
     averages,
     check_apart,
@@ -32,7 +33,6 @@ from .replay import Trace, Track, replay, tracks_of
 from .taps import Asked, Seen, StepTap, Tap
 from .trees import Place, placed, shapes
 
-Batch = Sequence[Any]
 Loss = Callable[[Any, Any], Tensor]
 Lengths = Callable[[Batch], Tensor]
 ASKED = 16  # items on which targets are found out
@@ -100,15 +100,15 @@ class Recorder:
         for tap in self.taps:
             tap.clear()
         self._repeat()
-        inputs = batch[:-1]
+        args, kwargs = called(self.model, batch)
         try:
             with watching(self._watch):
-                outputs = self.model(*inputs)
+                outputs = self.model(*args, **kwargs)
         except Refusal:
             raise
         except WRONG as error:
             raise Refusal(
-                f"the model cannot take inputs of shape {shapes(inputs)} "
+                f"the model cannot take inputs of shape {shapes(kwargs or args)} "
                 f"({first_line(error)}); give batches (inputs, ..., targets) that fit"
             ) from error
         self._check_inputs()
@@ -174,7 +174,7 @@ class Recorder:
         some = self._some(batch)
         inputs = self._inputs(some)
         self.targets = found_targets(some, self.items, self._deltas, targets, inputs)
-        self._inside = any(place[0] < len(batch) - 1 for place in self.targets)
+        self._inside = any(is_called(self.model, batch, p) for p in self.targets)
         check_apart(some, self.items, self._deltas, self.targets)
         self.linear = linear(some, self.items, self._deltas, self.targets)
 
@@ -234,7 +234,7 @@ class Recorder:
         return two > one
 
     def _raw_size(self, batch: Batch) -> float:
-        value = self._loss(self.run(batch), batch[-1])
+        value = self._loss(self.run(batch), judged(batch))
         asked = self._ask(value.sum() if value.ndim else value, False)
         squares = [one.output.double().square().sum() for one in asked if one]
         finals = [one.final for one in asked if one and one.final is not None]
@@ -248,7 +248,7 @@ class Recorder:
             ValueError: if the loss cannot take outputs and targets, is no number, or
                 not finite.
         """
-        value, count = self._loss(outputs, batch[-1]), self.items.count(batch)
+        value, count = self._loss(outputs, judged(batch)), self.items.count(batch)
         if value.ndim > 0:
             return value.sum() * (count / value.numel())
         return value if self._summed else value * count
