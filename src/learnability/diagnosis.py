@@ -37,18 +37,27 @@ class Diagnosis:
         """Give one group of the results."""
         return self.tree.children[name].to_dataset()
 
+    @property
+    def envelope(self) -> xr.Dataset:
+        """Return the envelope that stands for all: the exact one where it is known."""
+        every = self.group("envelope")
+        return every.sel(order=every["order"].values[-1])
+
     def summary(self) -> pd.DataFrame:
         """Give a row a lag: envelope, tail index, samples needed, with intervals."""
-        f = self.group("envelope").sel(order="exact")
-        law, need = self.group("evidence"), self.group("detection")
-        if need["lag"].size != law["lag"].size:  # measured at some of the lags only
-            need = need.reindex(lag=law["lag"])
+        f, need = (
+            self.envelope,
+            self.group("detection").reindex(lag=self.envelope["lag"]),
+        )
+        laws = ("alpha", "alpha_lower", "alpha_upper")
+        if "evidence" in self.tree.children:
+            law = self.group("evidence")
+        else:  # of a module whose equation is not known
+            law = xr.Dataset({name: xr.full_like(f["mean"], np.nan) for name in laws})
         columns = {
             "envelope": f["normalised"],
             "envelope_error": f["error"] / f["origin"],
-            "alpha": law["alpha"],
-            "alpha_lower": law["alpha_lower"],
-            "alpha_upper": law["alpha_upper"],
+            **{name: law[name] for name in laws},
             "samples_needed": need["needed"],
             "samples_lower": need["lower"],
             "samples_upper": need["upper"],
@@ -133,7 +142,7 @@ class Diagnosis:
             ValueError: if the file cannot be read, is truncated or holds no diagnosis.
         """
         tree = load_tree(path)
-        missing = {"envelope", "time_scales", "evidence", "detection"} - set(tree)
+        missing = {"envelope", "detection"} - set(tree)
         if missing:
             raise ValueError(
                 f"{path} holds no diagnosis (no group {sorted(missing)[0]!r})"

@@ -19,7 +19,8 @@ class Sample:
     """One recurrence on some sequences, with what the loss asks of it.
 
     Attributes:
-        cell: the recurrence.
+        known: the recurrence; None where nothing is known of a module but what it
+            takes and gives, which is its state then.
         x: inputs; zero after a sequence's end.
         states: the states after each step.
         lengths: steps of each sequence.
@@ -33,7 +34,7 @@ class Sample:
             own unless given.
     """
 
-    cell: Cell
+    known: Cell | None
     x: Float[Tensor, "sequence step input"]
     states: Float[Tensor, "sequence step state"]
     lengths: Int[Tensor, "sequence"]
@@ -45,6 +46,17 @@ class Sample:
 
     def __len__(self) -> int:
         return int(self.item[-1]) + 1
+
+    @property
+    def cell(self) -> Cell:
+        """Return the recurrence.
+
+        Raises:
+            ValueError: if it is not known.
+        """
+        if self.known is None:
+            raise ValueError("nothing is known of this module but inputs and outputs")
+        return self.known
 
     @property
     def nbytes(self) -> int:

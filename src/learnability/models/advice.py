@@ -44,7 +44,7 @@ def advice(diagnosis: Diagnosis, sequences: float | None = None) -> list[str]:
         raise ValueError(f"{given} sequences train nothing; give a number above 0")
     need = diagnosis.group("detection")
     samples = _samples(diagnosis, need, float(given))
-    return [samples, _decay(diagnosis.group("envelope"), need)]
+    return [samples, _decay(diagnosis.envelope, need)]
 
 
 def _samples(diagnosis: Diagnosis, need: xr.Dataset, given: float) -> str:
@@ -115,7 +115,7 @@ def _unresolved(diagnosis: Diagnosis, one: xr.Dataset, given: float) -> str:
 
 def _decay(envelope: xr.Dataset, need: xr.Dataset) -> str:
     """Say how the envelope decays and what a longer window costs."""
-    f, lags = envelope["normalised"].sel(order="exact").values, envelope["lag"].values
+    f, lags = envelope["normalised"].values, envelope["lag"].values
     there = np.isfinite(f) & (f > 0)
     unknown = int(np.isnan(f).sum())
     if there.sum() < FEWEST_LAGS <= there.sum() + unknown:

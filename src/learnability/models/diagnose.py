@@ -1,6 +1,6 @@
 """The composition: any PyTorch model and data go in, a diagnosis a layer comes out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from numbers import Integral
 from typing import Any
@@ -18,16 +18,19 @@ from ..fitting import (
     fitted_evidence,
 )
 from ..grid import checked_lags
+from .choice import found
 from .diagnoses import Diagnoses
 from .exponents import exponent_group
 from .losses import named
 from .measure import Effort, Measurement
+from .modules import ModuleMeasurement
 from .own import explained
 from .quiet import kept_random_states, quiet
-from .reading import Progress, Reading, silent
+from .reading import Layer, Progress, Reading, silent
 from .record import Lengths, Loss
 from .refusal import Refusal
 from .taking import Groups
+from .taps import Tap
 
 FEWEST = 8  # sequences: with fewer no interval means anything
 
@@ -108,38 +111,59 @@ def diagnose(
     """
     measures, effort = measures or Measures(), effort or Effort()
     wanted, tell = _whole(lags), progress or silent
-    reading = Reading(
-        model,
-        named(loss),
-        data,
-        lengths=lengths,
-        layers=layers,
-        targets=targets,
-        groups=groups,
-        window=window,
-        sequences=effort.sequences,
-        memory=effort.memory,
-        seed=seed,
-    )
-    found = {}
-    read = reading.layers(tell)
-    for layer in read:
-        if len(layer) < FEWEST:
-            raise Refusal(
-                f"{len(layer)} {reading.counted} are too few; give at least {FEWEST}"
-            )
-        chosen = checked_lags(wanted, int(layer.lengths.max()))
+    data = list(data) if isinstance(data, Iterator) else data
+
+    def read(taps: list[Tap]) -> Reading:
+        return Reading(
+            model,
+            named(loss),
+            data,
+            taps=taps,
+            lengths=lengths,
+            layers=layers,
+            targets=targets,
+            groups=groups,
+            window=window,
+            sequences=effort.sequences,
+            memory=effort.memory,
+            seed=seed,
+        )
+
+    every = found(model, layers, read)
+    diagnoses, refused = {}, dict(every.refused)
+    cases = [(*one, None) for one in every.recurrences] + every.modules
+    for reading, layer, reason in cases:
         name = layer.track.name
-        told = tell if len(read) == 1 else _named(tell, name)
-        one = Measurement(layer, chosen, seed, measures, effort, told)
+        told = tell if len(cases) == 1 else _named(tell, name)
         try:
+            chosen = _fitting(wanted, reading, layer)
+            settings = (layer, chosen, seed, measures, effort, told)
             with quiet(model):  # a user's own cell steps while it is measured
-                groups = _groups(one, optimizer, direction)
+                if reason is None:
+                    measured = _groups(Measurement(*settings), optimizer, direction)
+                else:
+                    one = ModuleMeasurement(reading, *settings)
+                    measured = _module_groups(one, direction, reason)
         except ValueError as error:
-            raise Refusal(f"{name}: {error}") from error
-        root = xr.Dataset(attrs=attributes(one, reading.given, reading.counted))
-        found[name] = Diagnosis(xr.DataTree.from_dict({"/": root, **groups}))
-    return Diagnoses(found)
+            refused[name] = f"{name}: {error}"
+            continue
+        attrs = attributes(layer, seed, measures, effort, given=reading.given)
+        root = xr.Dataset(attrs={**attrs, "counted": reading.counted})
+        diagnoses[name] = Diagnosis(xr.DataTree.from_dict({"/": root, **measured}))
+    if not diagnoses:
+        raise Refusal(next(iter(refused.values())))
+    return Diagnoses(diagnoses, refused)
+
+
+def _fitting(lags: list[int], reading: Reading, layer: Layer) -> list[int]:
+    """Return the lags that fit into a layer's steps, if it has sequences enough."""
+    if len(layer) < FEWEST:
+        raise ValueError(
+            f"{len(layer)} {reading.counted} are too few; give at least {FEWEST}"
+        )
+    steps = int(layer.lengths.max())
+    fitting = [lag for lag in lags if lag < steps]
+    return checked_lags(fitting or lags, steps)
 
 
 def _whole(lags: Iterable[int]) -> list[int]:
@@ -174,32 +198,59 @@ def _groups(
     return groups
 
 
+def _module_groups(
+    one: ModuleMeasurement, direction: Tensor | None, reason: str
+) -> dict[str, xr.Dataset]:
+    """Measure what can be measured of a module whose equation is not known."""
+    groups = fitted_envelopes({"envelope": one.envelope()}, one.measures)
+    statistics = one.gradients(direction)
+    groups |= fitted_detection(statistics, one.seed, one.measures)
+    groups["detection"].attrs |= one.coverage(statistics)
+    if reason:
+        groups["envelope"].attrs["no_equation"] = reason
+    return groups
+
+
 def attributes(
-    one: Measurement, given: int, counted: str = "sequences"
+    layer: Layer, seed: int, measures: Measures, effort: Effort, given: int
 ) -> dict[str, str | int]:
     """Return what is to be known of a diagnosis beside its numbers.
 
     Args:
-        one: the recurrence that was measured.
+        layer: what was measured.
+        seed: of everything drawn.
+        measures: how finely.
+        effort: with how much work.
         given: sequences that the data held.
-        counted: what one of N is.
     """
-    track, cell = one.layer.track, one.layer.track.cell
+    track = layer.track
+    if track.conversion is None:
+        x = next(iter(layer.parts()))
+        about = {
+            "cell": "unknown",
+            "units": x.states.shape[-1],
+            "inputs": x.x.shape[-1],
+        }
+    else:
+        cell = track.cell
+        about = {
+            "cell": type(cell).__name__,
+            "layernorm": int(cell.layernorm),
+            "units": cell.units,
+            "inputs": cell.inputs,
+        }
     return {
         "title": "learnability diagnosis",
         "learnability": version("learnability"),
         "torch": str(torch.__version__),
         "layer": track.name,
         "direction": "backward" if track.backward else "forward",
-        "cell": type(cell).__name__,
-        "layernorm": int(cell.layernorm),
-        "units": cell.units,
-        "inputs": cell.inputs,
+        **about,
         "sequences": given,
-        "sample": len(one.layer),
-        "counted": counted,
-        "steps": int(one.layer.lengths.max()),
-        "seed": one.seed,
-        "measures": one.measures.model_dump_json(),
-        "effort": one.effort.model_dump_json(),
+        "sample": len(layer),
+        "counted": "sequences",
+        "steps": int(layer.lengths.max()),
+        "seed": seed,
+        "measures": measures.model_dump_json(),
+        "effort": effort.model_dump_json(),
     }

@@ -1,7 +1,8 @@
 """The diagnoses of a model: one a recurrent layer and direction, by name."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import final
 
@@ -20,9 +21,11 @@ class Diagnoses(Mapping[str, Diagnosis]):
 
     Attributes:
         found: by name, such as ``encoder.gru[layer 0, forward]``.
+        refused: why other modules have none, a sentence each, by name.
     """
 
     found: dict[str, Diagnosis]
+    refused: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Diagnosis:
         return self.found[name]
@@ -61,11 +64,12 @@ class Diagnoses(Mapping[str, Diagnosis]):
             f"{name}: {sentence}"
             for name, one in self.found.items()
             for sentence in advice(one, sequences)
-        ]
+        ] + list(self.refused.values())
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to one NetCDF-4 file; it appears whole or not at all."""
-        root = xr.Dataset(attrs={"title": "learnability diagnoses of a model"})
+        title = "learnability diagnoses of a model"
+        root = xr.Dataset(attrs={"title": title, "refused": json.dumps(self.refused)})
         trees = {f"/{name}": one.tree for name, one in self.found.items()}
         save_tree(xr.DataTree.from_dict({"/": root} | trees), path)
 
@@ -84,4 +88,4 @@ class Diagnoses(Mapping[str, Diagnosis]):
         }
         if not found:
             raise ValueError(f"{path} holds no diagnoses of a model; name another file")
-        return cls(found)
+        return cls(found, json.loads(tree.attrs.get("refused", "{}")))

@@ -179,8 +179,8 @@ def _placed_windows(
     for start in range(len(hashes)):
         path: dict[int, int] = {}  # window: the steps that it begins after the next
         one = start
-        while series[one] < 0 and one not in path and follows[one] is not None:
-            path[one], one = follows[one][1], follows[one][0]
+        while series[one] < 0 and one not in path and (ahead := follows[one]):
+            path[one], one = ahead[1], ahead[0]
         if series[one] < 0:  # the first window of a series, or of one that goes round
             path.pop(one, None)
             series[one] = one

@@ -91,7 +91,9 @@ class Measurement:
         """Return envelopes in four orders, time scales, effective envelopes."""
         kinds: dict[str, Tensor | None] = {"envelope": None}
         if optimizer is not None:
-            kinds["effective"] = self.layer.track.conversion.rates(optimizer)
+            conversion = self.layer.track.conversion
+            assert conversion is not None  # else there is no cell to measure
+            kinds["effective"] = conversion.rates(optimizer)
         self.progress("envelope", 0.0)
         found = self._in_all_orders(kinds)
         self.progress("envelope", 1.0)

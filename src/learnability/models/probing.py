@@ -115,7 +115,7 @@ def probes(
         ValueError: if the inputs do not vary, the direction does not fit, or the loss
             does not depend on the layer.
     """
-    width = layer.track.cell.inputs
+    width = next(iter(layer.parts())).x.shape[-1]
     if direction is not None and direction.shape != (width,):
         raise ValueError(
             f"the direction has shape {tuple(direction.shape)}; this layer has "

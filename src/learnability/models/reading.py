@@ -20,7 +20,7 @@ from .record import Lengths, Loss, Recorder
 from .refusal import Refusal
 from .replay import Trace, Track
 from .taking import Groups, taken
-from .taps import taps_of
+from .taps import Tap, taps_of
 from .trees import Place, moved
 
 Progress = Callable[[str, float], None]
@@ -89,6 +89,7 @@ class Reading:
         sequences: to read, about; what comes after them is counted.
         memory: bytes that may be kept.
         seed: of the choice of sequences.
+        taps: on what is to be diagnosed; on all recurrent modules unless given.
 
     Attributes:
         given: how many sequences the data hold.
@@ -109,11 +110,12 @@ class Reading:
         sequences: int,
         memory: float,
         seed: int,
+        taps: list[Tap] | None = None,
     ) -> None:
         self.model, self.memory = model, memory
         named = [layers] if isinstance(layers, str) else layers
         self.wanted = None if named is None else [str(name) for name in named]
-        self.recorder = _recorder(model, loss, lengths)
+        self.recorder = _recorder(model, loss, lengths, taps)
         with self.recorder.attached():
             found = taken(
                 self.recorder,
@@ -219,7 +221,7 @@ class Reading:
             looks = torch.stack([(v != 0).any(dim=-1) for v in by_item]).any(dim=0)
         target = self._targets_part(batch, by_item, moves, looks)
         return Sample(
-            track.cell,
+            track.cell if track.conversion else None,
             x,
             states,
             lengths,
@@ -255,12 +257,11 @@ class Reading:
         for path, tracks in self.recorder.tracks.items():
             named.setdefault(path, tracks)
         for name in self.wanted:
-            if name not in named:
+            if name not in named and name.split("[")[0] in named:
                 raise Refusal(
-                    f"there is no recurrent layer {name!r}; the model called "
-                    f"{', '.join(named)}"
+                    f"there is no layer {name!r}; the model called {', '.join(named)}"
                 )
-        wanted = {track.name for name in self.wanted for track in named[name]}
+        wanted = {t.name for name in self.wanted for t in named.get(name, [])}
         return [track for track in every if track.name in wanted]
 
     def _read_out(self, track: Track) -> Tensor | None:
@@ -279,10 +280,12 @@ def _places(targets: Iterable[Any] | int | None) -> set[Place] | None:
     return {t if isinstance(t, tuple) else (t,) for t in named}
 
 
-def _recorder(model: nn.Module, loss: Loss, lengths: Lengths | None) -> Recorder:
+def _recorder(
+    model: nn.Module, loss: Loss, lengths: Lengths | None, taps: list[Tap] | None
+) -> Recorder:
     if not isinstance(model, nn.Module):
         raise Refusal(f"the model is {model!r}; give an instance of nn.Module")
-    taps = taps_of(model)
+    taps = taps_of(model) if taps is None else taps
     if not taps:
         raise Refusal(
             f"{type(model).__name__} holds no recurrent layer; give a model with "

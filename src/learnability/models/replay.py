@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from ..cells import Cell
 from ..unroll import unroll
 from .convert import Conversion, check_values, converted
+from .module_tap import ModuleTap
 from .own import Stepped
-from .refusal import Refusal
+from .refusal import LayerRefusal
 from .taps import Asked, Seen, StepTap, Tap
 
 # Rounding that a recurrence may enlarge; a wrong convention differs by far more.
@@ -31,19 +32,22 @@ class Track:
 
     Attributes:
         name: such as ``encoder.gru[layer 0, forward]``.
-        conversion: the cell, and where its parameters come from.
+        conversion: the cell, and where its parameters come from; None where nothing is
+            known of a module but what it takes and gives.
         layer: which of the module's layers.
         backward: whether it runs from a sequence's end to its start.
     """
 
     name: str
-    conversion: Conversion
+    conversion: Conversion | None
     layer: int = 0
     backward: bool = False
 
     @property
     def cell(self) -> Cell:
-        """Give the cell."""
+        """Return the cell."""
+        if self.conversion is None:
+            raise ValueError(f"{self.name} has no equation that is known")
         return self.conversion.cell
 
 
@@ -82,6 +86,8 @@ def tracks_of(tap: Tap, seen: Seen) -> list[Track]:
         ValueError: if it has projections or weights that are not finite.
     """
     layer = tap.module
+    if isinstance(tap, ModuleTap):
+        return [Track(tap.path, None)]
     try:
         if isinstance(layer, nn.RNNBase):
             ways = (False, True) if layer.bidirectional else (False,)
@@ -104,7 +110,7 @@ def tracks_of(tap: Tap, seen: Seen) -> list[Track]:
             layer = Stepped(layer, tap.form, seen.x[:, -1])
         return [Track(tap.path, Conversion(layer, tap.module))]
     except ValueError as error:
-        raise Refusal(f"{tap.path}: {error}") from error
+        raise LayerRefusal(tap.path, f"{tap.path}: {error}") from error
 
 
 def turned(
@@ -233,8 +239,9 @@ def _check(tap: Tap, seen: Seen, output: Tensor) -> None:
         given = given[..., : output.shape[-1]]
     apart = ((given - output).abs() * own).max()
     if not apart <= CLOSE * given.abs().max().clamp(min=1e-3):
-        raise Refusal(
+        raise LayerRefusal(
+            tap.path,
             f"{tap.path} does not give what its equations give (apart by {apart:.2g}); "
             "only layers with PyTorch's own forward pass can be diagnosed, or a cell "
-            "with step(state, x)"
+            "with step(state, x)",
         )

@@ -21,7 +21,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from ..cells import Cell
 from .convert import kind_of
-from .refusal import Refusal
+from .refusal import LayerRefusal, Refusal
 from .trees import leaves, mapped
 
 Edge = GradientEdge | None
@@ -136,9 +136,10 @@ class SequenceTap(Tap):
 
     def _arguments(self, args: tuple, kwargs: dict) -> dict[str, Any]:
         if self._seen is not None:
-            raise Refusal(
+            raise LayerRefusal(
+                self.path,
                 f"{self.path} is called more than once in a forward pass; give it "
-                "whole sequences, or use a cell in a loop"
+                "whole sequences, or use a cell in a loop",
             )
         both: dict[str, Any] = dict(zip(("input", "hx"), args, strict=False))
         both |= kwargs
@@ -254,7 +255,7 @@ class StepTap(Tap):
 
     def _refuse(self, sentence: str) -> None:
         """Refuse at once, or, inside an own cell, unless that one is a cell."""
-        self._refusal = Refusal(sentence)
+        self._refusal = LayerRefusal(self.path, sentence)
         if self.within is None:
             raise self._refusal
 
@@ -285,9 +286,10 @@ class StepTap(Tap):
         """Refuse a first call that cannot be diagnosed."""
         try:
             if x.ndim != 2:
-                raise Refusal(
+                raise LayerRefusal(
+                    self.path,
                     f"{self.path} is called with inputs of shape {tuple(x.shape)}; "
-                    "give (sequence, input)"
+                    "give (sequence, input)",
                 )
             refuse_start(self.path, state)
         except Refusal as refusal:
@@ -317,9 +319,10 @@ class StepTap(Tap):
     def unrolled(self, x: Tensor, state: Tensor | None, states: Tensor) -> Tensor:
         """See what `unroll` gives the model for this cell."""
         if self._whole is not None or self._states:
-            raise Refusal(
+            raise LayerRefusal(
+                self.path,
                 f"{self.path} is unrolled more than once in a forward pass; "
-                "unroll it over whole sequences"
+                "unroll it over whole sequences",
             )
         refuse_start(self.path, state)
         states, edge = marked(states)
@@ -368,9 +371,10 @@ def refuse_start(path: str, state: Any) -> None:
         ValueError: if it does not.
     """
     if any(bool((part != 0).any()) for part in leaves(state)):
-        raise Refusal(
+        raise LayerRefusal(
+            path,
             f"{path} starts from a state that is not zero; diagnose it on whole "
-            "sequences that start from zero"
+            "sequences that start from zero",
         )
 
 
@@ -407,9 +411,10 @@ def check_state(path: str, state: Any, count: int) -> None:
         if state.is_floating_point() and state.ndim and len(state) == count:
             return
         what = f"{state.dtype} and shape {tuple(state.shape)}"
-    raise Refusal(
+    raise LayerRefusal(
+        path,
         f"the state of {path} has a part of type {what}; let every part be a tensor of "
-        f"floating-point numbers, the {count} sequences first"
+        f"floating-point numbers, the {count} sequences first",
     )
 
 

@@ -1,0 +1,144 @@
+"""Which modules of a model are diagnosed, and how: by their equation or without it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import final
+
+from torch import nn
+
+from .module_tap import ModuleTap
+from .reading import Layer, Reading
+from .refusal import LayerRefusal, Refusal
+from .taps import StepTap, Tap, taps_of
+
+NAMED = 6  # modules that a sentence names at most
+
+Read = Callable[[list[Tap]], Reading]
+
+
+@final
+@dataclass(frozen=True)
+class Found:
+    """What of a model was read.
+
+    Attributes:
+        recurrences: recurrences whose equation is known, with the model's reading.
+        modules: other modules, each with a reading of its own and, where it was to be
+            a recurrence, why it is none.
+        refused: why a module cannot be diagnosed, by its name.
+    """
+
+    recurrences: list[tuple[Reading, Layer]] = field(default_factory=list)
+    modules: list[tuple[Reading, Layer, str]] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def found(model: nn.Module, layers: Iterable[str] | str | None, read: Read) -> Found:
+    """Read all recurrences of a model, or the modules that are named.
+
+    A recurrence whose equation is not that of its calls is read as a module.
+
+    Args:
+        model: the model.
+        layers: names of modules or single recurrences.
+        read: reads the model with some taps.
+
+    Raises:
+        ValueError: if there is none, a name is none of them, or no module can be read.
+    """
+    if not isinstance(model, nn.Module):
+        raise Refusal(f"the model is {model!r}; give an instance of nn.Module")
+    taps, names = _chosen(model, layers)
+    result, reasons = Found(), dict.fromkeys(names, "")
+    while taps:
+        try:
+            reading = read(taps)
+            result.recurrences.extend((reading, layer) for layer in reading.layers())
+            break
+        except LayerRefusal as refusal:
+            reasons[refusal.path] = str(refusal)
+            taps = [tap for tap in taps if not _part_of(tap, refusal.path)]
+    modules = dict(model.named_modules())
+    for path, reason in reasons.items():
+        module = modules["" if path == "model" and path not in modules else path]
+        try:
+            reading, layer = _as_module(path, module, read)
+            result.modules.append((reading, layer, reason))
+        except Refusal as refusal:
+            result.refused[path] = reason or str(refusal)
+    if not result.recurrences and not result.modules:
+        raise Refusal(next(iter(result.refused.values())))
+    return result
+
+
+def _part_of(tap: Tap, path: str) -> bool:
+    """Tell whether a tap lies on a module or inside of it."""
+    return tap.path == path or tap.path.startswith(f"{path}.")
+
+
+def _as_module(path: str, module: nn.Module, read: Read) -> tuple[Reading, Layer]:
+    """Read one module, whose sequences lie along the first axis or the second."""
+    first: Refusal | None = None
+    for axis in (0, 1):
+        try:
+            reading = read([ModuleTap(path, module, axis)])
+            (layer,) = reading.layers()
+            return reading, layer
+        except Refusal as refusal:
+            first = first or refusal
+    assert first is not None
+    raise first
+
+
+def _chosen(
+    model: nn.Module, layers: Iterable[str] | str | None
+) -> tuple[list[Tap], list[str]]:
+    """Return taps on recurrences, and names of other modules."""
+    taps = taps_of(model)
+    if layers is None:
+        if not taps:
+            raise Refusal(
+                f"{type(model).__name__} holds no recurrent layer that is known; give "
+                "a model with nn.RNN, nn.GRU, nn.LSTM, their cells, or a module with "
+                "step(state, x), or name modules that give a step for each step they "
+                f"take, layers=[...], such as {_candidates(model)}"
+            )
+        return taps, []
+    wanted = [layers] if isinstance(layers, str) else [str(name) for name in layers]
+    modules = {name or "model": module for name, module in model.named_modules()}
+    kept: list[Tap] = []
+    others: list[str] = []
+    for name in wanted:
+        path = name.split("[")[0]
+        own = [tap for tap in taps if tap.path == path]
+        if own:
+            kept.extend(tap for tap in own if tap not in kept)
+        elif path in modules and path == name:
+            others.append(path)
+        else:
+            known = ", ".join(tap.path for tap in taps) or _candidates(model)
+            raise Refusal(f"there is no layer {name!r}; the model has {known}")
+    inner = [tap for tap in taps if _within(tap, kept) and tap not in kept]
+    for tap in kept:
+        if isinstance(tap, StepTap) and tap.within not in kept:
+            tap.within = None
+    return [tap for tap in taps if tap in kept or tap in inner], others
+
+
+def _within(tap: Tap, others: list[Tap]) -> bool:
+    return isinstance(tap, StepTap) and tap.within in others
+
+
+def _candidates(model: nn.Module) -> str:
+    """Return names of modules that have parameters, the outermost first."""
+    named = list(_with_parameters(model))[:NAMED]
+    return ", ".join(repr(name) for name in named) or "none that has parameters"
+
+
+def _with_parameters(model: nn.Module) -> Iterator[str]:
+    for name, module in sorted(
+        model.named_modules(), key=lambda one: one[0].count(".")
+    ):
+        plain = isinstance(module, nn.Embedding | nn.ModuleList | nn.ModuleDict)
+        if name and not plain and next(module.parameters(), None) is not None:
+            yield name

@@ -1,0 +1,276 @@
+"""Modules whose equation is not known: against those whose equation is."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import learnability as lw
+from learnability.fitting import Measures
+from learnability.models.measure import Effort
+from learnability.models.modules import SKETCH, sketched
+
+GENERATOR = torch.Generator().manual_seed(0)
+X = torch.randn(64, 24, 2, generator=GENERATOR)
+Y = X[..., 0].roll(2, 1) + 0.5 * torch.randn(64, 24, generator=GENERATOR)
+LAGS = [1, 2, 3, 6]
+QUICK = Measures(resamples=20, exact_windows=64)
+WAYS = ("whole", "chunks", "steps", "learnt start", "cut")
+
+
+class Ways(nn.Module):
+    """One recurrence, called in one of several ways."""
+
+    def __init__(self, way: str, kind: type[nn.Module] = nn.GRU) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.rnn = kind(2, 6, batch_first=True)
+        self.out, self.way = nn.Linear(6, 1), way
+        self.start = nn.Parameter(torch.full((1, 1, 6), 1e-12))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.way == "whole":
+            return self.out(self.rnn(x)[0])[..., 0]
+        if self.way == "learnt start":
+            start = self.start.expand(1, len(x), 6).contiguous()
+            start = (start, start) if isinstance(self.rnn, nn.LSTM) else start
+            return self.out(self.rnn(x, start)[0])[..., 0]
+        size = 1 if self.way == "steps" else 8
+        state, outputs = None, []
+        for chunk in x.split(size, dim=1):
+            given, state = self.rnn(chunk, state) if state else self.rnn(chunk)
+            if self.way == "cut":
+                state = tuple(s.detach() for s in state)
+            outputs.append(given)
+        return self.out(torch.cat(outputs, dim=1))[..., 0]
+
+
+class Chunks(Ways):
+    """As `Ways`, for recurrences of one state."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.way in ("whole", "learnt start"):
+            return super().forward(x)
+        size = 1 if self.way == "steps" else 8
+        state, outputs = None, []
+        for chunk in x.split(size, dim=1):
+            given, state = self.rnn(chunk, state)
+            state = state.detach() if self.way == "cut" else state
+            outputs.append(given)
+        return self.out(torch.cat(outputs, dim=1))[..., 0]
+
+
+class On(nn.Module):
+    """Some module with a read-out."""
+
+    def __init__(self, module: nn.Module, width: int) -> None:
+        super().__init__()
+        self.module, self.out = module, nn.Linear(width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.module(x))[..., 0]
+
+
+def diagnosed(model: nn.Module, data=(X, Y), **options) -> lw.Diagnosis:
+    options = {"measures": QUICK, "effort": Effort(pairs=1)} | options
+    loss = options.pop("loss", functional.mse_loss)
+    (found,) = lw.diagnose(model, data, loss, LAGS, **options).values()
+    return found
+
+
+def model_of(way: str, kind: type[nn.Module]) -> nn.Module:
+    return (Ways if kind is nn.LSTM else Chunks)(way, kind)
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
+def test_every_way_to_call_a_recurrence_gives_what_its_equation_gives(
+    kind: type[nn.Module],
+) -> None:
+    """The detection window of the compiled cell is the twin.
+
+    PyTorch's layers have each bias twice; one of the two is not trained here. Of a
+    GRU's a part is another bias.
+    """
+    data = X.double(), Y.double()
+    tolerance = 0.2 if kind is nn.GRU else 1e-6
+    expected = diagnosed(model_of("whole", kind).double(), data)
+    assert "no_equation" not in expected.group("envelope").attrs
+    for way in ("chunks", "steps", "learnt start"):
+        model = model_of(way, kind).double()
+        model.rnn.bias_hh_l0.requires_grad_(kind is nn.GRU)
+        found = diagnosed(model, data)
+        assert model.rnn.bias_hh_l0.requires_grad == (kind is nn.GRU)
+        assert "rnn" in found.group("envelope").attrs["no_equation"]
+        for name in ("signal", "noise", "needed"):
+            twin = expected.group("detection")[name].values
+            np.testing.assert_allclose(
+                found.group("detection")[name],
+                twin,
+                rtol=tolerance,
+                atol=tolerance * np.abs(twin[0]),
+                err_msg=f"{way}: {name}",
+            )
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
+def test_where_a_state_is_cut_off_nothing_passes(kind: type[nn.Module]) -> None:
+    found = diagnosed(model_of("cut", kind)).group("envelope")
+    whole = diagnosed(model_of("chunks", kind)).group("envelope")
+    assert found.attrs["past_ends"] == 7  # of chunks of 8 steps
+    assert "past_ends" not in whole.attrs
+    assert (found["mean"] <= whole["mean"] * (1 + 1e-6)).all()
+    assert (found["mean"] < 0.9 * whole["mean"]).any()
+
+
+def test_a_linear_recurrence_has_its_own_powers() -> None:
+    class Leaky(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.decay = nn.Parameter(torch.tensor(0.8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            state, outputs = torch.zeros_like(x[:, 0]), []
+            for step in x.unbind(dim=1):
+                state = self.decay * state + step
+                outputs.append(state)
+            return torch.stack(outputs, dim=1)
+
+    found = diagnosed(On(Leaky(), 2), layers="module").group("envelope")
+    np.testing.assert_allclose(
+        found["normalised"].sel(order="sensitivity"), 0.8 ** np.array(LAGS), rtol=1e-5
+    )
+    assert found.attrs["looks_ahead"] == 0
+
+
+def test_a_convolution_ends_exactly() -> None:
+    class Causal(nn.Conv1d):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(functional.pad(x.mT, (3, 0))).mT
+
+    found = diagnosed(On(Causal(2, 5, 4), 5), layers="module")
+    assert found.group("envelope").attrs["past_ends"] == 3
+    assert found.summary()["envelope"].loc[6] == 0
+    assert found.summary()["samples_needed"].loc[6] == math.inf
+    assert np.isfinite(found.summary()["samples_needed"].loc[2])
+
+
+def test_a_module_without_a_past_detects_nothing_behind_lag_0() -> None:
+    """White inputs: the gradient of a map of each step holds no other step."""
+    found = diagnosed(On(nn.Linear(2, 5), 5), layers="module")
+    assert (found.window([100, 10_000])["window"] == 0).all()
+    assert found.group("envelope").attrs["past_ends"] == 0
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_attention_says_whether_it_looks_ahead(causal: bool) -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+            self.embed = nn.Linear(2, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            steps = x.shape[1]
+            mask = nn.Transformer.generate_square_subsequent_mask(steps)
+            return self.layer(self.embed(x), src_mask=mask if causal else None)
+
+    torch.manual_seed(0)
+    found = diagnosed(On(Attention(), 8), layers=["module.layer"])
+    assert found.group("envelope").attrs["looks_ahead"] == (not causal)
+    assert found.summary()["envelope"].gt(0).all()
+
+
+def test_tokens_and_classes() -> None:
+    class Tagger(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.out = nn.Embedding(7, 6), nn.Linear(6, 7)
+            self.mix = nn.Conv1d(6, 6, 3)
+
+        def forward(self, tokens: Tensor) -> Tensor:
+            mixed = self.mix(functional.pad(self.embed(tokens).mT, (2, 0))).mT
+            return self.out(mixed.tanh())
+
+    torch.manual_seed(0)
+    tokens = torch.randint(0, 7, (64, 24), generator=GENERATOR)
+    data = tokens, tokens.roll(2, 1)
+    model = nn.Sequential(Tagger())
+    found = diagnosed(model, data, loss="ce", layers=["0"])
+    assert "whole numbers" in found.group("envelope").attrs["undefined"]
+    assert found.group("dependence")["found"].values.tolist() == [
+        lag == 2 for lag in [0, *LAGS]
+    ]
+    assert found.window([1000])["window"].item() in (1, 2)
+
+
+def test_what_is_not_named_is_left_alone() -> None:
+    """Only the named layer counts, whatever the others do."""
+
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.good = nn.GRU(2, 6, batch_first=True)
+            self.bad, self.out = nn.GRUCell(6, 6), nn.Linear(6, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.good(x)[0]
+            state = torch.ones(len(x), 6)
+            return self.out(y + self.bad(y[:, -1], state)[:, None])[..., 0]
+
+    found = lw.diagnose(
+        Two(), (X, Y), functional.mse_loss, LAGS, layers="good", measures=QUICK
+    )
+    assert list(found) == ["good[layer 0, forward]"]
+    assert not found.refused
+
+
+def test_a_layer_that_cannot_be_diagnosed_does_not_take_the_others() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.good = nn.GRU(2, 6, batch_first=True)
+            self.once, self.out = nn.GRUCell(6, 6), nn.Linear(6, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.good(x)[0]
+            return self.out(y + self.once(y[:, -1])[:, None])[..., 0]
+
+    found = lw.diagnose(Two(), (X, Y), functional.mse_loss, LAGS, measures=QUICK)
+    assert list(found) == ["good[layer 0, forward]"]
+    assert "once" in found.refused
+    assert found.advice()[-1] == found.refused["once"]
+
+
+def test_sketches_keep_products() -> None:
+    rows = torch.randn(4, 5 * SKETCH, generator=torch.Generator().manual_seed(1))
+    rows[1] = rows[0] + 0.3 * rows[1]
+    exact, short = rows @ rows.T, sketched(rows)
+    assert short.shape == (4, SKETCH)
+    size = exact.diagonal().mean()
+    assert (short @ short.T - exact).abs().max() < 5 * size * math.sqrt(2 / SKETCH)
+
+
+@pytest.mark.parametrize(
+    ("layers", "sentence"),
+    [
+        ("nowhere", "there is no layer 'nowhere'; the model has"),
+        ("out", None),
+    ],
+)
+def test_names(layers: str, sentence: str | None) -> None:
+    model = Chunks("whole")
+    if sentence is None:
+        assert diagnosed(model, layers=layers).tree.attrs["cell"] == "unknown"
+        return
+    with pytest.raises(ValueError, match=sentence):
+        diagnosed(model, layers=layers)
+
+
+def test_a_model_without_recurrence_names_its_modules() -> None:
+    with pytest.raises(ValueError, match=r"layers=\[...\], such as 'module', 'out'"):
+        diagnosed(On(nn.Linear(2, 5), 5))
