@@ -10,7 +10,6 @@ from .detection.dependence import Dependence
 from .detection.samples import Requirement
 from .evidence import ProbeStatistics
 from .transport import Envelope, Order, time_scales
-from .transport.clusters import RatioSums
 
 ENVELOPE_MEANINGS = {
     "mean": "f(l) = mean over windows of sum_q |mu[q]|",
@@ -68,55 +67,6 @@ def _told(f: Envelope, name: str) -> np.ndarray:
     if name == "unit_mean":
         values = np.where(values >= f.tiny, values, np.nan)
     return np.where(f.below, np.nan, values) if name in HIDDEN_BELOW else values
-
-
-def sensitivity_group(
-    lags: list[int],
-    found: tuple[Float[np.ndarray, "lag"], RatioSums] | None,
-    past: int,
-    ahead: float,
-    longest: int,
-) -> xr.Dataset:
-    """Return the envelope of a module's outputs by its inputs, over (order, lag).
-
-    Args:
-        lags: in steps, from 1.
-        found: the mean norm at lag 0 and at these, and its sums by sample; None where
-            inputs cannot be differentiated by.
-        past: the longest lag at which any output hung on an input.
-        ahead: the largest derivative by a later input, over the largest of all.
-        longest: the longest lag that could have been seen.
-    """
-    none = np.full(len(lags), np.nan)
-    values = dict.fromkeys(("mean", "error", "log_error", "normalised"), none)
-    clusters, origin = none, np.nan
-    if found is not None:
-        mean, ratio = found
-        origin, clusters = float(mean[0]), ratio.clusters[1:]
-        values = {
-            "mean": mean[1:],
-            "error": ratio.error(0)[1:],
-            "log_error": ratio.log_error(0)[1:],
-            "normalised": mean[1:] / origin,
-        }
-    data = {
-        name: xr.DataArray(v[None], dims=("order", "lag")) for name, v in values.items()
-    }
-    data["clusters"] = xr.DataArray(np.array(clusters)[None], dims=("order", "lag"))
-    data["origin"] = xr.DataArray([origin], dims="order")
-    coords = {"order": ["sensitivity"], "lag": _lag_axis(lags)}
-    attrs = {
-        "title": "||d y_t / d x_{t-l}||: what a module gives by what it takes",
-        "looks_ahead": int(ahead > 0),
-    }
-    if found is None:
-        attrs["undefined"] = (
-            "its inputs are whole numbers and have no derivative; name the module "
-            "behind the embedding"
-        )
-    elif past < longest:
-        attrs["past_ends"] = past
-    return xr.Dataset(data, coords=coords, attrs=attrs)
 
 
 def with_interval(envelope: xr.Dataset, level: float) -> xr.Dataset:

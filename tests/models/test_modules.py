@@ -117,8 +117,10 @@ def test_every_way_to_call_a_recurrence_gives_what_its_equation_gives(
 
 @pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
 def test_where_a_state_is_cut_off_nothing_passes(kind: type[nn.Module]) -> None:
-    found = diagnosed(model_of("cut", kind)).group("envelope")
-    whole = diagnosed(model_of("chunks", kind)).group("envelope")
+    cut, uncut = (diagnosed(model_of(way, kind)) for way in ("cut", "chunks"))
+    found, whole = cut.group("sensitivity"), uncut.group("sensitivity")
+    states = (one.group("envelope")["normalised"] for one in (cut, uncut))
+    np.testing.assert_allclose(*(f.sel(order="exact") for f in states), rtol=0.1)
     assert found.attrs["past_ends"] == 7  # of chunks of 8 steps
     assert "past_ends" not in whole.attrs
     assert (found["mean"] <= whole["mean"] * (1 + 1e-6)).all()
@@ -274,3 +276,69 @@ def test_names(layers: str, sentence: str | None) -> None:
 def test_a_model_without_recurrence_names_its_modules() -> None:
     with pytest.raises(ValueError, match=r"layers=\[...\], such as 'module', 'out'"):
         diagnosed(On(nn.Linear(2, 5), 5))
+
+
+class Foreign(nn.Module):
+    """A cell as others write them: called with input and state, gives both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Linear(8, 6)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        state = torch.tanh(self.mix(torch.cat([x, state], dim=-1)))
+        return 0.5 * state, state
+
+
+class Layer(nn.Module):
+    """A layer as others write them: sequences in, outputs and a state out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = Foreign()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        state, outputs = torch.zeros(len(x), 6), []
+        for step in x.unbind(dim=1):
+            given, state = self.cell(step, state)
+            outputs.append(given)
+        return torch.stack(outputs, dim=1), state
+
+
+class Loops(nn.Module):
+    """A model with a foreign cell in its own loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.cell, self.out = Foreign(), nn.Linear(6, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state, outputs = torch.zeros(len(x), 6), []
+        for step in x.unbind(dim=1):
+            given, state = self.cell(step, state)
+            outputs.append(given)
+        return self.out(torch.stack(outputs, dim=1))[..., 0]
+
+
+class Stacked(nn.Module):
+    """A model with a foreign layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.out = Layer(), nn.Linear(6, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.layer(x)[0])[..., 0]
+
+
+def test_other_peoples_cells_are_recognised_by_their_calls() -> None:
+    options = {"measures": QUICK}
+    loop = lw.diagnose(Loops(), (X, Y), functional.mse_loss, LAGS, **options)
+    layer = lw.diagnose(Stacked(), (X, Y), functional.mse_loss, LAGS, **options)
+    assert (list(loop), list(layer)) == (["cell"], ["layer"])
+    one, other = loop["cell"].group("detection"), layer["layer"].group("detection")
+    np.testing.assert_allclose(one["needed"], other["needed"], rtol=1e-3)
+    one, other = loop["cell"].group("envelope"), layer["layer"].group("envelope")
+    np.testing.assert_allclose(one["normalised"], other["normalised"], rtol=1e-3)

@@ -197,6 +197,14 @@ def walked(
         )
 
 
+def first_items(data: Any, dtype: torch.dtype, count: int = 16) -> Batch:
+    """Return some items of whole tensors, or the first batch of a loader."""
+    together = whole(data, dtype)
+    if together is None:
+        return next(walked(data, dtype, count, 0))
+    return replaced(together, lambda _, leaf: leaf[:count])
+
+
 def kept(data: Any, sequences: int, seed: Seed) -> Any:
     """Return data that hold some sequences and can be walked again.
 

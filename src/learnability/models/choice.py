@@ -6,14 +6,17 @@ from typing import final
 
 from torch import nn
 
+from .batches import Batch
 from .module_tap import ModuleTap
 from .reading import Layer, Reading
+from .recognised import recognised
 from .refusal import LayerRefusal, Refusal
 from .taps import StepTap, Tap, taps_of
 
 NAMED = 6  # modules that a sentence names at most
 
 Read = Callable[[list[Tap]], Reading]
+First = Callable[[], Batch]
 
 
 @final
@@ -33,7 +36,9 @@ class Found:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def found(model: nn.Module, layers: Iterable[str] | str | None, read: Read) -> Found:
+def found(
+    model: nn.Module, layers: Iterable[str] | str | None, read: Read, first: First
+) -> Found:
     """Read all recurrences of a model, or the modules that are named.
 
     A recurrence whose equation is not that of its calls is read as a module.
@@ -42,13 +47,14 @@ def found(model: nn.Module, layers: Iterable[str] | str | None, read: Read) -> F
         model: the model.
         layers: names of modules or single recurrences.
         read: reads the model with some taps.
+        first: gives some items of the data.
 
     Raises:
         ValueError: if there is none, a name is none of them, or no module can be read.
     """
     if not isinstance(model, nn.Module):
         raise Refusal(f"the model is {model!r}; give an instance of nn.Module")
-    taps, names = _chosen(model, layers)
+    taps, names = _chosen(model, layers, first)
     result, reasons = Found(), dict.fromkeys(names, "")
     while taps:
         try:
@@ -91,19 +97,20 @@ def _as_module(path: str, module: nn.Module, read: Read) -> tuple[Reading, Layer
 
 
 def _chosen(
-    model: nn.Module, layers: Iterable[str] | str | None
+    model: nn.Module, layers: Iterable[str] | str | None, first: First
 ) -> tuple[list[Tap], list[str]]:
     """Return taps on recurrences, and names of other modules."""
     taps = taps_of(model)
     if layers is None:
-        if not taps:
+        others = [] if taps else recognised(model, first())
+        if not taps and not others:
             raise Refusal(
                 f"{type(model).__name__} holds no recurrent layer that is known; give "
                 "a model with nn.RNN, nn.GRU, nn.LSTM, their cells, or a module with "
                 "step(state, x), or name modules that give a step for each step they "
                 f"take, layers=[...], such as {_candidates(model)}"
             )
-        return taps, []
+        return taps, others
     wanted = [layers] if isinstance(layers, str) else [str(name) for name in layers]
     modules = {name or "model": module for name, module in model.named_modules()}
     kept: list[Tap] = []

@@ -50,6 +50,8 @@ PIECES: dict[str, dict[str, Piece]] = {
     | {"b_g": Piece(("bias_ih",), 2), "b_u": Piece(("bias_hh",), 2)},
     "LSTM": _affine("i", 0) | _affine("f", 1) | _affine("g", 2) | _affine("o", 3),
 }
+# Rounding that a recurrence may enlarge; a wrong convention differs by far more.
+CLOSE = 1e-2
 PARTS = {"RNN": 1, "GRU": 3, "LSTM": 4}
 Layer = nn.RNNBase | nn.RNNCellBase
 

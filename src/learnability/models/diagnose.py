@@ -18,6 +18,7 @@ from ..fitting import (
     fitted_evidence,
 )
 from ..grid import checked_lags
+from .batches import Batch, device_of, dtype_of, first_items
 from .choice import found
 from .diagnoses import Diagnoses
 from .exponents import exponent_group
@@ -31,6 +32,7 @@ from .record import Lengths, Loss
 from .refusal import Refusal
 from .taking import Groups
 from .taps import Tap
+from .trees import moved
 
 FEWEST = 8  # sequences: with fewer no interval means anything
 
@@ -129,7 +131,10 @@ def diagnose(
             seed=seed,
         )
 
-    every = found(model, layers, read)
+    def first() -> Batch:
+        return moved(first_items(data, dtype_of(model)), device_of(model))
+
+    every = found(model, layers, read, first)
     diagnoses, refused = {}, dict(every.refused)
     cases = [(*one, None) for one in every.recurrences] + every.modules
     for reading, layer, reason in cases:
@@ -143,7 +148,7 @@ def diagnose(
                     measured = _groups(Measurement(*settings), optimizer, direction)
                 else:
                     one = ModuleMeasurement(reading, *settings)
-                    measured = _module_groups(one, direction, reason)
+                    measured = _module_groups(one, optimizer, direction, reason)
         except ValueError as error:
             refused[name] = f"{name}: {error}"
             continue
@@ -199,10 +204,13 @@ def _groups(
 
 
 def _module_groups(
-    one: ModuleMeasurement, direction: Tensor | None, reason: str
+    one: ModuleMeasurement,
+    optimizer: optim.Optimizer | None,
+    direction: Tensor | None,
+    reason: str,
 ) -> dict[str, xr.Dataset]:
     """Measure what can be measured of a module whose equation is not known."""
-    groups = fitted_envelopes({"envelope": one.envelope()}, one.measures)
+    groups = fitted_envelopes(one.envelopes(optimizer), one.measures)
     statistics = one.gradients(direction)
     groups |= fitted_detection(statistics, one.seed, one.measures)
     groups["detection"].attrs |= one.coverage(statistics)

@@ -7,7 +7,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from .convert import kind_of
 from .refusal import Refusal
+from .runs import Call
 from .taps import Asked, Edge, Gradients, Seen, Tap, marked
 from .trees import placed, replaced
 
@@ -50,6 +52,7 @@ class ModuleTap(Tap):
         self._edges: list[Edge] = []
         self._given: list[Tensor] = []  # all that the last call gave
         self._linked: list[bool] = []
+        self._starts: list[tuple[Tensor, bool]] = []
 
     def attach(self) -> list[Any]:
         return [
@@ -68,6 +71,8 @@ class ModuleTap(Tap):
             if v.is_floating_point() and v.any()
         )
         self._linked.append(carried)
+        if kind_of(module) is not None:
+            self._starts.append(_start(values[1:]))
         chosen = next((k for k, v in enumerate(values) if v.is_floating_point()), None)
         if chosen is None:
             chosen = next((k for k, v in enumerate(values) if v.ndim), None)
@@ -114,6 +119,24 @@ class ModuleTap(Tap):
             return marked(value)
         leaf = value.detach().requires_grad_()
         return marked(leaf)
+
+    def calls(self) -> list[Call]:
+        """Return the calls of a torch layer or cell, as far as they are known."""
+        apart = len(self._outputs) > 1 and not any(self._linked)
+        if self._form is not None or (apart and self._outputs[0].ndim > 2):
+            return []
+        found = []
+        for x, (start, cut) in zip(self.inputs, self._starts, strict=True):
+            steps = x[:, None] if isinstance(self.module, nn.RNNCellBase) else x
+            steps = steps.transpose(0, 1) if self.axis and x.ndim == 3 else steps
+            given = start if start.numel() else steps.new_zeros(len(steps), self._size)
+            found.append(Call(steps.detach().cpu(), given.detach().cpu(), cut))
+        return found
+
+    @property
+    def _size(self) -> int:
+        states = 2 if kind_of(self.module) == "LSTM" else 1
+        return states * int(self.module.hidden_size)  # pyright: ignore
 
     def edges(self) -> list[Edge]:
         return self._edges
@@ -194,6 +217,16 @@ class ModuleTap(Tap):
         if ways == 2:
             added[rows, 0, units:] = by_last[1]
         return added
+
+
+def _start(states: list[Tensor]) -> tuple[Tensor, bool]:
+    """Return the state that a torch layer is given, and whether it has no past.
+
+    A layer's states are (layer, sequence, unit), a cell's (sequence, unit).
+    """
+    parts = [s[-1] if s.ndim == 3 else s for s in states]
+    joined = torch.cat(parts, dim=-1) if parts else torch.zeros(0, 0)
+    return joined.detach(), not any(s.requires_grad for s in states)
 
 
 def _flat(leaf: Tensor | PackedSequence) -> Tensor:

@@ -15,29 +15,32 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor, nn, optim
 
+from ..cells import Cell
 from ..detection.dependence import strongest
 from ..evidence.probe import ProbeStatistics, shifted, summed_up
 from ..evidence.sample import Sample
 from ..evidence.statistics import Chunk, SequenceGradients
 from ..fitting import Measures
-from ..groups import sensitivity_group
 from ..randomness import stream
 from ..transport.clusters import RatioSums
 from .batches import Batch, device_of
-from .measure import Effort, thinned
+from .convert import Conversion
+from .measure import Effort, Measurement, thinned
 from .module_tap import ModuleTap
 from .probing import Probes, along, dependencies, probes
 from .reading import Layer, Progress, Reading, silent
 from .refusal import Refusal
+from .replay import Track
+from .runs import agree, joined, known
+from .sensitivity import Norms, Reach, sensitivity_group
 from .trees import moved
 
 SEQUENCES = 128  # whose gradients are made, each by a run of the model
 LAGS = 16  # at which they are made, at most
 SKETCH = 2**14  # numbers that stand for a gradient of more: products err by under 1 %
-ANCHORS, COTANGENTS = 6, 4  # steps and random directions of the envelope
-REACHED = 1e-12  # of the largest derivative: less is none
+ANCHORS = 6  # steps from which the envelope is measured
 
 
 @final
@@ -164,82 +167,92 @@ class ModuleMeasurement:
         self.reading.recorder.run(moved(batch, device_of(self.reading.model)))
         return self.tap.output()
 
-    def envelope(self) -> xr.Dataset:
-        """Return how far outputs hang on inputs, with intervals over samples."""
-        tap, recorder = self.tap, self.reading.recorder
-        grid = [0, *self.lags]
+    def envelopes(self, optimizer: optim.Optimizer | None) -> dict[str, xr.Dataset]:
+        """Return how far outputs hang on inputs, and states where they are known."""
+        grid, reach, runs = [0, *self.lags], None, []
+        cell = known(self.tap.module)
         ratio, totals = RatioSums(1, len(grid)), np.zeros((2, len(grid)))
-        ahead, past, done = 0.0, 0, 0
+        rng = np.random.default_rng(stream(self.seed, "anchors"))
+        done, longest = 0, int(self.layer.lengths.max()) - 1
         self.progress("envelope", 0.0)
         for sample, batch in zip(self.layer.parts(), self.reading.batches, strict=True):
-            with recorder.attached():
-                tap.leaves, tap.apart = True, False
-                try:
-                    found = self._sensitivities(batch, sample)
-                finally:
-                    tap.leaves, tap.apart = False, True
-            if found is None:
-                return sensitivity_group(self.lags, None, 0, 0.0, 0)
-            size, own_ahead, own_past = found
-            ahead, past = max(ahead, own_ahead), max(past, own_past)
-            sums, number = size
+            with self._leaves():
+                outputs = self._output(batch)
+                if not all(x.requires_grad for x in self.tap.inputs):
+                    none = sensitivity_group(self.lags, None, Reach(), longest)
+                    return {"envelope": none}
+                norms = Norms(outputs, self.tap.inputs, self.tap.joined, self.seed)
+                reach = reach or norms.reach()
+                order = self._order(batch, len(outputs))
+                lengths, items = (torch.empty_like(sample.item) for _ in "ab")
+                lengths[order], items[order] = sample.lengths, sample.item
+                at = rng.permutation(np.arange(min(grid[-1], longest), longest + 1))
+                found = norms.by_lag(at[:ANCHORS].tolist(), grid, lengths)
+                if cell is not None:
+                    runs.append(_run(cell.cell, self.tap, outputs, items))
+            sums, number = (values[order.numpy()] for values in found)
             ratio.add(sums[:, None], number, done + sample.item)
             totals += np.stack([sums.sum(axis=0), number.sum(axis=0)])
             done += len(sample)
             self.progress("envelope", done / len(self.layer))
         mean = totals[0] / np.where(totals[1] > 0, totals[1], np.nan)
-        longest = int(self.layer.lengths.max()) - 1
-        return sensitivity_group(self.lags, (mean, ratio), past, ahead, longest)
+        own = sensitivity_group(self.lags, (mean, ratio), reach or Reach(), longest)
+        if cell is None or not all(runs):
+            return {"envelope": own}
+        return self._of_states(cell, runs, optimizer) | {"sensitivity": own}
 
-    def _sensitivities(
-        self, batch: Batch, sample: Sample
-    ) -> tuple[tuple[np.ndarray, np.ndarray], float, int] | None:
-        """Return sums of norms by sequence and lag, and how far they reach.
+    def _of_states(
+        self,
+        conversion: Conversion,
+        runs: list[Sample],
+        optimizer: optim.Optimizer | None,
+    ) -> dict[str, xr.Dataset]:
+        """Return the envelopes of a known cell over its runs."""
+        starts = torch.tensor([0, *map(len, runs[:-1])]).cumsum(0)
+        layer = Layer(
+            Track(self.tap.path, conversion),
+            torch.cat([run.lengths for run in runs]),
+            torch.cat([run.item + k for run, k in zip(runs, starts, strict=True)]),
+            lambda: runs,
+        )
+        longest = int(layer.lengths.max())
+        lags = [lag for lag in self.lags if lag < longest]
+        if not lags:
+            raise ValueError(f"no state is handed on over {self.lags[0]} steps")
+        settings = (self.seed, self.measures, self.effort)
+        found = Measurement(layer, lags, *settings).envelopes(optimizer)
+        return {
+            name: group.reindex(lag=self.lags) if "lag" in group.dims else group
+            for name, group in found.items()
+        }
 
-        None where the inputs are no numbers to differentiate by.
-        """
-        tap, recorder = self.tap, self.reading.recorder
-        outputs, inputs = self._output(batch), tap.inputs
-        if not all(x.requires_grad for x in inputs):
-            return None
-        count = recorder.items.count(batch)
-        order = recorder.items.order(tap.path, count, len(outputs))
-        steps = outputs.shape[1]
-        generator = torch.Generator().manual_seed(self.seed)
-        first = min(self.lags[-1], steps - 1)
-        every = np.arange(first, steps)
-        rng = np.random.default_rng(stream(self.seed, "anchors"))
-        at = rng.permutation(every)[:ANCHORS]  # even ones may all miss a cut
-        sums, number = (np.zeros((len(sample.x), len(self.lags) + 1)) for _ in "ab")
-        ahead, past = 0.0, 0
-        for t in at.tolist():
-            square = torch.zeros(len(outputs), steps, dtype=torch.float64)
-            for _ in range(COTANGENTS):
-                v = torch.randn(
-                    len(outputs), outputs.shape[-1], generator=generator
-                ).to(outputs)
-                total = (outputs[:, t] * v).sum()
-                grads = torch.autograd.grad(
-                    total, inputs, retain_graph=True, allow_unused=True
-                )
-                filled = [
-                    torch.zeros_like(x) if g is None else g
-                    for x, g in zip(inputs, grads, strict=True)
-                ]
-                square += tap.joined(filled).double().square().sum(dim=-1).cpu()
-            norm = (square / COTANGENTS).sqrt()[order].numpy()
-            own = (sample.lengths > t).numpy()
-            norm = norm * own[:, None]
-            limit = REACHED * max(norm.max(), 1e-300)
-            reached = np.flatnonzero((norm > limit).any(axis=0))
-            if reached.size:
-                past = max(past, t - int(reached[0]))
-                ahead = max(ahead, float(norm[:, t + 1 :].max(initial=0) / norm.max()))
-            for place, lag in enumerate([0, *self.lags]):
-                if lag <= t:
-                    sums[:, place] += norm[:, t - lag]
-                    number[:, place] += own
-        return (sums, number), ahead, past
+    def _order(self, batch: Batch, rows: int) -> Tensor:
+        """Return the places of the module's sequences, item by item."""
+        items = self.reading.recorder.items
+        return items.order(self.tap.path, items.count(batch), rows)
+
+    @contextmanager
+    def _leaves(self) -> Iterator[None]:
+        """Let the module's inputs be what is differentiated by."""
+        with self.reading.recorder.attached():
+            self.tap.leaves, self.tap.apart = True, False
+            try:
+                yield
+            finally:
+                self.tap.leaves, self.tap.apart = False, True
+
+
+def _run(cell: Cell, tap: ModuleTap, outputs: Tensor, items: Tensor) -> Sample | None:
+    """Return what a known cell did over its calls; None if it gives something else."""
+    calls = tap.calls()
+    runs = joined(cell, calls) if calls else None
+    if runs is None or not agree(runs, outputs.detach(), cell.output):
+        return None
+    item, order = items[runs.row].sort(stable=True)
+    x, states, lengths = (v[order] for v in (runs.x, runs.states, runs.lengths))
+    none = torch.zeros_like(states)
+    looks = torch.zeros(x.shape[:2], dtype=torch.bool)
+    return Sample(cell, x, states, lengths, none, none, looks, item)
 
 
 @contextmanager

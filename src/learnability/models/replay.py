@@ -15,14 +15,11 @@ from torch import Tensor, nn
 
 from ..cells import Cell
 from ..unroll import unroll
-from .convert import Conversion, check_values, converted
+from .convert import CLOSE, Conversion, check_values, converted
 from .module_tap import ModuleTap
 from .own import Stepped
 from .refusal import LayerRefusal
 from .taps import Asked, Seen, StepTap, Tap
-
-# Rounding that a recurrence may enlarge; a wrong convention differs by far more.
-CLOSE = 1e-2
 
 
 @final

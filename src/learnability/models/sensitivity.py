@@ -1,0 +1,158 @@
+"""How what a module gives at a step hangs on what it took earlier, or later."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..transport.clusters import RatioSums
+
+COTANGENTS = 4  # random directions of the outputs, of which norms are made
+TRIED = 4, 512  # sequences and steps from which it is tried how far the past reaches
+SHARP = 1e-20  # of the largest derivative: a past that ends below it has faded away
+
+
+class Reach(NamedTuple):
+    """How far the inputs that a step hangs on lie from it.
+
+    Attributes:
+        past: the longest lag at which any step hangs on an input.
+        ahead: whether any step hangs on a later input.
+        sharp: whether the past ends, and has not faded away.
+    """
+
+    past: int = 0
+    ahead: bool = False
+    sharp: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class Norms:
+    """``||d y_t / d x_s||_F`` of a module's outputs and inputs, by autograd.
+
+    With v of independent standard normal numbers ``E ||v . dy_t/dx_s||^2`` is the
+    square of the norm; one backward pass gives it for all s.
+
+    Attributes:
+        outputs: y in its graph.
+        inputs: x of each call, leaves of the graph.
+        joined: puts what belongs to the calls together as (sequence, step, feature).
+        seed: of v.
+    """
+
+    outputs: Float[Tensor, "sequence step feature"]
+    inputs: list[Tensor]
+    joined: Callable[[list[Tensor]], Tensor]
+    seed: int
+
+    def _squares(
+        self, t: int, count: int, generator: torch.Generator
+    ) -> Float[np.ndarray, "sequence step"]:
+        total = 0.0
+        shape = (len(self.outputs), self.outputs.shape[-1])
+        for _ in range(count):
+            v = torch.randn(shape, generator=generator).to(self.outputs)
+            grads = torch.autograd.grad(
+                (self.outputs[:, t] * v).sum(),
+                self.inputs,
+                retain_graph=True,
+                allow_unused=True,
+            )
+            filled = [
+                torch.zeros_like(x) if g is None else g
+                for x, g in zip(self.inputs, grads, strict=True)
+            ]
+            total = total + self.joined(filled).double().square().sum(dim=-1).cpu()
+        return np.asarray(total) / count
+
+    def by_lag(
+        self, anchors: Sequence[int], lags: Sequence[int], lengths: Int[Tensor, "_"]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return sums of norms over anchors, and how many there are.
+
+        Args:
+            anchors: steps t.
+            lags: in steps, from 0.
+            lengths: steps of each sequence.
+
+        Returns:
+            Both (sequence, lag).
+        """
+        generator = torch.Generator().manual_seed(self.seed)
+        sums, number = np.zeros((2, len(self.outputs), len(lags)))
+        for t in anchors:
+            own = (lengths > t).numpy()
+            norm = np.sqrt(self._squares(t, COTANGENTS, generator)) * own[:, None]
+            for place, lag in enumerate(lags):
+                if lag <= t:
+                    sums[:, place] += norm[:, t - lag]
+                    number[:, place] += own
+        return sums, number
+
+    def reach(self) -> Reach:
+        """Return how far any step of a few sequences reaches: all steps are tried."""
+        generator = torch.Generator().manual_seed(self.seed)
+        steps = self.outputs.shape[1]
+        tried = torch.randperm(steps, generator=generator)[: TRIED[1]]
+        past, ahead, last, largest = 0, False, 0.0, 0.0
+        for t in tried.tolist():
+            square = self._squares(t, 1, generator)[: TRIED[0]].max(axis=0)
+            hangs = np.flatnonzero(square)
+            if not hangs.size:
+                continue
+            ahead = ahead or bool(hangs[-1] > t)
+            largest = max(largest, float(square.max()))
+            if t - hangs[0] >= past:
+                past, last = int(t - hangs[0]), float(square[hangs[0]])
+        return Reach(past, ahead, last > SHARP**2 * largest)
+
+
+def sensitivity_group(
+    lags: list[int],
+    found: tuple[Float[np.ndarray, "lag"], RatioSums] | None,
+    reach: Reach,
+    longest: int,
+) -> xr.Dataset:
+    """Return the envelope of a module's outputs by its inputs, over (order, lag).
+
+    Args:
+        lags: in steps, from 1.
+        found: the mean norm at lag 0 and at these, and its sums by sample; None where
+            inputs cannot be differentiated by.
+        reach: how far outputs hang on inputs.
+        longest: the longest lag that there is.
+    """
+    none = np.full(len(lags), np.nan)
+    names = ("mean", "error", "log_error", "normalised", "clusters")
+    values, origin = dict.fromkeys(names, none), np.nan
+    if found is not None:
+        mean, ratio = found
+        origin = float(mean[0])
+        every = ratio.error(0), ratio.log_error(0), mean / origin, ratio.clusters
+        values = dict(zip(names, (v[1:] for v in (mean, *every)), strict=True))
+    data = {
+        name: xr.DataArray(v[None], dims=("order", "lag")) for name, v in values.items()
+    }
+    data["origin"] = xr.DataArray([origin], dims="order")
+    coords = {
+        "order": ["sensitivity"],
+        "lag": xr.DataArray(lags, dims="lag", attrs={"units": "steps"}),
+    }
+    attrs = {
+        "title": "||d y_t / d x_{t-l}||: what a module gives by what it takes",
+        "looks_ahead": int(reach.ahead),
+    }
+    if found is None:
+        attrs["undefined"] = (
+            "its inputs are whole numbers and have no derivative; name the module "
+            "behind the embedding"
+        )
+    elif reach.sharp and reach.past < longest:
+        attrs["past_ends"] = reach.past
+    return xr.Dataset(data, coords=coords, attrs=attrs)
