@@ -300,7 +300,7 @@ def test_malformed_input_ends_in_one_sentence(folder, tmp_path, seed):
         (["--model", "own_factory:broken"], "no disk"),
         (["--model", "own_factory"], "write it as module:factory"),
         (["--lags", "99"], "largest possible lag is 15"),
-        (["--layers", "lstm"], "there is no recurrent layer 'lstm'"),
+        (["--layers", "lstm"], "there is no layer 'lstm'"),
     ],
 )
 def test_sentences(folder, words, match):

@@ -103,7 +103,7 @@ def test_a_layer_s_name_alone_is_one_layer():
         monitor()
     assert names[0].names == names[1].names != []
     monitor = monitor_of(model, every=1, layers="lstm")
-    with pytest.raises(ValueError, match="no recurrent layer 'lstm'"):
+    with pytest.raises(ValueError, match="there is no layer 'lstm'"):
         monitor()
 
 

@@ -406,6 +406,13 @@ def refused(model, match):
     assert "\n" not in str(caught.value)
 
 
+def answered(model, words):
+    """Tell that a cell is diagnosed by autograd alone, and why."""
+    (one,) = diagnosed(model.double()).values()
+    assert words in one.group("envelope").attrs["no_equation"]
+    assert one.summary()["samples_needed"].gt(0).all()
+
+
 def test_what_cannot_be_a_state_is_named():
     class Counting(Wrapped):
         def step(self, state, x):
@@ -414,7 +421,7 @@ def test_what_cannot_be_a_state_is_named():
     def start(kind):
         return lambda x: (x.new_zeros(len(x), H), torch.zeros(len(x), dtype=kind))
 
-    refused(Looping(Counting(1.0), start(torch.long)), "a part of type torch.int64")
+    answered(Looping(Counting(1.0), start(torch.long)), "a part of type torch.int64")
 
 
 def test_a_cell_without_parameters_is_named():
@@ -547,7 +554,7 @@ def test_a_step_needs_nothing_but_autograd():
 
 def test_a_step_that_autograd_cannot_take_twice_is_named():
     model = Looping(Writing(Once), lambda x: x.new_zeros(len(x), H))
-    refused(model, "no second derivative")
+    answered(model, "no second derivative")
     assert not model.cell.last.any()
 
 
@@ -562,4 +569,4 @@ def test_states_of_another_axis_first_are_named():
 
 def test_a_start_that_is_not_zero_is_named():
     cell = Odd()
-    refused(Looping(cell, lambda x: x.new_ones(len(x), H)), "that is not zero")
+    answered(Looping(cell, lambda x: x.new_ones(len(x), H)), "that is not zero")

@@ -44,7 +44,10 @@ def advice(diagnosis: Diagnosis, sequences: float | None = None) -> list[str]:
         raise ValueError(f"{given} sequences train nothing; give a number above 0")
     need = diagnosis.group("detection")
     samples = _samples(diagnosis, need, float(given))
-    return [samples, _decay(diagnosis.envelope, need)]
+    envelope = diagnosis.envelope
+    by_autograd = envelope.attrs.get("no_equation")
+    how = f"measured by autograd as the model calls it, since {by_autograd}."
+    return [samples, _decay(envelope, need), *([how] if by_autograd else [])]
 
 
 def _samples(diagnosis: Diagnosis, need: xr.Dataset, given: float) -> str:

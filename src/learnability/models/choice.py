@@ -71,7 +71,8 @@ def found(
             reading, layer = _as_module(path, module, read)
             result.modules.append((reading, layer, reason))
         except Refusal as refusal:
-            result.refused[path] = reason or str(refusal)
+            both = [reason] * bool(reason) + [str(refusal)]
+            result.refused[path] = "; ".join(both)
     if not result.recurrences and not result.modules:
         raise Refusal(next(iter(result.refused.values())))
     return result

@@ -121,10 +121,12 @@ def stretches(
 
 def _apart(place: np.ndarray, steps: int) -> Labels:
     """Return a group for each window that begins where the last one has ended."""
-    labels, end, found = np.full(len(place), -1), 0, 0
+    labels, begun, found = np.full(len(place), -1), -steps, -1
     for k, start in enumerate(place):
-        if start >= end:
-            labels[k], end, found = found, start + steps, found + 1
+        if start >= begun + steps:
+            begun, found = start, found + 1
+        if start == begun:  # copies of a window go with it
+            labels[k] = found
     return labels
 
 

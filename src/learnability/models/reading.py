@@ -262,6 +262,11 @@ class Reading:
                     f"there is no layer {name!r}; the model called {', '.join(named)}"
                 )
         wanted = {t.name for name in self.wanted for t in named.get(name, [])}
+        if not wanted:
+            raise Refusal(
+                f"there is no layer {self.wanted[0]!r}; the model called "
+                f"{', '.join(named)}"
+            )
         return [track for track in every if track.name in wanted]
 
     def _read_out(self, track: Track) -> Tensor | None:

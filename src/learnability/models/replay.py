@@ -238,7 +238,5 @@ def _check(tap: Tap, seen: Seen, output: Tensor) -> None:
     if not apart <= CLOSE * given.abs().max().clamp(min=1e-3):
         raise LayerRefusal(
             tap.path,
-            f"{tap.path} does not give what its equations give (apart by {apart:.2g}); "
-            "only layers with PyTorch's own forward pass can be diagnosed, or a cell "
-            "with step(state, x)",
+            f"{tap.path} does not give what its equations give (apart by {apart:.2g})",
         )

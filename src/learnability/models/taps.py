@@ -138,8 +138,7 @@ class SequenceTap(Tap):
         if self._seen is not None:
             raise LayerRefusal(
                 self.path,
-                f"{self.path} is called more than once in a forward pass; give it "
-                "whole sequences, or use a cell in a loop",
+                f"{self.path} is called more than once in a forward pass",
             )
         both: dict[str, Any] = dict(zip(("input", "hx"), args, strict=False))
         both |= kwargs
@@ -275,8 +274,7 @@ class StepTap(Tap):
         ):
             return self._refuse(
                 f"call {len(self._states) + 1} of {self.path} in a forward pass starts "
-                "from another state than the last call gave; run one sequence, and "
-                "hand its states on unchanged"
+                "from another state than the last call gave"
             )
         own = iter(self._states[-1])
         passed = mapped(state, lambda _: next(own))
@@ -288,8 +286,8 @@ class StepTap(Tap):
             if x.ndim != 2:
                 raise LayerRefusal(
                     self.path,
-                    f"{self.path} is called with inputs of shape {tuple(x.shape)}; "
-                    "give (sequence, input)",
+                    f"{self.path} is called with inputs of shape {tuple(x.shape)}, not "
+                    "(sequence, input)",
                 )
             refuse_start(self.path, state)
         except Refusal as refusal:
@@ -321,8 +319,7 @@ class StepTap(Tap):
         if self._whole is not None or self._states:
             raise LayerRefusal(
                 self.path,
-                f"{self.path} is unrolled more than once in a forward pass; "
-                "unroll it over whole sequences",
+                f"{self.path} is unrolled more than once in a forward pass",
             )
         refuse_start(self.path, state)
         states, edge = marked(states)
@@ -373,8 +370,7 @@ def refuse_start(path: str, state: Any) -> None:
     if any(bool((part != 0).any()) for part in leaves(state)):
         raise LayerRefusal(
             path,
-            f"{path} starts from a state that is not zero; diagnose it on whole "
-            "sequences that start from zero",
+            f"{path} starts from a state that is not zero",
         )
 
 
