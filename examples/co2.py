@@ -62,7 +62,7 @@ def main() -> None:
     with torch.no_grad():
         share = 1 - functional.mse_loss(model(x), y) / y.var()
     print(f"{share:.1%} of the variance of weekly changes is forecast")
-    print(found.summary()[["envelope", "samples_needed", "samples_upper"]])
+    print(found.summary(full=True)[["envelope", "samples_needed", "samples_upper"]])
     print(*found.advice(), sep="\n")
     with theme("light"):
         monitor_figure(monitor.record()).savefig("co2.png")

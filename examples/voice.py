@@ -131,7 +131,7 @@ def main() -> None:
         lags,
         seed=0,
     )
-    print(found.summary()[["envelope", "samples_needed", "samples_upper"]])
+    print(found.summary(full=True)[["envelope", "samples_needed", "samples_upper"]])
     print(*found.advice(), sep="\n")
     for name, figure in draw_all(found):
         if name == "envelope":

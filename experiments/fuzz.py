@@ -25,8 +25,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from learnability import GRU, LSTM, Effort, Measures, TorchRNN, diagnose, unroll
 from learnability.checked import checked_seed
 from learnability.cli.app import WHOLE
+from learnability.diagnosis import Diagnoses
 from learnability.display import Display
-from learnability.models.diagnoses import Diagnoses
 
 MEASURES = Measures(exact_windows=2, anchors=1, resamples=20)
 EFFORT = Effort(sequences=64, pairs=4, axes=2, probes=2, work=1e8)

@@ -5,9 +5,9 @@ from importlib.metadata import version
 from . import design, detection, evidence, models, stable, transport
 from .cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU, TorchRNN
 from .detection import decay
-from .diagnosis import Diagnosis
+from .diagnosis import Diagnoses, Diagnosis
 from .fitting import Measures
-from .models import Diagnoses, Effort, Monitor, diagnose
+from .models import Effort, Monitor, diagnose
 from .recipe import Recipe
 from .tasks import MultiLag, Sequences
 from .training import Training, train

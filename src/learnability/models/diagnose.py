@@ -10,7 +10,7 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, nn, optim
 
-from ..diagnosis import Diagnosis
+from ..diagnosis import Diagnoses, Diagnosis
 from ..fitting import (
     Measures,
     fitted_detection,
@@ -20,7 +20,6 @@ from ..fitting import (
 from ..grid import checked_lags
 from .batches import Batch, device_of, dtype_of, first_items
 from .choice import found
-from .diagnoses import Diagnoses
 from .exponents import exponent_group
 from .losses import named
 from .measure import Effort, Measurement

@@ -36,7 +36,7 @@ def diagnosis():
 
 
 def test_summary_has_a_row_a_lag(diagnosis):
-    table = diagnosis.summary()
+    table = diagnosis.summary(full=True)
     assert table.index.tolist() == LAGS
     assert (table["alpha_lower"] <= table["alpha"]).all()
     assert (table["alpha"] <= table["alpha_upper"]).all()

@@ -9,12 +9,23 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .detection.window import window as detection_window
-from .storage import load_tree, save_tree
+from ..detection.window import window as detection_window
+from ..storage import load_tree, save_tree
+from .shown import card_of, text_of
+
+
+def numbers(given: float | Iterable[float]) -> list[float]:
+    """Return one number or several as a list.
+
+    Example:
+        >>> numbers(100), numbers([10, 100])
+        ([100], [10, 100])
+    """
+    return list(given) if isinstance(given, Iterable) else [given]
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diagnosis:
     """How far back a network can learn, with everything it was computed from.
 
@@ -30,11 +41,11 @@ class Diagnosis:
 
     @property
     def version(self) -> str:
-        """Give the version of the library that made it."""
+        """Return the version of the library that made it."""
         return str(self.tree.attrs["learnability"])
 
     def group(self, name: str) -> xr.Dataset:
-        """Give one group of the results."""
+        """Return one group of the results."""
         return self.tree.children[name].to_dataset()
 
     @property
@@ -43,8 +54,17 @@ class Diagnosis:
         every = self.group("envelope")
         return every.sel(order=every["order"].values[-1])
 
-    def summary(self) -> pd.DataFrame:
-        """Give a row a lag: envelope, tail index, samples needed, with intervals."""
+    def summary(self, *, full: bool = False) -> pd.DataFrame:
+        """Return what each lag needs, one row per lag.
+
+        Args:
+            full: with the envelope and the tail index, too.
+
+        Returns:
+            ``samples_needed`` (N(l), sequences), the ends of its interval
+            ``samples_lower`` and ``samples_upper``, and whether the lag is resolved;
+            in full also ``envelope`` (f(l)/f(0)) and ``alpha`` with their errors.
+        """
         f, need = (
             self.envelope,
             self.group("detection").reindex(lag=self.envelope["lag"]),
@@ -55,34 +75,35 @@ class Diagnosis:
         else:  # of a module whose equation is not known
             law = xr.Dataset({name: xr.full_like(f["mean"], np.nan) for name in laws})
         columns = {
-            "envelope": f["normalised"],
-            "envelope_error": f["error"] / f["origin"],
-            **{name: law[name] for name in laws},
             "samples_needed": need["needed"],
             "samples_lower": need["lower"],
             "samples_upper": need["upper"],
             "resolved": need["resolved"],
         }
+        if full:
+            columns["envelope"] = f["normalised"]
+            columns["envelope_error"] = f["error"] / f["origin"]
+            columns |= {name: law[name] for name in laws}
         index = pd.Index(need["lag"].values, name="lag")
         return pd.DataFrame({k: v.values for k, v in columns.items()}, index=index)
 
-    def window(self, budgets: Iterable[float]) -> pd.DataFrame:
-        """Give the detection window H_N of each budget of sequences.
+    def window(self, n_sequences: float | Iterable[float]) -> pd.DataFrame:
+        """Return the detection window H_N of each number of sequences.
 
         Args:
-            budgets: N, numbers of sequences.
+            n_sequences: N, one number or several.
 
         Returns:
-            A row a budget: ``window`` (contiguous from the shortest lag, in steps) with
+            One row per N: ``window`` (contiguous from the shortest lag, in steps) with
             the ends of its interval, ``maximal`` (the longest lag detected),
             ``censored`` (the window reaches the last lag of the grid: it lies there or
             beyond). All nan where the network has learnt all that the targets ask for,
             and N(l) is not defined.
 
         Raises:
-            ValueError: if a budget is not above 0.
+            ValueError: if an N is not above 0.
         """
-        need, wanted = self.group("detection"), list(budgets)
+        need, wanted = self.group("detection"), numbers(n_sequences)
         learnt = bool(np.isnan(need["needed"]).all())  # N(l) is not defined
         if learnt:
             need = need.fillna(np.inf)
@@ -100,26 +121,26 @@ class Diagnosis:
             "maximal": found.maximal,
             "censored": found.censored,
         }
-        table = pd.DataFrame(columns, index=pd.Index(found.budgets, name="budget"))
+        table = pd.DataFrame(columns, index=pd.Index(found.budgets, name="n_sequences"))
         if learnt:
             return pd.DataFrame(np.nan, table.index, table.columns)
         return table
 
-    def needed_window(self, budgets: Iterable[float]) -> pd.DataFrame:
+    def needed_window(self, n_sequences: float | Iterable[float]) -> pd.DataFrame:
         """Return how far the dependencies that the targets hold can be detected.
 
         Each at its own strength: lags at which none was found do not count.
 
         Args:
-            budgets: N, numbers of sequences.
+            n_sequences: N, one number or several.
 
         Returns:
-            A row per budget: ``window``, the longest lag up to which every lag that
+            One row per N: ``window``, the longest lag up to which every lag that
             holds a dependency needs at most N sequences (0 if the first needs more, nan
             if none was found or N(l) is not defined), and ``farthest``, the last lag
             that holds one.
         """
-        need, wanted = self.group("detection"), list(budgets)
+        need, wanted = self.group("detection"), numbers(n_sequences)
         held = need["own"].dropna("lag")
         lags, own = held["lag"].values, held.values
         rows = []
@@ -127,8 +148,14 @@ class Diagnosis:
             seen = np.cumprod(own <= budget).astype(bool)
             window = np.nan if not len(lags) else float(max(lags[seen], default=0))
             rows.append((window, lags[-1] if len(lags) else np.nan))
-        index = pd.Index(wanted, name="budget")
+        index = pd.Index(wanted, name="n_sequences")
         return pd.DataFrame(rows, index=index, columns=["window", "farthest"])
+
+    def __repr__(self) -> str:
+        return text_of({str(self.tree.attrs["layer"]): self})
+
+    def _repr_html_(self) -> str:
+        return card_of({str(self.tree.attrs["layer"]): self})
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to one NetCDF-4 file; it appears whole or not at all."""

@@ -1,12 +1,16 @@
 """What the numbers of a diagnosis say one should do, each with its evidence."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 from jaxtyping import Real
 
 from ..detection import decay
 from ..detection.decay_fit import FEWEST_LAGS
-from ..diagnosis import Diagnosis
+
+if TYPE_CHECKING:
+    from .layer import Diagnosis
 
 FAMILIES = (
     decay.Exponential,
@@ -16,7 +20,7 @@ FAMILIES = (
 )
 
 
-def advice(diagnosis: Diagnosis, sequences: float | None = None) -> list[str]:
+def advice(diagnosis: "Diagnosis", sequences: float | None = None) -> list[str]:
     """Give sentences on samples, on the envelope and on what buys a longer window.
 
     Args:
@@ -39,18 +43,30 @@ def advice(diagnosis: Diagnosis, sequences: float | None = None) -> list[str]:
         >>> advice(found)[-1]
         'the envelope was measured at 2 lags; measure at least 6 to know its decay.'
     """
+    envelope, need = diagnosis.envelope, diagnosis.group("detection")
+    by_autograd = envelope.attrs.get("no_equation")
+    how = f"measured by autograd as the model calls it, since {by_autograd}."
+    first = answer(diagnosis, sequences)
+    return [first, _decay(envelope, need), *([how] if by_autograd else [])]
+
+
+def answer(diagnosis: "Diagnosis", sequences: float | None = None) -> str:
+    """Return the sentence that says which dependency first needs more sequences.
+
+    Args:
+        diagnosis: of one recurrence.
+        sequences: N that there are for training; those of the diagnosis unless given.
+
+    Raises:
+        ValueError: if N is not above 0.
+    """
     given = diagnosis.tree.attrs["sequences"] if sequences is None else sequences
     if not given > 0:
         raise ValueError(f"{given} sequences train nothing; give a number above 0")
-    need = diagnosis.group("detection")
-    samples = _samples(diagnosis, need, float(given))
-    envelope = diagnosis.envelope
-    by_autograd = envelope.attrs.get("no_equation")
-    how = f"measured by autograd as the model calls it, since {by_autograd}."
-    return [samples, _decay(envelope, need), *([how] if by_autograd else [])]
+    return _samples(diagnosis, diagnosis.group("detection"), float(given))
 
 
-def _samples(diagnosis: Diagnosis, need: xr.Dataset, given: float) -> str:
+def _samples(diagnosis: "Diagnosis", need: xr.Dataset, given: float) -> str:
     """Say which dependency first needs more sequences than there are."""
     if need["needed"].isnull().all():
         left = float(need.attrs["left"]) ** 0.5
@@ -81,7 +97,7 @@ def _samples(diagnosis: Diagnosis, need: xr.Dataset, given: float) -> str:
     )
 
 
-def _nothing(diagnosis: Diagnosis) -> str:
+def _nothing(diagnosis: "Diagnosis") -> str:
     """Say what would have been found; that nothing is there nobody can know."""
     attrs, found = diagnosis.tree.attrs, diagnosis.group("dependence")
     sizes = found["smallest"].values
@@ -102,7 +118,7 @@ def _nothing(diagnosis: Diagnosis) -> str:
     )
 
 
-def _unresolved(diagnosis: Diagnosis, one: xr.Dataset, given: float) -> str:
+def _unresolved(diagnosis: "Diagnosis", one: xr.Dataset, given: float) -> str:
     """Say that a lag is not resolved, and whether more sequences were given."""
     sample = diagnosis.tree.attrs["sample"]
     least = float(one["lower"])

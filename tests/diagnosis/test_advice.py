@@ -6,7 +6,7 @@ import xarray as xr
 
 from learnability.detection import decay
 from learnability.diagnosis import Diagnosis
-from learnability.models.advice import advice, price
+from learnability.diagnosis.advice import advice, price
 
 
 def diagnosis(needed, lower, upper, f=None, strength=0.5, sample=5000):

@@ -1,0 +1,99 @@
+"""What a diagnosis says of itself: in a line, a card, a table, by name."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import learnability as lw
+from learnability.fitting import Measures
+
+GENERATOR = torch.Generator().manual_seed(0)
+X = torch.randn(64, 16, 2, generator=GENERATOR)
+Y = X[..., 0].roll(2, 1) + 0.3 * torch.randn(64, 16, generator=GENERATOR)
+
+
+class Named(nn.Module):
+    """Several recurrences, one with a name that HTML would read otherwise."""
+
+    def __init__(self, layers: int = 2) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.lstm = nn.LSTM(2, 4, layers, batch_first=True)
+        self.cells = nn.ModuleDict({"<b>&": nn.GRU(4, 4, batch_first=True)})
+        self.out = nn.Linear(4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.cells["<b>&"](self.lstm(x)[0])[0])[..., 0]
+
+
+@pytest.fixture(scope="module")
+def found() -> lw.Diagnoses:
+    quick = Measures(resamples=20, exact_windows=8)
+    return lw.diagnose(Named(), (X, Y), functional.mse_loss, [1, 2, 4], measures=quick)
+
+
+def test_layers_are_found_by_the_beginning_of_their_name(found: lw.Diagnoses) -> None:
+    assert found["cells"] is found["cells.<b>&[layer 0, forward]"]
+    assert found["lstm[layer 1"] is found["lstm[layer 1, forward]"]
+    with pytest.raises(KeyError, match=r"several layers named 'lstm': lstm\[layer 0"):
+        found["lstm"]
+    with pytest.raises(KeyError, match="no layer named 'gru': lstm"):
+        found["gru"]
+
+
+@pytest.mark.parametrize("layers", [1, 2, 12])
+def test_a_text_has_at_most_eight_lines_and_the_answer(layers: int) -> None:
+    quick = Measures(resamples=20, exact_windows=8)
+    few = lw.diagnose(
+        Named(layers), (X, Y), functional.mse_loss, [1, 2], measures=quick
+    )
+    lines = repr(few).splitlines()
+    assert len(lines) == min(8, layers + 2)
+    assert lines[0].startswith(f"diagnosis of {len(few)} layers on 64 sequences")
+    assert lines[1].startswith("lstm[layer 0, forward]: ")
+    (more,) = lines[7:] or [""]
+    assert more == ("and 7 more" if layers == 12 else "")
+    assert len(repr(few["cells"]).splitlines()) == 2
+
+
+def test_a_card_shows_names_as_they_are(found: lw.Diagnoses) -> None:
+    card = found._repr_html_()
+    assert "cells.&lt;b&gt;&amp;[layer 0, forward]" in card
+    assert "<b>" not in card
+    assert card.count("<tr>") == 1 + len(found)
+    for sentence in ("script", "http", "src="):
+        assert sentence not in card
+
+
+def test_one_number_or_several(found: lw.Diagnoses) -> None:
+    one, several = found.window(100), found.window([10, 100])
+    pd.testing.assert_frame_equal(one, several.xs(100, level=1, drop_level=False))
+    assert found.needed_window(10).index.names == ["layer", "n_sequences"]
+    assert len(found["cells"].window(iter([10, 100]))) == 2
+    assert len(found.window(iter([10, 100]))) == 2 * len(found)
+
+
+def test_the_table_begins_with_what_is_asked(found: lw.Diagnoses) -> None:
+    short, full = found.summary(), found.summary(full=True)
+    assert list(short) == [
+        "samples_needed",
+        "samples_lower",
+        "samples_upper",
+        "resolved",
+    ]
+    pd.testing.assert_frame_equal(full[list(short)], short)
+    assert {"envelope", "alpha"} < set(full)
+
+
+def test_all_comes_back_from_a_file(found: lw.Diagnoses, tmp_path) -> None:
+    kept = lw.Diagnoses(found.layers, {"decoder": "decoder: 3 steps are too few"})
+    kept.save(tmp_path / "mine.nc")
+    again = lw.Diagnoses.load(tmp_path / "mine.nc")
+    assert again.refused == kept.refused
+    assert repr(again) == repr(kept)
+    assert repr(kept).splitlines()[-1] == "decoder: 3 steps are too few"
+    pd.testing.assert_frame_equal(again.summary(full=True), kept.summary(full=True))
+    assert np.isfinite(again.window(100)["window"]).all()
