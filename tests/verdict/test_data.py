@@ -71,6 +71,23 @@ def test_windows_of_a_series_are_found_out_and_cut_into_blocks():
     assert found.sample == "20 blocks of windows"
 
 
+def test_the_order_of_windows_does_not_matter():
+    r = np.random.default_rng(4)
+    series = r.normal(size=(2, 500)).cumsum(axis=1)
+    x, y = np.lib.stride_tricks.sliding_window_view(series, 20, axis=1)[:, ::3]
+    order = r.permutation(len(x))
+    first = lw.dependence((x, y), 6)
+    second = lw.dependence((x[order], y[order]), 6)
+    assert first.sample == second.sample == "13 blocks of windows"
+    assert np.allclose(first.table.p_value, second.table.p_value, rtol=1e-6)
+
+
+def test_sequences_that_share_no_steps_are_not_windows():
+    r = np.random.default_rng(5)
+    for x in (r.normal(size=(40, 9)), r.integers(0, 2, size=(40, 9))):
+        assert lw.dependence((x, r.normal(size=(40, 9))), 3).sample == "40 sequences"
+
+
 def ones(*shape):
     return np.ones(shape)
 

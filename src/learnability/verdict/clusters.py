@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int, Num
+from jaxtyping import Int, Num
 
 from .observed import Observed
 
@@ -15,27 +15,41 @@ SERIES = 16
 """Sequences below which each one is cut into blocks."""
 
 
-def stride_of_windows(x: Num[np.ndarray, "sequence step ..."]) -> int | None:
-    """Return by how many steps consecutive sequences are shifted windows of a series.
+def window_starts(
+    x: Num[np.ndarray, "sequence step ..."],
+) -> Int[np.ndarray, "sequence"] | None:
+    """Return where in their series overlapping windows begin.
+
+    Where no step of a window is like another one, windows are put together by the steps
+    that they share, in whatever order they come. Elsewhere (tokens) each one must be
+    the one before, shifted by as many steps.
 
     Args:
-        x: inputs, in the order of the series.
+        x: inputs.
 
     Returns:
-        None if fewer than half of the sequences go on where the one before began, with
-        a quarter of their steps in common or more.
+        None if fewer than half of the sequences have a quarter of their steps or more
+        in common with another. Series that share nothing lie two windows apart.
 
     Example:
         >>> series = np.random.default_rng(0).normal(size=40)
-        >>> windows = np.lib.stride_tricks.sliding_window_view(series, 16)[::3]
-        >>> stride_of_windows(windows)
-        3
+        >>> windows = np.lib.stride_tricks.sliding_window_view(series, 16)[::6]
+        >>> window_starts(windows[[2, 0, 1]]).tolist()
+        [12, 0, 6]
     """
-    steps = x.shape[1]
-    some = np.linspace(0, max(len(x) - 2, 0), 32).astype(int)
-    for stride in range(1, steps - max(1, steps // 4)):
-        if len(x) > 2 and _shifted(x, some, stride).mean() > 0.5:
-            return stride
+    sequences, steps = x.shape[:2]
+    flat = x.reshape(sequences, steps, -1)
+    weights = np.random.default_rng(0).normal(size=flat.shape[-1])
+    _, name = np.unique(flat @ weights, return_inverse=True)
+    name = name.reshape(sequences, steps)
+    ordered = np.sort(name, axis=1)
+    if (ordered[:, 1:] != ordered[:, :-1]).all(axis=1).mean() > 0.5:
+        return _linked(name)
+    begins = name[:-1, 1 : steps - max(1, steps // 4)] == name[1:, :1]
+    for stride in np.flatnonzero(begins.sum(axis=0) > sequences / 2) + 1:
+        goes_on = (name[:-1, stride:] == name[1:, : steps - stride]).all(axis=1)
+        if goes_on.sum() > sequences / 2:
+            return np.cumsum(np.append(0, np.where(goes_on, stride, 3 * steps)))
     return None
 
 
@@ -55,11 +69,12 @@ def clusters(
     Raises:
         ValueError: if there are fewer than 8 clusters.
     """
-    stride = None if groups is not None else stride_of_windows(data.inputs)
+    starts = None if groups is not None else window_starts(data.inputs)
     if groups is not None:
         units, kind = _labels(groups, len(data.inputs))[data.sequence], "groups"
-    elif stride is not None:
-        units, kind = _window_blocks(data, stride)[data.sequence], "blocks of windows"
+    elif starts is not None:
+        blocks = _window_blocks(starts, data.inputs.shape[1])
+        units, kind = blocks[data.sequence], "blocks of windows"
     elif len(data.inputs) < SERIES and data.per_step:
         units, kind = _series_blocks(data, longest), "blocks of steps"
     else:
@@ -76,12 +91,31 @@ def clusters(
     return merged, f"{len(known)} {kind}"
 
 
-def _shifted(
-    x: Num[np.ndarray, "sequence step ..."], first: Int[np.ndarray, "pair"], stride: int
-) -> Bool[np.ndarray, "pair"]:
-    """Return which sequences are followed by themselves some steps later."""
-    same = x[first, stride:] == x[first + 1, : x.shape[1] - stride]
-    return same.reshape(len(first), -1).all(axis=1)
+def _linked(
+    name: Int[np.ndarray, "sequence step"],
+) -> Int[np.ndarray, "sequence"] | None:
+    """Return where windows begin that share named steps.
+
+    Each one hangs on the window in which its first step comes next soonest; what it
+    hangs on is followed to the first window of the series, twice as far each time.
+    """
+    sequences, steps = name.shape
+    holder = np.full(name.max() + 1, -1)
+    later = name[:, :0:-1].T.ravel()  # the last step first, so that the second wins
+    holder[later] = np.arange(later.size)
+    place = holder[name[:, 0]]
+    shift = steps - 1 - place // sequences
+    known = (place >= 0) & (shift <= steps - max(1, steps // 4))
+    if known.mean() < 0.5:
+        return None
+    parent = np.where(known, place % sequences, np.arange(sequences))
+    start = np.where(known, shift, 0)
+    for _ in range(sequences.bit_length()):
+        start, parent = start + start[parent], parent[parent]
+    first, series = np.unique(parent, return_inverse=True)
+    ends = np.zeros(len(first), dtype=int)
+    np.maximum.at(ends, series, start + 3 * steps)
+    return start + (np.cumsum(ends) - ends)[series]
 
 
 def _labels(groups: Any, sequences: int) -> Int[np.ndarray, "sequence"]:
@@ -96,16 +130,15 @@ def _labels(groups: Any, sequences: int) -> Int[np.ndarray, "sequence"]:
     return np.argsort(np.argsort(first))[code]
 
 
-def _window_blocks(data: Observed, stride: int) -> Int[np.ndarray, "sequence"]:
+def _window_blocks(
+    starts: Int[np.ndarray, "sequence"], steps: int
+) -> Int[np.ndarray, "sequence"]:
     """Return blocks of windows that share no step with those of another block.
 
     A block is two windows long where 8 of them remain; a window that lies across the
     border of two is left out.
     """
-    steps = data.inputs.shape[1]
-    goes_on = _shifted(data.inputs, np.arange(len(data.inputs) - 1), stride)
-    starts = np.cumsum(np.append(0, np.where(goes_on, stride, 2 * steps)))
-    span = int(starts[-1]) + steps
+    span = int(starts.max()) + steps
     block = max(span // MOST, min(2 * steps, span // FEWEST))
     inside = starts % block + steps <= block
     return np.where(inside, starts // block, -1)

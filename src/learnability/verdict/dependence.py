@@ -8,15 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
-from scipy import linalg
 
 from ..grid import checked_lags
 from .clusters import clusters
 from .features import Features, Whitened
 from .observed import FEWEST_SHARING, Observed, observed
-from .regression import NO_RIDGE, Regression, best_ridge, moments, regression
+from .regression import Regression, best_ridge, moments, regression
 from .sentences import sentences
-from .trace_test import TraceTest, trace_test
+from .trace_test import TraceTest
 
 SIGNIFICANCE = 0.05
 """Of anything found where there is nothing, over all lags together."""
@@ -107,9 +106,9 @@ def dependence(
     A lag counts as found at 4 % over all lags together, all lags at once at 1 %.
     Errors come from leaving sequences out, up to 64 stretches of them, so that what
     hangs together within a sequence counts once. One long series is cut into blocks,
-    and of overlapping windows in the order of their series blocks are taken that share
-    no step. A few long sequences that wander (random walks on both sides) are beyond
-    this: give their increments.
+    and of overlapping windows blocks are taken that share no step (tokens have to come
+    in the order of their series for that). A few long sequences that wander, random
+    walks on both sides, are beyond this: give their increments.
 
     Args:
         data: (x, y), `Sequences`, a dataset, or batches of (x, y). x is (sequence,
@@ -140,7 +139,7 @@ def dependence(
         ([3], 4)
     """
     seen = observed(data, lengths)
-    wanted = range(lags + 1) if isinstance(lags, int) else lags
+    wanted = range(lags + 1) if isinstance(lags, int | np.integer) else lags
     asked = checked_lags(wanted, int(seen.lengths.max()), least=0)
     longest = asked[-1]
     white = Whitened(seen, features, seed)
@@ -153,10 +152,20 @@ def dependence(
     whole = fitted = regression(found, longest + 1, ridge)
     if ridge and found.rows >= ROWS * len(fitted.beta):
         fitted = regression(found, longest + 1, 0.0)
+    name = features if isinstance(features, str) else "own"
     many = len(seen.inputs) >= FEWEST_SHARING
     sequences = len(seen.inputs) if many else len(fitted.deviations)
-    name = features if isinstance(features, str) else "own"
-    return _told(fitted, whole, sorted({0, *asked}), sequences, (name, sample))
+    table, bands = _lags_and_bands(fitted, sorted({0, *asked}), sequences)
+    p_value = whole.test(0, longest, sequences).p_value
+    share, error = whole.r_squared, whole.error
+    joint = Joint(float(share[-1]), float(error[-1]), p_value, p_value <= JOINT)
+    anything = joint.found or table.found.any() or bands.found.any()
+    lookback = _lookback(share, error) if anything else None
+    curve = pd.DataFrame({"r_squared": share, "error": error})
+    curve.index.name = "lag"
+    return LagDependence(
+        table, bands, joint, lookback, curve, name, sample, fitted.ridge
+    )
 
 
 def _with_company(data: Observed) -> Observed:
@@ -166,79 +175,32 @@ def _with_company(data: Observed) -> Observed:
     return data.chosen(np.bincount(data.step)[data.step] >= FEWEST_SHARING)
 
 
-def _told(
-    fitted: Regression,
-    whole: Regression,
-    asked: list[int],
-    sequences: int,
-    names: tuple[str, str],
-) -> LagDependence:
-    """Return the tests of single lags, of bands and of all lags.
+def _lags_and_bands(
+    fitted: Regression, asked: list[int], sequences: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tests of single lags and of bands.
 
     A lag in a band counts as found if the band is, at its share of the significance,
     and the lag at its own (Meinshausen 2008); with a ridge only the band does, since
     what a ridge takes from a lag goes to neighbours that are like it.
     """
-    lags = len(fitted.r_squared)
-    inverse, inflation = _inflation(fitted)
     each = (SIGNIFICANCE - JOINT) / len(asked)
-    table = _table([(_test(fitted, (k, k), inverse, sequences), each) for k in asked])
+    runs = {
+        run: each * sum(run[0] <= lag <= run[1] for lag in asked)
+        for run in _runs(fitted.inflation > INFLATION)
+    }
+    runs = {run: significance for run, significance in runs.items() if significance}
+    bands = _table([(fitted.test(*run, sequences), s) for run, s in runs.items()])
+    bands.insert(0, "first", [first for first, _ in runs])
+    bands.insert(1, "last", [last for _, last in runs])
+    table = _table([(fitted.test(lag, lag, sequences), each) for lag in asked])
     table.index = pd.Index(asked, name="lag")
-    table["inflation"] = inflation[asked]
+    table["inflation"] = fitted.inflation[asked]
     table["band"] = ""
-    counts = {run: _within(run, asked) for run in _runs(inflation > INFLATION)}
-    bands = _table(
-        [
-            (_test(fitted, run, inverse, sequences), each * count)
-            for run, count in counts.items()
-            if count
-        ]
-    )
-    for place, end in enumerate(("first", "last")):
-        bands.insert(place, end, [run[place] for run, n in counts.items() if n])
-    for first, last, found in zip(
-        bands["first"], bands["last"], bands.found, strict=True
-    ):
+    for (first, last), found in zip(runs, bands.found, strict=True):
         table.loc[first:last, "band"] = f"{first}-{last}"
         table.loc[first:last, "found"] &= found and not fitted.ridge
-    p_value = _test(whole, (0, lags - 1), inverse, sequences).p_value
-    r_squared, error = whole.r_squared, whole.error
-    joint = Joint(float(r_squared[-1]), float(error[-1]), p_value, p_value <= JOINT)
-    anything = joint.found or table.found.any() or bands.found.any()
-    lookback = _lookback(r_squared, error) if anything else None
-    curve = pd.DataFrame({"r_squared": r_squared, "error": error})
-    curve.index.name = "lag"
-    return LagDependence(table, bands, joint, lookback, curve, *names, fitted.ridge)
-
-
-def _inflation(
-    fitted: Regression,
-) -> tuple[Float[np.ndarray, "coefficient coefficient"], Float[np.ndarray, "lag"]]:
-    """Return the inverse covariance of all lags' features, and each lag's inflation."""
-    lags, size = len(fitted.r_squared), len(fitted.beta)
-    inverse = linalg.inv(fitted.covariance + NO_RIDGE * np.eye(size))
-    shape = (lags, size // lags, lags, size // lags)
-    pairs = (a.reshape(shape) for a in (inverse, fitted.covariance))
-    return inverse, np.einsum("iaib,iaib->i", *pairs) / (size // lags)
-
-
-def _test(
-    fitted: Regression,
-    run: tuple[int, int],
-    inverse: Float[np.ndarray, "coefficient coefficient"],
-    sequences: int,
-) -> TraceTest:
-    """Return the test of a lag, or of what several add to all others.
-
-    The latter is ``|R b|``, ``R'R`` the covariance given all other lags.
-    """
-    width = len(fitted.beta) // len(fitted.r_squared)
-    own = slice(run[0] * width, (run[1] + 1) * width)
-    beta, moved = fitted.beta[own], fitted.deviations[:, own]
-    if run[1] > run[0]:
-        root = linalg.cholesky(linalg.inv(inverse[own, own]))
-        beta, moved = root @ beta, root @ moved
-    return trace_test(beta.ravel(), moved.reshape(len(moved), -1), sequences)
+    return table, bands
 
 
 def _table(tests: list[tuple[TraceTest, float]]) -> pd.DataFrame:
@@ -265,10 +227,6 @@ def _runs(inflated: Bool[np.ndarray, "lag"]) -> list[tuple[int, int]]:
         for a, b in zip(edges[::2], edges[1::2], strict=True)
         if b - a > 1
     ]
-
-
-def _within(run: tuple[int, int], asked: list[int]) -> int:
-    return sum(run[0] <= lag <= run[1] for lag in asked)
 
 
 def _lookback(

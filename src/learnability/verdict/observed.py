@@ -1,7 +1,7 @@
 """Data of any form as arrays: inputs by sequence, targets by row, no model needed."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,13 +48,11 @@ class Observed:
 
     def chosen(self, rows: Shaped[np.ndarray, "..."]) -> "Observed":
         """Return the same data with some of the rows."""
-        return Observed(
-            self.inputs,
-            self.lengths,
-            self.sequence[rows],
-            self.step[rows],
-            self.targets[rows],
-            self.per_step,
+        return replace(
+            self,
+            sequence=self.sequence[rows],
+            step=self.step[rows],
+            targets=self.targets[rows],
         )
 
 

@@ -1,6 +1,7 @@
 """Targets on features of all lags at once, its error by leaving clusters out."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -8,6 +9,7 @@ from scipy import linalg
 
 from .features import PART, Whitened
 from .observed import FEWEST_SHARING, Observed
+from .trace_test import TraceTest, trace_test
 
 FOLDS = 8
 LARGEST = 2048
@@ -48,6 +50,35 @@ class Regression:
     r_squared: Float[np.ndarray, "lag"]
     error: Float[np.ndarray, "lag"]
     ridge: float
+
+    @property
+    def width(self) -> int:
+        """Coefficients of a lag."""
+        return len(self.beta) // len(self.r_squared)
+
+    @cached_property
+    def inverse(self) -> Float[np.ndarray, "coefficient coefficient"]:
+        """Inverse of the covariance."""
+        return linalg.inv(self.covariance + NO_RIDGE * np.eye(len(self.beta)))
+
+    @cached_property
+    def inflation(self) -> Float[np.ndarray, "lag"]:
+        """By how much other lags inflate the variance of each one's coefficients."""
+        shape = (len(self.r_squared), self.width) * 2
+        pairs = (a.reshape(shape) for a in (self.inverse, self.covariance))
+        return np.einsum("iaib,iaib->i", *pairs) / self.width
+
+    def test(self, first: int, last: int, sequences: int) -> TraceTest:
+        """Return the test of a lag, or of what several add to all others.
+
+        The latter is ``|R b|``, ``R'R`` the covariance given all other lags.
+        """
+        own = slice(first * self.width, (last + 1) * self.width)
+        beta, moved = self.beta[own], self.deviations[:, own]
+        if last > first:
+            root = linalg.cholesky(linalg.inv(self.inverse[own, own]))
+            beta, moved = root @ beta, root @ moved
+        return trace_test(beta.ravel(), moved.reshape(len(moved), -1), sequences)
 
 
 def targets_of(data: Observed) -> Float[np.ndarray, "row target"]:
