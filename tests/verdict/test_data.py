@@ -108,6 +108,7 @@ def noise(*shape):
         ((noise(20, 9), ones(20, 9)), {}, "targets do not vary"),
         ((noise(20, 9), noise(20, 9) * np.nan), {}, "targets hold nan"),
         ((np.arange(180).reshape(20, 9), noise(20, 9)), {}, "give amounts as floats"),
+        ((np.arange(200).reshape(10, 20) % 50, noise(10)), {}, "each is needed"),
         ((noise(20, 9), noise(20, 9)), {"features": "cubic"}, "choose linear"),
         (
             (noise(20, 9), noise(20, 9)),

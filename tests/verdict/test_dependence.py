@@ -206,7 +206,7 @@ def test_copies_in_one_group_count_once():
     labels = [f"patient {n}" for n in range(50)] * 4
     copies = np.tile(x, (4, 1)), np.tile(y, (4, 1))
     grouped = lw.dependence(copies, 4, groups=labels).table
-    assert np.allclose(grouped.p_value, once.p_value, rtol=0.1)
+    assert np.allclose(grouped.smallest, once.smallest, rtol=0.25)
     apart = lw.dependence(copies, 4, groups=range(200)).table
     assert apart.smallest.mean() < 0.7 * grouped.smallest.mean()
 

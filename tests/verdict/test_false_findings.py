@@ -34,7 +34,7 @@ KINDS = {
     "profiled": profiled,
     "windows of a series": windows,
     "one series": series,
-    "tokens": lambda r, *shape: r.integers(0, 4, size=shape),
+    "rare tokens": lambda r, *shape: r.choice(4, p=[0.9, 0.07, 0.02, 0.01], size=shape),
 }
 
 

@@ -142,8 +142,8 @@ def dependence(
     wanted = range(lags + 1) if isinstance(lags, int | np.integer) else lags
     asked = checked_lags(wanted, int(seen.lengths.max()), least=0)
     longest = asked[-1]
-    white = Whitened(seen, features, seed)
     rows = _with_company(seen.rows_from(longest))
+    white = Whitened(rows, features, seed)
     labels, sample = clusters(rows, longest, groups)
     order = np.argsort(labels, kind="stable")[(labels < 0).sum() :]
     rows = rows.chosen(order)

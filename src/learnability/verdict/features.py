@@ -12,6 +12,7 @@ Expand = Callable[[np.ndarray], np.ndarray]
 Features = str | Callable[[Any], Any]
 WAVES = 32  # random Fourier features
 SMALLEST_SHARE = 1e-9  # of the largest variance, below which a direction is no feature
+FEWEST_OF_A_TOKEN = 5  # rows; what is rarer has no feature of its own
 PART = 2**21  # numbers of one part of the features: 16 MB
 
 
@@ -98,11 +99,16 @@ def _expansion(data: Observed, features: Features, seed: int) -> Expand:
 
 def _base(data: Observed) -> tuple[Expand, int]:
     """Return inputs in standard deviations, or tokens as indicators; and how many."""
-    inside = np.arange(data.inputs.shape[1]) < data.lengths[:, None]
+    values = data.inputs[np.arange(data.inputs.shape[1]) < data.lengths[:, None]]
     if data.tokens:
-        names = names_of_codes("inputs", data.inputs[inside])
-        return lambda x: one_hot(x, names), len(names)
-    values = data.inputs[inside]
+        names, count = names_of_codes("inputs", values)
+        often = names[count * len(data.step) >= FEWEST_OF_A_TOKEN * count.sum()]
+        if not len(often):
+            raise ValueError(
+                f"{len(names)} tokens in {len(data.step)} steps with targets are too "
+                f"many; each is needed {FEWEST_OF_A_TOKEN} times: give more sequences"
+            )
+        return lambda x: one_hot(x, often), len(often)
     mean, deviation = values.mean(0), values.std(0)
     scale = np.where(deviation > 0, deviation, 1.0)
     return lambda x: (x - mean) / scale, values.shape[-1]

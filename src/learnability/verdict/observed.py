@@ -27,6 +27,7 @@ class Observed:
         sequence: of every row.
         step: likewise.
         targets: one row each, a column per target or class.
+        classes: whether the columns are classes.
         per_step: whether steps have targets of their own.
     """
 
@@ -35,6 +36,7 @@ class Observed:
     sequence: Int[np.ndarray, "row"]
     step: Int[np.ndarray, "row"]
     targets: Float[np.ndarray, "row target"]
+    classes: bool
     per_step: bool
 
     @property
@@ -94,7 +96,7 @@ def observed(data: Any, lengths: Any = None) -> Observed:
             f"inputs have shape {x.shape} but targets {y.shape}; give one target per "
             "step or one per sequence"
         )
-    return Observed(x, steps, sequence, step, _columns(rows), per_step)
+    return Observed(x, steps, sequence, step, *_columns(rows), per_step)
 
 
 def one_hot(
@@ -104,19 +106,21 @@ def one_hot(
     return (codes[..., None] == names).astype(float)
 
 
-def names_of_codes(what: str, codes: Num[np.ndarray, "..."]) -> Int[np.ndarray, "name"]:
-    """Return the distinct whole numbers, or say that they are too many.
+def names_of_codes(
+    what: str, codes: Num[np.ndarray, "..."]
+) -> tuple[Int[np.ndarray, "name"], Int[np.ndarray, "name"]]:
+    """Return the distinct whole numbers and how often each is there.
 
     Raises:
         ValueError: if there are more than 64.
     """
-    names = np.unique(codes)
+    names, count = np.unique(codes, return_counts=True)
     if len(names) > MOST_CLASSES:
         raise ValueError(
             f"the {what} are whole numbers with {len(names)} values; give amounts as "
             f"floats, or at most {MOST_CLASSES} classes"
         )
-    return names
+    return names, count
 
 
 def _together(data: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -190,13 +194,13 @@ def _lengths(lengths: Any, x: np.ndarray, own: np.ndarray) -> np.ndarray:
     return given
 
 
-def _columns(rows: np.ndarray) -> np.ndarray:
-    """Return targets with a column each, classes as indicators."""
+def _columns(rows: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return targets with a column each, and whether they are indicators of classes."""
     if rows.dtype.kind == "i" and rows[0].size == 1:
         codes = rows.reshape(len(rows))
-        return one_hot(codes, names_of_codes("targets", codes))
+        return one_hot(codes, names_of_codes("targets", codes)[0]), True
     _check_finite("targets", rows)
-    return rows.reshape(len(rows), -1).astype(float)
+    return rows.reshape(len(rows), -1).astype(float), False
 
 
 def _check_finite(name: str, values: np.ndarray) -> None:

@@ -42,6 +42,7 @@ class Regression:
             that were left out.
         error: its standard error over clusters.
         ridge: added to the covariance.
+        noise: variance of what is left of the targets, over the number of rows.
     """
 
     beta: Float[np.ndarray, "coefficient target"]
@@ -50,6 +51,7 @@ class Regression:
     r_squared: Float[np.ndarray, "lag"]
     error: Float[np.ndarray, "lag"]
     ridge: float
+    noise: float
 
     @property
     def width(self) -> int:
@@ -71,20 +73,25 @@ class Regression:
     def test(self, first: int, last: int, sequences: int) -> TraceTest:
         """Return the test of a lag, or of what several add to all others.
 
-        The latter is ``|R b|``, ``R'R`` the covariance given all other lags.
+        The latter is ``|R b|``, ``R'R`` the covariance given all other lags. The noise
+        is at least that of errors alike in all rows: clusters that hold a rare token
+        may happen to agree.
         """
         own = slice(first * self.width, (last + 1) * self.width)
         beta, moved = self.beta[own], self.deviations[:, own]
+        size = float(np.trace(self.inverse[own, own]))
         if last > first:
             root = linalg.cholesky(linalg.inv(self.inverse[own, own]))
-            beta, moved = root @ beta, root @ moved
-        return trace_test(beta.ravel(), moved.reshape(len(moved), -1), sequences)
+            beta, moved, size = root @ beta, root @ moved, len(beta)
+        moved = moved.reshape(len(moved), -1)
+        return trace_test(beta.ravel(), moved, sequences, self.noise * size)
 
 
 def targets_of(data: Observed) -> Float[np.ndarray, "row target"]:
-    """Return the targets, freed of the profile that all share, as white columns.
+    """Return the targets, freed of the profile that all share, of a total variance 1.
 
-    The variances of all columns add up to 1.
+    Values become white, whatever their units; classes keep their own weight, so that
+    rare ones do not outweigh the others (Goodman and Kruskal's tau).
 
     Raises:
         ValueError: if nothing is left.
@@ -101,6 +108,8 @@ def targets_of(data: Observed) -> Float[np.ndarray, "row target"]:
         raise ValueError(
             "the targets do not vary between sequences; give targets that do"
         )
+    if data.classes:
+        return values / np.sqrt(variances.sum())
     white = values @ (vectors[:, kept] / np.sqrt(variances[kept]))
     return white / np.sqrt(kept.sum())
 
@@ -166,8 +175,15 @@ def regression(found: Moments, lags: int, ridge: float) -> Regression:
     ]
     depths = [(lag + 1) * (size // lags) for lag in range(lags)]
     share, error = _shares(_heldout(found, ridge, depths), found.yy)
+    left = found.yy.sum() - np.sum(beta * (2 * y - total @ beta))
     return Regression(
-        beta, beta - np.array(left_out), total / found.rows, share, error, ridge
+        beta=beta,
+        deviations=beta - np.array(left_out),
+        covariance=total / found.rows,
+        r_squared=share,
+        error=error,
+        ridge=ridge,
+        noise=float(left) / found.rows / max(1, found.rows - size),
     )
 
 

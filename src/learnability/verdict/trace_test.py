@@ -76,6 +76,7 @@ def trace_test(
     estimate: Float[np.ndarray, "coefficient"],
     deviations: Float[np.ndarray, "cluster coefficient"],
     sequences: int,
+    least: float = 0.0,
 ) -> TraceTest:
     """Return the test of coefficients.
 
@@ -83,6 +84,7 @@ def trace_test(
         estimate: b.
         deviations: b less what it is without one cluster.
         sequences: whose mean was taken off at every step.
+        least: noise of the estimate, whatever the deviations say.
 
     Example:
         >>> noise = np.random.default_rng(0).normal(0, 0.01, (64, 1))
@@ -96,7 +98,7 @@ def trace_test(
     freedom = float(np.clip(freedom, 1, len(estimate)))
     noise = float(squares.sum()) * sequences / (sequences - 1)
     size = float(np.linalg.norm(estimate))
-    least = ROUNDING * (1 + size**2) * freedom
+    least = max(least, ROUNDING * (1 + size**2) * freedom)
     return TraceTest(size, max(noise, least), freedom, len(deviations))
 
 
