@@ -17,17 +17,23 @@ LARGEST = 2048
 HELD = 2**25  # numbers of all clusters' moments: 256 MB
 FEW_ROWS = 5  # for each coefficient, below which a ridge is chosen
 RIDGES = (0.0, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+HEAVY = 0.5  # kurtosis of sums from which on clusters alone do not tell the error
 NO_RIDGE = 1e-10  # for features that one cluster alone has
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Sums of products over the rows of every cluster: X'X, X'Y and trace Y'Y."""
+    """Sums of products over the rows of every cluster: X'X, X'Y and trace Y'Y.
+
+    Attributes:
+        tails: about the kurtosis of sums of products of the rarest feature and target.
+    """
 
     xx: Float[np.ndarray, "cluster coefficient coefficient"]
     xy: Float[np.ndarray, "cluster coefficient target"]
     yy: Float[np.ndarray, "cluster"]
     rows: int
+    tails: float
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,8 @@ class Regression:
             that were left out.
         error: its standard error over clusters.
         ridge: added to the covariance.
-        noise: variance of what is left of the targets, over the number of rows.
+        plain: the coefficients' covariance, summed over targets, if errors were alike
+            and independent in all rows; 0 where nothing is rare.
     """
 
     beta: Float[np.ndarray, "coefficient target"]
@@ -51,7 +58,7 @@ class Regression:
     r_squared: Float[np.ndarray, "lag"]
     error: Float[np.ndarray, "lag"]
     ridge: float
-    noise: float
+    plain: Float[np.ndarray, "coefficient coefficient"]
 
     @property
     def width(self) -> int:
@@ -73,18 +80,18 @@ class Regression:
     def test(self, first: int, last: int, sequences: int) -> TraceTest:
         """Return the test of a lag, or of what several add to all others.
 
-        The latter is ``|R b|``, ``R'R`` the covariance given all other lags. The noise
-        is at least that of errors alike in all rows: clusters that hold a rare token
-        may happen to agree.
+        The latter is ``|R b|``, ``R'R`` the covariance given all other lags. Clusters
+        that hold a rare token may happen to agree: where something is rare, the noise
+        is at least that of errors alike in all rows.
         """
         own = slice(first * self.width, (last + 1) * self.width)
         beta, moved = self.beta[own], self.deviations[:, own]
-        size = float(np.trace(self.inverse[own, own]))
+        plain = self.plain[own, own]
         if last > first:
             root = linalg.cholesky(linalg.inv(self.inverse[own, own]))
-            beta, moved, size = root @ beta, root @ moved, len(beta)
+            beta, moved, plain = root @ beta, root @ moved, root @ plain @ root.T
         moved = moved.reshape(len(moved), -1)
-        return trace_test(beta.ravel(), moved, sequences, self.noise * size)
+        return trace_test(beta.ravel(), moved, sequences, float(np.trace(plain)))
 
 
 def targets_of(data: Observed) -> Float[np.ndarray, "row target"]:
@@ -109,7 +116,7 @@ def targets_of(data: Observed) -> Float[np.ndarray, "row target"]:
             "the targets do not vary between sequences; give targets that do"
         )
     if data.classes:
-        return values / np.sqrt(variances.sum())
+        return values[:, values.any(axis=0)] / np.sqrt(variances.sum())
     white = values @ (vectors[:, kept] / np.sqrt(variances[kept]))
     return white / np.sqrt(kept.sum())
 
@@ -137,14 +144,18 @@ def moments(
     cluster = cluster * min(number, most) // number
     number = min(number, most)
     xx, xy = np.zeros((number, size, size)), np.zeros((number, size, y.shape[1]))
+    fourth = np.zeros(features.width)
     for g in range(number):
         own = np.flatnonzero(cluster == g)
         for rows in np.array_split(own, -(-len(own) * size // PART)):
             x = _lagged(features, data.sequence[rows], data.step[rows], longest)
             xx[g] += x.T @ x
             xy[g] += x.T @ y[rows]
+            fourth += (x[:, : features.width] ** 4).sum(0)
     yy = np.bincount(cluster, weights=(y**2).sum(1))
-    return Moments(xx, xy, yy, len(y))
+    kurtosis = ((y**4).mean(0) / (y**2).mean(0) ** 2).max()
+    tails = float(fourth.max() * kurtosis) / len(y) ** 2
+    return Moments(xx, xy, yy, len(y), tails)
 
 
 def best_ridge(found: Moments) -> float:
@@ -176,6 +187,9 @@ def regression(found: Moments, lags: int, ridge: float) -> Regression:
     depths = [(lag + 1) * (size // lags) for lag in range(lags)]
     share, error = _shares(_heldout(found, ridge, depths), found.yy)
     left = found.yy.sum() - np.sum(beta * (2 * y - total @ beta))
+    shrunk = linalg.inv(added)
+    freedom = found.rows - np.sum(shrunk * total)
+    rare = found.tails > HEAVY
     return Regression(
         beta=beta,
         deviations=beta - np.array(left_out),
@@ -183,7 +197,7 @@ def regression(found: Moments, lags: int, ridge: float) -> Regression:
         r_squared=share,
         error=error,
         ridge=ridge,
-        noise=float(left) / found.rows / max(1, found.rows - size),
+        plain=rare * (shrunk @ total @ shrunk) * left / freedom,
     )
 
 
