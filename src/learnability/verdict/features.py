@@ -13,6 +13,7 @@ Features = str | Callable[[Any], Any]
 WAVES = 32  # random Fourier features
 SMALLEST_SHARE = 1e-9  # of the largest variance, below which a direction is no feature
 FEWEST_OF_A_TOKEN = 5  # rows; what is rarer has no feature of its own
+NOTHING = 1e-14  # of the variance with the profile: rounding
 PART = 2**21  # numbers of one part of the features: 16 MB
 
 
@@ -41,9 +42,8 @@ class Whitened:
         self.profile = profile
         left = squares - (profile.T * count) @ profile
         values, vectors = np.linalg.eigh(left / count.sum())
-        scale = np.diag(squares).max() / count.sum()
-        kept = values > SMALLEST_SHARE * max(values[-1], scale * SMALLEST_SHARE)
-        if values[-1] <= scale * SMALLEST_SHARE**1.5:
+        kept = values > SMALLEST_SHARE * values[-1]
+        if values[-1] <= NOTHING * np.diag(squares).max() / count.sum():
             raise ValueError(
                 "the inputs do not vary between sequences; give inputs that do"
             )

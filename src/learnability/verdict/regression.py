@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import linalg
 
-from .features import PART, Whitened
+from .features import NOTHING, PART, SMALLEST_SHARE, Whitened
 from .observed import FEWEST_SHARING, Observed
 from .trace_test import TraceTest, trace_test
 
@@ -104,14 +104,14 @@ def targets_of(data: Observed) -> Float[np.ndarray, "row target"]:
         ValueError: if nothing is left.
     """
     values = data.targets - data.targets.mean(0)
+    size = float((values**2).mean())
     if data.per_step and len(data.inputs) >= FEWEST_SHARING:
         count = np.bincount(data.step)
         sums = [np.bincount(data.step, weights=column) for column in values.T]
         values -= (np.array(sums) / np.maximum(count, 1)).T[data.step]
     variances, vectors = np.linalg.eigh(values.T @ values / len(values))
-    size = max(float((data.targets**2).mean()), np.finfo(float).tiny)
-    kept = variances > 1e-9 * max(variances[-1], 1e-5 * size)
-    if not kept.any():
+    kept = variances > SMALLEST_SHARE * variances[-1]
+    if variances[-1] <= NOTHING * size:
         raise ValueError(
             "the targets do not vary between sequences; give targets that do"
         )
