@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Num, Shaped
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from ..tasks import Sequences
 
@@ -149,16 +149,13 @@ def _together(data: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _pairs(data: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield batches of inputs and targets."""
-    single = isinstance(data, Dataset)
-    items: Any = (data[i] for i in range(len(data))) if single else data  # pyright: ignore[reportArgumentType]
-    for item in items:
+    for item in DataLoader(data) if isinstance(data, Dataset) else data:
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise ValueError(
                 f"a batch is a {type(item).__name__} that is no pair (inputs, targets);"
                 " wrap the loader to give one"
             )
         x, y = (_array(part) for part in item)
-        x, y = (x[None], y[None]) if single else (x, y)
         if x.ndim < 2:
             raise ValueError(
                 f"inputs of a batch have shape {x.shape}; give (sequence, step, input)"

@@ -56,10 +56,13 @@ class TraceTest:
         limit = numerator * stats.f.isf(outside, numerator, denominator)
         unit = self.noise / numerator * limit / stats.chi2.isf(outside, numerator)
         seen = float(self.size**2 / unit)
-        lower, upper = (
-            _noncentrality(lambda nc: special.chndtr(seen, numerator, nc) - p, seen)  # noqa: B023
-            for p in (1 - outside, outside)
-        )
+
+        def end(p: float) -> float:
+            return _noncentrality(
+                lambda nc: special.chndtr(seen, numerator, nc) - p, seen
+            )
+
+        lower, upper = end(1 - outside), end(outside)
         return float((lower * unit) ** 0.5), float((upper * unit) ** 0.5)
 
     def smallest(self, significance: float) -> float:
@@ -114,7 +117,7 @@ def _noncentrality(above: Callable[[float], float], guess: float) -> float:
     upper = 1.0 + guess
     while above(upper) > 0:
         upper *= 2
-    return float(optimize.toms748(above, 0.0, upper, rtol=1e-6))  # pyright: ignore[reportArgumentType]
+    return float(np.asarray(optimize.toms748(above, 0.0, upper)))
 
 
 @lru_cache(maxsize=4096)
