@@ -30,6 +30,7 @@ CHECKED = [
     "learnability.transport.lyapunov",
     "learnability.unroll.network",
     "learnability.unroll.reference",
+    "learnability.verdict",
 ]
 jaxtyping.install_import_hook(CHECKED, "tests.typecheck.check")
 torch.set_num_threads(1)

@@ -12,6 +12,7 @@ from .recipe import Recipe
 from .tasks import MultiLag, Sequences
 from .training import Training, train
 from .unroll import Network, unroll
+from .verdict import dependence
 
 __version__ = version("learnability")
 
@@ -35,6 +36,7 @@ __all__ = [
     "TorchRNN",
     "Training",
     "decay",
+    "dependence",
     "design",
     "detection",
     "diagnose",

@@ -1,0 +1,5 @@
+"""Verdicts: what is in the data."""
+
+from .dependence import Joint, LagDependence, dependence
+
+__all__ = ["Joint", "LagDependence", "dependence"]

@@ -1,0 +1,244 @@
+"""Is it in the data? What targets owe to the inputs of each lag, without any model."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from ..grid import checked_lags
+from .clusters import clusters
+from .features import Features, Whitened
+from .observed import FEWEST_SHARING, Observed, observed
+from .regression import Regression, best_ridge, moments, regression
+from .sentences import sentences
+from .trace_test import TraceTest
+
+SIGNIFICANCE = 0.05
+"""Of anything found where there is nothing, over all lags together."""
+JOINT = 0.2 * SIGNIFICANCE  # of it, for the test of all lags at once
+INFLATION = 20.0
+"""Variance inflation beyond which a lag cannot be told from its neighbours."""
+PLATEAU = 0.95  # of it is enough
+LEVEL = 0.95  # of intervals
+ROWS = 2  # for each coefficient, below which single lags need a ridge, too
+
+
+class Joint(NamedTuple):
+    """The test of all lags at once.
+
+    Attributes:
+        r_squared: share of the variance of left-out targets that all lags foretell.
+        error: its standard error.
+        p_value: that all coefficients are 0.
+        found: whether they are not, at a fifth of 5 %; the rest is for single lags.
+    """
+
+    r_squared: float
+    error: float
+    p_value: float
+    found: bool
+
+
+@dataclass(frozen=True)
+class LagDependence:
+    """What the targets owe to each lag.
+
+    Attributes:
+        table: one row per lag: `strength`, its interval `lower` to `upper` at 95 %,
+            `p_value`, the `smallest` strength that would have been found with
+            probability 0.95, `found` over all lags together, the `inflation` of the
+            variance by the other lags, and the `band` of lags that it cannot be told
+            from (empty where it can).
+        bands: one row per band, `strength` being what it adds to all other lags.
+        joint: the test of all lags at once.
+        lookback: steps of the input that a model needs, 1 being the present one alone;
+            None where the past and present foretell nothing.
+        curve: `r_squared` of left-out targets from lags 0 to l, and its `error`.
+        features: what the inputs were turned into.
+        sample: what was independent of each other, and how many of them.
+        ridge: added to the features' covariance; 0 where each coefficient has
+            2 rows or more. Otherwise strengths are shrunk.
+    """
+
+    table: pd.DataFrame
+    bands: pd.DataFrame
+    joint: Joint
+    lookback: int | None
+    curve: pd.DataFrame
+    features: str
+    sample: str
+    ridge: float
+
+    def sentence(self) -> str:
+        """Return the answer in plain words, with what could have been seen."""
+        return " ".join(sentences(self))
+
+    def __repr__(self) -> str:
+        return "\n".join(["Is it in the data?", *sentences(self)])
+
+    def _repr_html_(self) -> str:
+        said = "".join(f"<p>{escape(line)}</p>" for line in sentences(self))
+        shown = self.table.nlargest(5, "strength").sort_index()
+        return f"<div>{said}{shown.to_html(float_format='%.2g')}</div>"
+
+
+def dependence(
+    data: Any,
+    lags: int | Iterable[int],
+    *,
+    features: Features = "linear",
+    lengths: Any = None,
+    groups: Any = None,
+    seed: int = 0,
+) -> LagDependence:
+    r"""Return how much targets owe to inputs of each lag, given all other lags.
+
+    ``y_t = sum_{l=0}^{L} beta_l' phi(x_{t-l}) + e_t`` by least squares over the steps
+    that have all lags up to the longest, L. phi and y are white: the strength
+    ``|beta_l|`` is in standard deviations of the target for one of the input, and its
+    square is the share of the variance that the lag would explain in white inputs.
+    What all sequences share at a step is taken off both sides.
+
+    A lag counts as found at 4 % over all lags together, all lags at once at 1 %: where
+    nothing is, something is found in at most one of 20 data sets.
+    Errors come from leaving sequences out, up to 64 stretches of them, so that what
+    hangs together within a sequence counts once. One long series is cut into blocks,
+    and of overlapping windows blocks are taken that share no step (tokens have to come
+    in the order of their series for that). A few long sequences that wander, random
+    walks on both sides, are beyond this: give their increments.
+
+    Args:
+        data: (x, y), `Sequences`, a dataset, or batches of (x, y). x is (sequence,
+            step, input), (sequence, step), or a series (step,); whole numbers
+            (sequence, step) are tokens. y has a value, a vector or a class (a whole
+            number) for every step or every sequence, for the last step then.
+        lags: lags in steps, or the longest of all lags; 0 is always among them.
+        features: of one step: the inputs ("linear"), with products of two of them
+            ("quadratic") or with random waves ("fourier"), or what a function returns
+            for x: (sequence, step, feature).
+        lengths: steps of each sequence, where sequences are padded.
+        groups: a label of each sequence; those with the same label are not independent.
+        seed: of the random waves.
+
+    Returns:
+        The table of lags, bands, joint test and look-back.
+
+    Raises:
+        ValueError: if lags do not fit, shapes disagree, nothing varies, or fewer than 8
+            independent parts are there.
+
+    Example:
+        >>> x, e = np.random.default_rng(0).normal(size=(2, 64, 40))
+        >>> y = e
+        >>> y[:, 3:] += x[:, :-3]
+        >>> found = dependence((x, y), 5)
+        >>> found.table.index[found.table.found].tolist(), found.lookback
+        ([3], 4)
+
+    Source: Meinshausen 2008 (single lags within bands); Breiman et al. 1984 (one
+    standard error from the plateau).
+    """
+    seen = observed(data, lengths)
+    wanted = range(lags + 1) if isinstance(lags, int | np.integer) else lags
+    asked = checked_lags(wanted, int(seen.lengths.max()), least=0)
+    longest = asked[-1]
+    rows = _with_company(seen.rows_from(longest))
+    white = Whitened(rows, features, seed)
+    labels, sample = clusters(rows, longest, groups)
+    order = np.argsort(labels, kind="stable")[(labels < 0).sum() :]
+    rows = rows.chosen(order)
+    found = moments(white, rows, labels[order], longest)
+    ridge = best_ridge(found)
+    whole = fitted = regression(found, longest + 1, ridge)
+    if ridge and found.rows >= ROWS * len(fitted.beta):
+        fitted = regression(found, longest + 1, 0.0)
+    name = features if isinstance(features, str) else "own"
+    many = len(seen.inputs) >= FEWEST_SHARING
+    sequences = len(seen.inputs) if many else len(fitted.deviations)
+    table, bands = _lags_and_bands(fitted, sorted({0, *asked}), sequences)
+    p_value = whole.test(0, longest, sequences).p_value
+    share, error = whole.r_squared, whole.error
+    joint = Joint(float(share[-1]), float(error[-1]), p_value, p_value <= JOINT)
+    anything = joint.found or table.found.any() or bands.found.any()
+    lookback = _lookback(share, error) if anything else None
+    curve = pd.DataFrame({"r_squared": share, "error": error})
+    curve.index.name = "lag"
+    return LagDependence(
+        table, bands, joint, lookback, curve, name, sample, fitted.ridge
+    )
+
+
+def _with_company(data: Observed) -> Observed:
+    """Return the rows whose step enough sequences have to tell what they share."""
+    if not data.per_step or len(data.inputs) < FEWEST_SHARING:
+        return data
+    return data.chosen(np.bincount(data.step)[data.step] >= FEWEST_SHARING)
+
+
+def _lags_and_bands(
+    fitted: Regression, asked: list[int], sequences: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tests of single lags and of bands.
+
+    A lag in a band counts as found if the band is, at its share of the significance,
+    and the lag at its own; with a ridge only the band does, since
+    what a ridge takes from a lag goes to neighbours that are like it.
+    """
+    each = (SIGNIFICANCE - JOINT) / len(asked)
+    runs = {
+        run: each * sum(run[0] <= lag <= run[1] for lag in asked)
+        for run in _runs(fitted.inflation > INFLATION)
+    }
+    runs = {run: significance for run, significance in runs.items() if significance}
+    bands = _table([(fitted.test(*run, sequences), s) for run, s in runs.items()])
+    bands.insert(0, "first", [first for first, _ in runs])
+    bands.insert(1, "last", [last for _, last in runs])
+    table = _table([(fitted.test(lag, lag, sequences), each) for lag in asked])
+    table.index = pd.Index(asked, name="lag")
+    table["inflation"] = fitted.inflation[asked]
+    table["band"] = ""
+    for (first, last), found in zip(runs, bands.found, strict=True):
+        table.loc[first:last, "band"] = f"{first}-{last}"
+        table.loc[first:last, "found"] &= found and not fitted.ridge
+    return table, bands
+
+
+def _table(tests: list[tuple[TraceTest, float]]) -> pd.DataFrame:
+    """Return one row per test, found at the significance beside it."""
+    rows = [
+        (
+            test.strength,
+            *test.interval(LEVEL),
+            test.p_value,
+            test.smallest(significance),
+            test.p_value <= significance,
+        )
+        for test, significance in tests
+    ]
+    names = ["strength", "lower", "upper", "p_value", "smallest", "found"]
+    return pd.DataFrame(rows, columns=names).astype({"found": bool})
+
+
+def _runs(inflated: Bool[np.ndarray, "lag"]) -> list[tuple[int, int]]:
+    """Return first and last of neighbours that cannot be told apart, two or more."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], inflated.astype(int), [0]])))
+    return [
+        (int(a), int(b) - 1)
+        for a, b in zip(edges[::2], edges[1::2], strict=True)
+        if b - a > 1
+    ]
+
+
+def _lookback(
+    share: Float[np.ndarray, "lag"], error: Float[np.ndarray, "lag"]
+) -> int | None:
+    """Return the steps that reach the plateau, None where there is no plateau."""
+    top = int(np.argmax(share))
+    if share[top] <= 2 * error[top]:
+        return None
+    enough = max(share[top] - error[top], PLATEAU * share[top])
+    return int(np.argmax(share >= enough)) + 1

@@ -1,0 +1,208 @@
+"""Data of any form as arrays: inputs by sequence, targets by row, no model needed."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Num, Shaped
+from torch.utils.data import DataLoader, Dataset
+
+from ..tasks import Sequences
+
+MOST_CLASSES = 64
+"""Classes or tokens beyond which whole numbers are taken for amounts by mistake."""
+FEWEST_SHARING = 8
+"""Sequences from which on a profile over time that all share is taken off."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Inputs of every sequence, and a row for every step that has a target.
+
+    Attributes:
+        inputs: (sequence, step, input), or tokens (sequence, step).
+        lengths: steps of each sequence; what comes after is padding.
+        sequence: of every row.
+        step: likewise.
+        targets: one row each, a column per target or class.
+        classes: whether the columns are classes.
+        per_step: whether steps have targets of their own.
+    """
+
+    inputs: Num[np.ndarray, "sequence step ..."]
+    lengths: Int[np.ndarray, "sequence"]
+    sequence: Int[np.ndarray, "row"]
+    step: Int[np.ndarray, "row"]
+    targets: Float[np.ndarray, "row target"]
+    classes: bool
+    per_step: bool
+
+    @property
+    def tokens(self) -> bool:
+        """Whether the inputs are whole numbers that name something."""
+        return self.inputs.ndim == 2
+
+    def rows_from(self, first: int) -> "Observed":
+        """Return the same data with the rows from one step on alone."""
+        return self.chosen(self.step >= first)
+
+    def chosen(self, rows: Shaped[np.ndarray, "..."]) -> "Observed":
+        """Return the same data with some of the rows."""
+        return replace(
+            self,
+            sequence=self.sequence[rows],
+            step=self.step[rows],
+            targets=self.targets[rows],
+        )
+
+
+def observed(data: Any, lengths: Any = None) -> Observed:
+    """Return data of any form as arrays.
+
+    Args:
+        data: (inputs, targets), `Sequences`, a dataset, or batches of (inputs,
+            targets), such as a DataLoader gives.
+        lengths: steps of each sequence; all of them unless given.
+
+    Raises:
+        ValueError: if shapes disagree, nothing is given, or a value is not finite.
+    """
+    x, y, own = _together(data)
+    if x.ndim == 1:
+        x, y = x[None], y[None]
+        own = np.array([x.shape[1]])
+    if x.ndim == 2 and x.dtype.kind == "f":
+        x = x[..., None]
+    if x.ndim == 3 and x.dtype.kind in "iub":
+        x = x.astype(float)
+    if x.ndim not in (2, 3) or not x.size:
+        raise ValueError(
+            f"the inputs have shape {x.shape}; give (sequence, step, input), or "
+            "(sequence, step)"
+        )
+    steps = _lengths(lengths, x, own)
+    inside = np.arange(x.shape[1]) < steps[:, None]
+    _check_finite("inputs", x[inside])
+    per_step = y.ndim >= 2 and y.shape[:2] == x.shape[:2]
+    if per_step:
+        sequence, step = np.nonzero(inside)
+        rows = y[inside]
+    elif len(y) == len(x):
+        sequence, step, rows = np.arange(len(x)), steps - 1, y
+    else:
+        raise ValueError(
+            f"inputs have shape {x.shape} but targets {y.shape}; give one target per "
+            "step or one per sequence"
+        )
+    return Observed(x, steps, sequence, step, *_columns(rows), per_step)
+
+
+def one_hot(
+    codes: Int[np.ndarray, "..."], names: Int[np.ndarray, "name"]
+) -> Float[np.ndarray, "... name"]:
+    """Return whole numbers as indicators of their names."""
+    return (codes[..., None] == names).astype(float)
+
+
+def names_of_codes(
+    what: str, codes: Num[np.ndarray, "..."]
+) -> tuple[Int[np.ndarray, "name"], Int[np.ndarray, "name"]]:
+    """Return the distinct whole numbers and how often each is there.
+
+    Raises:
+        ValueError: if there are more than 64.
+    """
+    names, count = np.unique(codes, return_counts=True)
+    if len(names) > MOST_CLASSES:
+        raise ValueError(
+            f"the {what} are whole numbers with {len(names)} values; give amounts as "
+            f"floats, or at most {MOST_CLASSES} classes"
+        )
+    return names, count
+
+
+def _together(data: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return inputs and targets as arrays, and how many steps each sequence has."""
+    if isinstance(data, Sequences):
+        data = (data.x, data.y)
+    if isinstance(data, tuple) and len(data) == 2:
+        x, y = (_array(part) for part in data)
+        steps = x.shape[1] if x.ndim > 1 else len(x)
+        return x, y, np.full(len(x), steps)
+    if not isinstance(data, Iterable | Dataset) or isinstance(data, str | dict | tuple):
+        raise ValueError(
+            f"the data are a {type(data).__name__}; give (inputs, targets), Sequences, "
+            "or something that yields batches (inputs, targets)"
+        )
+    pairs = list(_pairs(data))
+    if not pairs:
+        raise ValueError("the data gave no batch; give a list or a DataLoader")
+    own = np.concatenate([np.full(len(x), x.shape[1]) for x, _ in pairs])
+    per_step = all(y.ndim > 1 and y.shape[1] == x.shape[1] for x, y in pairs)
+    longest = int(own.max())
+    x = np.concatenate([_padded(x, longest) for x, _ in pairs])
+    y = np.concatenate([_padded(y, longest) if per_step else y for _, y in pairs])
+    return x, y, own
+
+
+def _pairs(data: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield batches of inputs and targets."""
+    for item in DataLoader(data) if isinstance(data, Dataset) else data:
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise ValueError(
+                f"a batch is a {type(item).__name__} that is no pair (inputs, targets);"
+                " wrap the loader to give one"
+            )
+        x, y = (_array(part) for part in item)
+        if x.ndim < 2:
+            raise ValueError(
+                f"inputs of a batch have shape {x.shape}; give (sequence, step, input)"
+            )
+        yield x, y
+
+
+def _array(values: Any) -> np.ndarray:
+    """Return numbers as float64, whole numbers as they are."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu().numpy()
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"the data hold {array.dtype}; give numbers")
+    return array.astype(float) if array.dtype.kind == "f" else array.astype(np.int64)
+
+
+def _padded(values: np.ndarray, steps: int) -> np.ndarray:
+    after = [(0, 0), (0, steps - values.shape[1]), *[(0, 0)] * (values.ndim - 2)]
+    return np.pad(values, after)
+
+
+def _lengths(lengths: Any, x: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Return how many steps each sequence has."""
+    if lengths is None:
+        return own
+    given = np.atleast_1d(_array(lengths)).astype(np.int64)
+    if given.shape != (len(x),) or given.min() < 1 or given.max() > x.shape[1]:
+        raise ValueError(
+            f"lengths have shape {given.shape} and lie between {given.min()} and "
+            f"{given.max()}; give {len(x)} from 1 to {x.shape[1]}"
+        )
+    return given
+
+
+def _columns(rows: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return targets with a column each, and whether they are indicators of classes."""
+    if rows.dtype.kind == "i" and rows[0].size == 1:
+        codes = rows.reshape(len(rows))
+        return one_hot(codes, names_of_codes("targets", codes)[0]), True
+    _check_finite("targets", rows)
+    return rows.reshape(len(rows), -1).astype(float), False
+
+
+def _check_finite(name: str, values: np.ndarray) -> None:
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise ValueError(
+            f"the {name} hold {values[bad][0]}; remove or impute what is not finite"
+        )

@@ -1,0 +1,130 @@
+"""Data in all forms that people have them, and what is refused."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+import learnability as lw
+from learnability.tasks import Sequences
+
+
+@pytest.fixture(scope="module")
+def data():
+    x, y = np.random.default_rng(0).normal(size=(2, 40, 20)).astype(np.float32)
+    y[:, 2:] += x[:, :-2]
+    return torch.tensor(x[..., None]), torch.tensor(y)
+
+
+def test_every_form_of_the_same_data_gives_the_same_answer(data):
+    x, y = data
+    pairs = TensorDataset(x, y)
+    forms = [
+        (x.numpy(), y.numpy()),
+        (x[..., 0], y),
+        (x.tolist(), y[..., None].tolist()),
+        Sequences(x, y),
+        pairs,
+        DataLoader(pairs, batch_size=7),
+        [(x[:25], y[:25]), [x[25:], y[25:]]],
+    ]
+    first = lw.dependence((x, y), 4)
+    for form in forms:
+        assert lw.dependence(form, 4).table.equals(first.table)
+    assert first.table.found.tolist() == [False, False, True, False, False]
+
+
+def test_batches_of_other_lengths_are_padded(data):
+    x, y = data
+    batches = [(x[:20, :12], y[:20, :12]), (x[20:], y[20:])]
+    lengths = [12] * 20 + [20] * 20
+    padded = lw.dependence((x, y), 4, lengths=lengths)
+    assert lw.dependence(batches, 4).table.equals(padded.table)
+
+
+def test_targets_of_the_last_step_may_be_values_vectors_or_classes(data):
+    x, y = data
+    last = torch.stack([y[:, -1], x[:, -4, 0]], dim=1)
+    x = x[:, -6:]
+    assert lw.dependence((x, last), 4).table.found[3]
+    assert lw.dependence((x, last[:, 1]), 4).table.found.tolist()[3]
+    classes = (last[:, 1] > 0).long()
+    assert lw.dependence((x, classes), 4).table.found.tolist()[3]
+    found = lw.dependence((x, classes[:, None]), 4)
+    assert found.table.found.tolist() == [False, False, False, True, False]
+
+
+def test_a_series_may_have_one_axis():
+    series = np.random.default_rng(1).normal(size=600)
+    found = lw.dependence((series[:-1], series[:-1] + 0.1 * series[1:]), 5)
+    assert found.table.index[found.table.found].tolist() == [0]
+    assert found.sample == "49 blocks of steps"
+
+
+def test_windows_of_a_series_are_found_out_and_cut_into_blocks():
+    series = np.random.default_rng(2).normal(size=800)
+    cut = np.lib.stride_tricks.sliding_window_view(series, 21)[::4]
+    found = lw.dependence((cut[:, :-1], cut[:, 1:]), 5)
+    assert found.sample == "20 blocks of windows"
+    codes = (cut > 0).astype(int)
+    found = lw.dependence((codes[:, :-1], codes[:, 1:]), 5)
+    assert found.sample == "20 blocks of windows"
+
+
+def test_the_order_of_windows_does_not_matter():
+    r = np.random.default_rng(4)
+    series = r.normal(size=(2, 500)).cumsum(axis=1)
+    x, y = np.lib.stride_tricks.sliding_window_view(series, 20, axis=1)[:, ::3]
+    order = r.permutation(len(x))
+    first = lw.dependence((x, y), 6)
+    second = lw.dependence((x[order], y[order]), 6)
+    assert first.sample == second.sample == "13 blocks of windows"
+    assert np.allclose(first.table.p_value, second.table.p_value, rtol=1e-6)
+
+
+def test_sequences_that_share_no_steps_are_not_windows():
+    r = np.random.default_rng(5)
+    for x in (r.normal(size=(40, 9)), r.integers(0, 2, size=(40, 9))):
+        assert lw.dependence((x, r.normal(size=(40, 9))), 3).sample == "40 sequences"
+
+
+def ones(*shape):
+    return np.ones(shape)
+
+
+def noise(*shape):
+    return np.random.default_rng(3).normal(size=shape)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "said"),
+    [
+        ((noise(20, 9), noise(20, 9)), {"lags": 9}, "the largest possible lag is 8"),
+        ((noise(20, 9), noise(20, 9)), {"lags": [1, 1]}, "lag 1 is given twice"),
+        ((noise(20, 9), noise(19)), {}, "one target per step or one per sequence"),
+        ((noise(5, 9), noise(5)), {}, "5 sequences .* too few; give at least 8"),
+        ((noise(30), noise(30)), {"lags": 4}, "give longer sequences"),
+        ((ones(20, 9), noise(20, 9)), {}, "inputs do not vary"),
+        ((noise(20, 9), ones(20, 9)), {}, "targets do not vary"),
+        ((noise(20, 9), noise(20, 9) * np.nan), {}, "targets hold nan"),
+        ((np.arange(180).reshape(20, 9), noise(20, 9)), {}, "give amounts as floats"),
+        ((np.arange(200).reshape(10, 20) % 50, noise(10)), {}, "each is needed"),
+        ((noise(20, 9), noise(20, 9)), {"features": "cubic"}, "choose linear"),
+        (
+            (noise(20, 9), noise(20, 9)),
+            {"features": lambda x: x[..., 0]},
+            r"return \(sequence, step, feature\)",
+        ),
+        ((noise(20, 9), noise(20, 9)), {"lengths": [10] * 20}, "give 20 from 1 to 9"),
+        ((noise(20, 9), noise(20, 9)), {"groups": [1, 2]}, "one label for each"),
+        ((noise(20, 9), noise(20, 9)), {"groups": [1, 2] * 10}, "2 groups"),
+        ((noise(40, 20, 500), noise(40, 20)), {"lags": 4}, "2500 coefficients"),
+        ("sequences.csv", {}, "the data are a str"),
+        ([], {}, "gave no batch"),
+        ([noise(3, 9)], {}, "no pair"),
+        ((["a"], ["b"]), {}, "give numbers"),
+    ],
+)
+def test_a_wrong_call_is_refused_in_a_sentence(given, options, said):
+    with pytest.raises(ValueError, match=said):
+        lw.dependence(given, **{"lags": 2, **options})
