@@ -10,9 +10,10 @@ from torch.nn import functional as F
 
 import learnability as lw
 from learnability.detection.dependence import strongest
+from learnability.diagnosis import Diagnoses
 from learnability.evidence import probe_statistics
 from learnability.fitting import fitted_detection
-from learnability.models import Diagnoses, Effort
+from learnability.models import Effort
 from learnability.models.probing import dependencies, probes
 from learnability.models.reading import Reading
 from tests.models.zoo import Looped, Sequential, Unrolled, draw, weighted
