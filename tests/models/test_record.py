@@ -176,7 +176,7 @@ def test_padded_with_lengths_given():
     with pytest.raises(ValueError, match="after the end of sequence 0"):
         recorded(model, (x, y), F.mse_loss, lambda batch: LENGTHS)
     both = nn.GRU(INPUTS, UNITS, batch_first=True, bidirectional=True)
-    with pytest.raises(ValueError, match="begins in the padding; pack"):
+    with pytest.raises(ValueError, match="begins in the padding: sequences"):
         recorded(Sequential(both).double(), (x, y), masked, lambda batch: LENGTHS)
 
 

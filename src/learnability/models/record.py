@@ -28,7 +28,7 @@ from .dealing import (
 )
 from .items import Items, found_items
 from .quiet import quiet, random_state, set_random_state
-from .refusal import Refusal
+from .refusal import LayerRefusal, Refusal
 from .replay import Trace, Track, replay, tracks_of
 from .taps import Asked, Seen, StepTap, Tap
 from .trees import Place, placed, shapes
@@ -401,9 +401,10 @@ def cut(
             f"of {path}, {len(seen.x)} sequences of {steps} steps; give each its own"
         )
     if bool((lengths < steps).any()) and any(track.backward for track in tracks):
-        raise Refusal(
-            f"the backward direction of {path} begins in the padding; pack the "
-            "sequences with torch.nn.utils.rnn.pack_padded_sequence"
+        raise LayerRefusal(
+            path,
+            f"the backward direction of {path} begins in the padding: sequences are "
+            "not packed with torch.nn.utils.rnn.pack_padded_sequence",
         )
     after = torch.arange(steps) >= lengths[:, None]
     for question in asked[:1]:
