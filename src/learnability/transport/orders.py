@@ -180,12 +180,14 @@ def sampled_exact(
     left = torch.searchsorted(-far, -back, right=True).tolist()
     matrix = torch.eye(cell.state_size, dtype=x.dtype, device=x.device)[cell.output]
     matrix = matrix.expand(len(step), -1, -1)
+    with torch.no_grad():  # of all steps: windows meet each many times
+        partials = cell.partials(states, x)
     for lag in range(int(far[0]) + 1):
         matrix, here = matrix[: left[lag]], (sequence[: left[lag]], step[: left[lag]])
         if lag > 0:
-            around = _around(states, x, here[0], here[1] - lag + 1)
+            own = partials[here[0], here[1] - lag + 1]
             with torch.no_grad():
-                matrix = cell.pull(matrix, cell.partials(*around)[:, 1:])[0]
+                matrix = cell.pull(matrix, own[:, None])[0]
                 matrix = functional.hardshrink(matrix, tiny)  # denormals are slow
         if lag in chosen:
             exit_ = cell.linearize(*_around(states, x, here[0], here[1] - lag)).exit
