@@ -23,8 +23,7 @@ from learnability.randomness import Seed
 from learnability.stable import kappa, mcculloch_livi2025
 from learnability.tasks import Sequences
 from learnability.transport.livi2025 import published_gains, published_steps
-from learnability.unroll import Network
-from learnability.unroll.engine import tangent
+from learnability.unroll import Network, tangent
 
 NEAR_ONE = 1.01
 """Smallest alpha put into kappa: at alpha = 1, which the programme's estimators can

@@ -15,8 +15,7 @@ from learnability.cells import previous
 from learnability.evidence.sensitivity import immediate_sensitivity, random_direction
 from learnability.evidence.sequence_gradients import cell_gradients
 from learnability.models.own import Stepped
-from learnability.transport import ExactWindows, Windows, sampled_windows
-from learnability.transport.jacobian import jacobians
+from learnability.transport import ExactWindows, Windows, jacobians, sampled_windows
 from tests.models.zoo import Unrolled, draw, weighted
 
 FEW = lw.Measures(exact_windows=8, anchors=2, resamples=20)

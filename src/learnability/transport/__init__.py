@@ -7,9 +7,15 @@ from .envelope import (
     sampled_envelope,
     time_scales,
 )
-from .jacobian import jacobians
 from .lyapunov import Exponents, lyapunov_exponents
-from .orders import ORDERS, Order, exact_matrices, sampled_exact, transport
+from .orders import (
+    ORDERS,
+    Order,
+    exact_matrices,
+    jacobians,
+    sampled_exact,
+    transport,
+)
 from .sampling import SampledWindows, carried_steps, sampled_windows
 from .windows import Windows
 

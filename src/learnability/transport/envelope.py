@@ -14,6 +14,7 @@ from ..grid import checked_lags
 from .clusters import RatioSums
 from .orders import Order, sampled_exact, transport
 from .sampling import SampledWindows, sampled_windows
+from .sums import logs
 
 PART_BYTES = 2**25  # of the matrices that windows are carried with at once
 
@@ -174,9 +175,9 @@ class Totals:
         tiny, flat = torch.finfo(size.dtype).tiny, size.double().flatten(0, -2)
         total = flat.sum(dim=-1)
         self.number[place] += len(flat)
-        self.logs[place] += float(_logs(total, tiny).sum())
+        self.logs[place] += float(logs(total, tiny).sum())
         self.sizes[place] += flat.sum(dim=0).cpu().numpy()
-        self.unit_logs[place] += _logs(flat, tiny).sum(dim=0).cpu().numpy()
+        self.unit_logs[place] += logs(flat, tiny).sum(dim=0).cpu().numpy()
 
     def envelope(
         self, lags: list[int], ratio: RatioSums, order: int, dtype: torch.dtype
@@ -249,7 +250,8 @@ class ExactWindows:
         own = self._windows.of(self._rows, self._rows + len(x))
         sums = np.zeros((len(x), 1, len(own.lags)))
         number = np.zeros((len(x), len(own.lags)))
-        row = self._cell.units * self._cell.state_size * x.element_size()
+        row = max(self._cell.state_size, len(own.lags)) * self._cell.units
+        row *= x.element_size()
         for part in own.parts(max(1, PART_BYTES // row)):
             self._carry(part, x, states, rates, sums[:, 0], number)
         self._ratio.add(sums, number, clusters)
@@ -320,10 +322,6 @@ def sampled_envelope(
     )
     found.add(x, states)
     return found.result()
-
-
-def _logs(size: Tensor, tiny: float) -> Tensor:
-    return torch.where(size < tiny, 0.0, size).log()
 
 
 def _weighted(

@@ -66,7 +66,7 @@ class Windows:
         """Add a batch of sequences.
 
         Args:
-            x: inputs, float32 or float64 on the CPU.
+            x: inputs.
             states: the states after each step, from a zero initial state.
             lengths: steps of each sequence; what comes after them does not count. All
                 T unless given.
@@ -87,7 +87,7 @@ class Windows:
         self._kind = kind
         if lengths is None:
             lengths = torch.full((len(x),), x.shape[1])
-        grid, size = np.array([0, *self._lags]), lengths.numpy()
+        grid, size = np.array([0, *self._lags]), lengths.cpu().numpy()
         number = np.maximum(size[:, None] - grid, 0.0)
         sums = np.zeros((len(x), len(COMPILED), len(grid)))
         for length in np.unique(size[size > 0]).tolist():

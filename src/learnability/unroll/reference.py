@@ -36,15 +36,6 @@ def unroll(
     return torch.stack(states, dim=1)
 
 
-def outputs(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    weight: Float[Tensor, "unit"],
-) -> Float[Tensor, "sequence step"]:
-    """Give ``weight . h_t`` after every step; see `learnability.unroll.outputs`."""
-    return unroll(cell, x)[..., cell.output] @ weight
-
-
 class _Unrolled(nn.Module):
     def __init__(self, cell: Cell) -> None:
         super().__init__()

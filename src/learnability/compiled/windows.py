@@ -12,11 +12,15 @@ windows that are 0 in all units of a panel are left out from there on.
 Arrays of vectors: (kind or place, row, lane). A panel is one vector of units.
 """
 
-import numpy as np
+from typing import NamedTuple
 
-from ..unroll.cached import kernel
-from ..unroll.vectors import WIDTH, load, part, splat, store, zeros
+import numpy as np
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..cells import Steps
 from .bits import exponent, mantissa
+from .cached import kernel
 from .carry import (
     CORRECTION,
     EXIT,
@@ -29,6 +33,7 @@ from .carry import (
     carry_two,
     dead,
 )
+from .vectors import WIDTH, load, part, splat, store, zeros
 
 # Sources of a block: mantissas in [1, 2) multiplied this often stay below 2^127.
 BLOCK = 96
@@ -212,7 +217,7 @@ def sequence(rows, steps, slots, starts, flags, whole, logarithms):
 
 
 @kernel
-def windows(arrays, grid):
+def all_windows(arrays, grid):
     """Give the sums over all windows of some sequences.
 
     Args: arrays, of leak and correction (sequence, step, unit), exit and rates, alike
@@ -246,3 +251,51 @@ def windows(arrays, grid):
         sequence(rows, steps, slots, starts, flags, whole, logarithms)
         finish(whole, lags, own, by_sequence[n], of_first)
     return own, of_first, logarithms, by_sequence
+
+
+class Sums(NamedTuple):
+    """Sums over all windows of some sequences.
+
+    Attributes:
+        sizes: of ``|mu[q]|``; (order, lag, unit).
+        unit_logs: of ``log |mu[q]|`` of order first; (lag, unit).
+        logs: of ``log sum_q |mu[q]|``; (order, lag).
+        by_sequence: of ``sum_q |mu[q]|``; (sequence, order, lag).
+    """
+
+    sizes: Float[np.ndarray, "order lag unit"]
+    unit_logs: Float[np.ndarray, "lag unit"]
+    logs: Float[np.ndarray, "order lag"]
+    by_sequence: Float[np.ndarray, "sequence order lag"]
+
+    @classmethod
+    def none(cls, sequences: int, lags: int, units: int) -> "Sums":
+        """Return sums over no windows."""
+        shapes = (3, lags, units), (lags, units), (3, lags), (sequences, 3, lags)
+        return cls(*(np.zeros(shape) for shape in shapes))
+
+
+Grid = tuple[Int[np.ndarray, "longest"], Int[np.ndarray, "span"]]
+
+
+def sums(steps: Steps, rates: Tensor | None, grid: Grid) -> Sums:
+    """Return the sums over the windows of some sequences; all has been checked."""
+    none = steps.leak.new_zeros(0, 0, 0)
+    inputs = (
+        (none if array is None else array.detach()).contiguous().numpy()
+        for array in (steps.leak, steps.correction, steps.exit, rates)
+    )
+    return Sums(*all_windows(tuple(inputs), grid))
+
+
+def spans(lags: Int[np.ndarray, "lag"]) -> Grid:
+    """Return each lag's slot in its span (-1: not recorded), each span's first place.
+
+    Args:
+        lags: lags in steps, from 0, ascending.
+    """
+    slots = np.full(lags[-1] + 1, -1)
+    edges = np.arange(0, lags[-1] + 1 + SPAN, SPAN)
+    starts = np.searchsorted(lags, edges)
+    slots[lags] = np.arange(len(lags)) - starts[lags // SPAN]
+    return slots, starts
