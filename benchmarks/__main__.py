@@ -2,8 +2,8 @@
 
 ``--estimators`` measures the estimators of a stable law instead.
 
-Each row is measured in a process that `learnability.compiled.tune_process` has tuned, as
-the command line's is, and again in one as it is: ``untuned``, the ratio alone.
+Each row is measured in a process that `learnability.compiled.tune_process` has tuned,
+as the command line's is, and again in one as it is: ``untuned``, the ratio alone.
 
 To add rows see `rows`.
 """

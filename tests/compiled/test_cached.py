@@ -78,9 +78,8 @@ def test_a_change_anywhere_below_a_loop_is_run(made):
     helper = made / "parts/helper.py"
     helper.write_text(helper.read_text().replace("* constant", "- constant"))
     assert result(made) == 12
-    names = {path.name for path in made.rglob("*.nbi")}
-    assert len(names) == 4
-    assert all(re.search(rf"run_[0-9a-f]{{{DIGITS}}}-", name) for name in names)
+    (name,) = {path.name for path in made.rglob("*.nbi")}  # what is stale is swept
+    assert re.search(rf"run_[0-9a-f]{{{DIGITS}}}-", name)
 
 
 def test_what_has_not_changed_is_found_again(made):

@@ -6,11 +6,11 @@ import torch
 from hypothesis import given, settings
 
 from learnability.compiled import engine as compiled
-from learnability.compiled.engine import check_sweep, lag_projection
+from learnability.compiled.engine import check_sweep
 from learnability.evidence import (
-    evidence,
     immediate_sensitivity,
     lag_gradients,
+    lag_projection,
     random_direction,
     sequence_gradients,
 )
@@ -49,8 +49,8 @@ def test_total_evidence_telescopes_to_immediate(kind, norm, size):
     w = random_direction(cell, seed=size["seed"])
     v = tangent(cell, x, w)
     lags = range(size["steps"])
-    immediate = evidence(cell, x, states, delta, w, lags)
-    total = evidence(cell, x, states, delta, w, lags, source=v)
+    immediate = lag_projection(cell, x, states, delta, w, lags)
+    total = lag_projection(cell, x, states, delta, w, lags, source=v)
     after = torch.cat((total[1:], torch.full_like(total[:1], torch.nan))).nan_to_num()
     there = ~torch.isnan(immediate)
     difference = (total - after)[there]
@@ -135,15 +135,15 @@ def border(kind="LSTM"):
 )
 def test_what_lies_outside_the_sequences_is_named(engine, anchors, lags, message):
     with pytest.raises(ValueError, match=message):
-        evidence(*border(), lags, anchors=anchors, engine=engine)
+        lag_projection(*border(), lags, anchors=anchors, engine=engine)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_any_whole_numbers_name_anchors(engine):
     given = border()
-    expected = evidence(*given, [1, 9], anchors=[9, 0], engine=engine)
+    expected = lag_projection(*given, [1, 9], anchors=[9, 0], engine=engine)
     for anchors in (np.array([9, 0]), torch.tensor([9, 0]), iter([9, 0])):
-        found = evidence(*given, [1, 9], anchors=anchors, engine=engine)
+        found = lag_projection(*given, [1, 9], anchors=anchors, engine=engine)
         torch.testing.assert_close(found, expected, equal_nan=True)
     assert expected[:, :, 1].isnan().all()
     assert not expected[:, :, 0].isnan().any()
@@ -175,7 +175,7 @@ def test_shapes_that_do_not_fit_are_refused(kind, what, change):
         "few": value[:1],
     }[change]
     with pytest.raises(ValueError, match=r"ha(s|ve) shape \(.*need"):
-        lag_projection(cell, lags=[1, 2], anchors=[9], **given)
+        compiled.lag_projection(cell, lags=[1, 2], anchors=[9], **given)
     x = given.pop("x")
     with pytest.raises(ValueError, match=r"ha(s|ve) shape \(.*need"):
         check_sweep(cell, x, [5], 2, **given)

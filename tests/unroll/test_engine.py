@@ -76,7 +76,7 @@ def test_a_direction_must_be_one_of_the_cell(engine):
     cell, x = ConstGate(2, 3), torch.ones(2, 4, 2)
     with pytest.raises(ValueError, match="U_s is no parameter of the cell; it has"):
         tangent(cell, x, {"U_s": torch.ones(3, 3)}, engine=engine)
-    with pytest.raises(ValueError, match=r"shape \(3,\); these inputs and this cell need \(3, 3"):
+    with pytest.raises(ValueError, match=r"shape \(3,\); .* need \(3, 3"):
         tangent(cell, x, {"W_h": torch.ones(3)}, engine=engine)
 
 

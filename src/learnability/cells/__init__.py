@@ -1,6 +1,6 @@
 """Recurrences as PyTorch modules: an equation a class."""
 
-from .base import Cell, Factor, Initialisation, Steps, previous
+from .base import Cell, Initialisation, Options, OuterProductFactor, Steps, previous
 from .gru import GRU, TorchGRU
 from .leaky import ConstGate, DiagGate, SharedGate
 from .lstm import LSTM
@@ -17,8 +17,9 @@ __all__ = [
     "Cell",
     "ConstGate",
     "DiagGate",
-    "Factor",
     "Initialisation",
+    "Options",
+    "OuterProductFactor",
     "SharedGate",
     "Steps",
     "TorchGRU",

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 import torch
 from jaxtyping import Float
@@ -12,8 +12,23 @@ from torch.func import functional_call, jvp
 from torch.nn import functional
 
 from ..randomness import Seed, torch_generator
+from .layernorm import scaled_slopes
 
 Initialisation = Literal["published", "uniform"]
+
+
+class Options(TypedDict, total=False):
+    """What all cells take beyond their sizes and their gate.
+
+    Attributes:
+        layernorm: whether LN is LayerNorm or the identity; False unless given.
+        init: see `Cell.reset`; ``published`` unless given.
+        seed: NumPy-style seed of the initial weights; 0 unless given.
+    """
+
+    layernorm: bool
+    init: Initialisation
+    seed: Seed
 
 
 @dataclass(frozen=True)
@@ -33,7 +48,7 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Factor:
+class OuterProductFactor:
     """How one parameter's gradient is made of pre-activation cotangents p.
 
     The gradient is ``sum_t (scale_t * p_t[columns]) outer source_t``; a vector or
@@ -51,7 +66,7 @@ class Factor:
 
 
 class Cell(nn.Module, ABC):
-    """A recurrence ``state' = step(state, x)`` with closed forms of its diagonal.
+    """A recurrence ``state' = step(state, x)`` and its derivatives.
 
     Attributes:
         inputs: D, the number of inputs.
@@ -62,29 +77,11 @@ class Cell(nn.Module, ABC):
         recurrent: names of the recurrent matrices, (unit, unit) each.
     """
 
+    inputs: int
+    units: int
     recurrent: tuple[str, ...]
     ln_weight: Tensor | None
     ln_bias: Tensor | None
-
-    def __init__(
-        self,
-        inputs: int,
-        units: int,
-        *,
-        layernorm: bool = False,
-        init: Initialisation = "published",
-        seed: Seed = 0,
-    ) -> None:
-        super().__init__()
-        for name, value in (("inputs", inputs), ("units", units)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}; a cell needs at least one")
-        self.inputs, self.units = inputs, units
-        self.ln_weight = nn.Parameter(torch.ones(units)) if layernorm else None
-        self.ln_bias = nn.Parameter(torch.zeros(units)) if layernorm else None
-        for name, shape in self.shapes().items():
-            setattr(self, name, nn.Parameter(torch.zeros(shape)))
-        self.reset(init, seed)
 
     @property
     def layernorm(self) -> bool:
@@ -103,24 +100,26 @@ class Cell(nn.Module, ABC):
         return slice(self.state_size - self.units, self.state_size)
 
     @abstractmethod
-    def project(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch pre"]:
-        """Give the inputs' share of all pre-activations, biases included."""
+    def input_projection(
+        self, x: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch pre"]:
+        """Return the inputs' share of all pre-activations, biases included."""
 
     @abstractmethod
-    def advance(
+    def step_projected(
         self,
         state: Float[Tensor, "*batch state"],
         projected: Float[Tensor, "*batch pre"],
     ) -> Float[Tensor, "*batch state"]:
-        """Give the next state from the last one and the projected input."""
+        """Return the next state from the last one and the projected input."""
 
     @abstractmethod
-    def linearize(
+    def diagonal_jacobian(
         self,
         states: Float[Tensor, "sequence step state"],
         x: Float[Tensor, "sequence step input"],
     ) -> Steps:
-        """Give leak and correction of every step in closed form.
+        """Return leak and correction of every step in closed form.
 
         Args:
             states: the states after each step, from a zero initial state.
@@ -128,12 +127,12 @@ class Cell(nn.Module, ABC):
         """
 
     @abstractmethod
-    def partials(
+    def local_derivatives(
         self,
         states: Float[Tensor, "sequence step state"],
         x: Float[Tensor, "sequence step input"],
-    ) -> Float[Tensor, "sequence step partial unit"]:
-        """Give the partial derivatives of which `pull` makes ``J_t^T``.
+    ) -> Float[Tensor, "sequence step derivative unit"]:
+        """Return the partial derivatives of which `vjp` makes ``J_t^T``.
 
         Args:
             states: the states after each step, from a zero initial state.
@@ -141,28 +140,122 @@ class Cell(nn.Module, ABC):
         """
 
     @abstractmethod
-    def pull(
+    def vjp(
         self,
         adjoint: Float[Tensor, "*batch state"],
-        partials: Float[Tensor, "*#batch partial unit"],
+        local: Float[Tensor, "*#batch derivative unit"],
     ) -> tuple[Float[Tensor, "*batch state"], Float[Tensor, "*batch pre"]]:
-        """Give ``J_t^T lambda`` in closed form, a few products with the weights.
+        """Return ``J_t^T lambda`` in closed form, a few products with the weights.
 
         Args:
             adjoint: lambda, cotangents of the state after the step.
-            partials: the step's own, see `partials`.
+            local: the step's own, see `local_derivatives`.
 
         Returns:
             The cotangents of the state before the step and of the projected input.
         """
 
     @abstractmethod
+    def row_gradients(
+        self,
+        p: Float[Tensor, "sequence row step pre"],
+        states: Float[Tensor, "sequence step state"],
+        x: Float[Tensor, "sequence step input"],
+    ) -> Float[Tensor, "sequence row parameter"]:
+        """Return each sequence's and row's gradient, LayerNorm's parameters apart.
+
+        Args:
+            p: cotangents of the projected inputs, the second of what `vjp` gives.
+            states: the states after each step, from a zero initial state.
+            x: the inputs of the same steps.
+        """
+
+    def step(
+        self, state: Float[Tensor, "*batch state"], x: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch state"]:
+        """Return the next state: the cell's equation."""
+        return self.step_projected(state, self.input_projection(x))
+
+    def forward(self, state: Tensor, x: Tensor) -> Tensor:
+        return self.step(state, x)
+
+    def parameter_jvp(
+        self,
+        before: Float[Tensor, "*batch state"],
+        x: Float[Tensor, "*batch input"],
+        at: dict[str, Tensor],
+        along: dict[str, Tensor],
+    ) -> Float[Tensor, "*batch state"]:
+        """Return the next state's derivative along a direction of the parameters.
+
+        Args:
+            before: states before the step.
+            x: inputs of the step.
+            at: all parameters by name.
+            along: the direction, by the same names.
+        """
+
+        def step(parameters: dict[str, Tensor]) -> Tensor:
+            return functional_call(self, parameters, (before, x))
+
+        return jvp(step, (at,), (along,))[1]
+
+
+class ClosedForm(Cell):
+    """A cell whose gradients are products of what its gates give, in closed form.
+
+    Args:
+        inputs: D.
+        units: H.
+        gate: suffix of the gate that makes the leak, and its value at the start with
+            ``init="published"``; None for a cell without a trained gate.
+        options: see `Options`.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        units: int,
+        *,
+        gate: tuple[str, float] | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__()
+        for name, value in (("inputs", inputs), ("units", units)):
+            if value < 1:
+                raise ValueError(f"{name} is {value}; a cell needs at least one")
+        self.inputs, self.units, self._gate = inputs, units, gate
+        layernorm = options.get("layernorm", False)
+        self.ln_weight = nn.Parameter(torch.ones(units)) if layernorm else None
+        self.ln_bias = nn.Parameter(torch.zeros(units)) if layernorm else None
+        for name, shape in self.shapes().items():
+            setattr(self, name, nn.Parameter(torch.zeros(shape)))
+        self.reset(options.get("init", "published"), options.get("seed", 0))
+
+    @abstractmethod
+    def derivatives(
+        self,
+        states: Float[Tensor, "sequence step state"],
+        x: Float[Tensor, "sequence step input"],
+    ) -> tuple[Float[Tensor, "sequence step unit"], ...]:
+        """Return a step's derivatives, LayerNorm's apart.
+
+        The last two are the derivative of the next state by the candidate's normalised
+        pre-activation, and that pre-activation before it is normalised.
+        """
+
+    def local_derivatives(self, states: Tensor, x: Tensor) -> Tensor:
+        """Return `derivatives`, with LayerNorm's in place of the last two."""
+        *parts, slope, a = self.derivatives(states, x)
+        return torch.stack((*parts, *scaled_slopes(a, self.ln_weight, slope)), dim=-2)
+
+    @abstractmethod
     def factors(
         self,
         states: Float[Tensor, "sequence step state"],
         x: Float[Tensor, "sequence step input"],
-    ) -> dict[str, Factor]:
-        """Give the factors of every parameter's gradient, LayerNorm's apart.
+    ) -> dict[str, OuterProductFactor]:
+        """Return the factors of every parameter's gradient, LayerNorm's apart.
 
         With them the gradient of one sequence is a product over its steps, so that
         gradients per sequence and cotangent need no pass through the graph each.
@@ -174,23 +267,12 @@ class Cell(nn.Module, ABC):
         states: Float[Tensor, "sequence step state"],
         x: Float[Tensor, "sequence step input"],
     ) -> Float[Tensor, "sequence row parameter"]:
-        """Give each sequence's and row's gradient, LayerNorm's parameters apart.
-
-        Args:
-            p: cotangents of the projected inputs, the second of what `pull` gives.
-            states: the states after each step, from a zero initial state.
-            x: the inputs of the same steps.
-        """
         factors = self.factors(states, x).values()
         return torch.cat([weight_gradient(p, f).flatten(2) for f in factors], dim=-1)
 
     @abstractmethod
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Give the shape of every trained parameter, LayerNorm's apart."""
-
-    @abstractmethod
-    def gate_bias(self) -> tuple[str, float] | None:
-        """Give the leak gate's suffix and the bias it starts with, if it has one."""
+        """Return the shape of every trained parameter, LayerNorm's apart."""
 
     def reset(self, init: Initialisation, seed: Seed) -> None:
         """Draw all weights anew.
@@ -218,61 +300,48 @@ class Cell(nn.Module, ABC):
                 self._open_gate()
 
     def _open_gate(self) -> None:
-        gate = self.gate_bias()
-        if gate is None:
+        if self._gate is None:
             return
-        suffix, bias = gate
+        suffix, start = self._gate
         for name in self.shapes():
             if name.endswith(f"_{suffix}"):
-                getattr(self, name).fill_(bias if name == f"b_{suffix}" else 0.0)
+                getattr(self, name).fill_(
+                    logit(start) if name == f"b_{suffix}" else 0.0
+                )
 
-    def step(
-        self, state: Float[Tensor, "*batch state"], x: Float[Tensor, "*batch input"]
-    ) -> Float[Tensor, "*batch state"]:
-        """Give the next state: the cell's equation."""
-        return self.advance(state, self.project(x))
+    def affine_shapes(self, gates: str) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of W, U and b of some gates."""
+        wide, square = (self.units, self.inputs), (self.units, self.units)
+        kinds = (("W", wide), ("U", square), ("b", (self.units,)))
+        return {f"{kind}_{gate}": shape for gate in gates for kind, shape in kinds}
 
-    def forward(self, state: Tensor, x: Tensor) -> Tensor:
-        return self.step(state, x)
-
-    def moved(
-        self,
-        before: Float[Tensor, "*batch state"],
-        x: Float[Tensor, "*batch input"],
-        at: dict[str, Tensor],
-        along: dict[str, Tensor],
-    ) -> Float[Tensor, "*batch state"]:
-        """Return the next state's derivative along a direction of the parameters.
-
-        Args:
-            before: states before the step.
-            x: inputs of the step.
-            at: all parameters by name.
-            along: the direction, by the same names.
-        """
-
-        def step(parameters: dict[str, Tensor]) -> Tensor:
-            return functional_call(self, parameters, (before, x))
-
-        return jvp(step, (at,), (along,))[1]
+    def affine_projection(
+        self, gates: str, x: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch pre"]:
+        """Return ``W x + b`` of some gates, one after the other."""
+        weight, bias = (
+            torch.cat([getattr(self, f"{kind}_{gate}") for gate in gates])
+            for kind in "Wb"
+        )
+        return x @ weight.T + bias
 
     def affine_factors(
         self, gates: str, x: Tensor, sources: dict[str, Tensor]
-    ) -> dict[str, Factor]:
-        """Give W, U and b of gates that lie one after the other in the projection."""
+    ) -> dict[str, OuterProductFactor]:
+        """Return W, U and b of gates that lie one after the other in the projection."""
         factors = {}
         for place, gate in enumerate(gates):
             columns = slice(place * self.units, (place + 1) * self.units)
-            factors[f"W_{gate}"] = Factor(columns, x)
-            factors[f"U_{gate}"] = Factor(columns, sources[gate])
-            factors[f"b_{gate}"] = Factor(columns, None)
+            factors[f"W_{gate}"] = OuterProductFactor(columns, x)
+            factors[f"U_{gate}"] = OuterProductFactor(columns, sources[gate])
+            factors[f"b_{gate}"] = OuterProductFactor(columns, None)
         return factors
 
 
 def weight_gradient(
-    p: Float[Tensor, "sequence row step pre"], factor: Factor
+    p: Float[Tensor, "sequence row step pre"], factor: OuterProductFactor
 ) -> Float[Tensor, "sequence row unit source"]:
-    """Give ``sum_t (scale_t * p_t) outer source_t`` of every sequence and row."""
+    """Return ``sum_t (scale_t * p_t) outer source_t`` of every sequence and row."""
     p = p[..., factor.columns]
     if factor.scale is not None:
         p = p * factor.scale[:, None]
@@ -282,12 +351,12 @@ def weight_gradient(
 
 
 def previous(states: Float[Tensor, "sequence step state"]) -> Tensor:
-    """Give the state before each step: ``states`` one later, zero at the start."""
+    """Return the state before each step: ``states`` one later, zero at the start."""
     return functional.pad(states, (0, 0, 1, 0))[:, :-1]
 
 
 def logit(p: float) -> float:
-    """Give the pre-activation at which a gate stands at ``p``."""
+    """Return the pre-activation at which a gate stands at ``p``."""
     if not 0 < p < 1:
         raise ValueError(f"a gate's initial value is {p}; it must lie between 0 and 1")
     return math.log(p / (1 - p))

@@ -115,7 +115,7 @@ def lag_projection(
     lags: Iterable[int],
     anchors: Iterable[SupportsIndex],
 ) -> Float[Tensor, "lag sequence anchor"]:
-    """Return ``psi_t(l) = lambda_{t,l} . source_{t-l}``; see `evidence.evidence`.
+    """Return ``psi_t(l) = lambda_{t,l} . source_{t-l}``; see `evidence.lag_projection`.
 
     Args:
         cell: the recurrence.
@@ -155,6 +155,7 @@ def exact_gains(
     """
     grid = checked_lags(lags, x.shape[1], least=0)
     _check_loops(cell, x)
+    check_shape("the ends of windows", ends, (len(reach), 2))
     sequence, step = ends.numpy().T
     far = reach.numpy()
     inside = (sequence >= 0) & (sequence < len(x)) & (step < x.shape[1])

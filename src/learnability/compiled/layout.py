@@ -79,8 +79,8 @@ class Layout:
         self.kind, self.dtype = KINDS[type(cell)], dtype
         self.units, self.inputs = cell.units, cell.inputs
         self.lanes = WIDTH // dtype.itemsize
-        fixed = isinstance(cell, ConstGate | TorchRNN)
-        self.constant = float(cell.s) if fixed else 0.0
+        # A cell without a gate is one that keeps nothing: its gate stands at 1.
+        self.constant = float(cell.s) if isinstance(cell, ConstGate) else 1.0
         self.panels = -(-self.units // self.lanes)
         self.wide = self.panels * self.lanes
         self.depth = self.wide + 1 + self.inputs

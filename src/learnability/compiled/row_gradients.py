@@ -15,18 +15,18 @@ from .cached import kernel
 from .layout import Layout, prepared
 from .pointwise import AFTER, MEMORY, slots
 from .scan import (
+    accumulate_weights,
     add_state,
     flat,
-    put,
-    put_state,
+    reset_rows,
     sources_of,
     step_back,
-    turn,
-    weigh,
+    write_inputs,
+    write_state,
 )
 from .sweep import unrolled
 from .threads import share
-from .transposed import pull
+from .transposed import vjp
 from .vectors import load, part, splat, store, zeros
 
 # Pairs that go back together, two tiles: their cotangents of all steps stay in a
@@ -107,10 +107,10 @@ def gather(rec, x, state, states, first, last, sources, cells, rows):
     for t in range(first, last):
         own = slice((t - first) * rows, (t - first + 1) * rows)
         if t == 0:
-            put_state(rec, state, sources[0, own], cells[own])
+            write_state(rec, state, sources[0, own], cells[own])
         else:
-            put_state(rec, states[:, t - 1], sources[0, own], cells[own])
-        put(rec, sources, x, t, (t - first) * rows)
+            write_state(rec, states[:, t - 1], sources[0, own], cells[own])
+        write_inputs(rec, sources, x, t, (t - first) * rows)
 
 
 @part
@@ -179,7 +179,7 @@ def block_gradients(rec, back, x, states, saved, weight, axes, delta, mean, foun
             add_cotangents(rec, weight, axes, delta, t, first, past, past_c, pairs)
             if rec.gain.shape[1] > 0:
                 norm_back(rec, lines, past, past_c, norm[:pairs])
-            pull(rec, lines, past, past_c, grads[t], gains)
+            vjp(rec, lines, past, past_c, grads[t], gains)
             step_back(rec, back, lines, past, turned, grads[t])
         for j in range(pairs):
             i, r, own = (first + j) // rows, (first + j) % rows, flat_found[first + j]
@@ -188,10 +188,10 @@ def block_gradients(rec, back, x, states, saved, weight, axes, delta, mean, foun
                 gather(rec, x[one], start, states[one], 0, steps, sources, cells, 1)
                 for t in range(steps):
                     here = slice(t, t + 1)
-                    turn(rec, saved[t, one], sources[0, here], sources[1, here])
+                    reset_rows(rec, saved[t, one], sources[0, here], sources[1, here])
             depth = weights // (wide * lanes)
             matrix = own[:weights].reshape(depth, wide, lanes)
-            weigh(rec, sources, grads[:, j], steps, matrix)
+            accumulate_weights(rec, sources, grads[:, j], steps, matrix)
             clean(rec, matrix)
             own[weights:] = norm[j].reshape(norm.shape[1] * lanes)
             if r < mean.shape[0]:

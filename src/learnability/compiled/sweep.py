@@ -17,10 +17,10 @@ from . import scan
 from .cached import kernel
 from .layout import Prepared, prepared
 from .pointwise import MEMORY, advance, differentiate, recall
-from .scan import flat, put_state, step_back
+from .scan import flat, step_back, write_state
 from .threads import share
 from .tile import TILE
-from .transposed import pull
+from .transposed import vjp
 from .vectors import load, part, store, zeros
 
 # Sequences of a block: the forward pass wants many, the kept partial derivatives few
@@ -134,10 +134,10 @@ def partials(rec, state, states, kept, saved):
     past = zeros((2, rows, panels, lanes), kept.dtype)
     after = zeros(past.shape, kept.dtype)
     pre = zeros((rows, rec.weight.shape[0] + 1, lanes), kept.dtype)
-    put_state(rec, state, past[0], past[1])
+    write_state(rec, state, past[0], past[1])
     for t in range(len(kept)):
         if t > 0:
-            put_state(rec, states[:, t - 1], past[0], past[1])
+            write_state(rec, states[:, t - 1], past[0], past[1])
         recall(rec, kept[t], pre)
         advance(rec, pre, kept[t], past[0], past[1], after[0], after[1])
         differentiate(rec, pre, kept[t], past[0], past[1], saved[t])
@@ -209,7 +209,7 @@ def sweep_block(rec, back, saved, delta, source, anchors, slots, psi):
                 dot(rec, source, at, lag, past, past_c, own)
             if lag + 1 < slots.size:
                 collect(saved, at, lag, count, rows)
-                pull(rec, rows, past, past_c, grads, gains)
+                vjp(rec, rows, past, past_c, grads, gains)
                 step_back(rec, back, rows, past, turned, grads)
 
 
@@ -276,5 +276,5 @@ def carry_windows(rec, back, saved, sequence, step, reach, slots, gains):
                 own_entries(rec, saved, of, at, lag, past, past_c, own)
             if lag < reach[first]:
                 collect_windows(rec, saved, of, at, lag, rows)
-                pull(rec, rows, past, past_c, grads, norms)
+                vjp(rec, rows, past, past_c, grads, norms)
                 step_back(rec, back, rows, past, turned, grads)

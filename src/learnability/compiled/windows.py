@@ -135,7 +135,7 @@ def finish(whole, grid, own, by_sequence, first):
 
 
 @part
-def silence(sums, lags, slots):
+def mark_zero(sums, lags, slots):
     """Note that a window is 0 in all units of the panel."""
     for lag in range(lags[0], lags[1]):
         if slots[lag] >= 0:
@@ -159,7 +159,7 @@ def carry_block(rows, at, lags, steps_left, slots, state, place, sums, totals, t
         size = 2 if two else 1
         here, own = at + k, totals[k : k + size]
         if dead(state, place + k) and (not two or dead(state, place + k + 1)):
-            silence(sums, reach, slots)
+            mark_zero(sums, reach, slots)
         elif two:
             carry_two(rows, here, reach, slots, state, place + k, sums, own, through)
         else:

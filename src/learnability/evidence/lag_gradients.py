@@ -57,7 +57,7 @@ def _swept(
     """Yield what `sweep` says."""
     anchors = torch.tensor(at, dtype=torch.int64, device=x.device)
     with torch.no_grad():
-        partials = cell.partials(states, x)
+        partials = cell.local_derivatives(states, x)
     adjoint = delta[:, anchors].detach()
     for lag in range(longest + 1):
         source = anchors - lag
@@ -65,7 +65,7 @@ def _swept(
         if lag < longest:
             with torch.no_grad():
                 own = partials.index_select(1, source.clamp(min=0))
-                adjoint = cell.pull(adjoint, own)[0]
+                adjoint = cell.vjp(adjoint, own)[0]
                 if bool((source <= 0).any()):
                     adjoint = adjoint * (source > 0)[:, None]
 
@@ -120,7 +120,7 @@ def _parts(
         yield lag, _pullback(cell, before[:, alive], x[:, alive])(adjoint)[1]
 
 
-def evidence(
+def lag_projection(
     cell: Cell,
     x: Float[Tensor, "sequence step input"],
     states: Float[Tensor, "sequence step state"],

@@ -58,5 +58,5 @@ def immediate_sensitivity(
     found = torch.empty_like(states)
     for part in parts(cell, x, most=WORKING_BYTES):
         before = previous(states[part]).detach()
-        found[part] = cell.moved(before, x[part], at, along).detach()
+        found[part] = cell.parameter_jvp(before, x[part], at, along).detach()
     return found

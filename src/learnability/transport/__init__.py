@@ -3,7 +3,6 @@
 from .envelope import (
     Envelope,
     ExactWindows,
-    envelope,
     sampled_envelope,
     time_scales,
 )
@@ -28,7 +27,6 @@ __all__ = [
     "SampledWindows",
     "Windows",
     "carried_steps",
-    "envelope",
     "exact_matrices",
     "jacobians",
     "lyapunov_exponents",

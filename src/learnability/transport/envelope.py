@@ -1,6 +1,6 @@
 """The envelope f(l): how much of a perturbation arrives on average after l steps."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from ..cells import Cell
 from ..grid import checked_lags
 from .clusters import RatioSums
-from .orders import Order, sampled_exact, transport
+from .orders import sampled_exact
 from .sampling import SampledWindows, sampled_windows
 from .sums import logs
 
@@ -52,7 +52,7 @@ class Envelope:
 
     @property
     def normalised(self) -> Float[np.ndarray, "lag"]:
-        """Give ``f(l)/f(0)``."""
+        """Return ``f(l)/f(0)``."""
         return self.mean / self.origin
 
     @property
@@ -67,7 +67,7 @@ def time_scales(
     *,
     tiny: float = float(np.finfo(float).tiny),
 ) -> Float[np.ndarray, "unit"]:
-    """Give ``tau_q = -1/slope`` of ``log mean|mu[q]|`` against the lag.
+    """Return ``tau_q = -1/slope`` of ``log mean|mu[q]|`` against the lag.
 
     The slope is the least-squares line over the lags at which the unit's envelope is
     a normal number. A unit that does not decay has ``tau = inf``; one that is
@@ -98,48 +98,6 @@ def time_scales(
         slope = (weight * lag * logs).sum(axis=0) / (weight * lag**2).sum(axis=0)
         tau = np.where(slope < 0, -1 / slope, np.inf)
     return np.where(count < 2, np.nan, tau)
-
-
-def envelope(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    states: Float[Tensor, "sequence step state"],
-    lags: Iterable[int],
-    *,
-    order: Order,
-    rates: Float[Tensor, "sequence step unit"] | None = None,
-) -> Envelope:
-    """Return the envelope over all windows of some sequences, in plain PyTorch.
-
-    ``mu_{t,l}[q] = Lambda[q] Gamma_{t,l}[q]``, Lambda at the source state t - l.
-    `Windows` has all orders but ``exact`` in one compiled pass.
-
-    Args:
-        cell: the recurrence.
-        x: inputs.
-        states: the states after each step.
-        lags: lags in steps, at least 1.
-        order: the transport; ``exact`` costs T Jacobian products a lag, see
-            `sampled_envelope`.
-        rates: base rates Lambda at every state; 1 unless given.
-
-    Raises:
-        ValueError: if a lag does not fit.
-
-    Example:
-        >>> import torch
-        >>> from learnability.cells import ConstGate
-        >>> from learnability.unroll import unroll
-        >>> cell, x = ConstGate(3, 4, s=0.5), torch.zeros(2, 9, 3)
-        >>> f = envelope(cell, x, unroll(cell, x), [1, 2], order="zero")
-        >>> f.normalised
-        array([0.5 , 0.25])
-
-    Source: Livi 2025, definition of the envelope (arXiv 2512.05790).
-    """
-    chosen = checked_lags(lags, x.shape[1])
-    gains = transport(cell, x, states, [0, *chosen], order=order)
-    return _summarise(chosen, _weighted(gains, rates))
 
 
 @final
@@ -322,22 +280,3 @@ def sampled_envelope(
     )
     found.add(x, states)
     return found.result()
-
-
-def _weighted(
-    windows: Iterator[tuple[int, Tensor]], rates: Tensor | None
-) -> Iterator[tuple[int, Tensor]]:
-    for lag, gain in windows:
-        yield lag, gain if rates is None else gain * rates[:, : gain.shape[1]]
-
-
-def _summarise(lags: list[int], weighted: Iterator[tuple[int, Tensor]]) -> Envelope:
-    sizes = [mu.detach().abs() for _, mu in weighted]
-    totals = Totals.none(len(sizes), sizes[0].shape[-1])
-    for place, size in enumerate(sizes):
-        totals.add(place, size)
-    sums = [size.double().sum(dim=(1, 2)).cpu().numpy() for size in sizes]
-    number = np.array([[float(size.shape[1]) for size in sizes]] * len(sizes[0]))
-    ratio = RatioSums(1, len(sizes))
-    ratio.add(np.stack(sums, axis=-1)[:, None], number)
-    return totals.envelope(lags, ratio, 0, sizes[0].dtype)

@@ -69,7 +69,7 @@ def transport(
     if order == "exact":
         windows = _exact_gains(cell, x, states, chosen)
     else:
-        windows = per_unit_gains(cell.linearize(states, x), chosen, order)
+        windows = per_unit_gains(cell.diagonal_jacobian(states, x), chosen, order)
     return ((lag, gain[:, 1:]) for lag, gain in windows)
 
 
@@ -144,7 +144,7 @@ def exact_matrices(
 def _exact_gains(
     cell: Cell, x: Tensor, states: Tensor, lags: list[int]
 ) -> Iterator[tuple[int, Tensor]]:
-    exit_ = cell.linearize(states, x).exit
+    exit_ = cell.diagonal_jacobian(states, x).exit
     source = None if exit_ is None else _exits(exit_, 0)
     for lag, matrix in exact_matrices(jacobians(cell, x, states), lags):
         at = None if source is None else source[:, : matrix.shape[1]]
@@ -233,7 +233,7 @@ def _pulled_back(
     matrix = torch.eye(cell.state_size, dtype=x.dtype, device=x.device)[cell.output]
     matrix = matrix.expand(len(step), -1, -1)
     with torch.no_grad():  # of all steps: windows meet each many times
-        partials = cell.partials(states, x)
+        partials = cell.local_derivatives(states, x)
     for lag in range(lags[-1] + 1):
         if not left[lag]:
             return
@@ -241,11 +241,13 @@ def _pulled_back(
         if lag > 0:
             own = partials[here[0], here[1] - lag + 1]
             with torch.no_grad():
-                matrix = cell.pull(matrix, own[:, None])[0]
+                matrix = cell.vjp(matrix, own[:, None])[0]
                 # denormal numbers are slow
                 matrix = functional.hardshrink(matrix, finfo(x.dtype).tiny)
         if lag in lags:
-            exit_ = cell.linearize(*_around(states, x, here[0], here[1] - lag)).exit
+            exit_ = cell.diagonal_jacobian(
+                *_around(states, x, here[0], here[1] - lag)
+            ).exit
             at = None if exit_ is None else exit_[:, 1]
             yield lag, own_entries(cell, matrix, at)
 

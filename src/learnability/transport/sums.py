@@ -1,7 +1,7 @@
 """Sums over the windows of sequences of one length, a slice at a time."""
 
+import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -24,40 +24,17 @@ LEAK, OWN, EXIT, RATE = range(4)  # factors whose logarithms are summed step by 
 
 
 @final
-@dataclass(frozen=True)
-class Batch:
-    """Sequences of one length to add.
-
-    Attributes:
-        cell: the recurrence.
-        x: inputs.
-        states: the states after each step, from a zero initial state.
-        rates: base rates Lambda at every state; 1 unless given.
-    """
-
-    cell: Cell
-    x: Float[Tensor, "sequence step input"]
-    states: Float[Tensor, "sequence step state"]
-    rates: Float[Tensor, "sequence step unit"] | None = None
-
-    def cut(self, part: slice) -> "Batch":
-        """Return some of the sequences."""
-        rates = None if self.rates is None else self.rates[part]
-        return Batch(self.cell, self.x[part], self.states[part], rates)
-
-
-@final
 class WindowSums:
     """Sums over the windows between two recorded states of T steps.
 
     Args:
+        cell: the recurrence.
         steps: T.
-        units: H.
         lags: lags in steps, from 1.
     """
 
-    def __init__(self, steps: int, units: int, lags: list[int]) -> None:
-        self.steps, self.units = steps, units
+    def __init__(self, cell: Cell, steps: int, lags: list[int]) -> None:
+        self.cell, self.steps, units = cell, steps, cell.units
         self.lags = np.array([0, *lags])
         shape = (3, len(self.lags))
         self.sizes = np.zeros((*shape, units))
@@ -66,39 +43,45 @@ class WindowSums:
         self.step_logs = np.zeros((4, steps, units))
         self.count = 0  # of sequences
 
-    def add(self, batch: Batch) -> Float[np.ndarray, "sequence order lag"]:
-        """Add a batch of sequences, and return the sum of the sizes of each.
+    def add(
+        self, x: Tensor, states: Tensor, rates: Tensor | None
+    ) -> Float[np.ndarray, "sequence order lag"]:
+        """Add sequences of T steps, and return the sum of the sizes of each.
 
         Slices are of a fixed size, and their sums are added in the order of the
         sequences: the number of threads changes nothing.
         """
-        size = max(1, SLICE // (self.steps * self.units))
-        found, together = [], size * TOGETHER * engine.threads()
-        for start in range(0, len(batch.x), together):
-            stop = min(start + together, len(batch.x))
-            parts = [
-                self._factors(batch.cut(slice(i, min(i + size, stop))))
-                for i in range(start, stop, size)
-            ]
+        size = max(1, SLICE // (self.steps * self.cell.units))
+        given = zip(
+            x.split(size),
+            states.split(size),
+            itertools.repeat(None) if rates is None else rates.split(size),
+            strict=False,
+        )
+        found = []
+        while slices := list(itertools.islice(given, TOGETHER * engine.threads())):
+            parts = [self._factors(*part) for part in slices]
             for sums in _window_sums(parts, self.lags.tolist()):
                 self.sizes += sums.sizes
                 self.unit_logs += sums.unit_logs
                 self.logs += sums.logs
                 found.append(sums.by_sequence)
-        self.count += len(batch.x)
+        self.count += len(x)
         return np.concatenate(found)
 
-    def _factors(self, batch: Batch) -> tuple[Steps, Tensor | None]:
+    def _factors(
+        self, x: Tensor, states: Tensor, rates: Tensor | None
+    ) -> tuple[Steps, Tensor | None]:
         """Linearise a slice and add the logarithms of its factors."""
         with torch.no_grad():
-            steps = batch.cell.linearize(batch.states, batch.x)
+            steps = self.cell.diagonal_jacobian(states, x)
             own = steps.leak + steps.correction
-            factors = (steps.leak, own, steps.exit, batch.rates)
+            factors = (steps.leak, own, steps.exit, rates)
             for kind, values in enumerate(factors):
                 if values is not None:
                     logs = values.abs().log().sum(dim=0, dtype=torch.float64)
                     self.step_logs[kind] += logs.cpu().numpy()
-        return steps, batch.rates
+        return steps, rates
 
     def unit_log_sums(self, order: Order) -> Float[np.ndarray, "lag unit"]:
         """Give the sum over windows of ``log |mu[q]|``.

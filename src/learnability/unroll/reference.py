@@ -30,8 +30,8 @@ def unroll(
     if state is None:
         state = x.new_zeros(x.shape[0], cell.state_size)
     states = []
-    for projected in cell.project(x).unbind(dim=1):
-        state = cell.advance(state, projected)
+    for projected in cell.input_projection(x).unbind(dim=1):
+        state = cell.step_projected(state, projected)
         states.append(state)
     return torch.stack(states, dim=1)
 
