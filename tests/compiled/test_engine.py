@@ -3,6 +3,7 @@
 import ast
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -121,7 +122,7 @@ def test_factors_of_windows_have_one_shape(what):
         named = {**steps, "rates": rates, what: wrong}
         other = named.pop("rates")
         with pytest.raises(ValueError, match=r"shape|dtypes"):
-            engine.window_sums([(Steps(**named), other)], [0, 9])
+            engine.window_sums([(SimpleNamespace(**named), other)], [0, 9])
 
 
 def test_a_cell_that_is_not_compiled_is_refused():

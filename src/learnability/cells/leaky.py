@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .base import ClosedForm, Options, OuterProductFactor, Steps, previous
+from .base import Steps, previous
+from .closed import ClosedForm, Options, OuterProductFactor
 from .layernorm import normalise, normalise_vjp, own_derivative
 
 

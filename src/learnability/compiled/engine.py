@@ -128,9 +128,9 @@ def lag_projection(
     Raises:
         ValueError: if a lag, an anchor, a shape, dtype or device does not fit.
     """
+    _check_loops(cell, x, delta, source)
     grid = checked_lags(lags, x.shape[1], least=0)
     at = check_sweep(cell, x, anchors, grid[-1], delta=delta, source=source)
-    _check_loops(cell, x, delta, source)
     return sweep.lag_projection(cell, x, delta, source, grid, at)
 
 
@@ -153,8 +153,8 @@ def exact_gains(
     Raises:
         ValueError: if a window, a lag, a shape, dtype or device does not fit.
     """
-    grid = checked_lags(lags, x.shape[1], least=0)
     _check_loops(cell, x)
+    grid = checked_lags(lags, x.shape[1], least=0)
     check_shape("the ends of windows", ends, (len(reach), 2))
     sequence, step = ends.numpy().T
     far = reach.numpy()

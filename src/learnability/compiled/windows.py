@@ -57,12 +57,10 @@ def pack(values, out, kind):
 
 
 @part
-def begin(rows, base, first, sources, state, place, rated):
+def begin(rows, base, first, sources, state, place):
     """Set the three products of a block's sources to lag 0."""
     for k in range(sources):
-        gain = splat(rows, 1.0)
-        if rated:
-            gain = load(rows, RATE, base + first + k)
+        gain = load(rows, RATE, base + first + k)
         store(state, 0, place + k, gain)
         store(state, 1, place + k, splat(rows, 0.0))
         store(state, 2, place + k, gain)
@@ -168,14 +166,13 @@ def carry_block(rows, at, lags, steps_left, slots, state, place, sums, totals, t
 
 
 @kernel
-def sequence(rows, steps, slots, starts, flags, whole, logarithms):
+def sequence(rows, steps, slots, starts, through, whole, logarithms):
     """Add all windows of one sequence.
 
     Args: rows, packed; slots, by lag, the place in its span or -1; starts, by span, the
-    first recorded lag's place in the grid; flags, (rates, exit); whole (what, panel and
-    lag, lane), set; logarithms (order, lag), added to.
+    first recorded lag's place in the grid; through, whether there is an exit; whole
+    (what, panel and lag, lane), set; logarithms (order, lag), added to.
     """
-    rated, through = flags
     panels, grid = rows.shape[1] // (steps + 1), starts[-1]
     state = zeros((3, panels * BLOCK, rows.shape[2]), rows.dtype)
     sums = zeros((whole.shape[0], SPAN, rows.shape[2]), rows.dtype)
@@ -186,7 +183,7 @@ def sequence(rows, steps, slots, starts, flags, whole, logarithms):
         sources = min(BLOCK, left + 1)
         for p in range(panels):
             base = p * (steps + 1) + 1
-            begin(rows, base, source, sources, state, p * BLOCK, rated)
+            begin(rows, base, source, sources, state, p * BLOCK)
         for span in range(starts.size - 1):
             lags = (span * SPAN, min((span + 1) * SPAN, slots.size))
             place, count = starts[span], starts[span + 1] - starts[span]
@@ -237,18 +234,20 @@ def all_windows(arrays, grid):
     own, of_first = np.zeros((3, lags, units)), np.zeros((lags, units))
     logarithms = np.zeros((3, lags))
     by_sequence = np.zeros((count, 3, lags))
-    flags = (rates.shape[0] > 0, exits.shape[0] > 0)
+    rated, through = rates.shape[0] > 0, exits.shape[0] > 0
+    if not rated:
+        pack(np.ones((steps, units), leak.dtype), rows, RATE)
     for n in range(count):
         pack(leak[n], rows, LEAK)
         pack(correction[n], rows, CORRECTION)
         for row in range(rows.shape[1]):
             both = load(rows, LEAK, row) + load(rows, CORRECTION, row)
             store(rows, OWN, row, both)
-        if flags[0]:
+        if rated:
             pack(rates[n], rows, RATE)
-        if flags[1]:
+        if through:
             pack(exits[n], rows, EXIT)
-        sequence(rows, steps, slots, starts, flags, whole, logarithms)
+        sequence(rows, steps, slots, starts, through, whole, logarithms)
         finish(whole, lags, own, by_sequence[n], of_first)
     return own, of_first, logarithms, by_sequence
 

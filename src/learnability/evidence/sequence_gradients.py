@@ -1,7 +1,7 @@
 """Gradients of single sequences for many cotangents, without a graph for each.
 
 A cotangent on the states, carried back to the pre-activations, gives every weight's
-gradient as a product over steps; see `cells.base.OuterProductFactor`.
+gradient as a product over steps; see `cells.OuterProductFactor`.
 """
 
 import torch
