@@ -196,7 +196,9 @@ class _Unroll(torch.autograd.Function):
         return found
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, grad: Tensor
+    ) -> tuple[Tensor | None, ...]:
         x, state, read, *rest = ctx.saved_tensors
         parameters, parts = rest[: len(ctx.names)], rest[len(ctx.names) :]
         wanted = ctx.needs_input_grad[2:]
