@@ -2,6 +2,9 @@
 
 ``--estimators`` measures the estimators of a stable law instead.
 
+Each row is measured in a process that `learnability.compiled.tune_process` has tuned,
+as the command line's is, and again in one as it is: ``untuned``, the ratio alone.
+
 To add rows see `rows`.
 """
 
@@ -28,7 +31,8 @@ def line(row: dict[str, Any]) -> str:
     """Give a row of the table."""
     asked = "" if row["asked"] is None else f"(asked {row['asked']:g})"
     sides = f"{row['ours']:g} against {row['theirs']:g} {row['unit']}"
-    return f"{row['name']:24} {row['ratio']:7.3g} {asked:12} {sides}"
+    untuned = f"untuned {row['untuned']:.3g}"
+    return f"{row['name']:24} {row['ratio']:7.3g} {asked:12} {sides}, {untuned}"
 
 
 def write(row: dict[str, object]) -> None:
@@ -70,7 +74,9 @@ def main() -> None:
     # up to twice as fast, so that a row would depend on its place in the list.
     fresh = get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=fresh, max_tasks_per_child=1) as pool:
-        for row in pool.map(measure, names):
+        for name in names:
+            row = pool.submit(measure, name).result()
+            row["untuned"] = pool.submit(measure, name, tuned=False).result()["ratio"]
             write(row)
             print(line(row), flush=True)
 

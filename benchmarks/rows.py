@@ -10,6 +10,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from learnability.compiled import tune_process
+
 from . import recurrences, windows
 
 FIELDS = ("name", "ratio", "ours", "theirs", "unit", "asked")
@@ -20,8 +22,15 @@ def collect() -> dict[str, Callable[[], Any]]:
     return recurrences.rows() | windows.ROWS
 
 
-def measure(name: str) -> dict[str, object]:
-    """Give one measurement as it is kept, with the load that it met."""
+def measure(name: str, *, tuned: bool = True) -> dict[str, object]:
+    """Return one measurement as it is kept, with the load that it met.
+
+    Args:
+        name: of the row.
+        tuned: whether this process is first tuned as the command line's is.
+    """
+    if tuned:
+        tune_process()
     load = round(os.getloadavg()[0], 2)
     found = collect()[name]()
     kept = {field: getattr(found, field) for field in FIELDS} | {"name": name}

@@ -33,12 +33,16 @@ TITLES = {
 def markdown(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Give the table of the rows in latest.json, by name."""
     lines = [
-        "| work (float32, T 512, D 16) | here | other side | which | ratio |",
-        "|---|---|---|---|---|",
+        "| work (float32, T 512, D 16) | here | other side | which | ratio | untuned |",
+        "|---|---|---|---|---|---|",
     ]
     for name, (work, other) in TITLES.items():
         row = rows[name]
         sides = (f"{row[side]:.4g} {row['unit']}" for side in ("ours", "theirs"))
         ours, theirs = sides
-        lines.append(f"| {work} | {ours} | {theirs} | {other} | {row['ratio']:.3g} |")
+        ratio, untuned = row["ratio"], row.get("untuned")
+        plain = "" if untuned is None else f"{untuned:.3g}"
+        lines.append(
+            f"| {work} | {ours} | {theirs} | {other} | {ratio:.3g} | {plain} |"
+        )
     return "\n".join(lines)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from learnability.cells import GRU, Cell, DiagGate
-from learnability.evidence import evidence
+from learnability.evidence import lag_projection
 from learnability.transport import Windows
 from learnability.unroll import unroll
 
@@ -73,7 +73,9 @@ def sweep() -> Row:
     anchors = np.linspace(256, steps - 1, 4).astype(int).tolist()
 
     def swept() -> None:
-        evidence(cell, x, states, delta, {}, range(257), anchors=anchors, source=source)
+        lag_projection(
+            cell, x, states, delta, {}, range(257), anchors=anchors, source=source
+        )
 
     swept()
     # One product with each of three recurrent matrices, a row and lag.

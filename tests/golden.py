@@ -30,13 +30,16 @@ from learnability.cells import (
     previous,
 )
 from learnability.evidence import (
-    evidence,
     immediate_sensitivity,
     lag_gradients,
-    matched_statistic,
+    lag_projection,
 )
 from learnability.transport import exact_matrices, jacobians
-from learnability.transport.livi2025 import published_gains, published_steps
+from learnability.transport.livi2025 import (
+    matched_statistic,
+    published_gains,
+    published_steps,
+)
 from learnability.unroll import Network, tangent
 
 EXACT, ESTIMATE = 1e-9, 2e-3
@@ -121,7 +124,7 @@ def exact_checks(file: Numbers) -> Iterator[Check]:
     with torch.no_grad():
         states = network.states(x)
         delta = network.error_signal(states, y)
-        steps = cell.linearize(states, x)
+        steps = cell.diagonal_jacobian(states, x)
     jacobian = jacobians(cell, x, states)
     direction = {n: torch.tensor(v) for n, v in group(file, "w/").items()}
     b = immediate_sensitivity(cell, x, states, direction)
@@ -159,8 +162,8 @@ def lagged_checks(
     if not within:
         return
     psi = {
-        "psi_imm": evidence(cell, x, states, delta, direction, within),
-        "psi_tot": evidence(cell, x, states, delta, direction, within, source=v),
+        "psi_imm": lag_projection(cell, x, states, delta, direction, within),
+        "psi_tot": lag_projection(cell, x, states, delta, direction, within, source=v),
     }
     place = {lag: i for i, lag in enumerate(sorted(within))}
     for lag, matrix in exact_matrices(jacobian, within):
@@ -296,7 +299,9 @@ def published_step_values(cell, x, states, published) -> dict[str, Tensor]:
     """Give the per-step quantities under the programme's names."""
     leak, correction = published.steps.leak, published.steps.correction
     if isinstance(cell, LSTM):
-        _, _, k = cell.inward(states, x, lambda a: cell.U_g.diagonal())
+        _, _, by_i, by_f, _, slope, _ = cell.derivatives(states, x)
+        k = by_f * cell.U_f.diagonal() + slope * cell.U_g.diagonal()
+        k = k + by_i * cell.U_i.diagonal()
         return {
             "step/forget": leak,
             "step/expr": published.steps.exit,
@@ -304,9 +309,9 @@ def published_step_values(cell, x, states, published) -> dict[str, Tensor]:
         }
     values = {"step/leak": leak, "step/rdiag": correction}
     if isinstance(cell, GRU):
-        z, r, _ = cell.gates(previous(states), cell.project(x))
+        z, r, _ = cell.gates(previous(states), cell.input_projection(x))
         return values | {"step/z": z, "step/r": r}
-    s = cell.gate(previous(states), cell.project(x)[..., cell.units :])
+    s = cell.gate(previous(states), cell.input_projection(x)[..., cell.units :])
     return values | {"step/gate_s": s.expand_as(leak)}
 
 

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from learnability.cli import main
+from learnability.compiled import using_threads
 from learnability.study import Store, load_settings
-from learnability.workers import using_threads
 from tests.study.small import small_settings
 
 

@@ -52,7 +52,7 @@ def keeping(layer, x):
     from learnability.models.convert import converted
 
     cell = converted(layer).cell
-    return cell.linearize(lw.unroll(cell, x), x).leak
+    return cell.diagonal_jacobian(lw.unroll(cell, x), x).leak
 
 
 @pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
@@ -78,7 +78,7 @@ def test_own_gates_keep_what_was_designed(kind):
     found = design.gate_bias(40, 8, 1e4, family="chrono")
     found.apply(lw.Network(cell))
     x = torch.ones(2, 5, 3)
-    leak = cell.linearize(lw.unroll(cell, x), x).leak.detach().double()
+    leak = cell.diagonal_jacobian(lw.unroll(cell, x), x).leak.detach().double()
     expected = torch.from_numpy(np.exp(-1 / found.tau)).expand_as(leak)
     torch.testing.assert_close(leak, expected, rtol=1e-5, atol=1e-6)
 

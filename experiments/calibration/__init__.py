@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from learnability.workers import one_thread
+from learnability.compiled import using_threads
 
 from . import in_short
 from .findings import Findings, findings
@@ -85,7 +85,7 @@ def make_page(
     """
     from .page import page  # it loads plotting libraries: only here
 
-    with one_thread():
+    with using_threads(1):
         found = findings(kept(calibration, store))
         store.write(store.table, found.realised.to_csv(index=False))
         second = None if laws is None else new_seeds(calibration, store, laws)

@@ -22,8 +22,7 @@ from learnability.evidence import probe_statistics
 from learnability.randomness import Seed, stream
 from learnability.study.single import GATE_ARGUMENT
 from learnability.tasks import MultiLag, Sequences
-from learnability.unroll import Network
-from learnability.unroll.engine import tangent
+from learnability.unroll import Network, tangent
 
 from .published import SETTINGS, published_needs
 from .settings import Trial

@@ -6,10 +6,10 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from learnability.cli.app import WHOLE
+from learnability.compiled import tune_process, warm_up
 from learnability.display import Display
 from learnability.storage import local_folder, output_file
 from learnability.study.executors import checked_workers
-from learnability.unroll import warm_up
 
 
 def calibrate(
@@ -67,6 +67,7 @@ def calibrate(
     output_file(store.page)
     console = Console()
     if not partial:
+        tune_process()
         warm_up(on_wait=lambda sentence: console.print(sentence, highlight=False))
         with Display(console) as display:
             how = {"workers": workers, "tell": display.tell}

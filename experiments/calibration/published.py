@@ -17,14 +17,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from learnability.evidence import matched_statistic, random_direction
+from learnability.evidence import random_direction
 from learnability.grid import checked_lags
 from learnability.randomness import Seed
 from learnability.stable import kappa, mcculloch_livi2025
 from learnability.tasks import Sequences
-from learnability.transport.livi2025 import published_gains, published_steps
-from learnability.unroll import Network
-from learnability.unroll.engine import tangent
+from learnability.transport.livi2025 import (
+    matched_statistic,
+    published_gains,
+    published_steps,
+)
+from learnability.unroll import Network, tangent
 
 NEAR_ONE = 1.01
 """Smallest alpha put into kappa: at alpha = 1, which the programme's estimators can

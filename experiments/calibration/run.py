@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from learnability.detection.samples import Requirement, requirement
-from learnability.evidence import feature_statistics, output_reach
+from learnability.evidence import feature_statistics, output_sensitivity
 from learnability.randomness import Seed, stream
 from learnability.tasks import Bands, Sequences
 from learnability.training import Training, train
@@ -177,7 +177,7 @@ def _reach(
 ) -> Float[np.ndarray, "band"]:
     """Give f of every band: the root of the mean square over its lags."""
     lags, anchors = anchors_of(task)
-    f = output_reach(network, probed.x[:64], lags, anchors=anchors)
+    f = output_sensitivity(network, probed.x[:64], lags, anchors=anchors)
     return over_bands(task, lags, f)
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from learnability.compiled import using_threads
 from learnability.study.executors import Tell, checked_workers, execute_in, processes
 from learnability.study.folder import Damaged
 from learnability.study.single import digest
-from learnability.workers import one_thread
 
 from .brute import try_cell
 from .diagnosed import diagnose_cell
@@ -231,7 +231,7 @@ def make(job: Job) -> str:
     threads: there is one.
     """
     store, place = job.store, (job.kind, job.identity)
-    with store.place(*place).locked(wait=True), one_thread():
+    with store.place(*place).locked(wait=True), using_threads(1):
         if _kept(store, *place, tell=lambda sentence: None) is None:
             store.save(*place, job.work(job.settings))
     return job.identity

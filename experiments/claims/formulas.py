@@ -9,7 +9,7 @@ from scipy.special import gamma
 from learnability.detection.samples import samples_needed
 from learnability.stable import law
 from learnability.stable.checks import Reals, positive, tail_index
-from learnability.stable.information import panels
+from learnability.stable.likelihood import panels
 
 PANELS, NODES = 48, 10
 """Gauss-Legendre panels and nodes; doubling either changes D by less than 1e-9."""

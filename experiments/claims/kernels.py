@@ -76,7 +76,7 @@ def first_gains(
         states: states after each step.
         lags: lags in steps.
     """
-    steps = cell.linearize(states, x)
+    steps = cell.diagonal_jacobian(states, x)
     last = slice(-max(lags), None)
     exit_ = None if steps.exit is None else steps.exit[:, last]
     cut = Steps(steps.leak[:, last], steps.correction[:, last], exit_)

@@ -18,7 +18,7 @@ def test_leak_and_correction_are_the_diagonal(kind, norm, size):
     x, _ = make_data(size["sequences"], size["steps"], size["inputs"], size["seed"])
     with torch.no_grad():
         states = unroll(cell, x)
-        steps = cell.linearize(states, x)
+        steps = cell.diagonal_jacobian(states, x)
     jacobian = jacobians(cell, x, states)
     own = jacobian[..., cell.carried, cell.carried].diagonal(dim1=-2, dim2=-1)
     if steps.exit is not None:
@@ -41,7 +41,7 @@ def test_leak_is_what_the_gate_alone_keeps(kind, norm):
     x, _ = make_data(2, 6, 3, seed=2)
     with torch.no_grad():
         states = unroll(cell, x)
-        steps = cell.linearize(states, x)
+        steps = cell.diagonal_jacobian(states, x)
     jacobian = jacobians(cell, x, states)[..., cell.carried, cell.carried]
     torch.testing.assert_close(torch.diag_embed(steps.leak), jacobian)
     assert steps.correction.abs().max() == 0
@@ -52,7 +52,7 @@ def test_published_start(kind):
     """The leak gate starts at its value for any input; matrices are orthogonal."""
     cell = KINDS[kind](3, 6, init="published", seed=0)
     x = 5 * torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
-    leak = cell.linearize(unroll(cell, x), x).leak
+    leak = cell.diagonal_jacobian(unroll(cell, x), x).leak
     expected = 0.5 if kind == "LSTM" else 0.95
     torch.testing.assert_close(leak, torch.full_like(leak, expected))
     for name in cell.recurrent[:1] if kind == "DiagGate" else ["U_g"]:

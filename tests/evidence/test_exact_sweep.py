@@ -8,8 +8,8 @@ from torch.func import vjp
 
 from learnability.cells import previous
 from learnability.evidence import (
-    evidence,
     lag_gradients,
+    lag_projection,
     random_direction,
     sweep,
 )
@@ -45,9 +45,9 @@ def test_pull_is_the_transposed_jacobian(kind, norm, size):
     generator = torch.Generator().manual_seed(size["seed"])
     adjoint = torch.randn(states.shape, generator=generator, dtype=x.dtype)
     with torch.no_grad():
-        got = cell.pull(adjoint, cell.partials(states, x))
-        projected = cell.project(x)
-    expected = vjp(cell.advance, previous(states), projected)[1](adjoint)
+        got = cell.vjp(adjoint, cell.local_derivatives(states, x))
+        projected = cell.input_projection(x)
+    expected = vjp(cell.step_projected, previous(states), projected)[1](adjoint)
     for value, wanted in zip(got, expected, strict=True):
         torch.testing.assert_close(value, wanted, rtol=1e-12, atol=1e-12)
 
@@ -80,7 +80,7 @@ def test_compiled_evidence_is_its_twin(kind, norm, size, data):
     # Every second step of twice as many: inputs that are not contiguous.
     spread = torch.stack((x, x), dim=2).flatten(1, 2)[:, ::2]
     psi = [
-        evidence(
+        lag_projection(
             network.cell,
             spread,
             states,
@@ -100,10 +100,12 @@ def test_single_precision_follows_double(kind, norm):
     size = {"sequences": 5, "steps": 60, "units": 20, "seed": 1}
     network, x, _, states, delta = prepared(kind, norm, size)
     w = random_direction(network.cell, seed=1)
-    expected = evidence(network.cell, x, states, delta, w, range(50))
+    expected = lag_projection(network.cell, x, states, delta, w, range(50))
     single = {name: value.float() for name, value in w.items()}
     cell = network.cell.float()
-    got = evidence(cell, x.float(), states.float(), delta.float(), single, range(50))
+    got = lag_projection(
+        cell, x.float(), states.float(), delta.float(), single, range(50)
+    )
     scale = expected.nan_to_num().abs().max()
     error = (got.double() - expected).nan_to_num().abs().max()
     assert error < 2e-5 * scale
@@ -116,9 +118,9 @@ def test_conservation_and_telescoping_over_long_sequences(kind, norm):
     cell = network.cell
     w = random_direction(cell, seed=3)
     lags = range(size["steps"])
-    immediate = evidence(cell, x, states, delta, w, lags, engine="compiled")
+    immediate = lag_projection(cell, x, states, delta, w, lags, engine="compiled")
     v = tangent(cell, x, w)
-    total = evidence(cell, x, states, delta, w, lags, source=v, engine="compiled")
+    total = lag_projection(cell, x, states, delta, w, lags, source=v, engine="compiled")
     after = torch.cat((total[1:], torch.zeros_like(total[:1]))).nan_to_num()
     scale = total.nan_to_num().abs().max()
     difference = (total - after - immediate).nan_to_num().abs().max()
@@ -143,7 +145,7 @@ def test_the_number_of_threads_changes_nothing():
     psi, allowed = [], torch.get_num_threads()
     for threads in (1, 3, 1):
         torch.set_num_threads(threads)
-        psi.append(evidence(network.cell, x, states, delta, w, range(20)))
+        psi.append(lag_projection(network.cell, x, states, delta, w, range(20)))
     torch.set_num_threads(allowed)
     assert torch.equal(psi[0].nan_to_num(), psi[1].nan_to_num())
     assert torch.equal(psi[0].nan_to_num(), psi[2].nan_to_num())
@@ -157,7 +159,7 @@ def test_sampled_exact_is_its_twin(kind, norm):
     anchors = torch.tensor([[0, 9], [2, 11], [2, 10]])
     sequence, step = anchors.unbind(dim=1)
     with torch.no_grad():
-        exit_ = cell.linearize(states, x).exit
+        exit_ = cell.diagonal_jacobian(states, x).exit
         gains = dict(sampled_exact(cell, x, states, range(9), anchors))
     for lag, matrix in enumerate(twin.sampled_matrices(cell, x, states, 8, anchors)):
         at = None if exit_ is None else exit_[sequence, step - lag]
@@ -171,4 +173,4 @@ def test_a_dtype_without_kernel_names_the_remedy():
     x, states, delta = (a.bfloat16() for a in (x, states, delta))
     arguments = (network.cell.bfloat16(), x, states, delta, {}, [1])
     with pytest.raises(ValueError, match="use engine='auto'"):
-        evidence(*arguments, source=states, engine="compiled")
+        lag_projection(*arguments, source=states, engine="compiled")

@@ -15,8 +15,7 @@ from learnability.cells import previous
 from learnability.evidence.sensitivity import immediate_sensitivity, random_direction
 from learnability.evidence.sequence_gradients import cell_gradients
 from learnability.models.own import Stepped
-from learnability.transport import ExactWindows, Windows, sampled_windows
-from learnability.transport.jacobian import jacobians
+from learnability.transport import ExactWindows, Windows, jacobians, sampled_windows
 from tests.models.zoo import Unrolled, draw, weighted
 
 FEW = lw.Measures(exact_windows=8, anchors=2, resamples=20)
@@ -127,13 +126,13 @@ def test_pulling_back_is_the_product_with_the_whole_jacobian(kind):
     own, _ = own_of(kind)
     x, rows = draw(B, T, D), draw(B, 3, own.state_size, seed=8)
     states = lw.unroll(own, x).detach()
-    partials = own.partials(states, x)
+    partials = own.local_derivatives(states, x)
     whole = jacobians(own, x, states)
     for t in (0, 5, T - 1):
-        got = own.pull(rows, partials[:, None, t])[0]
+        got = own.vjp(rows, partials[:, None, t])[0]
         torch.testing.assert_close(got, rows @ whole[:, t])
     if own.route.startswith("from each unit of the state"):
-        steps = own.linearize(states, x)
+        steps = own.diagonal_jacobian(states, x)
         torch.testing.assert_close(steps.correction, whole.diagonal(dim1=-2, dim2=-1))
 
 
@@ -143,7 +142,7 @@ def test_chunks_change_nothing(monkeypatch):
     states = lw.unroll(own, x).detach()
 
     def measured():
-        steps = own.linearize(states, x)
+        steps = own.diagonal_jacobian(states, x)
         return cell_gradients(own, x, states, by), steps.correction, steps.exit
 
     whole = measured()
@@ -464,7 +463,7 @@ def test_a_step_may_write_over_what_it_is_given():
     assert own.units == H
     states = lw.unroll(known, x).detach()
     torch.testing.assert_close(lw.unroll(own, x), states)
-    one, two = (c.linearize(states, x) for c in (own, known))
+    one, two = (c.diagonal_jacobian(states, x) for c in (own, known))
     torch.testing.assert_close(one.correction, two.correction)
     torch.testing.assert_close(one.exit, two.exit)
     one, two = (cell_gradients(c, x, states, by) for c in (own, known))
@@ -548,7 +547,7 @@ def test_a_step_needs_nothing_but_autograd():
     one, two = (immediate_sensitivity(cell, x, states, w) for cell in (own, plain))
     torch.testing.assert_close(one, two)
     at = {name: p.detach() for name, p in plain.named_parameters()}
-    forward = super(Stepped, plain).moved(previous(states), x, at, w)
+    forward = super(Stepped, plain).parameter_jvp(previous(states), x, at, w)
     torch.testing.assert_close(two, forward)
 
 

@@ -12,12 +12,12 @@ from threading import Event
 import pytest
 import torch
 
+from learnability.compiled import using_threads
 from learnability.study import Store, processes, run_study
 from learnability.study.cluster import dask_pool
 from learnability.study.execute import Request, execute
 from learnability.study.executors import Pool, execute_in
 from learnability.study.folder import RunFolder
-from learnability.workers import using_threads
 from tests.study.children import grid
 from tests.study.small import Watcher, contents
 

@@ -8,7 +8,6 @@ from torch.func import jvp
 from learnability.cells import ConstGate, DiagGate, previous
 from learnability.transport import (
     ORDERS,
-    envelope,
     sampled_envelope,
     sampled_exact,
     time_scales,
@@ -16,6 +15,7 @@ from learnability.transport import (
 )
 from learnability.unroll import unroll
 from tests.networks import ALL, make_cell, make_data
+from tests.transport.twins import envelope
 
 LAGS = [0, 1, 2, 5, 8]
 
@@ -36,7 +36,7 @@ def test_per_unit_orders_are_products_over_the_window(kind, norm):
     cell, (x, _) = make_cell(kind, norm, 3, 4, seed=5), make_data(2, 11, 3)
     with torch.no_grad():
         states = unroll(cell, x)
-        steps = cell.linearize(states, x)
+        steps = cell.diagonal_jacobian(states, x)
     a, r = steps.leak, steps.correction
     for lag in LAGS:
         for i in range(11 - lag):
@@ -60,7 +60,7 @@ def test_exact_is_the_derivative_through_the_window(kind, norm):
     cell, (x, _) = make_cell(kind, norm, 3, 4, seed=6), make_data(2, 9, 3)
     with torch.no_grad():
         states = unroll(cell, x)
-        exit_ = cell.linearize(states, x).exit
+        exit_ = cell.diagonal_jacobian(states, x).exit
     found = gains(cell, x, "exact")
     for lag in LAGS:
         for q in range(4):
@@ -119,7 +119,7 @@ def test_saturated_gates_give_finite_numbers(kind, norm, push):
             if name in ("b_s", "b_z", "b_f"):
                 p.fill_(push)
     states = unroll(cell, x).detach()
-    leak = cell.linearize(states, x).leak
+    leak = cell.diagonal_jacobian(states, x).leak
     assert ((leak == 0) | (leak == 1)).all()
     for order in ORDERS:
         for gain in gains(cell, x, order, list(range(20))).values():

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from learnability.transport import Windows, envelope
+from learnability.transport import Windows
 from learnability.transport.orders import transport
 from learnability.unroll import unroll
 from tests.networks import make_cell, make_data
+from tests.transport.twins import envelope
 
 LAGS = [1, 3, 8]
 LENGTHS = torch.tensor([12, 5, 12, 9, 2, 1, 9])

@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnability.cells import ConstGate, Steps
-from learnability.transport import Windows, envelope
-from learnability.transport.envelope import _summarise
+from learnability.compiled import engine
+from learnability.transport import Windows
 from learnability.transport.orders import per_unit_gains
-from learnability.transport.sums import COMPILED
+from learnability.transport.sums import COMPILED, plain_sums
 from learnability.unroll import unroll
 from tests.networks import ALL, make_cell, make_data
+from tests.transport.twins import envelope, summarise
 
 FIELDS = ("mean", "error", "typical", "unit_mean", "unit_typical")
 
@@ -69,7 +70,7 @@ def test_envelopes_are_their_twins(kind, norm, problem):
 def of_steps(steps, lags):
     """Give compiled and reference envelopes of given leak and correction."""
     cell = ConstGate(1, steps.leak.shape[2]).to(steps.leak.dtype)
-    cell.linearize = lambda states, x: Steps(
+    cell.diagonal_jacobian = lambda states, x: Steps(
         *(None if v is None else v[: len(x)] for v in vars(steps).values())
     )
     x = torch.zeros(*steps.leak.shape[:2], 1, dtype=steps.leak.dtype)
@@ -79,7 +80,7 @@ def of_steps(steps, lags):
     twin = {}
     for order in COMPILED:
         gains = per_unit_gains(double, [0, *lags], order)
-        twin[order] = _summarise(lags, ((lag, g[:, 1:]) for lag, g in gains))
+        twin[order] = summarise(lags, (gain[:, 1:] for _, gain in gains))
     return sums.result(), twin
 
 
@@ -154,3 +155,23 @@ def test_wrong_calls_name_the_remedy():
     for other in ((x.double(), states, None), (x, states, states)):
         with pytest.raises(ValueError, match="batches of one kind"):
             sums.add(*other[:2], rates=other[2])
+
+
+@pytest.mark.parametrize("rated", [False, True])
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_what_is_not_compiled_has_the_same_numbers(kind, rated):
+    problem = {"sequences": 3, "steps": 30, "units": 7, "rated": rated, "seed": 3}
+    cell, x, states, rates = prepared(kind, True, problem)
+    with torch.no_grad():
+        steps = cell.diagonal_jacobian(states, x)
+    (compiled,) = engine.window_sums([(steps, rates)], [0, 1, 5, 29])
+    plain = plain_sums(steps, rates, [0, 1, 5, 29])
+    for a, b in zip(compiled, plain, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_windows_of_a_dtype_without_kernel_run_in_pytorch():
+    cell, x = ConstGate(1, 2, s=0.5).bfloat16(), torch.zeros(2, 9, 1).bfloat16()
+    sums = Windows(cell, [1, 3])
+    sums.add(x, torch.zeros(2, 9, 2).bfloat16())
+    assert sums.result()["zero"].normalised.tolist() == [0.5, 0.125]

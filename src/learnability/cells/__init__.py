@@ -1,6 +1,7 @@
 """Recurrences as PyTorch modules: an equation a class."""
 
-from .base import Cell, Factor, Initialisation, Steps, previous
+from .base import Cell, Steps, previous
+from .closed import Initialisation, Options, OuterProductFactor
 from .gru import GRU, TorchGRU
 from .leaky import ConstGate, DiagGate, SharedGate
 from .lstm import LSTM
@@ -17,8 +18,9 @@ __all__ = [
     "Cell",
     "ConstGate",
     "DiagGate",
-    "Factor",
     "Initialisation",
+    "Options",
+    "OuterProductFactor",
     "SharedGate",
     "Steps",
     "TorchGRU",

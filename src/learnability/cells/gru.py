@@ -1,16 +1,18 @@
 """Gated recurrent units, in the paper's convention and in PyTorch's."""
 
-from typing import final
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Unpack, final
 
 import torch
 from torch import Tensor
 
-from ..randomness import Seed
-from .base import Cell, Factor, Initialisation, Steps, logit, previous
-from .layernorm import normalise, own_derivative, pull_back, slopes
+from .base import Steps, previous
+from .closed import ClosedForm, Options, OuterProductFactor
+from .layernorm import normalise, normalise_vjp, own_derivative
 
 
-class Reset(Cell):
+class Reset(ClosedForm):
     """What both conventions share: ``h' = (1 - z) h + z g``, z the update gate."""
 
     recurrent = ("U_z", "U_r", "U_g")
@@ -25,59 +27,56 @@ class Reset(Cell):
     b_g: Tensor
 
     def __init__(
-        self,
-        inputs: int,
-        units: int,
-        *,
-        z0: float = 0.05,
-        layernorm: bool = False,
-        init: Initialisation = "published",
-        seed: Seed = 0,
+        self, inputs: int, units: int, *, z0: float = 0.05, **options: Unpack[Options]
     ) -> None:
-        self.z0 = z0
-        super().__init__(inputs, units, layernorm=layernorm, init=init, seed=seed)
+        super().__init__(inputs, units, gate=("z", z0), **options)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        wide, square = (self.units, self.inputs), (self.units, self.units)
-        return {
-            f"{kind}_{gate}": shape
-            for gate in "zrg"
-            for kind, shape in (("W", wide), ("U", square), ("b", (self.units,)))
-        }
+        return self.affine_shapes("zrg")
 
-    def gate_bias(self) -> tuple[str, float]:
-        return "z", logit(self.z0)
-
-    def project(self, x: Tensor) -> Tensor:
-        weight = torch.cat((self.W_z, self.W_r, self.W_g))
-        return x @ weight.T + torch.cat((self.b_z, self.b_r, self.b_g))
+    def input_projection(self, x: Tensor) -> Tensor:
+        return self.affine_projection("zrg", x)
 
     def gates(self, h: Tensor, projected: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Give z, r and the projected input of the candidate."""
+        """Return z, r and the projected input of the candidate."""
         from_z, from_r, from_g = projected.chunk(3, dim=-1)
         z = torch.sigmoid(from_z + h @ self.U_z.T)
         r = torch.sigmoid(from_r + h @ self.U_r.T)
         return z, r, from_g
 
-    def mix(self, h: Tensor, z: Tensor, a: Tensor) -> Tensor:
-        """Give ``(1 - z) h + z tanh(LN(a))``."""
-        g = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
-        return (1 - z) * h + z * g
+    @abstractmethod
+    def candidate(self, h: Tensor, r: Tensor, from_g: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the candidate's pre-activation, and what r multiplies."""
 
-    def split(self, h: Tensor, z: Tensor, a: Tensor, k: Tensor) -> Steps:
-        """Give ``a = 1 - z`` and ``r = (g - h) z' U_z[q, q] + z (1 - g^2) k``."""
-        g = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
-        by_gate = (g - h) * z * (1 - z) * self.U_z.diagonal()
-        return Steps(leak=1 - z, correction=by_gate + z * (1 - g**2) * k)
+    @abstractmethod
+    def through(
+        self, r: Tensor, turned: Tensor
+    ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return the diagonal of ``A = da/dh``, and the map ``y -> y A``."""
 
-    def gather(
-        self, h: Tensor, z: Tensor, a: Tensor, r: Tensor, turned: Tensor
-    ) -> Tensor:
-        """Give ``1 - z``, ``(g - h) z'``, r, turned, ``z (1 - g^2)``, LayerNorm's."""
+    def step_projected(self, state: Tensor, projected: Tensor) -> Tensor:
+        z, r, from_g = self.gates(state, projected)
+        a, _ = self.candidate(state, r, from_g)
         g = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
-        by_candidate = slopes(a, self.ln_weight, z * (1 - g**2))
-        parts = (1 - z, (g - h) * z * (1 - z), r, turned, *by_candidate)
-        return torch.stack(parts, dim=-2)
+        return (1 - z) * state + z * g
+
+    def derivatives(self, states: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+        """Return ``1 - z``, ``(g - h) z'``, r, ``v r'``, ``z (1 - g^2)`` and a.
+
+        v is what r multiplies.
+        """
+        h = previous(states)
+        z, r, from_g = self.gates(h, self.input_projection(x))
+        a, v = self.candidate(h, r, from_g)
+        g = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
+        by_z = (g - h) * z * (1 - z)
+        return 1 - z, by_z, r, v * r * (1 - r), z * (1 - g**2), a
+
+    def diagonal_jacobian(self, states: Tensor, x: Tensor) -> Steps:
+        """Return ``1 - z`` and ``(g - h) z' U_z[q, q] + z (1 - g^2) k``."""
+        keep, by_z, r, turned, slope, a = self.derivatives(states, x)
+        k = own_derivative(a, self.ln_weight, *self.through(r, turned))
+        return Steps(keep, by_z * self.U_z.diagonal() + slope * k)
 
 
 @final
@@ -92,9 +91,7 @@ class GRU(Reset):
         inputs: D.
         units: H.
         z0: the update gate's value at the start, with ``init="published"``.
-        layernorm: whether LN is LayerNorm or the identity.
-        init: see `Cell.reset`.
-        seed: NumPy-style seed of the initial weights.
+        options: ``layernorm``, ``init`` and ``seed``; see `Options`.
 
     Raises:
         ValueError: if z0 is not between 0 and 1 or a size is below 1.
@@ -106,46 +103,37 @@ class GRU(Reset):
     Source: Cho et al. 2014; Livi 2025, section 3 (arXiv 2512.05790).
     """
 
-    def advance(self, state: Tensor, projected: Tensor) -> Tensor:
-        z, r, from_g = self.gates(state, projected)
-        return self.mix(state, z, from_g + (r * state) @ self.U_g.T)
+    def candidate(self, h: Tensor, r: Tensor, from_g: Tensor) -> tuple[Tensor, Tensor]:
+        return from_g + (r * h) @ self.U_g.T, h
 
-    def factors(self, states: Tensor, x: Tensor) -> dict[str, Factor]:
-        h = previous(states)
-        _, r, _ = self.gates(h, self.project(x))
-        return self.affine_factors("zrg", x, {"z": h, "r": h, "g": r * h})
-
-    def partials(self, states: Tensor, x: Tensor) -> Tensor:
-        h = previous(states)
-        z, r, from_g = self.gates(h, self.project(x))
-        a = from_g + (r * h) @ self.U_g.T
-        return self.gather(h, z, a, r, h * r * (1 - r))
-
-    def pull(self, adjoint: Tensor, partials: Tensor) -> tuple[Tensor, Tensor]:
-        """Give ``(1-z) lambda + r u + U_z^T p_z + U_r^T p_r``, ``u = U_g^T p_g``.
-
-        ``p_g = LN^T(z (1-g^2) lambda)``, ``p_z = (g - h) z' lambda``, ``p_r = h r' u``.
-        """
-        keep, by_z, r, turned, by_candidate, *xhat = partials.unbind(dim=-2)
-        p_g = pull_back(by_candidate * adjoint, xhat)
-        u = p_g @ self.U_g
-        p_z, p_r = by_z * adjoint, turned * u
-        back = keep * adjoint + r * u + p_z @ self.U_z + p_r @ self.U_r
-        return back, torch.cat((p_z, p_r, p_g), dim=-1)
-
-    def linearize(self, states: Tensor, x: Tensor) -> Steps:
-        """Give leak and correction through ``A = U_g diag(r) + U_g diag(h r') U_r``."""
-        h = previous(states)
-        z, r, from_g = self.gates(h, self.project(x))
-        a = from_g + (r * h) @ self.U_g.T
-        turned = h * r * (1 - r)
+    def through(
+        self, r: Tensor, turned: Tensor
+    ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return those of ``A = U_g diag(r) + U_g diag(h r') U_r``."""
         diagonal = self.U_g.diagonal() * r + turned @ (self.U_g.T * self.U_r)
 
         def columns(y: Tensor) -> Tensor:
             back = y @ self.U_g
             return back * r + (back * turned) @ self.U_r
 
-        return self.split(h, z, a, own_derivative(a, self.ln_weight, diagonal, columns))
+        return diagonal, columns
+
+    def factors(self, states: Tensor, x: Tensor) -> dict[str, OuterProductFactor]:
+        h = previous(states)
+        _, r, _ = self.gates(h, self.input_projection(x))
+        return self.affine_factors("zrg", x, {"z": h, "r": h, "g": r * h})
+
+    def vjp(self, adjoint: Tensor, local: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(1-z) lambda + r u + U_z^T p_z + U_r^T p_r``, ``u = U_g^T p_g``.
+
+        ``p_g = LN^T(z (1-g^2) lambda)``, ``p_z = (g - h) z' lambda``, ``p_r = h r' u``.
+        """
+        keep, by_z, r, turned, by_candidate, *xhat = local.unbind(dim=-2)
+        p_g = normalise_vjp(by_candidate * adjoint, xhat)
+        u = p_g @ self.U_g
+        p_z, p_r = by_z * adjoint, turned * u
+        back = keep * adjoint + r * u + p_z @ self.U_z + p_r @ self.U_r
+        return back, torch.cat((p_z, p_r, p_g), dim=-1)
 
 
 @final
@@ -159,9 +147,7 @@ class TorchGRU(Reset):
         inputs: D.
         units: H.
         z0: the update gate's value at the start, with ``init="published"``.
-        layernorm: whether LN is LayerNorm or the identity.
-        init: see `Cell.reset`.
-        seed: NumPy-style seed of the initial weights.
+        options: ``layernorm``, ``init`` and ``seed``; see `Options`.
 
     Raises:
         ValueError: if z0 is not between 0 and 1 or a size is below 1.
@@ -178,45 +164,36 @@ class TorchGRU(Reset):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return super().shapes() | {"b_u": (self.units,)}
 
-    def advance(self, state: Tensor, projected: Tensor) -> Tensor:
-        z, r, from_g = self.gates(state, projected)
-        return self.mix(state, z, from_g + r * (state @ self.U_g.T + self.b_u))
+    def candidate(self, h: Tensor, r: Tensor, from_g: Tensor) -> tuple[Tensor, Tensor]:
+        u = h @ self.U_g.T + self.b_u
+        return from_g + r * u, u
 
-    def factors(self, states: Tensor, x: Tensor) -> dict[str, Factor]:
+    def through(
+        self, r: Tensor, turned: Tensor
+    ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return those of ``A = diag(r) U_g + diag(u r') U_r``."""
+        diagonal = self.U_g.diagonal() * r + turned * self.U_r.diagonal()
+        return diagonal, lambda y: (y * r) @ self.U_g + (y * turned) @ self.U_r
+
+    def factors(self, states: Tensor, x: Tensor) -> dict[str, OuterProductFactor]:
         h = previous(states)
-        _, r, _ = self.gates(h, self.project(x))
+        _, r, _ = self.gates(h, self.input_projection(x))
         factors = self.affine_factors("zrg", x, dict.fromkeys("zrg", h))
         columns = factors["U_g"].columns
-        inside = {"U_g": Factor(columns, h, r), "b_u": Factor(columns, None, r)}
+        inside = {
+            "U_g": OuterProductFactor(columns, h, r),
+            "b_u": OuterProductFactor(columns, None, r),
+        }
         return factors | inside
 
-    def partials(self, states: Tensor, x: Tensor) -> Tensor:
-        h = previous(states)
-        z, r, from_g = self.gates(h, self.project(x))
-        u = h @ self.U_g.T + self.b_u
-        return self.gather(h, z, from_g + r * u, r, u * r * (1 - r))
-
-    def pull(self, adjoint: Tensor, partials: Tensor) -> tuple[Tensor, Tensor]:
-        """Give ``(1-z) lambda + U_z^T p_z + U_r^T p_r + U_g^T (r p_g)``.
+    def vjp(self, adjoint: Tensor, local: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(1-z) lambda + U_z^T p_z + U_r^T p_r + U_g^T (r p_g)``.
 
         ``p_g = LN^T(z (1-g^2) lambda)``, ``p_z = (g - h) z' lambda`` and
         ``p_r = u r' p_g``, u the product ``U_g h + b_u``.
         """
-        keep, by_z, r, turned, by_candidate, *xhat = partials.unbind(dim=-2)
-        p_g = pull_back(by_candidate * adjoint, xhat)
+        keep, by_z, r, turned, by_candidate, *xhat = local.unbind(dim=-2)
+        p_g = normalise_vjp(by_candidate * adjoint, xhat)
         p_z, p_r = by_z * adjoint, turned * p_g
         back = p_z @ self.U_z + p_r @ self.U_r + (r * p_g) @ self.U_g
         return keep * adjoint + back, torch.cat((p_z, p_r, p_g), dim=-1)
-
-    def linearize(self, states: Tensor, x: Tensor) -> Steps:
-        """Give leak and correction through ``A = diag(r) U_g + diag(u r') U_r``."""
-        h = previous(states)
-        z, r, from_g = self.gates(h, self.project(x))
-        u = h @ self.U_g.T + self.b_u
-        a, turned = from_g + r * u, u * r * (1 - r)
-        diagonal = self.U_g.diagonal() * r + turned * self.U_r.diagonal()
-
-        def columns(y: Tensor) -> Tensor:
-            return (y * r) @ self.U_g + (y * turned) @ self.U_r
-
-        return self.split(h, z, a, own_derivative(a, self.ln_weight, diagonal, columns))

@@ -13,7 +13,7 @@ EPS = 1e-5  # the value of the published runs, and PyTorch's default
 def normalise(
     a: Float[Tensor, "*batch unit"], weight: Tensor | None, bias: Tensor | None
 ) -> Float[Tensor, "*batch unit"]:
-    """Give ``LN(a) = weight * (a - mean a) / sqrt(var a + eps) + bias``.
+    """Return ``LN(a) = weight * (a - mean a) / sqrt(var a + eps) + bias``.
 
     Without a weight it is the identity.
     """
@@ -28,7 +28,7 @@ def own_derivative(
     diagonal: Tensor,
     columns: Callable[[Tensor], Tensor],
 ) -> Float[Tensor, "*batch unit"]:
-    """Give the derivative of each unit's ``LN(a)`` by its own past state.
+    """Return the derivative of each unit's ``LN(a)`` by its own past state.
 
     With ``A = da/dh``: ``k_q = weight_q/std (A_qq - mean_i A_iq - xhat_q mean_i(xhat_i
     A_iq))``, and ``A_qq`` without LayerNorm.
@@ -49,10 +49,10 @@ def own_derivative(
     return weight / std * (diagonal - flat / units - xhat * tilted / units)
 
 
-def slopes(
+def scaled_slopes(
     a: Float[Tensor, "*batch unit"], weight: Tensor | None, slope: Tensor
 ) -> list[Tensor]:
-    """Give what `pull_back` needs: ``slope weight/std`` and xhat, or slope alone.
+    """Return what `normalise_vjp` needs: ``slope weight/std`` and xhat, or slope alone.
 
     Args:
         a: the pre-activation.
@@ -66,10 +66,10 @@ def slopes(
     return [slope * weight * scale, (a - mean) * scale]
 
 
-def pull_back(
+def normalise_vjp(
     y: Float[Tensor, "*batch unit"], xhat: list[Tensor]
 ) -> Float[Tensor, "*batch unit"]:
-    """Give the cotangent of ``a``: ``y - mean y - xhat mean(xhat y)``.
+    """Return the cotangent of ``a``: ``y - mean y - xhat mean(xhat y)``.
 
     Args:
         y: the cotangent of ``LN(a)`` times ``weight/std``.

@@ -1,19 +1,18 @@
 """Leaky cells: one candidate, mixed in by a gate that is constant, shared or own."""
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import final
+from typing import Unpack, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..randomness import Seed
-from .base import Cell, Factor, Initialisation, Steps, logit, previous
-from .layernorm import normalise, own_derivative, pull_back, slopes
+from .base import Steps, previous
+from .closed import ClosedForm, Options, OuterProductFactor
+from .layernorm import normalise, normalise_vjp, own_derivative
 
 
-class Leaky(Cell):
+class Leaky(ClosedForm):
     """``c = tanh(LN(W_x x + b_x + W_h h))``, ``h' = (1 - s) h + s c``."""
 
     recurrent = ("W_h",)
@@ -31,90 +30,79 @@ class Leaky(Cell):
 
     @abstractmethod
     def gate_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Give the shapes of the gate's own parameters."""
+        """Return the shapes of the gate's own parameters."""
 
     @abstractmethod
     def gate(
         self, h: Float[Tensor, "*batch unit"], projected: Float[Tensor, "*batch gate"]
     ) -> Tensor:
-        """Give the gate s from the last state and its projected input."""
+        """Return the gate s from the last state and its projected input."""
 
     @abstractmethod
-    def project_gate(self, x: Float[Tensor, "*batch input"]) -> Tensor | None:
-        """Give the inputs' share of the gate's pre-activation, or None."""
+    def gate_projection(self, x: Float[Tensor, "*batch input"]) -> Tensor | None:
+        """Return the inputs' share of the gate's pre-activation, or None."""
 
     @abstractmethod
-    def gate_slope(self, s: Tensor) -> Tensor:
-        """Give ``ds_q/dh_q``, each unit's gate by its own past state."""
+    def gate_diagonal(self) -> Tensor | float:
+        """Return the derivative of each gate's pre-activation by its unit's state."""
 
-    def project(self, x: Float[Tensor, "*batch input"]) -> Tensor:
+    def input_projection(self, x: Float[Tensor, "*batch input"]) -> Tensor:
         candidate = x @ self.W_x.T + self.b_x
-        gate = self.project_gate(x)
+        gate = self.gate_projection(x)
         return candidate if gate is None else torch.cat((candidate, gate), dim=-1)
 
-    def advance(self, state: Tensor, projected: Tensor) -> Tensor:
+    def step_projected(self, state: Tensor, projected: Tensor) -> Tensor:
         s = self.gate(state, projected[..., self.units :])
         a = projected[..., : self.units] + state @ self.W_h.T
         c = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
         return (1 - s) * state + s * c
 
-    def factors(self, states: Tensor, x: Tensor) -> dict[str, Factor]:
+    def factors(self, states: Tensor, x: Tensor) -> dict[str, OuterProductFactor]:
         h = previous(states)
         own, gate = slice(0, self.units), slice(self.units, None)
-        candidate = {"W_x": Factor(own, x), "b_x": Factor(own, None)}
-        candidate["W_h"] = Factor(own, h)
+        candidate = {
+            "W_x": OuterProductFactor(own, x),
+            "b_x": OuterProductFactor(own, None),
+        }
+        candidate["W_h"] = OuterProductFactor(own, h)
         sources = {"W": x, "w": x, "U": h, "u": h, "b": None}
         return candidate | {
-            name: Factor(gate, sources[name[0]]) for name in self.gate_shapes()
+            name: OuterProductFactor(gate, sources[name[0]])
+            for name in self.gate_shapes()
         }
 
-    def linearize(self, states: Tensor, x: Tensor) -> Steps:
-        """Give leak and correction, with ``A = W_h``."""
-
-        def own(a: Tensor) -> Tensor:
-            return own_derivative(
-                a, self.ln_weight, self.W_h.diagonal(), lambda y: y @ self.W_h
-            )
-
-        return self.split(states, x, own)
-
-    def partials(self, states: Tensor, x: Tensor) -> Tensor:
-        """Give ``1 - s``, ``(c - h) s'``, ``s (1 - c^2)``, then LayerNorm's."""
-        h, projected = previous(states), self.project(x)
+    def derivatives(self, states: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+        """Return ``1 - s``, ``(c - h) s'``, ``s (1 - c^2)`` and a."""
+        h, projected = previous(states), self.input_projection(x)
         s = self.gate(h, projected[..., self.units :])
         a = projected[..., : self.units] + h @ self.W_h.T
         c = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
-        by_candidate = slopes(a, self.ln_weight, s * (1 - c**2))
-        parts = ((1 - s).expand_as(h), (c - h) * s * (1 - s), *by_candidate)
-        return torch.stack(parts, dim=-2)
+        by_gate = (c - h) * s * (1 - s)
+        return (1 - s).expand_as(h), by_gate, s * (1 - c**2), a
 
-    def pull(self, adjoint: Tensor, partials: Tensor) -> tuple[Tensor, Tensor]:
-        """Give ``(1-s) lambda + W_h^T p_c + U_s^T p_s``.
+    def diagonal_jacobian(self, states: Tensor, x: Tensor) -> Steps:
+        """Return ``1 - s`` and ``(c - h) ds/dh + s (1 - c^2) k``, with ``A = W_h``."""
+        keep, by_gate, slope, a = self.derivatives(states, x)
+        diagonal = self.W_h.diagonal()
+        k = own_derivative(a, self.ln_weight, diagonal, lambda y: y @ self.W_h)
+        return Steps(keep, by_gate * self.gate_diagonal() + slope * k)
+
+    def vjp(self, adjoint: Tensor, local: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(1-s) lambda + W_h^T p_c + U_s^T p_s``.
 
         ``p_c = LN^T(s (1-c^2) lambda)``, ``p_s = (c - h) s' lambda``, summed over units
         where they share the gate.
         """
-        keep, by_gate, by_candidate, *xhat = partials.unbind(dim=-2)
-        p = pull_back(by_candidate * adjoint, xhat)
+        keep, by_gate, by_candidate, *xhat = local.unbind(dim=-2)
+        p = normalise_vjp(by_candidate * adjoint, xhat)
         back = keep * adjoint + p @ self.W_h
-        return self.pull_gate(back, p, by_gate * adjoint)
+        return self.gate_vjp(back, p, by_gate * adjoint)
 
     @abstractmethod
-    def pull_gate(
+    def gate_vjp(
         self, back: Tensor, p: Tensor, by_gate: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Add the gate's path to what is pulled back and to the pre-activations."""
-
-    def split(
-        self, states: Tensor, x: Tensor, own: Callable[[Tensor], Tensor]
-    ) -> Steps:
-        """Give ``a = 1 - s`` and ``r = (c - h) ds/dh + s (1 - c^2) k``, k = own(a)."""
-        h, projected = previous(states), self.project(x)
-        s = self.gate(h, projected[..., self.units :])
-        a = projected[..., : self.units] + h @ self.W_h.T
-        c = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
-        correction = (c - h) * self.gate_slope(s) + s * (1 - c**2) * own(a)
-        return Steps(leak=(1 - s).expand_as(h), correction=correction)
 
 
 @final
@@ -128,9 +116,7 @@ class ConstGate(Leaky):
         inputs: D.
         units: H.
         s: the gate, between 0 and 1; the time scale is ``-1/log(1 - s)`` steps.
-        layernorm: whether LN is LayerNorm or the identity.
-        init: see `Cell.reset`.
-        seed: NumPy-style seed of the initial weights.
+        options: ``layernorm``, ``init`` and ``seed``; see `Options`.
 
     Raises:
         ValueError: if s lies outside [0, 1] or a size is below 1.
@@ -147,36 +133,26 @@ class ConstGate(Leaky):
     s: Tensor
 
     def __init__(
-        self,
-        inputs: int,
-        units: int,
-        *,
-        s: float = 0.05,
-        layernorm: bool = False,
-        init: Initialisation = "published",
-        seed: Seed = 0,
+        self, inputs: int, units: int, *, s: float = 0.05, **options: Unpack[Options]
     ) -> None:
         if not 0 <= s <= 1:
             raise ValueError(f"the gate s is {s}; it must lie between 0 and 1")
-        super().__init__(inputs, units, layernorm=layernorm, init=init, seed=seed)
+        super().__init__(inputs, units, **options)
         self.register_buffer("s", torch.tensor(float(s)))
 
     def gate_shapes(self) -> dict[str, tuple[int, ...]]:
         return {}
 
-    def gate_bias(self) -> None:
-        return None
-
-    def project_gate(self, x: Tensor) -> None:
+    def gate_projection(self, x: Tensor) -> None:
         return None
 
     def gate(self, h: Tensor, projected: Tensor) -> Tensor:
         return self.s
 
-    def gate_slope(self, s: Tensor) -> Tensor:
-        return torch.zeros_like(s)
+    def gate_diagonal(self) -> float:
+        return 0.0
 
-    def pull_gate(
+    def gate_vjp(
         self, back: Tensor, p: Tensor, by_gate: Tensor
     ) -> tuple[Tensor, Tensor]:
         return back, p
@@ -186,20 +162,9 @@ class TrainedGate(Leaky):
     """A leaky cell whose gate starts at s0 and follows inputs and state."""
 
     def __init__(
-        self,
-        inputs: int,
-        units: int,
-        *,
-        s0: float = 0.05,
-        layernorm: bool = False,
-        init: Initialisation = "published",
-        seed: Seed = 0,
+        self, inputs: int, units: int, *, s0: float = 0.05, **options: Unpack[Options]
     ) -> None:
-        self.s0 = s0
-        super().__init__(inputs, units, layernorm=layernorm, init=init, seed=seed)
-
-    def gate_bias(self) -> tuple[str, float]:
-        return "s", logit(self.s0)
+        super().__init__(inputs, units, gate=("s", s0), **options)
 
 
 @final
@@ -213,9 +178,7 @@ class SharedGate(TrainedGate):
         inputs: D.
         units: H.
         s0: the gate's value at the start, with ``init="published"``.
-        layernorm: whether LN is LayerNorm or the identity.
-        init: see `Cell.reset`.
-        seed: NumPy-style seed of the initial weights.
+        options: ``layernorm``, ``init`` and ``seed``; see `Options`.
 
     Raises:
         ValueError: if s0 is not between 0 and 1 or a size is below 1.
@@ -234,16 +197,16 @@ class SharedGate(TrainedGate):
     def gate_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"w_s": (self.inputs,), "u_s": (self.units,), "b_s": ()}
 
-    def project_gate(self, x: Tensor) -> Tensor:
+    def gate_projection(self, x: Tensor) -> Tensor:
         return (x @ self.w_s + self.b_s)[..., None]
 
     def gate(self, h: Tensor, projected: Tensor) -> Tensor:
         return torch.sigmoid(projected + (h @ self.u_s)[..., None])
 
-    def gate_slope(self, s: Tensor) -> Tensor:
-        return s * (1 - s) * self.u_s
+    def gate_diagonal(self) -> Tensor:
+        return self.u_s
 
-    def pull_gate(
+    def gate_vjp(
         self, back: Tensor, p: Tensor, by_gate: Tensor
     ) -> tuple[Tensor, Tensor]:
         shared = by_gate.sum(dim=-1, keepdim=True)
@@ -261,9 +224,7 @@ class DiagGate(TrainedGate):
         inputs: D.
         units: H.
         s0: the gates' value at the start, with ``init="published"``.
-        layernorm: whether LN is LayerNorm or the identity.
-        init: see `Cell.reset`.
-        seed: NumPy-style seed of the initial weights.
+        options: ``layernorm``, ``init`` and ``seed``; see `Options`.
 
     Raises:
         ValueError: if s0 is not between 0 and 1 or a size is below 1.
@@ -287,16 +248,16 @@ class DiagGate(TrainedGate):
             "b_s": (self.units,),
         }
 
-    def project_gate(self, x: Tensor) -> Tensor:
+    def gate_projection(self, x: Tensor) -> Tensor:
         return x @ self.W_s.T + self.b_s
 
     def gate(self, h: Tensor, projected: Tensor) -> Tensor:
         return torch.sigmoid(projected + h @ self.U_s.T)
 
-    def gate_slope(self, s: Tensor) -> Tensor:
-        return s * (1 - s) * self.U_s.diagonal()
+    def gate_diagonal(self) -> Tensor:
+        return self.U_s.diagonal()
 
-    def pull_gate(
+    def gate_vjp(
         self, back: Tensor, p: Tensor, by_gate: Tensor
     ) -> tuple[Tensor, Tensor]:
         return back + by_gate @ self.U_s, torch.cat((p, by_gate), dim=-1)

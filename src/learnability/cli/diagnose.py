@@ -74,6 +74,7 @@ def diagnose(
     seed
         Seed from which every random stream is derived.
     """
+    from ..compiled import tune_process
     from ..models import diagnose as measured
     from ..models.files import load_data, load_weights
 
@@ -93,6 +94,7 @@ def diagnose(
     load_weights(made, weights)
     steps = found.x.shape[1]
     chosen = spread_lags(max(1, steps - 1), FEW_LAGS) if lags is None else lags
+    tune_process()
     with Display(console) as display:
         diagnoses = measured(
             made,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
+from ..compiled import tune_process, using_threads, warm_up
 from ..diagnosis import Diagnosis
 from ..display import Display
 from ..storage import output_file
@@ -21,8 +22,6 @@ from ..study.published import read_published
 from ..study.settings import Settings, load_settings
 from ..study.store import Store
 from ..study.sweep import draw_by_seed, draw_files, missing, run_study, write_results
-from ..unroll import warm_up
-from ..workers import using_threads
 from .app import MANY, NUMBER, WHOLE, app
 from .shown import show
 
@@ -112,6 +111,7 @@ def run(
     settings = chosen if scale is None else chosen.scaled(scale)
     default = str(Path("runs") / _folder_name(settings))
     store = Store(default if output is None else output)
+    tune_process()
     console, started = Console(), time.monotonic()
     if cluster is None or cluster.startswith(LOCAL):
         check_memory(settings.runs())

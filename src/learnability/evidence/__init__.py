@@ -1,8 +1,7 @@
 """The gradient's part from each lag, and what an optimizer makes of it."""
 
-from .lag_gradients import evidence, lag_gradients, sequence_means, sweep
-from .matched import matched_statistic
-from .output_reach import output_reach
+from .lag_gradients import lag_gradients, lag_projection, sequence_means, sweep
+from .output_sensitivity import output_sensitivity
 from .probe import ProbeStatistics, feature_statistics, probe_statistics
 from .rates import base_rates, parameter_rates, unit_rates
 from .sensitivity import (
@@ -16,12 +15,11 @@ __all__ = [
     "Direction",
     "ProbeStatistics",
     "base_rates",
-    "evidence",
     "feature_statistics",
     "immediate_sensitivity",
     "lag_gradients",
-    "matched_statistic",
-    "output_reach",
+    "lag_projection",
+    "output_sensitivity",
     "parameter_rates",
     "probe_statistics",
     "random_direction",

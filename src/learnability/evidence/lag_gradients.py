@@ -14,11 +14,10 @@ from torch import Tensor
 from torch.func import functional_call, vjp
 
 from ..cells import Cell, previous
+from ..compiled import engine as loops
+from ..compiled.engine import Engine, check_direction, check_sweep, chosen
 from ..grid import checked_lags
-from ..transport.adjoint import check_sweep, sweeps, swept_evidence
-from ..unroll import compiled
-from ..unroll.engine import Engine
-from .sensitivity import Direction, complete, immediate_sensitivity, parameters
+from .sensitivity import Direction, immediate_sensitivity, parameters
 
 
 def sweep(
@@ -48,8 +47,8 @@ def sweep(
         ValueError: if an anchor or the last lag lies outside the sequences, or a shape
             does not fit.
     """
-    chosen = check_sweep(cell, x, anchors, longest, states=states, delta=delta)
-    return _swept(cell, x, states, delta, chosen, longest)
+    at = check_sweep(cell, x, anchors, longest, states=states, delta=delta)
+    return _swept(cell, x, states, delta, at, longest)
 
 
 def _swept(
@@ -58,7 +57,7 @@ def _swept(
     """Yield what `sweep` says."""
     anchors = torch.tensor(at, dtype=torch.int64, device=x.device)
     with torch.no_grad():
-        partials = cell.partials(states, x)
+        partials = cell.local_derivatives(states, x)
     adjoint = delta[:, anchors].detach()
     for lag in range(longest + 1):
         source = anchors - lag
@@ -66,7 +65,7 @@ def _swept(
         if lag < longest:
             with torch.no_grad():
                 own = partials.index_select(1, source.clamp(min=0))
-                adjoint = cell.pull(adjoint, own)[0]
+                adjoint = cell.vjp(adjoint, own)[0]
                 if bool((source <= 0).any()):
                     adjoint = adjoint * (source > 0)[:, None]
 
@@ -106,9 +105,9 @@ def lag_gradients(
         ValueError: as `sweep`.
     """
     steps = x.shape[1]
-    chosen = range(steps) if anchors is None else anchors
+    at = range(steps) if anchors is None else anchors
     last = steps - 1 if longest is None else longest
-    return _parts(cell, x, states, sweep(cell, x, states, delta, chosen, last))
+    return _parts(cell, x, states, sweep(cell, x, states, delta, at, last))
 
 
 def _parts(
@@ -121,7 +120,7 @@ def _parts(
         yield lag, _pullback(cell, before[:, alive], x[:, alive])(adjoint)[1]
 
 
-def evidence(
+def lag_projection(
     cell: Cell,
     x: Float[Tensor, "sequence step input"],
     states: Float[Tensor, "sequence step state"],
@@ -155,38 +154,24 @@ def evidence(
         ValueError: if a lag, an anchor or a shape does not fit, the direction does not
             match the cell, or the engine is unknown or cannot do this.
     """
-    chosen = checked_lags(lags, x.shape[1], least=0)
+    grid = checked_lags(lags, x.shape[1], least=0)
+    check_direction(cell, direction)
     given = {"states": states, "delta": delta}
     given |= {} if source is None else {"source": source}
     at = range(x.shape[1]) if anchors is None else anchors
-    at = check_sweep(cell, x, at, chosen[-1], **given)
-    if compiled_sweep(engine, cell, x):
+    at = check_sweep(cell, x, at, grid[-1], **given)
+    if chosen(engine, cell, x) == "compiled":
         if source is None:
-            source = compiled.immediate(cell, x, complete(cell, direction)[1])
-        return swept_evidence(cell, x, delta, source, chosen, at)
+            source = loops.tangent(cell, x, direction, carry=False)
+        return loops.lag_projection(cell, x, delta, source, grid, at)
     if source is None:
         source = immediate_sensitivity(cell, x, states, direction)
     rows = []
-    for lag, step, adjoint in sweep(cell, x, states, delta, at, chosen[-1]):
-        if lag in chosen:
+    for lag, step, adjoint in sweep(cell, x, states, delta, at, grid[-1]):
+        if lag in grid:
             psi = (adjoint * source[:, step.clamp(min=0)]).sum(dim=-1)
             rows.append(psi.masked_fill(step < 0, torch.nan))
     return torch.stack(rows)
-
-
-def compiled_sweep(engine: Engine, cell: Cell, x: Tensor) -> bool:
-    """Tell whether a compiled sweep is to run; the engine is checked on the way."""
-    if engine not in ("auto", "reference", "compiled"):
-        raise ValueError(
-            f"engine {engine!r} is unknown; use 'auto', 'reference' or 'compiled'"
-        )
-    able = sweeps(cell, x)
-    if engine == "compiled" and not able:
-        raise ValueError(
-            f"no compiled sweep for {type(cell).__name__} in {x.dtype} on {x.device}; "
-            "use engine='auto'"
-        )
-    return able and engine != "reference"
 
 
 def sequence_means(

@@ -15,10 +15,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..compiled.engine import obstacle, row_gradients
 from ..grid import checked_lags
 from ..tasks import Sequences
-from ..transport.adjoint import sweeps
-from ..transport.row_gradients import row_gradients
 from ..unroll import Network
 from .sample import Sample
 from .sequence_gradients import cell_gradients
@@ -210,7 +209,7 @@ def _compiled(
     sample: Sample, weight: Tensor, axes: Tensor, mean: Tensor | None
 ) -> Tensor:
     cell, x = sample.cell, sample.x
-    if not sweeps(cell, x):
+    if obstacle(cell, x) is not None:
         return _reference(sample, weight, axes, mean)
     inside = None if mean is None else mean[:, : -_outside(sample) or None]
     found = row_gradients(cell, x, weight, axes, sample.delta, inside)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ..cells import Cell, previous
 from ..chunks import WORKING_BYTES, parts
+from ..compiled.engine import check_direction
 from ..randomness import Seed, torch_generator
 
 Direction = dict[str, Tensor]
@@ -32,22 +33,6 @@ def random_direction(module: nn.Module, seed: Seed) -> Direction:
     return {name: d / length for name, d in draw.items()}
 
 
-def complete(cell: Cell, direction: Direction) -> tuple[Direction, Direction]:
-    """Give the parameters, and the direction with zeros for what it does not name.
-
-    Raises:
-        ValueError: if the direction names a parameter that the cell has not.
-    """
-    at = parameters(cell)
-    unknown = set(direction) - set(at)
-    if unknown:
-        raise ValueError(
-            f"the direction names {sorted(unknown)[0]!r}, which the cell has not; "
-            f"it has {', '.join(at)}"
-        )
-    return at, {n: direction.get(n, torch.zeros_like(p)) for n, p in at.items()}
-
-
 def immediate_sensitivity(
     cell: Cell,
     x: Float[Tensor, "sequence step input"],
@@ -65,11 +50,13 @@ def immediate_sensitivity(
         direction: w by parameter name; what is not named is 0.
 
     Raises:
-        ValueError: if the direction names a parameter that the cell has not.
+        ValueError: if the direction is none of the cell's parameters.
     """
-    at, along = complete(cell, direction)
+    check_direction(cell, direction)
+    at = parameters(cell)
+    along = {n: direction.get(n, torch.zeros_like(p)) for n, p in at.items()}
     found = torch.empty_like(states)
     for part in parts(cell, x, most=WORKING_BYTES):
         before = previous(states[part]).detach()
-        found[part] = cell.moved(before, x[part], at, along).detach()
+        found[part] = cell.parameter_jvp(before, x[part], at, along).detach()
     return found

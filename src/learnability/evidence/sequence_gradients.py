@@ -1,7 +1,7 @@
 """Gradients of single sequences for many cotangents, without a graph for each.
 
 A cotangent on the states, carried back to the pre-activations, gives every weight's
-gradient as a product over steps; see `cells.base.Factor`.
+gradient as a product over steps; see `cells.OuterProductFactor`.
 """
 
 import torch
@@ -36,10 +36,10 @@ def pre_cotangents(
     adjoint = torch.zeros_like(cotangent[:, :, 0])
     adjoints, reached = [], []
     with torch.no_grad():
-        partials = cell.partials(states, x)
+        partials = cell.local_derivatives(states, x)
         for t in reversed(range(x.shape[1])):
             total = adjoint + cotangent[:, :, t]
-            adjoint, p = cell.pull(total, partials[:, None, t])
+            adjoint, p = cell.vjp(total, partials[:, None, t])
             adjoints.append(total)
             reached.append(p)
     whole = torch.stack(adjoints[::-1], dim=2)

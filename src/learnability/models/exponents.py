@@ -45,9 +45,9 @@ def leading_exponents(
     rows = eye.expand(len(x), -1, -1)
     total = x.new_zeros(len(x), count)
     with torch.no_grad():
-        partials = cell.partials(states, x)
+        partials = cell.local_derivatives(states, x)
         for place, t in enumerate(reversed(range(steps))):
-            pulled = cell.pull(rows, partials[:, None, t])[0]
+            pulled = cell.vjp(rows, partials[:, None, t])[0]
             basis, upper = torch.linalg.qr(pulled.mT)
             rows = basis.mT
             if place >= burn:

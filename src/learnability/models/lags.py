@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..evidence import Direction, evidence, immediate_sensitivity
+from ..evidence import Direction, immediate_sensitivity, lag_projection
 from ..evidence.sample import Sample
 
 # Sequences whose partial derivatives are held at a time: at least so many, and more
@@ -42,7 +42,7 @@ def swept(
         size = max(CHUNK, BYTES // max(1, sample.states[0].nbytes))
         chunks = zip(*(part.split(size) for part in parts), strict=True)
         found = [
-            evidence(sample.cell, x, states, by, direction, lags, anchors=at)
+            lag_projection(sample.cell, x, states, by, direction, lags, anchors=at)
             for x, states, by in chunks
         ]
         return torch.cat(found, dim=1).nanmean(dim=-1)
@@ -62,7 +62,7 @@ def _swept(
     cell, rows = sample.cell, torch.arange(len(sample.x))[:, None]
     source = immediate_sensitivity(cell, sample.x, sample.states, direction)
     with torch.no_grad():
-        partials = cell.partials(sample.states, sample.x)
+        partials = cell.local_derivatives(sample.states, sample.x)
     adjoint, found = delta[rows, at.clamp(min=0)], []
     for lag in range(lags[-1] + 1):
         step = at - lag
@@ -70,5 +70,5 @@ def _swept(
             psi = (adjoint * source[rows, step.clamp(min=0)]).sum(dim=-1)
             found.append(psi.masked_fill(step < 0, torch.nan))
         with torch.no_grad():
-            adjoint = cell.pull(adjoint, partials[rows, step.clamp(min=0)])[0]
+            adjoint = cell.vjp(adjoint, partials[rows, step.clamp(min=0)])[0]
     return torch.stack(found)

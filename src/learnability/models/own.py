@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
-from ..cells import Cell, Factor, Steps, previous
+from ..cells import Cell, Steps, previous
 from .taps import unseen
 from .trees import leaves, mapped
 
@@ -169,10 +169,10 @@ class Stepped(Cell):
             )
 
     def _check_derivatives(self, state: Tensor, x: Tensor) -> None:
-        """Refuse a step that autograd cannot take twice, as `moved` does."""
+        """Refuse a step that autograd cannot take twice, as `parameter_jvp` does."""
         at = {name: value.detach() for name, value in self.named_parameters()}
         try:
-            self.moved(state[:1], x[:1], at, at)
+            self.parameter_jvp(state[:1], x[:1], at, at)
         except RuntimeError as error:
             raise ValueError(
                 f"its step has no second derivative ({str(error).splitlines()[0]}); "
@@ -206,16 +206,10 @@ class Stepped(Cell):
             parts = self.stepped.parts(before, x)
             return before, parts, joined(parts)
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {}
-
-    def gate_bias(self) -> None:
-        return None
-
-    def project(self, x: Tensor) -> Tensor:
+    def input_projection(self, x: Tensor) -> Tensor:
         return x
 
-    def advance(self, state: Tensor, projected: Tensor) -> Tensor:
+    def step_projected(self, state: Tensor, projected: Tensor) -> Tensor:
         lead = state.shape[:-1]
         rows = projected.reshape(-1, projected.shape[-1])
         return self.stepped(state.reshape(-1, self._size), rows).reshape(*lead, -1)
@@ -226,7 +220,7 @@ class Stepped(Cell):
         for start in range(0, count, size):
             yield slice(start, start + size)
 
-    def linearize(self, states: Tensor, x: Tensor) -> Steps:
+    def diagonal_jacobian(self, states: Tensor, x: Tensor) -> Steps:
         """Give the leak 0 and each carried unit's own derivative as correction."""
         before, inputs = previous(states).detach().flatten(0, 1), x.flatten(0, 1)
         shape = (*states.shape[:2], self.units)
@@ -256,14 +250,14 @@ class Stepped(Cell):
             found[1, :, q] = row[:, q]
         return found
 
-    def partials(self, states: Tensor, x: Tensor) -> Tensor:
-        """Give where each step is taken, (state before, x): `pull` does the rest."""
+    def local_derivatives(self, states: Tensor, x: Tensor) -> Tensor:
+        """Give where each step is taken, (state before, x): `vjp` does the rest."""
         return torch.cat((previous(states), x), dim=-1).detach()[..., None, :]
 
-    def pull(self, adjoint: Tensor, partials: Tensor) -> tuple[Tensor, Tensor]:
+    def vjp(self, adjoint: Tensor, local: Tensor) -> tuple[Tensor, Tensor]:
         """Give ``J^T lambda``, and lambda itself: what `row_gradients` takes."""
         lead = adjoint.shape[:-1]
-        at = partials[..., 0, :].expand(*lead, -1).reshape(-1, partials.shape[-1])
+        at = local[..., 0, :].expand(*lead, -1).reshape(-1, local.shape[-1])
         by = adjoint.reshape(-1, self._size)
         found = torch.empty_like(by)
         for rows in self._rows(len(by), by.element_size()):
@@ -271,9 +265,6 @@ class Stepped(Cell):
             before, _, after = self._graph(state, x)
             found[rows] = joined(_pulled(after, before, by[rows]))
         return found.reshape(adjoint.shape), adjoint
-
-    def factors(self, states: Tensor, x: Tensor) -> dict[str, Factor]:
-        raise NotImplementedError("use row_gradients")
 
     def row_gradients(self, p: Tensor, states: Tensor, x: Tensor) -> Tensor:
         """Give each sequence's and row's gradient, (sequence, row, parameter).
@@ -320,7 +311,7 @@ class Stepped(Cell):
         with torch.enable_grad():
             return list(own.values()), self._step_of(before, x)(own)
 
-    def moved(
+    def parameter_jvp(
         self,
         before: Tensor,
         x: Tensor,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..cells import Cell
-from ..unroll.watching import watching
+from ..unroll.recurrence import watching
 from .batches import Batch, called, is_called, judged
 from .dealing import (
     averages,

@@ -2,7 +2,6 @@
 
 from .checks import no_law
 from .fit import StableFit, fit
-from .information import Information, information
 from .koutrouvelis1980 import Errors, koutrouvelis, standard_errors
 from .law import (
     Estimate,
@@ -14,7 +13,7 @@ from .law import (
     survival,
     tail_constant,
 )
-from .likelihood import maximum_likelihood
+from .likelihood import Information, information, maximum_likelihood
 from .livi2025 import ecf_livi2025, mcculloch_livi2025
 from .mcculloch1986 import mcculloch
 from .stability import (

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from ..compiled.engine import tune_process
 from .executors import (
     Part,
     Pool,
@@ -110,6 +111,7 @@ def on_worker(work: Callable[[Part], Result], part: Part) -> Result:
     from dask import config
 
     _stop_profile()
+    tune_process()
     with config.set(scheduler="synchronous"):
         return work(part)
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import final
 
+from ..compiled.engine import using_threads
 from ..randomness import stream
 from ..tasks import Sequences
 from ..training import train
 from ..unroll import Network
-from ..workers import using_threads
 from . import tried
 from .data import RunData
 from .memory import machine_bytes, run_bytes

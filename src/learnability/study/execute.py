@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass, field
 from typing import final
 
+from ..compiled.engine import using_threads
 from ..models.reading import Progress, silent
-from ..workers import using_threads
 from .single import RunSettings
 from .stages import CHECKPOINT_EVERY, Stages
 from .store import Store

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, final
 
 import torch
 
+from ..compiled.engine import tune_process
 from .memory import WORKER_BYTES, machine_bytes
 
 GONE = (
@@ -70,7 +71,9 @@ def processes(workers: int, threads: int | None = None) -> Pool:
     # A forked child would share compiled code's threads, which do not survive a fork.
     fresh = multiprocessing.get_context("spawn")
     return Pool(
-        make=lambda: ProcessPoolExecutor(workers, mp_context=fresh),
+        make=lambda: ProcessPoolExecutor(
+            workers, mp_context=fresh, initializer=tune_process
+        ),
         at_once=workers,
         threads=shared_threads(workers, threads),
         workers=workers,

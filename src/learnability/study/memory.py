@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..chunks import STATE_BYTES
-from ..unroll.compiled import backward_bytes
+from ..compiled.engine import backward_bytes
 from .single import RunSettings
 
 try:

@@ -1,7 +1,8 @@
 """Synthetic sequences with known lags."""
 
 from .bands import Band, Bands, blurred, sharp, smooth
-from .multilag import MultiLag, Sequences, learnt_shares
+from .multilag import MultiLag, learnt_shares
+from .sequences import Sequences
 
 __all__ = [
     "Band",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..grid import checked_lags
 from ..randomness import Seed, torch_generator
-from .multilag import Sequences
+from .sequences import Sequences
 
 
 @final
@@ -45,13 +45,13 @@ class Band(BaseModel):
 
     @property
     def centre(self) -> float:
-        """Give the mean lag, weighted by the squares of the weights."""
+        """Return the mean lag, weighted by the squares of the weights."""
         pairs = zip(self.lags, self.weights, strict=True)
         return sum(lag * w**2 for lag, w in pairs)
 
 
 def make_band(lags: range, profile: list[float], coefficient: float) -> Band:
-    """Give the band of a profile of any size over some lags."""
+    """Return the band of a profile of any size over some lags."""
     size = sum(w**2 for w in profile) ** 0.5
     weights = tuple(w / size for w in profile)
     return Band(lags=tuple(lags), weights=weights, coefficient=coefficient)
@@ -96,7 +96,7 @@ class Bands(BaseModel):
 
     @property
     def centres(self) -> Float[np.ndarray, "band"]:
-        """Give the mean lag of every band, in steps."""
+        """Return the mean lag of every band, in steps."""
         return np.array([band.centre for band in self.bands])
 
     @property
@@ -105,7 +105,7 @@ class Bands(BaseModel):
 
     @property
     def moments(self) -> Float[np.ndarray, "band"]:
-        """Give ``E[(1/T) sum_t phi_k(t)^2]``, below 1 for the zero history."""
+        """Return ``E[(1/T) sum_t phi_k(t)^2]``, below 1 for the zero history."""
         steps = self.steps
         return np.array(
             [
@@ -119,7 +119,7 @@ class Bands(BaseModel):
 
     @property
     def ceiling(self) -> float:
-        """Give the best R² over all steps."""
+        """Return the best R² over all steps."""
         signal = float((self.coefficients**2 * self.moments).sum())
         return signal / (signal + self.noise**2)
 
@@ -131,7 +131,7 @@ class Bands(BaseModel):
     def features(
         self, x: Float[Tensor, "sequence step input"], direction: Float[Tensor, "input"]
     ) -> Float[Tensor, "band sequence step"]:
-        """Give ``phi_k(t)`` of every band."""
+        """Return ``phi_k(t)`` of every band."""
         signal = x @ direction
         found = torch.zeros(len(self.bands), *signal.shape, dtype=x.dtype)
         for feature, band in zip(found, self.bands, strict=True):
@@ -157,10 +157,11 @@ class Bands(BaseModel):
         generator = torch_generator(seed)
         x = torch.randn(sequences, self.steps, self.inputs, generator=generator)
         y = self.noise * torch.randn(sequences, self.steps, generator=generator)
-        c = torch.tensor(self.coefficients, dtype=x.dtype)
-        return Sequences(
-            x, y + torch.einsum("k,kns->ns", c, self.features(x, direction))
-        )
+        signal = x @ direction
+        for band in self.bands:
+            for lag, w in zip(band.lags, band.weights, strict=True):
+                y[:, lag:] += band.coefficient * w * signal[:, :-lag]
+        return Sequences(x, y)
 
     def learnt_shares(
         self,
@@ -168,7 +169,7 @@ class Bands(BaseModel):
         prediction: Float[Tensor, "sequence step"],
         direction: Float[Tensor, "input"],
     ) -> Float[np.ndarray, "band"]:
-        """Give ``Cov(yhat_t, phi_k(t))/(c_k E phi_k^2)``: 1 where a band is learnt.
+        """Return ``Cov(yhat_t, phi_k(t))/(c_k E phi_k^2)``: 1 where a band is learnt.
 
         Args:
             x: fresh inputs.
@@ -185,7 +186,7 @@ class Bands(BaseModel):
 def sharp(
     lags: tuple[int, ...], *, coefficient: float, noise: float, inputs: int, steps: int
 ) -> Bands:
-    """Give single delays of one strength.
+    """Return single delays of one strength.
 
     Args:
         lags: in steps.
@@ -206,7 +207,7 @@ def blurred(
     inputs: int,
     steps: int,
 ) -> Bands:
-    """Give bands of equal weights, from each edge to the lag before the next one.
+    """Return bands of equal weights, from each edge to the lag before the next one.
 
     Args:
         edges: first lags of the bands, and the lag after the last band.
@@ -233,7 +234,7 @@ def smooth(
     inputs: int,
     steps: int,
 ) -> Bands:
-    """Give the kernel ``exp(-l/scale)`` over all lags, cut into bands at the edges.
+    """Return the kernel ``exp(-l/scale)`` over all lags, cut into bands at the edges.
 
     The cut changes nothing in the targets: it says what counts as one dependency.
 

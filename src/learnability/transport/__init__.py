@@ -3,13 +3,18 @@
 from .envelope import (
     Envelope,
     ExactWindows,
-    envelope,
     sampled_envelope,
     time_scales,
 )
-from .jacobian import jacobians
 from .lyapunov import Exponents, lyapunov_exponents
-from .orders import ORDERS, Order, exact_matrices, sampled_exact, transport
+from .orders import (
+    ORDERS,
+    Order,
+    exact_matrices,
+    jacobians,
+    sampled_exact,
+    transport,
+)
 from .sampling import SampledWindows, carried_steps, sampled_windows
 from .windows import Windows
 
@@ -22,7 +27,6 @@ __all__ = [
     "SampledWindows",
     "Windows",
     "carried_steps",
-    "envelope",
     "exact_matrices",
     "jacobians",
     "lyapunov_exponents",

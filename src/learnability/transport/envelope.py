@@ -1,6 +1,6 @@
 """The envelope f(l): how much of a perturbation arrives on average after l steps."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
@@ -12,8 +12,9 @@ from torch import Tensor
 from ..cells import Cell
 from ..grid import checked_lags
 from .clusters import RatioSums
-from .orders import Order, sampled_exact, transport
+from .orders import sampled_exact
 from .sampling import SampledWindows, sampled_windows
+from .sums import logs
 
 PART_BYTES = 2**25  # of the matrices that windows are carried with at once
 
@@ -51,7 +52,7 @@ class Envelope:
 
     @property
     def normalised(self) -> Float[np.ndarray, "lag"]:
-        """Give ``f(l)/f(0)``."""
+        """Return ``f(l)/f(0)``."""
         return self.mean / self.origin
 
     @property
@@ -66,7 +67,7 @@ def time_scales(
     *,
     tiny: float = float(np.finfo(float).tiny),
 ) -> Float[np.ndarray, "unit"]:
-    """Give ``tau_q = -1/slope`` of ``log mean|mu[q]|`` against the lag.
+    """Return ``tau_q = -1/slope`` of ``log mean|mu[q]|`` against the lag.
 
     The slope is the least-squares line over the lags at which the unit's envelope is
     a normal number. A unit that does not decay has ``tau = inf``; one that is
@@ -97,48 +98,6 @@ def time_scales(
         slope = (weight * lag * logs).sum(axis=0) / (weight * lag**2).sum(axis=0)
         tau = np.where(slope < 0, -1 / slope, np.inf)
     return np.where(count < 2, np.nan, tau)
-
-
-def envelope(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    states: Float[Tensor, "sequence step state"],
-    lags: Iterable[int],
-    *,
-    order: Order,
-    rates: Float[Tensor, "sequence step unit"] | None = None,
-) -> Envelope:
-    """Return the envelope over all windows of some sequences, in plain PyTorch.
-
-    ``mu_{t,l}[q] = Lambda[q] Gamma_{t,l}[q]``, Lambda at the source state t - l.
-    `Windows` has all orders but ``exact`` in one compiled pass.
-
-    Args:
-        cell: the recurrence.
-        x: inputs.
-        states: the states after each step.
-        lags: lags in steps, at least 1.
-        order: the transport; ``exact`` costs T Jacobian products a lag, see
-            `sampled_envelope`.
-        rates: base rates Lambda at every state; 1 unless given.
-
-    Raises:
-        ValueError: if a lag does not fit.
-
-    Example:
-        >>> import torch
-        >>> from learnability.cells import ConstGate
-        >>> from learnability.unroll import unroll
-        >>> cell, x = ConstGate(3, 4, s=0.5), torch.zeros(2, 9, 3)
-        >>> f = envelope(cell, x, unroll(cell, x), [1, 2], order="zero")
-        >>> f.normalised
-        array([0.5 , 0.25])
-
-    Source: Livi 2025, definition of the envelope (arXiv 2512.05790).
-    """
-    chosen = checked_lags(lags, x.shape[1])
-    gains = transport(cell, x, states, [0, *chosen], order=order)
-    return _summarise(chosen, _weighted(gains, rates))
 
 
 @final
@@ -174,9 +133,9 @@ class Totals:
         tiny, flat = torch.finfo(size.dtype).tiny, size.double().flatten(0, -2)
         total = flat.sum(dim=-1)
         self.number[place] += len(flat)
-        self.logs[place] += float(_logs(total, tiny).sum())
+        self.logs[place] += float(logs(total, tiny).sum())
         self.sizes[place] += flat.sum(dim=0).cpu().numpy()
-        self.unit_logs[place] += _logs(flat, tiny).sum(dim=0).cpu().numpy()
+        self.unit_logs[place] += logs(flat, tiny).sum(dim=0).cpu().numpy()
 
     def envelope(
         self, lags: list[int], ratio: RatioSums, order: int, dtype: torch.dtype
@@ -249,7 +208,8 @@ class ExactWindows:
         own = self._windows.of(self._rows, self._rows + len(x))
         sums = np.zeros((len(x), 1, len(own.lags)))
         number = np.zeros((len(x), len(own.lags)))
-        row = self._cell.units * self._cell.state_size * x.element_size()
+        row = max(self._cell.state_size, len(own.lags)) * self._cell.units
+        row *= x.element_size()
         for part in own.parts(max(1, PART_BYTES // row)):
             self._carry(part, x, states, rates, sums[:, 0], number)
         self._ratio.add(sums, number, clusters)
@@ -320,26 +280,3 @@ def sampled_envelope(
     )
     found.add(x, states)
     return found.result()
-
-
-def _logs(size: Tensor, tiny: float) -> Tensor:
-    return torch.where(size < tiny, 0.0, size).log()
-
-
-def _weighted(
-    windows: Iterator[tuple[int, Tensor]], rates: Tensor | None
-) -> Iterator[tuple[int, Tensor]]:
-    for lag, gain in windows:
-        yield lag, gain if rates is None else gain * rates[:, : gain.shape[1]]
-
-
-def _summarise(lags: list[int], weighted: Iterator[tuple[int, Tensor]]) -> Envelope:
-    sizes = [mu.detach().abs() for _, mu in weighted]
-    totals = Totals.none(len(sizes), sizes[0].shape[-1])
-    for place, size in enumerate(sizes):
-        totals.add(place, size)
-    sums = [size.double().sum(dim=(1, 2)).cpu().numpy() for size in sizes]
-    number = np.array([[float(size.shape[1]) for size in sizes]] * len(sizes[0]))
-    ratio = RatioSums(1, len(sizes))
-    ratio.add(np.stack(sums, axis=-1)[:, None], number)
-    return totals.envelope(lags, ratio, 0, sizes[0].dtype)

@@ -9,8 +9,8 @@ dropped. Nothing else in the library uses these formulas.
 Source: L. Livi, arXiv 2512.05790, and the numerical programme published with it.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -53,7 +53,7 @@ def published_steps(
     x: Float[Tensor, "sequence step input"],
     states: Float[Tensor, "sequence step state"],
 ) -> PublishedSteps:
-    """Give leak and correction of every step as the published programme has them.
+    """Return leak and correction of every step as the published programme has them.
 
     Args:
         cell: a leaky cell, a `GRU` or an `LSTM`.
@@ -64,13 +64,19 @@ def published_steps(
         ValueError: if the programme has no formula for the cell.
     """
     if isinstance(cell, Leaky):
-        steps = cell.split(states, x, lambda a: cell.W_h.diagonal())
-        return PublishedSteps(_clamped(steps))
+        keep, by_gate, slope, _ = cell.derivatives(states, x)
+        correction = by_gate * cell.gate_diagonal() + slope * cell.W_h.diagonal()
+        return PublishedSteps(Steps(_clamped(keep), correction))
     if isinstance(cell, LSTM):
-        steps = cell.split(states, x, lambda a: cell.U_g.diagonal())
-        return PublishedSteps(_clamped(steps))
+        keep, e, by_i, by_f, _, slope, _ = cell.derivatives(states, x)
+        k = by_f * cell.U_f.diagonal() + slope * cell.U_g.diagonal()
+        k = k + by_i * cell.U_i.diagonal()
+        return PublishedSteps(Steps(_clamped(keep), k * previous(e), e))
     if isinstance(cell, GRU):
-        return _gru(cell, x, previous(states))
+        keep, by_z, r, turned, slope, _ = cell.derivatives(states, x)
+        k = cell.U_g.diagonal() * (r + turned * cell.U_r.diagonal())
+        correction = by_z * cell.U_z.diagonal() + slope * k
+        return PublishedSteps(Steps(_clamped(keep), correction), reset=r)
     name = type(cell).__name__
     raise ValueError(f"the published programme has no {name}; use transport.orders")
 
@@ -82,7 +88,7 @@ def published_gains(
     order: str,
     alignment: Alignment = "states",
 ) -> dict[int, Float[Tensor, "sequence window unit"]]:
-    """Give the published gains of order ``zero`` or ``first`` by lag.
+    """Return the published gains of order ``zero`` or ``first`` by lag.
 
     Raises:
         ValueError: if the order is neither, or a lag does not fit.
@@ -101,12 +107,28 @@ def published_gains(
     return {lag: gain[:, first:] for lag, gain in gains.items()}
 
 
-def _clamped(steps: Steps) -> Steps:
-    return replace(steps, leak=steps.leak.clamp(SMALLEST_LEAK, 1.0))
+def matched_statistic(
+    gains: Mapping[int, Float[Tensor, "sequence window unit"]],
+    delta: Float[Tensor, "sequence step unit"],
+    total: Float[Tensor, "sequence step unit"],
+) -> dict[int, Float[Tensor, "sequence window"]]:
+    """Return ``psi_t(l) = sum_q mu_{t,l}[q] delta_t[q] v_{t-l}[q]`` by lag.
+
+    With exact transport, and products over whole states, this is the cumulated
+    gradient of all lags >= l; with the published gains it only resembles it.
+
+    Args:
+        gains: mu by lag, windows aligned by ``states`` (entry i from i to i + l).
+        delta: the loss's derivative by the output h of each step.
+        total: the total sensitivity v of h along a direction.
+
+    Source: Livi 2025, matched statistic (arXiv 2512.05790).
+    """
+    return {
+        lag: (mu * delta[:, lag:] * total[:, : mu.shape[1]]).sum(dim=-1)
+        for lag, mu in gains.items()
+    }
 
 
-def _gru(cell: GRU, x: Tensor, h: Tensor) -> PublishedSteps:
-    z, r, from_g = cell.gates(h, cell.project(x))
-    a = from_g + (r * h) @ cell.U_g.T
-    k = cell.U_g.diagonal() * (r + h * r * (1 - r) * cell.U_r.diagonal())
-    return PublishedSteps(_clamped(cell.split(h, z, a, k)), reset=r)
+def _clamped(leak: Tensor) -> Tensor:
+    return leak.clamp(SMALLEST_LEAK, 1.0)

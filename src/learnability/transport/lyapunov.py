@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..cells import Cell, previous
-from .jacobian import step_jacobians
+from .orders import step_jacobians
 
 CHUNK = 64
 """Steps whose Jacobians are held at once."""

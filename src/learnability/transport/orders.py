@@ -18,11 +18,14 @@ from typing import Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, finfo
+from torch.func import jacrev, vmap
 from torch.nn import functional
 
-from ..cells import Cell, Steps
+from ..cells import Cell, Steps, previous
+from ..compiled import engine as compiled
+from ..compiled.engine import Engine
+from ..compiled.engine import chosen as which
 from ..grid import checked_lags
-from .jacobian import jacobians
 
 Order = Literal["zero", "first", "diagonal", "exact"]
 ORDERS: tuple[Order, ...] = ("zero", "first", "diagonal", "exact")
@@ -66,7 +69,7 @@ def transport(
     if order == "exact":
         windows = _exact_gains(cell, x, states, chosen)
     else:
-        windows = per_unit_gains(cell.linearize(states, x), chosen, order)
+        windows = per_unit_gains(cell.diagonal_jacobian(states, x), chosen, order)
     return ((lag, gain[:, 1:]) for lag, gain in windows)
 
 
@@ -97,6 +100,34 @@ def _exits(exit_: Tensor, lag: int) -> Tensor:
     return functional.pad(exit_, (0, 0, 1, 0))[:, lag:]
 
 
+def step_jacobians(
+    cell: Cell,
+    state: Float[Tensor, "*batch state"],
+    x: Float[Tensor, "*batch input"],
+) -> Float[Tensor, "*batch state state"]:
+    """Give ``J = d step(state, x) / d state``, row: new state, column: old state.
+
+    Args:
+        cell: the recurrence.
+        state: states before the step.
+        x: inputs of the step.
+    """
+    batch = state.shape[:-1]
+    flat = vmap(jacrev(cell.step))(state.reshape(-1, state.shape[-1]), x.flatten(0, -2))
+    return flat.detach().reshape(*batch, *flat.shape[1:])
+
+
+def jacobians(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    states: Float[Tensor, "sequence step state"],
+) -> Float[Tensor, "sequence step state state"]:
+    """Give the Jacobian of every step, ``J_t = d state_t / d state_{t-1}``."""
+    with torch.no_grad():
+        before = previous(states)
+    return step_jacobians(cell, before, x)
+
+
 def exact_matrices(
     jacobian: Float[Tensor, "sequence step state state"], lags: list[int]
 ) -> Iterator[tuple[int, Float[Tensor, "sequence window state state"]]]:
@@ -113,7 +144,7 @@ def exact_matrices(
 def _exact_gains(
     cell: Cell, x: Tensor, states: Tensor, lags: list[int]
 ) -> Iterator[tuple[int, Tensor]]:
-    exit_ = cell.linearize(states, x).exit
+    exit_ = cell.diagonal_jacobian(states, x).exit
     source = None if exit_ is None else _exits(exit_, 0)
     for lag, matrix in exact_matrices(jacobians(cell, x, states), lags):
         at = None if source is None else source[:, : matrix.shape[1]]
@@ -149,6 +180,8 @@ def sampled_exact(
     lags: Iterable[int],
     anchors: Int[Tensor, "pair 2"],
     reach: Int[Tensor, "pair"] | None = None,
+    *,
+    engine: Engine = "auto",
 ) -> Iterator[tuple[int, Float[Tensor, "reaching unit"]]]:
     """Yield each lag with the exact gains of sampled windows.
 
@@ -163,11 +196,13 @@ def sampled_exact(
         anchors: pairs (sequence, step t) at which the windows end.
         reach: the longest lag of each anchor, in descending order; a lag comes with
             the anchors that reach so far. The longest of all unless given.
+        engine: see `unroll.unroll`.
 
     Raises:
-        ValueError: if an anchor lies closer to the start than its longest lag.
+        ValueError: if an anchor lies closer to the start than its longest lag, or for
+            the engine as in `unroll.unroll`.
     """
-    sequence, step = anchors.unbind(dim=1)
+    step = anchors[:, 1]
     chosen = checked_lags(lags, x.shape[1], least=0)
     far = torch.full_like(step, chosen[-1]) if reach is None else reach
     if bool((step < far).any()):
@@ -176,19 +211,43 @@ def sampled_exact(
             f"an anchor at step {int(step[first])} has no lag {int(far[first])}; "
             "sample anchors at or after the longest lag of each"
         )
-    back, tiny = torch.arange(chosen[-1] + 1, device=far.device), finfo(x.dtype).tiny
+    back = torch.arange(chosen[-1] + 1, device=far.device)
     left = torch.searchsorted(-far, -back, right=True).tolist()
+    if which(engine, cell, x) == "compiled":
+        gains = compiled.exact_gains(cell, x, anchors, far, chosen)
+        both = zip(chosen, gains, strict=True)
+        return ((lag, gain[: left[lag]]) for lag, gain in both if left[lag])
+    return _pulled_back(cell, x, states, chosen, anchors, left)
+
+
+def _pulled_back(
+    cell: Cell,
+    x: Tensor,
+    states: Tensor,
+    lags: list[int],
+    anchors: Tensor,
+    left: list[int],
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield what `sampled_exact` says; left: the anchors that reach each lag."""
+    sequence, step = anchors.unbind(dim=1)
     matrix = torch.eye(cell.state_size, dtype=x.dtype, device=x.device)[cell.output]
     matrix = matrix.expand(len(step), -1, -1)
-    for lag in range(int(far[0]) + 1):
+    with torch.no_grad():  # of all steps: windows meet each many times
+        partials = cell.local_derivatives(states, x)
+    for lag in range(lags[-1] + 1):
+        if not left[lag]:
+            return
         matrix, here = matrix[: left[lag]], (sequence[: left[lag]], step[: left[lag]])
         if lag > 0:
-            around = _around(states, x, here[0], here[1] - lag + 1)
+            own = partials[here[0], here[1] - lag + 1]
             with torch.no_grad():
-                matrix = cell.pull(matrix, cell.partials(*around)[:, 1:])[0]
-                matrix = functional.hardshrink(matrix, tiny)  # denormals are slow
-        if lag in chosen:
-            exit_ = cell.linearize(*_around(states, x, here[0], here[1] - lag)).exit
+                matrix = cell.vjp(matrix, own[:, None])[0]
+                # denormal numbers are slow
+                matrix = functional.hardshrink(matrix, finfo(x.dtype).tiny)
+        if lag in lags:
+            exit_ = cell.diagonal_jacobian(
+                *_around(states, x, here[0], here[1] - lag)
+            ).exit
             at = None if exit_ is None else exit_[:, 1]
             yield lag, own_entries(cell, matrix, at)
 

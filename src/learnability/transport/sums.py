@@ -1,6 +1,7 @@
 """Sums over the windows of sequences of one length, a slice at a time."""
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable
 from typing import final
 
 import numpy as np
@@ -8,40 +9,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..cells import Cell
-from ..workers import in_threads
-from . import kernels
-from .orders import Order
+from ..cells import Cell, Steps
+from ..compiled import engine
+from .orders import Order, per_unit_gains
 
 COMPILED: tuple[Order, ...] = ("zero", "first", "diagonal")  # the kernels' own order
 # Numbers in one array of a slice, half a megabyte of float32: the arrays that
 # linearising a cell takes then stay near the second-level cache.
 SLICE = 2**17
 
+TOGETHER = 4  # slices of a thread that are linearised before it sums them
+
 LEAK, OWN, EXIT, RATE = range(4)  # factors whose logarithms are summed step by step
-
-
-@final
-@dataclass(frozen=True)
-class Batch:
-    """Sequences of one length to add.
-
-    Attributes:
-        cell: the recurrence.
-        x: inputs, float32 or float64 on the CPU.
-        states: the states after each step, from a zero initial state.
-        rates: base rates Lambda at every state; 1 unless given.
-    """
-
-    cell: Cell
-    x: Float[Tensor, "sequence step input"]
-    states: Float[Tensor, "sequence step state"]
-    rates: Float[Tensor, "sequence step unit"] | None = None
-
-    def cut(self, part: slice) -> "Batch":
-        """Return some of the sequences."""
-        rates = None if self.rates is None else self.rates[part]
-        return Batch(self.cell, self.x[part], self.states[part], rates)
 
 
 @final
@@ -49,15 +28,14 @@ class WindowSums:
     """Sums over the windows between two recorded states of T steps.
 
     Args:
+        cell: the recurrence.
         steps: T.
-        units: H.
         lags: lags in steps, from 1.
     """
 
-    def __init__(self, steps: int, units: int, lags: list[int]) -> None:
-        self.steps, self.units = steps, units
+    def __init__(self, cell: Cell, steps: int, lags: list[int]) -> None:
+        self.cell, self.steps, units = cell, steps, cell.units
         self.lags = np.array([0, *lags])
-        self.grid = spans(self.lags)
         shape = (3, len(self.lags))
         self.sizes = np.zeros((*shape, units))
         self.unit_logs = np.zeros((len(self.lags), units))  # of order first
@@ -65,55 +43,45 @@ class WindowSums:
         self.step_logs = np.zeros((4, steps, units))
         self.count = 0  # of sequences
 
-    def add(self, batch: Batch) -> Float[np.ndarray, "sequence order lag"]:
-        """Add a batch of sequences, and return the sum of the sizes of each.
+    def add(
+        self, x: Tensor, states: Tensor, rates: Tensor | None
+    ) -> Float[np.ndarray, "sequence order lag"]:
+        """Add sequences of T steps, and return the sum of the sizes of each.
 
-        Threads take slices of a fixed size and their sums are added in the order of
-        the sequences: the number of threads changes nothing.
+        Slices are of a fixed size, and their sums are added in the order of the
+        sequences: the number of threads changes nothing.
         """
-        size = max(1, SLICE // (self.steps * self.units))
-
-        def work(part: slice) -> tuple[np.ndarray, ...]:
-            return self._measure(batch.cut(part))
-
-        parts = slices(len(batch.x), size)
+        size = max(1, SLICE // (self.steps * self.cell.units))
+        given = zip(
+            x.split(size),
+            states.split(size),
+            itertools.repeat(None) if rates is None else rates.split(size),
+            strict=False,
+        )
         found = []
-        for *sums, by_sequence in in_threads(work, parts, with_torch=True):
-            self._merge(*sums)
-            found.append(by_sequence)
-        self.count += len(batch.x)
+        while slices := list(itertools.islice(given, TOGETHER * engine.threads())):
+            parts = [self._factors(*part) for part in slices]
+            for sums in _window_sums(parts, self.lags.tolist()):
+                self.sizes += sums.sizes
+                self.unit_logs += sums.unit_logs
+                self.logs += sums.logs
+                found.append(sums.by_sequence)
+        self.count += len(x)
         return np.concatenate(found)
 
-    def _measure(self, batch: Batch) -> tuple[np.ndarray, ...]:
-        """Linearise a slice and take all its sums."""
+    def _factors(
+        self, x: Tensor, states: Tensor, rates: Tensor | None
+    ) -> tuple[Steps, Tensor | None]:
+        """Linearise a slice and add the logarithms of its factors."""
         with torch.no_grad():
-            steps = batch.cell.linearize(batch.states, batch.x)
-            leak, exits = steps.leak.contiguous(), steps.exit
-            factors = (leak, leak + steps.correction, exits, batch.rates)
-            logs = np.zeros_like(self.step_logs)
+            steps = self.cell.diagonal_jacobian(states, x)
+            own = steps.leak + steps.correction
+            factors = (steps.leak, own, steps.exit, rates)
             for kind, values in enumerate(factors):
                 if values is not None:
-                    sums = values.abs().log().sum(dim=0, dtype=torch.float64)
-                    logs[kind] = sums.numpy()
-        none = leak.new_zeros(0, 0, 0)
-        inputs = (
-            (none if array is None else array).contiguous().numpy()
-            for array in (leak, steps.correction, exits, batch.rates)
-        )
-        sums = kernels.windows(tuple(inputs), self.grid)  # pyright: ignore
-        return logs, *sums
-
-    def _merge(
-        self,
-        step_logs: np.ndarray,
-        sizes: np.ndarray,
-        unit_logs: np.ndarray,
-        logs: np.ndarray,
-    ) -> None:
-        self.step_logs += step_logs
-        self.sizes += sizes
-        self.unit_logs += unit_logs
-        self.logs += logs
+                    logs = values.abs().log().sum(dim=0, dtype=torch.float64)
+                    self.step_logs[kind] += logs.cpu().numpy()
+        return steps, rates
 
     def unit_log_sums(self, order: Order) -> Float[np.ndarray, "lag unit"]:
         """Give the sum over windows of ``log |mu[q]|``.
@@ -143,15 +111,39 @@ def weighted(
     return np.where(times @ lost > 0, -np.inf, finite)
 
 
-def spans(lags: Int[np.ndarray, "lag"]) -> tuple[np.ndarray, np.ndarray]:
-    """Give each lag's slot in its span (-1: not recorded), each span's first place."""
-    slots = np.full(lags[-1] + 1, -1)
-    edges = np.arange(0, lags[-1] + 1 + kernels.SPAN, kernels.SPAN)
-    starts = np.searchsorted(lags, edges)
-    slots[lags] = np.arange(len(lags)) - starts[lags // kernels.SPAN]
-    return slots, starts
+def _window_sums(
+    parts: list[tuple[Steps, Tensor | None]], lags: list[int]
+) -> Iterable[engine.Sums]:
+    steps, rates = parts[0]
+    if engine.sums_windows(steps.leak, steps.correction, steps.exit, rates):
+        return engine.window_sums(parts, lags)
+    return (plain_sums(*part, lags) for part in parts)
 
 
-def slices(count: int, size: int) -> list[slice]:
-    """Cut ``count`` sequences into parts."""
-    return [slice(i, min(i + size, count)) for i in range(0, count, size)]
+def plain_sums(steps: Steps, rates: Tensor | None, lags: list[int]) -> engine.Sums:
+    """Return the sums over the windows of some sequences, lag by lag in PyTorch.
+
+    Args:
+        steps: factors of all steps.
+        rates: base rates Lambda at every state; 1 unless given.
+        lags: lags in steps, from 0, ascending.
+    """
+    count, _, units = steps.leak.shape
+    sums = engine.Sums.none(count, len(lags), units)
+    for kind, order in enumerate(COMPILED):
+        for place, (_, gain) in enumerate(per_unit_gains(steps, lags, order)):
+            mu = gain[:, 1:]
+            mu = mu if rates is None else mu * rates[:, : mu.shape[1]]
+            size, tiny = mu.abs().double(), torch.finfo(mu.dtype).tiny
+            total = size.sum(dim=-1)
+            sums.sizes[kind, place] = size.sum(dim=(0, 1)).cpu()
+            sums.logs[kind, place] = float(logs(total, tiny).sum())
+            sums.by_sequence[:, kind, place] = total.sum(dim=1).cpu()
+            if order == "first":
+                sums.unit_logs[place] = logs(size, tiny).sum(dim=(0, 1)).cpu()
+    return sums
+
+
+def logs(size: Tensor, tiny: float) -> Tensor:
+    """Return logarithms; what is not a normal number counts as 0."""
+    return torch.where(size < tiny, 0.0, size).log()

@@ -13,7 +13,7 @@ from ..grid import checked_lags
 from .clusters import RatioSums
 from .envelope import Envelope, Totals
 from .orders import Order
-from .sums import COMPILED, Batch, WindowSums
+from .sums import COMPILED, WindowSums
 
 Kind = tuple[torch.dtype, bool]
 
@@ -66,7 +66,7 @@ class Windows:
         """Add a batch of sequences.
 
         Args:
-            x: inputs, float32 or float64 on the CPU.
+            x: inputs.
             states: the states after each step, from a zero initial state.
             lengths: steps of each sequence; what comes after them does not count. All
                 T unless given.
@@ -87,7 +87,7 @@ class Windows:
         self._kind = kind
         if lengths is None:
             lengths = torch.full((len(x),), x.shape[1])
-        grid, size = np.array([0, *self._lags]), lengths.numpy()
+        grid, size = np.array([0, *self._lags]), lengths.cpu().numpy()
         number = np.maximum(size[:, None] - grid, 0.0)
         sums = np.zeros((len(x), len(COMPILED), len(grid)))
         for length in np.unique(size[size > 0]).tolist():
@@ -108,12 +108,11 @@ class Windows:
         """Add the sequences of one length; where all are, none is copied."""
         chosen = slice(None) if bool(own.all()) else own
         kept = None if rates is None else rates[chosen][:, :length]
-        batch = Batch(
-            self._cell, x[chosen][:, :length], states[chosen][:, :length], kept
-        )
         if length not in self._sums:
-            self._sums[length] = WindowSums(length, self._cell.units, lags)
-        return self._sums[length].add(batch)
+            self._sums[length] = WindowSums(self._cell, length, lags)
+        return self._sums[length].add(
+            x[chosen][:, :length], states[chosen][:, :length], kept
+        )
 
     def result(self) -> dict[Order, Envelope]:
         """Return the envelopes of all sequences so far.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..cells import Cell
 from ..randomness import Seed, torch_generator
-from .engine import Engine, outputs, unroll
+from .recurrence import Engine, outputs, unroll
 
 
 @final

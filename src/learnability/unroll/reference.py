@@ -30,19 +30,10 @@ def unroll(
     if state is None:
         state = x.new_zeros(x.shape[0], cell.state_size)
     states = []
-    for projected in cell.project(x).unbind(dim=1):
-        state = cell.advance(state, projected)
+    for projected in cell.input_projection(x).unbind(dim=1):
+        state = cell.step_projected(state, projected)
         states.append(state)
     return torch.stack(states, dim=1)
-
-
-def outputs(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    weight: Float[Tensor, "unit"],
-) -> Float[Tensor, "sequence step"]:
-    """Give ``weight . h_t`` after every step; see `learnability.unroll.outputs`."""
-    return unroll(cell, x)[..., cell.output] @ weight
 
 
 class _Unrolled(nn.Module):

@@ -6,6 +6,7 @@ columns are h (padded), 1 and x: ``pre = weight (h, 1, x)`` is every pre-activat
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -28,7 +29,7 @@ Section = tuple[str | None, str | None, str]  # names of the h, x and 1 columns
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Kind:
     """How a class of cells becomes a `Recurrence`: its map and its sections."""
 
     gate: int
@@ -43,16 +44,16 @@ def _gates(suffixes: str) -> tuple[Section, ...]:
 
 _CANDIDATE: tuple[Section, ...] = (("W_h", "W_x", "b_x"),)
 
-RECIPES: dict[type[Cell], Recipe] = {
-    ConstGate: Recipe(CONST, PLAIN, 1, _CANDIDATE),
-    TorchRNN: Recipe(CONST, PLAIN, 1, _CANDIDATE),  # tanh alone, see `compiles`
-    SharedGate: Recipe(SHARED, PLAIN, 2, (*_CANDIDATE, ("u_s", "w_s", "b_s"))),
-    DiagGate: Recipe(OWN, PLAIN, 2, _CANDIDATE + _gates("s")),
-    GRU: Recipe(OWN, BEFORE, 2, _gates("gzr")),
-    TorchGRU: Recipe(
+KINDS: dict[type[Cell], Kind] = {
+    ConstGate: Kind(CONST, PLAIN, 1, _CANDIDATE),
+    TorchRNN: Kind(CONST, PLAIN, 1, _CANDIDATE),  # tanh alone, see `compiles`
+    SharedGate: Kind(SHARED, PLAIN, 2, (*_CANDIDATE, ("u_s", "w_s", "b_s"))),
+    DiagGate: Kind(OWN, PLAIN, 2, _CANDIDATE + _gates("s")),
+    GRU: Kind(OWN, BEFORE, 2, _gates("gzr")),
+    TorchGRU: Kind(
         OWN, AFTER, 2, ((None, "W_g", "b_g"), *_gates("zr"), ("U_g", None, "b_u"))
     ),
-    LSTM: Recipe(MEMORY, PLAIN, 3, _gates("gifo")),
+    LSTM: Kind(MEMORY, PLAIN, 3, _gates("gifo")),
 }
 
 
@@ -63,28 +64,28 @@ def arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
 
 def compiles(cell: Cell) -> bool:
     """Tell whether the loops know the cell; they have tanh and no other candidate."""
-    return type(cell) in RECIPES and getattr(cell, "nonlinearity", "tanh") == "tanh"
+    return type(cell) in KINDS and getattr(cell, "nonlinearity", "tanh") == "tanh"
 
 
 class Layout:
     """The places of one cell's parameters.
 
     Args:
-        cell: a cell of one of the classes in `RECIPES`.
+        cell: a cell of one of the classes in `KINDS`.
         dtype: the dtype that its parameters have.
     """
 
     def __init__(self, cell: Cell, dtype: np.dtype) -> None:
-        self.recipe, self.dtype = RECIPES[type(cell)], dtype
+        self.kind, self.dtype = KINDS[type(cell)], dtype
         self.units, self.inputs = cell.units, cell.inputs
         self.lanes = WIDTH // dtype.itemsize
-        fixed = isinstance(cell, ConstGate | TorchRNN)
-        self.constant = float(cell.s) if fixed else 0.0
+        # A cell without a gate is one that keeps nothing: its gate stands at 1.
+        self.constant = float(cell.s) if isinstance(cell, ConstGate) else 1.0
         self.panels = -(-self.units // self.lanes)
         self.wide = self.panels * self.lanes
         self.depth = self.wide + 1 + self.inputs
         self.starts = [0]
-        for name, _, _ in self.recipe.sections:
+        for name, _, _ in self.kind.sections:
             own = self.lanes if name == "u_s" else self.wide
             self.starts.append(self.starts[-1] + own)
 
@@ -96,7 +97,7 @@ class Layout:
     def blocks(self, matrix: np.ndarray) -> dict[str, np.ndarray]:
         """Give the views of a (section scalar, column) matrix that hold parameters."""
         views = {}
-        for (h, x, one), start in zip(self.recipe.sections, self.starts, strict=False):
+        for (h, x, one), start in zip(self.kind.sections, self.starts, strict=False):
             rows = matrix[start] if h == "u_s" else matrix[start : start + self.units]
             views[one] = rows[..., self.wide]
             if h:
@@ -138,14 +139,9 @@ class Layout:
 
     def slots(self, *, layernorm: bool) -> int:
         """Give the vectors of partial derivatives of one row."""
-        extra = self.recipe.gate == MEMORY or self.recipe.reset != PLAIN
-        own = self.panels * (self.recipe.mixing + (3 if extra else 1))
+        extra = self.kind.gate == MEMORY or self.kind.reset != PLAIN
+        own = self.panels * (self.kind.mixing + (3 if extra else 1))
         return own + (self.panels + 1 if layernorm else 0)
-
-    def transposed(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give the columns of h and those of x as panels."""
-        of_h = self.by_column(matrix, 0, self.wide)
-        return of_h, self.by_column(matrix, self.wide + 1, self.depth)
 
     @property
     def gradient_shape(self) -> tuple[int, int, int]:
@@ -178,9 +174,9 @@ class Layout:
         """Give the table of products; see `Recurrence`."""
         p, depth = self.panels, self.depth
         last = self.height // self.lanes
-        if self.recipe.reset == BEFORE:
+        if self.kind.reset == BEFORE:
             table = [(0, p, last, 0, depth), (1, 0, p, 0, depth)]
-        elif self.recipe.reset == AFTER:
+        elif self.kind.reset == AFTER:
             table = [
                 (0, p, 3 * p, 0, depth),
                 (0, 3 * p, last, 0, self.wide + 1),
@@ -192,11 +188,11 @@ class Layout:
 
     def recurrence(self, matrix: np.ndarray, values: Arrays) -> Recurrence:
         """Give what the loops need, from the stacked matrix and LayerNorm's weights."""
-        recipe = self.recipe
+        kind = self.kind
         return Recurrence(
-            gate=recipe.gate,
-            reset=recipe.reset,
-            mixing=recipe.mixing,
+            gate=kind.gate,
+            reset=kind.reset,
+            mixing=kind.mixing,
             constant=self.constant,
             units=self.units,
             share=1 / self.units,
@@ -206,3 +202,33 @@ class Layout:
             bias=self.row(values.get("ln_bias")),
             live=self.row(np.ones(self.units, self.dtype)),
         )
+
+
+class Prepared(NamedTuple):
+    """A cell's parameters as loops read them.
+
+    Attributes:
+        layout: where each lies.
+        rec: the recurrence.
+        matrix: all weights; see `Layout.stack`.
+    """
+
+    layout: Layout
+    rec: Recurrence
+    matrix: np.ndarray
+
+    def transposed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the columns of h and those of x as panels."""
+        of_h = self.layout.by_column(self.matrix, 0, self.layout.wide)
+        start, stop = self.layout.wide + 1, self.layout.depth
+        return of_h, self.layout.by_column(self.matrix, start, stop)
+
+
+def prepared(
+    cell: Cell, dtype: np.dtype, values: Mapping[str, Tensor] | None = None
+) -> Prepared:
+    """Return a cell's parameters, or others of their names, as loops read them."""
+    layout = Layout(cell, dtype)
+    given = arrays(dict(cell.named_parameters()) if values is None else values)
+    matrix = layout.stack(given)
+    return Prepared(layout, layout.recurrence(matrix, given), matrix)

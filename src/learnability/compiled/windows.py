@@ -12,11 +12,15 @@ windows that are 0 in all units of a panel are left out from there on.
 Arrays of vectors: (kind or place, row, lane). A panel is one vector of units.
 """
 
-import numpy as np
+from typing import NamedTuple
 
-from ..unroll.cached import kernel
-from ..unroll.vectors import WIDTH, load, part, splat, store, zeros
+import numpy as np
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..cells import Steps
 from .bits import exponent, mantissa
+from .cached import kernel
 from .carry import (
     CORRECTION,
     EXIT,
@@ -29,6 +33,7 @@ from .carry import (
     carry_two,
     dead,
 )
+from .vectors import WIDTH, load, part, splat, store, zeros
 
 # Sources of a block: mantissas in [1, 2) multiplied this often stay below 2^127.
 BLOCK = 96
@@ -52,12 +57,10 @@ def pack(values, out, kind):
 
 
 @part
-def begin(rows, base, first, sources, state, place, rated):
+def begin(rows, base, first, sources, state, place):
     """Set the three products of a block's sources to lag 0."""
     for k in range(sources):
-        gain = splat(rows, 1.0)
-        if rated:
-            gain = load(rows, RATE, base + first + k)
+        gain = load(rows, RATE, base + first + k)
         store(state, 0, place + k, gain)
         store(state, 1, place + k, splat(rows, 0.0))
         store(state, 2, place + k, gain)
@@ -130,7 +133,7 @@ def finish(whole, grid, own, by_sequence, first):
 
 
 @part
-def silence(sums, lags, slots):
+def mark_zero(sums, lags, slots):
     """Note that a window is 0 in all units of the panel."""
     for lag in range(lags[0], lags[1]):
         if slots[lag] >= 0:
@@ -154,7 +157,7 @@ def carry_block(rows, at, lags, steps_left, slots, state, place, sums, totals, t
         size = 2 if two else 1
         here, own = at + k, totals[k : k + size]
         if dead(state, place + k) and (not two or dead(state, place + k + 1)):
-            silence(sums, reach, slots)
+            mark_zero(sums, reach, slots)
         elif two:
             carry_two(rows, here, reach, slots, state, place + k, sums, own, through)
         else:
@@ -163,14 +166,13 @@ def carry_block(rows, at, lags, steps_left, slots, state, place, sums, totals, t
 
 
 @kernel
-def sequence(rows, steps, slots, starts, flags, whole, logarithms):
+def sequence(rows, steps, slots, starts, through, whole, logarithms):
     """Add all windows of one sequence.
 
     Args: rows, packed; slots, by lag, the place in its span or -1; starts, by span, the
-    first recorded lag's place in the grid; flags, (rates, exit); whole (what, panel and
-    lag, lane), set; logarithms (order, lag), added to.
+    first recorded lag's place in the grid; through, whether there is an exit; whole
+    (what, panel and lag, lane), set; logarithms (order, lag), added to.
     """
-    rated, through = flags
     panels, grid = rows.shape[1] // (steps + 1), starts[-1]
     state = zeros((3, panels * BLOCK, rows.shape[2]), rows.dtype)
     sums = zeros((whole.shape[0], SPAN, rows.shape[2]), rows.dtype)
@@ -181,7 +183,7 @@ def sequence(rows, steps, slots, starts, flags, whole, logarithms):
         sources = min(BLOCK, left + 1)
         for p in range(panels):
             base = p * (steps + 1) + 1
-            begin(rows, base, source, sources, state, p * BLOCK, rated)
+            begin(rows, base, source, sources, state, p * BLOCK)
         for span in range(starts.size - 1):
             lags = (span * SPAN, min((span + 1) * SPAN, slots.size))
             place, count = starts[span], starts[span + 1] - starts[span]
@@ -212,7 +214,7 @@ def sequence(rows, steps, slots, starts, flags, whole, logarithms):
 
 
 @kernel
-def windows(arrays, grid):
+def all_windows(arrays, grid):
     """Give the sums over all windows of some sequences.
 
     Args: arrays, of leak and correction (sequence, step, unit), exit and rates, alike
@@ -232,17 +234,67 @@ def windows(arrays, grid):
     own, of_first = np.zeros((3, lags, units)), np.zeros((lags, units))
     logarithms = np.zeros((3, lags))
     by_sequence = np.zeros((count, 3, lags))
-    flags = (rates.shape[0] > 0, exits.shape[0] > 0)
+    rated, through = rates.shape[0] > 0, exits.shape[0] > 0
+    if not rated:
+        pack(np.ones((steps, units), leak.dtype), rows, RATE)
     for n in range(count):
         pack(leak[n], rows, LEAK)
         pack(correction[n], rows, CORRECTION)
         for row in range(rows.shape[1]):
             both = load(rows, LEAK, row) + load(rows, CORRECTION, row)
             store(rows, OWN, row, both)
-        if flags[0]:
+        if rated:
             pack(rates[n], rows, RATE)
-        if flags[1]:
+        if through:
             pack(exits[n], rows, EXIT)
-        sequence(rows, steps, slots, starts, flags, whole, logarithms)
+        sequence(rows, steps, slots, starts, through, whole, logarithms)
         finish(whole, lags, own, by_sequence[n], of_first)
     return own, of_first, logarithms, by_sequence
+
+
+class Sums(NamedTuple):
+    """Sums over all windows of some sequences.
+
+    Attributes:
+        sizes: of ``|mu[q]|``; (order, lag, unit).
+        unit_logs: of ``log |mu[q]|`` of order first; (lag, unit).
+        logs: of ``log sum_q |mu[q]|``; (order, lag).
+        by_sequence: of ``sum_q |mu[q]|``; (sequence, order, lag).
+    """
+
+    sizes: Float[np.ndarray, "order lag unit"]
+    unit_logs: Float[np.ndarray, "lag unit"]
+    logs: Float[np.ndarray, "order lag"]
+    by_sequence: Float[np.ndarray, "sequence order lag"]
+
+    @classmethod
+    def none(cls, sequences: int, lags: int, units: int) -> "Sums":
+        """Return sums over no windows."""
+        shapes = (3, lags, units), (lags, units), (3, lags), (sequences, 3, lags)
+        return cls(*(np.zeros(shape) for shape in shapes))
+
+
+Grid = tuple[Int[np.ndarray, "longest"], Int[np.ndarray, "span"]]
+
+
+def sums(steps: Steps, rates: Tensor | None, grid: Grid) -> Sums:
+    """Return the sums over the windows of some sequences; all has been checked."""
+    none = steps.leak.new_zeros(0, 0, 0)
+    inputs = (
+        (none if array is None else array.detach()).contiguous().numpy()
+        for array in (steps.leak, steps.correction, steps.exit, rates)
+    )
+    return Sums(*all_windows(tuple(inputs), grid))
+
+
+def spans(lags: Int[np.ndarray, "lag"]) -> Grid:
+    """Return each lag's slot in its span (-1: not recorded), each span's first place.
+
+    Args:
+        lags: lags in steps, from 0, ascending.
+    """
+    slots = np.full(lags[-1] + 1, -1)
+    edges = np.arange(0, lags[-1] + 1 + SPAN, SPAN)
+    starts = np.searchsorted(lags, edges)
+    slots[lags] = np.arange(len(lags)) - starts[lags // SPAN]
+    return slots, starts

@@ -90,7 +90,7 @@ def reset_before_back(rec, saved, by_turned, past, grads):
 
 
 @part
-def pull(rec, saved, past, past_c, grads, gains):
+def vjp(rec, saved, past, past_c, grads, gains):
     """Turn cotangents of a state into those of pre-activations and of keep's path.
 
     Args: past, past_c, in and out: the cotangents of h and c; grads, out: of the
@@ -167,7 +167,7 @@ def mixing_push(rec, saved, i, d, carried):
 
 
 @part
-def push(rec, saved, d, v, v_c, along):
+def jvp(rec, saved, d, v, v_c, along):
     """Advance tangents of a state, given those of the pre-activations."""
     panels = rec.live.shape[1]
     for i in range(v.shape[0]):

@@ -12,7 +12,7 @@ from ..unroll import Network
 from .lag_gradients import sweep
 
 
-def output_reach(
+def output_sensitivity(
     network: Network,
     x: Float[Tensor, "sequence step input"],
     lags: Iterable[int],
@@ -36,7 +36,7 @@ def output_reach(
     Example:
         >>> from learnability.cells import GRU
         >>> network = Network(GRU(2, 3))
-        >>> output_reach(network, torch.zeros(1, 9, 2), [1, 4], anchors=[8]).shape
+        >>> output_sensitivity(network, torch.zeros(1, 9, 2), [1, 4], anchors=[8]).shape
         (2,)
     """
     cell, chosen = network.cell, checked_lags(lags, x.shape[1])
@@ -46,7 +46,7 @@ def output_reach(
         )
     with torch.no_grad():
         states = network.states(x)
-        partials = cell.partials(states, x)
+        partials = cell.local_derivatives(states, x)
         delta = torch.zeros_like(states)
         delta[..., cell.output] = network.w_out
         found = []
@@ -54,6 +54,6 @@ def output_reach(
             if lag in chosen:
                 there = source >= 0
                 own = partials.index_select(1, source[there])
-                reached = cell.pull(adjoint[:, there], own)[1]
+                reached = cell.vjp(adjoint[:, there], own)[1]
                 found.append(float(reached.norm(dim=-1).mean()))
     return np.array(found)

@@ -2,7 +2,7 @@
 
 Pairs (sequence, row) go back together, each with the partial derivatives of its own
 sequence. What leads a cotangent back is the compiled recurrence's own:
-`unroll.transposed` and `unroll.scan`.
+`transposed` and `scan`.
 """
 
 import numpy as np
@@ -11,23 +11,23 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..cells import Cell
-from ..unroll.cached import kernel
-from ..unroll.layout import Layout, arrays
-from ..unroll.pointwise import AFTER, MEMORY, slots
-from ..unroll.scan import (
+from .cached import kernel
+from .layout import Layout, prepared
+from .pointwise import AFTER, MEMORY, slots
+from .scan import (
+    accumulate_weights,
     add_state,
     flat,
-    put,
-    put_state,
+    reset_rows,
     sources_of,
     step_back,
-    turn,
-    weigh,
+    write_inputs,
+    write_state,
 )
-from ..unroll.transposed import pull
-from ..unroll.vectors import load, part, splat, store, zeros
-from ..workers import share
-from .adjoint import unrolled
+from .sweep import unrolled
+from .threads import share
+from .transposed import vjp
+from .vectors import load, part, splat, store, zeros
 
 # Pairs that go back together, two tiles: their cotangents of all steps stay in a
 # second-level cache (8 pairs, 96 steps, a GRU of 32 units: 340 kB).
@@ -43,43 +43,34 @@ def row_gradients(
     delta: Float[Tensor, "sequence step state"],
     mean: Float[Tensor, "row place"] | None = None,
 ) -> Float[Tensor, "sequence row_and_loss place"]:
-    """Return each sequence's gradient of every row, then that of its own loss.
-
-    ``lambda_t = J_{t+1}^T lambda_{t+1} + cotangent_t`` meets each step's immediate
-    derivatives. The cotangents of row r are ``weight[n, r, t] axes[r]``, those of the
-    loss delta. The compiled twin of `evidence.sequence_gradients.cell_gradients`, in
-    another order of the parameters and with zeros between them: squares and products
-    are the same.
-
-    Args:
-        cell: the recurrence, one that `adjoint.sweeps` can do.
-        x: inputs, from a zero initial state.
-        weight: of each row at every step.
-        axes: the direction in the state of each row.
-        delta: the loss's derivative by every state, at a fixed future of the states.
-        mean: taken off each row's gradient as often as its weights add up to.
-
-    Returns:
-        The gradients, one place a parameter, some places always 0.
-    """
+    """Return gradients; see `engine.row_gradients`, which has checked all."""
     arrays_ = (x, weight, axes, delta)
     inputs, w, along, by = (a.detach().contiguous().numpy() for a in arrays_)
-    layout, values = Layout(cell, inputs.dtype), arrays(dict(cell.named_parameters()))
-    matrix = layout.stack(values)
-    rec, back = layout.recurrence(matrix, values), layout.transposed(matrix)[0]
-    weights = int(np.prod(layout.gradient_shape))
-    norm = 2 * rec.gain.shape[1] * layout.lanes
-    found = np.zeros((len(inputs), w.shape[1] + 1, weights + norm), inputs.dtype)
+    ready = prepared(cell, inputs.dtype)
+    (layout, rec, _), (back, _) = ready, ready.transposed()
+    places_ = _places(layout, cell.layernorm)
+    found = np.zeros((len(inputs), w.shape[1] + 1, places_), inputs.dtype)
     centre = np.zeros((0, 0), w.dtype) if mean is None else mean.contiguous().numpy()
 
     def task(first: int) -> None:
         b = slice(first, first + BLOCK)
-        saved, states = unrolled(rec, layout, inputs[b], cell.state_size)
+        saved, states = unrolled(ready, inputs[b], cell.state_size)
         given = inputs[b], states, saved, w[b], along, by[b], centre
         block_gradients(rec, back, *given, found[b])
 
     share(task, range(0, len(inputs), BLOCK))
     return torch.from_numpy(found)
+
+
+def places(cell: Cell, dtype: torch.dtype) -> int:
+    """Return how many places a gradient has."""
+    kind = torch.empty(0, dtype=dtype).numpy().dtype
+    return _places(Layout(cell, kind), cell.layernorm)
+
+
+def _places(layout: Layout, layernorm: bool) -> int:
+    weights = int(np.prod(layout.gradient_shape))
+    return weights + (2 * layout.wide if layernorm else 0)
 
 
 @part
@@ -116,10 +107,10 @@ def gather(rec, x, state, states, first, last, sources, cells, rows):
     for t in range(first, last):
         own = slice((t - first) * rows, (t - first + 1) * rows)
         if t == 0:
-            put_state(rec, state, sources[0, own], cells[own])
+            write_state(rec, state, sources[0, own], cells[own])
         else:
-            put_state(rec, states[:, t - 1], sources[0, own], cells[own])
-        put(rec, sources, x, t, (t - first) * rows)
+            write_state(rec, states[:, t - 1], sources[0, own], cells[own])
+        write_inputs(rec, sources, x, t, (t - first) * rows)
 
 
 @part
@@ -148,7 +139,7 @@ def clean(rec, own):
 
 
 @part
-def collect(saved, first, pairs, rows, lines):
+def collect_pairs(saved, first, pairs, rows, lines):
     """Copy the partial derivatives of each pair's own sequence."""
     for j in range(pairs):
         i = (first + j) // rows
@@ -184,11 +175,11 @@ def block_gradients(rec, back, x, states, saved, weight, axes, delta, mean, foun
         pairs = min(size, total - first)
         past[:], past_c[:], norm[:] = 0, 0, 0
         for t in range(steps - 1, -1, -1):
-            collect(saved[t], first, pairs, rows, lines)
+            collect_pairs(saved[t], first, pairs, rows, lines)
             add_cotangents(rec, weight, axes, delta, t, first, past, past_c, pairs)
             if rec.gain.shape[1] > 0:
                 norm_back(rec, lines, past, past_c, norm[:pairs])
-            pull(rec, lines, past, past_c, grads[t], gains)
+            vjp(rec, lines, past, past_c, grads[t], gains)
             step_back(rec, back, lines, past, turned, grads[t])
         for j in range(pairs):
             i, r, own = (first + j) // rows, (first + j) % rows, flat_found[first + j]
@@ -197,10 +188,10 @@ def block_gradients(rec, back, x, states, saved, weight, axes, delta, mean, foun
                 gather(rec, x[one], start, states[one], 0, steps, sources, cells, 1)
                 for t in range(steps):
                     here = slice(t, t + 1)
-                    turn(rec, saved[t, one], sources[0, here], sources[1, here])
+                    reset_rows(rec, saved[t, one], sources[0, here], sources[1, here])
             depth = weights // (wide * lanes)
             matrix = own[:weights].reshape(depth, wide, lanes)
-            weigh(rec, sources, grads[:, j], steps, matrix)
+            accumulate_weights(rec, sources, grads[:, j], steps, matrix)
             clean(rec, matrix)
             own[weights:] = norm[j].reshape(norm.shape[1] * lanes)
             if r < mean.shape[0]:

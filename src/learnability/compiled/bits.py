@@ -10,7 +10,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import types
 
-from ..unroll.vectors import element, intrinsic, lanes
+from .vectors import element, intrinsic, lanes
 
 SINGLE = lanes(np.dtype(np.float32))
 

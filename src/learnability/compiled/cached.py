@@ -6,12 +6,15 @@ old machine code would run on.
 """
 
 import ast
+import re
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from numba import njit
@@ -24,16 +27,16 @@ def kernel(function: Callable) -> Any:
     """Compile a loop that Python calls, and keep its machine code on disk.
 
     It is kept where Numba keeps it: beside the source, or in the user's cache where
-    that is read-only.
+    that is read-only. What was made of the same loop from other sources is deleted.
 
     Args:
         function: the loop, whose name gets the hash of all that it is made from.
     """
-    module = function.__module__
+    module, name = function.__module__, function.__qualname__
     made_from = source_hash(module, resources.files(module.partition(".")[0]))
     function.__qualname__ += f"_{made_from}"
     try:
-        return njit(cache=True, nogil=True)(function)
+        made = njit(cache=True, nogil=True)(function)
     except RuntimeError as error:  # Numba finds no folder that can be written to
         warnings.warn(
             f"compiled loops cannot be kept and are compiled at each start ({error}); "
@@ -41,6 +44,18 @@ def kernel(function: Callable) -> Any:
             stacklevel=2,
         )
         return njit(nogil=True)(function)
+    loop: Any = made  # Numba keeps the place to itself
+    _sweep(Path(loop._cache.cache_path), f"{module.split('.')[-1]}.{name}_", made_from)
+    return made
+
+
+def _sweep(folder: Path, start: str, made_from: str) -> None:
+    """Delete what was compiled from other sources; another process may be faster."""
+    stale = re.compile(rf"{re.escape(start)}(?!{made_from})[0-9a-f]{{{DIGITS}}}-")
+    for file in folder.glob(f"{start}*"):
+        if stale.match(file.name):
+            with suppress(OSError):
+                file.unlink()
 
 
 def source_hash(module: str, root: Traversable) -> str:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import learnability as lw
+from learnability.compiled.engine import row_gradients
 from learnability.evidence.sequence_gradients import cell_gradients
-from learnability.transport.row_gradients import row_gradients
 
 CELLS = [
     ("ConstGate", {"s": 0.3}),

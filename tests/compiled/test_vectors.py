@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from learnability.unroll.vectors import lanes, load, root, sigmoid, store, tanh, total
+from learnability.compiled.vectors import lanes, load, root, sigmoid, store, tanh, total
 
 
 @njit

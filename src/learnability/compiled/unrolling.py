@@ -10,19 +10,16 @@ of the weights. Without gradients, a few hundred kilobytes a thread.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from threading import Timer
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..cells import Cell, ConstGate
-from ..runtime import keep_freed_memory
-from ..workers import share
-from . import reference, scan
-from .layout import Layout, arrays
+from ..cells import Cell
+from . import scan
+from .layout import Layout, arrays, prepared
+from .threads import share
 from .tile import TILE
 from .vectors import WIDTH, zeros
 
@@ -68,9 +65,8 @@ class Unrolling:
     ) -> None:
         self.x = x.detach().contiguous().numpy()
         self.state = state.detach().contiguous().numpy()
-        self.layout, given = Layout(cell, self.x.dtype), arrays(values)
-        self.matrix = self.layout.stack(given)
-        self.rec = self.layout.recurrence(self.matrix, given)
+        self.prepared = prepared(cell, self.x.dtype, values)
+        self.layout, self.rec, _ = self.prepared
         self.read = self.layout.row(None if read is None else read.detach().numpy())
         self.rows = rows_of_block(len(self.x))
         self.count = -(-len(self.x) // self.rows)
@@ -124,7 +120,7 @@ class Unrolling:
         Args: parts, of `forward`; grad, of what it gave.
         """
         layout, sums = self.layout, min(self.count, SUMS)
-        back, back_x = layout.transposed(self.matrix)
+        back, back_x = self.prepared.transposed()
         back_x = back_x if want_x else back_x[:0]
         by = grad.contiguous().numpy()
         by = by.reshape(*by.shape[:2], -1)
@@ -157,140 +153,3 @@ class Unrolling:
 
         share(task, range(self.count))
         return torch.from_numpy(totals)
-
-
-class Unroll(torch.autograd.Function):
-    """The unrolling, with its read-out if there is one, as one node of the graph."""
-
-    @staticmethod
-    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any,
-        cell: Cell,
-        names: tuple[str, ...],
-        x: Tensor,
-        state: Tensor,
-        read: Tensor | None,
-        *parameters: Tensor,
-    ) -> Tensor:
-        values = dict(zip(names, parameters, strict=True))
-        unrolling = Unrolling(cell, values, x, state, read)
-        found, parts = unrolling.forward(keep=True)
-        ctx.cell, ctx.names, ctx.unrolling = cell, names, unrolling
-        ctx.save_for_backward(x, state, read, *parameters, *parts)
-        return found
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
-        x, state, read, *rest = ctx.saved_tensors
-        parameters, parts = rest[: len(ctx.names)], rest[len(ctx.names) :]
-        wanted = ctx.needs_input_grad[2:]
-        if torch.is_grad_enabled():  # a second derivative will be taken
-            values = dict(zip(ctx.names, parameters, strict=True))
-            inputs = [x, state, read, *parameters]
-            found = _differentiable(ctx.cell, values, inputs, wanted, grad)
-            return None, None, *found
-        named = ctx.unrolling.backward(parts, grad, want_x=wanted[0])
-        names = ("x", "state", "read", *ctx.names)
-        found = (named[n] if w else None for n, w in zip(names, wanted, strict=True))
-        return None, None, *found
-
-
-def _differentiable(
-    cell: Cell,
-    values: Mapping[str, Tensor],
-    inputs: list[Tensor | None],
-    wanted: tuple[bool, ...],
-    grad: Tensor,
-) -> list[Tensor | None]:
-    """Give the gradients through the reference, with a graph of their own."""
-    x, state, read, *_ = inputs
-    out = reference.unroll_with(cell, values, x, state)  # pyright: ignore
-    if read is not None:
-        out = out[..., cell.output] @ read
-    both = zip(inputs, wanted, strict=True)
-    asked = [tensor for tensor, want in both if want and tensor is not None]
-    found = iter(torch.autograd.grad(out, asked, grad, create_graph=True))
-    return [next(found) if want else None for want in wanted]
-
-
-def _start(cell: Cell, x: Tensor, state: Tensor | None) -> Tensor:
-    return x.new_zeros(x.shape[0], cell.state_size) if state is None else state
-
-
-def unroll(cell: Cell, x: Tensor, state: Tensor | None = None) -> Tensor:
-    """Give the state after every step; see `learnability.unroll.unroll`."""
-    return _unroll(cell, x, _start(cell, x, state), None)
-
-
-def outputs(cell: Cell, x: Tensor, weight: Tensor) -> Tensor:
-    """Give ``weight . h`` after every step; see `learnability.unroll.outputs`."""
-    return _unroll(cell, x, _start(cell, x, None), weight)
-
-
-def _unroll(cell: Cell, x: Tensor, state: Tensor, read: Tensor | None) -> Tensor:
-    values = {name: getattr(cell, name) for name, _ in cell.named_parameters()}
-    inputs = (x, state, read, *values.values())
-    asking = (tensor is not None and tensor.requires_grad for tensor in inputs)
-    if torch.is_grad_enabled() and any(asking):
-        return Unroll.apply(cell, tuple(values), *inputs)  # pyright: ignore
-    return Unrolling(cell, values, x, state, read).forward(keep=False)[0]
-
-
-def tangent(
-    cell: Cell, x: Tensor, direction: Mapping[str, Tensor], state: Tensor | None = None
-) -> Tensor:
-    """Give the tangent of every state; see `learnability.unroll.tangent`."""
-    values = dict(cell.named_parameters())
-    unrolling = Unrolling(cell, values, x, _start(cell, x, state))
-    return unrolling.tangent(direction, carry=True)
-
-
-def immediate(cell: Cell, x: Tensor, direction: Mapping[str, Tensor]) -> Tensor:
-    """Give the derivative of every state along a direction at a fixed past state."""
-    unrolling = Unrolling(cell, dict(cell.named_parameters()), x, _start(cell, x, None))
-    return unrolling.tangent(direction, carry=False)
-
-
-def ready(dtype: torch.dtype = torch.float32) -> bool:
-    """Say whether the loops for a dtype are compiled and loaded."""
-    bits = torch.finfo(dtype).bits
-    kernels: tuple[Any, ...] = (scan.forward, scan.backward, scan.tangent)
-    return all(
-        any(signature[1].dtype.bitwidth == bits for signature in kernel.signatures)
-        for kernel in kernels
-    )
-
-
-def warm_up(
-    dtype: torch.dtype = torch.float32,
-    *,
-    on_wait: Callable[[str], None] | None = None,
-    patience: float = 1.0,
-) -> None:
-    """Load the compiled loops for a dtype, or compile them if that never happened.
-
-    Compiling takes 10 to 20 seconds, once for all cells; the result is kept on disk.
-
-    Args:
-        dtype: float32 or float64.
-        on_wait: called with a sentence that says what one is waiting for, from
-            another thread, if it takes longer than `patience`.
-        patience: in seconds.
-
-    Example:
-        >>> warm_up(torch.float32)
-        >>> ready(torch.float32)
-        True
-    """
-    keep_freed_memory()
-    if ready(dtype):
-        return
-    sentence = f"compiling the time loops for {dtype}, once on this machine (20 s)"
-    timer = Timer(patience, on_wait or (lambda _: None), args=(sentence,))
-    timer.start()
-    try:
-        cell = ConstGate(1, 1).to(dtype)
-        unroll(cell, torch.zeros(1, 1, 1, dtype=dtype)).sum().backward()
-        tangent(cell, torch.zeros(1, 1, 1, dtype=dtype), {})
-    finally:
-        timer.cancel()

@@ -1,7 +1,7 @@
-"""From lag to lag: what of one source, or of two at once, arrives (see `kernels`)."""
+"""From lag to lag: what of one source, or of two at once, arrives (see `windows`)."""
 
-from ..unroll.vectors import load, part, store, total
 from .bits import add_totals, exponent, flushed, magnitude, mantissa
+from .vectors import load, part, store, total
 
 LEAK, CORRECTION, OWN, RATE, EXIT = range(5)  # kinds of rows
 FIRST_MANTISSA, FIRST_EXPONENT = 3, 4  # rows of a span's sums behind the three orders

@@ -20,7 +20,7 @@ from .pointwise import (
     slots,
 )
 from .tile import TILE, correlate, multiply
-from .transposed import pull, push, reset_before_back, reset_before_push
+from .transposed import jvp, reset_before_back, reset_before_push, vjp
 from .vectors import fetch, load, part, splat, store, total, zeros
 
 # Rows (sequences times steps) whose states are made again and whose weight gradient is
@@ -48,7 +48,7 @@ def copy(rec, source, target, start, count):
 
 
 @part
-def put(rec, sources, x, t, first):
+def write_inputs(rec, sources, x, t, first):
     """Write 1 and the inputs of step t behind h, from row `first` on."""
     start = rec.live.shape[1] * rec.live.shape[2]
     for n in range(2 if rec.reset == BEFORE else 1):
@@ -58,7 +58,7 @@ def put(rec, sources, x, t, first):
 
 
 @part
-def put_state(rec, state, h, c):
+def write_state(rec, state, h, c):
     """Write a state (h, or h and c) to rows."""
     copy(rec, state, flat(h), 0, rec.units)
     if rec.gate == MEMORY:
@@ -66,7 +66,7 @@ def put_state(rec, state, h, c):
 
 
 @part
-def get_state(rec, h, c, states, t):
+def read_state(rec, h, c, states, t):
     """Read a state from rows."""
     rows = states.shape[0]
     copy(rec, flat(h)[:rows], states[:, t], 0, rec.units)
@@ -94,7 +94,7 @@ def add_read(read, signal, t, past):
 
 
 @part
-def weigh_read(read, signal, t, h, gains):
+def accumulate_read(read, signal, t, h, gains):
     """Add ``signal h`` of step t to the gradient of the read-out."""
     for i in range(signal.shape[0]):
         for p in range(read.shape[1]):
@@ -103,7 +103,7 @@ def weigh_read(read, signal, t, h, gains):
 
 
 @part
-def ask(kept):
+def prefetch(kept):
     """Ask for the activations of another step, while this one multiplies."""
     for i in range(kept.shape[0]):
         for p in range(kept.shape[1]):
@@ -111,7 +111,7 @@ def ask(kept):
 
 
 @part
-def ask_rows(rec, rows, t):
+def prefetch_rows(rec, rows, t):
     """Ask for another step of rows (row, step, scalar)."""
     if t >= 0:
         for i in range(rows.shape[0]):
@@ -147,19 +147,19 @@ def forward(rec, read, x, state, states, starts, outputs, kept):
     sources, span = sources_of(rec, rows, x.dtype), span_of(rows, x.shape[1])
     pre = zeros((rows, rec.weight.shape[0] + 1, lanes), x.dtype)
     h, c = sources[0], zeros((rows, rec.live.shape[1], lanes), x.dtype)
-    put_state(rec, state, h, c)
+    write_state(rec, state, h, c)
     for t in range(x.shape[1]):
         if starts.shape[1] > 0 and t % span == 0:
-            get_state(rec, h, c, starts, t // span)
-        put(rec, sources, x, t, 0)
+            read_state(rec, h, c, starts, t // span)
+        write_inputs(rec, sources, x, t, 0)
         now = kept[min(t, kept.shape[0] - 1)]
         if t + 1 < kept.shape[0]:
-            ask(kept[t + 1])
+            prefetch(kept[t + 1])
         preactivate(rec, sources, pre, now, rec.weight, sources, pre[:0])
         activate(rec, pre, now)
         advance(rec, pre, now, h, c, h, c)
         if states.shape[1] > 0:
-            get_state(rec, h, c, states, t)
+            read_state(rec, h, c, states, t)
         if read.shape[1] > 0:
             read_out(read, h, outputs, t)
 
@@ -207,16 +207,16 @@ def tangent(rec, direction, along, x, state, carry, totals):
     next_h, next_c = zeros(h.shape, x.dtype), zeros(c.shape, x.dtype)
     v, v_c = zeros((2, *c.shape), x.dtype), zeros(c.shape, x.dtype)
     saved = partials_of(rec, rows, x.dtype)
-    put_state(rec, state, h, c)
+    write_state(rec, state, h, c)
     for t in range(x.shape[1]):
-        put(rec, sources, x, t, 0)
+        write_inputs(rec, sources, x, t, 0)
         preactivate(rec, sources, pre, kept, direction, v, d)
         activate(rec, pre, kept)
         advance(rec, pre, kept, h, c, next_h, next_c)
         differentiate(rec, pre, kept, h, c, saved)
-        push(rec, saved, d, v[0], v_c, along)
+        jvp(rec, saved, d, v[0], v_c, along)
         h[:, :panels], c[:] = next_h[:, :panels], next_c
-        get_state(rec, v[0], v_c, totals, t)
+        read_state(rec, v[0], v_c, totals, t)
         if not carry:
             v[:], v_c[:] = 0, 0
 
@@ -245,30 +245,30 @@ def backward(
     saved = partials_of(rec, rows, x.dtype)
     for k in range(starts.shape[1] - 1, -1, -1):
         first, last = k * span, min(steps, (k + 1) * span)
-        put_state(rec, starts[:, k], sources[0], cells)
+        write_state(rec, starts[:, k], sources[0], cells)
         restore(rec, x, kept, first, last, sources, cells, pre)
         for t in range(last - 1, first - 1, -1):
             if t >= span:
-                ask(kept[t - span])
-            ask_rows(rec, grad, t - 1)
-            ask_rows(rec, x, t - span)
+                prefetch(kept[t - span])
+            prefetch_rows(rec, grad, t - 1)
+            prefetch_rows(rec, x, t - span)
             own = slice((t - first) * rows, (t - first + 1) * rows)
             h = sources[0, own]
             differentiate(rec, pre[own], kept[t], h, cells[own], saved)
-            turn(rec, saved, h, sources[1, own])
+            reset_rows(rec, saved, h, sources[1, own])
             if read.shape[1] > 0:
                 add_read(read, signal, t, past)
-                weigh_read(read, signal, t, sources[0, own.stop :], gains)
+                accumulate_read(read, signal, t, sources[0, own.stop :], gains)
             else:
                 add_state(rec, grad, t, past, past_c)
-            pull(rec, saved, past, past_c, grads[t - first], gains)
+            vjp(rec, saved, past, past_c, grads[t - first], gains)
             step_back(rec, back, saved, past, turned, grads[t - first])
-        weigh(rec, sources, used, (last - first) * rows, d_weight)
+        accumulate_weights(rec, sources, used, (last - first) * rows, d_weight)
         if back_x.shape[0] > 0:
             panels = 0, back_x.shape[0]
             multiply(used, back_x, of_x, panels, 0, wide * lanes, False)
-            get_inputs(of_x, d_x, rows, first, last)
-    get_state(rec, past, past_c, d_state.reshape(len(d_state), 1, -1), 0)
+            read_inputs(of_x, d_x, rows, first, last)
+    read_state(rec, past, past_c, d_state.reshape(len(d_state), 1, -1), 0)
 
 
 @part
@@ -285,7 +285,7 @@ def restore(rec, x, kept, first, last, sources, cells, pre):
         recall(rec, kept[t], pre[own])
         state = sources[0, own], cells[own], sources[0, after], cells[after]
         advance(rec, pre[own], kept[t], *state)
-        put(rec, sources, x, t, own.start)
+        write_inputs(rec, sources, x, t, own.start)
 
 
 @part
@@ -314,7 +314,7 @@ def step_back(rec, back, saved, past, turned, grads):
 
 
 @part
-def turn(rec, saved, h, turned_h):
+def reset_rows(rec, saved, h, turned_h):
     """Write the rows r h that some steps multiplied, if they did."""
     if rec.reset == BEFORE:
         panels = rec.live.shape[1]
@@ -325,7 +325,7 @@ def turn(rec, saved, h, turned_h):
 
 
 @part
-def weigh(rec, sources, grads, count, d_weight):
+def accumulate_weights(rec, sources, grads, count, d_weight):
     """Add ``source^T grads`` to the weights' gradient, a whole number of tiles each.
 
     The rows that a tile has too many end in the padding or where no weight is.
@@ -337,7 +337,7 @@ def weigh(rec, sources, grads, count, d_weight):
 
 
 @part
-def get_inputs(rows, d_x, block, first, last):
+def read_inputs(rows, d_x, block, first, last):
     """Read the inputs' gradients of some steps from rows."""
     rows = flat(rows)
     for t in range(first, last):

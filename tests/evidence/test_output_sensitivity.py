@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from learnability.evidence import output_reach
+from learnability.evidence import output_sensitivity
 from tests.networks import ALL, make_data, make_network
 
 
@@ -13,12 +13,12 @@ def test_reach_is_the_derivative_by_past_preactivations(kind, norm):
     network = make_network(kind, norm, inputs=2, units=4)
     cell = network.cell
     x, _ = make_data(2, 7, 2)
-    found = output_reach(network, x, [1, 3, 5], anchors=[4, 6])
-    shift = torch.zeros_like(cell.project(x)).requires_grad_()
+    found = output_sensitivity(network, x, [1, 3, 5], anchors=[4, 6])
+    shift = torch.zeros_like(cell.input_projection(x)).requires_grad_()
     state = x.new_zeros(2, cell.state_size)
     outputs = []
     for t in range(7):
-        state = cell.advance(state, cell.project(x[:, t]) + shift[:, t])
+        state = cell.step_projected(state, cell.input_projection(x[:, t]) + shift[:, t])
         outputs.append(network.read(state))
     for value, lag in zip(found, (1, 3, 5), strict=True):
         norms = []
@@ -32,5 +32,7 @@ def test_reach_is_the_derivative_by_past_preactivations(kind, norm):
 def test_an_anchor_must_lie_behind_the_longest_lag():
     network = make_network("GRU", False)
     with pytest.raises(ValueError, match="no anchor"):
-        output_reach(network, make_data(1, 9, 3)[0], [1, 8], anchors=[5])
-    assert np.isfinite(output_reach(network, make_data(1, 9, 3)[0], [8], anchors=[8]))
+        output_sensitivity(network, make_data(1, 9, 3)[0], [1, 8], anchors=[5])
+    assert np.isfinite(
+        output_sensitivity(network, make_data(1, 9, 3)[0], [8], anchors=[8])
+    )

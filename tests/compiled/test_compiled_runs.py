@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from learnability import workers
 from learnability.cells import DiagGate
+from learnability.compiled import threads as workers
+from learnability.compiled.engine import backward_bytes, unrolling
 from learnability.unroll import unroll, warm_up
-from learnability.unroll.compiled import Unrolling, backward_bytes
 from tests.networks import ALL, KINDS, make_cell
 from tests.unroll.twins import draw, everything
 
@@ -77,7 +77,8 @@ def test_a_second_process_compiles_nothing():
     code = """
 import torch, warnings
 warnings.simplefilter("error")
-from learnability.unroll import scan, warm_up
+from learnability.compiled import scan
+from learnability.unroll import warm_up
 warm_up(torch.float32)
 kernels = scan.forward, scan.backward, scan.tangent
 print([sum(k.stats.cache_misses.values()) for k in kernels])
@@ -96,6 +97,6 @@ def test_what_the_backward_pass_needs_is_as_large_as_said(kind, norm, batch, ste
     dtype = next(cell.parameters()).dtype
     x = torch.zeros(batch, steps, 2, dtype=dtype)
     start = x.new_zeros(batch, cell.state_size)
-    unrolling = Unrolling(cell, dict(cell.named_parameters()), x, start)
-    held = sum(part.nbytes for part in unrolling.forward(keep=True)[1])
+    whole = unrolling(cell, dict(cell.named_parameters()), x, start)
+    held = sum(part.nbytes for part in whole.forward(keep=True)[1])
     assert held == backward_bytes(cell, batch, steps, x.numpy().dtype)
