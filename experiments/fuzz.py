@@ -24,8 +24,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from learnability import GRU, LSTM, Effort, Measures, TorchRNN, diagnose, unroll
 from learnability.checked import checked_seed
-from learnability.cli.app import WHOLE
-from learnability.display import Display
+from learnability.cli.app import NUMBER
+from learnability.cli.display import Display
 from learnability.models.diagnoses import Diagnoses
 
 MEASURES = Measures(exact_windows=2, anchors=1, resamples=20)
@@ -457,9 +457,9 @@ def ending(one: Case) -> tuple[str, str]:
 
 def fuzz(
     *,
-    count: Annotated[int, WHOLE] = 1000,
-    seed: Annotated[int, WHOLE] = 0,
-    first: Annotated[int, WHOLE] = 0,
+    count: Annotated[int, NUMBER] = 1000,
+    seed: Annotated[int, NUMBER] = 0,
+    first: Annotated[int, NUMBER] = 0,
 ) -> None:
     """Try generated diagnoses: each must end in a result or in one sentence.
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from learnability.study.executors import Tell, checked_workers, execute_in, processes
+from learnability.checked import digest
 from learnability.study.folder import Damaged
-from learnability.study.single import digest
+from learnability.study.pool import Tell, checked_workers, execute_in, processes
 from learnability.workers import one_thread
 
 from .brute import try_cell

@@ -1,17 +1,29 @@
 """Measure how far back in time a recurrent network can learn."""
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
-from . import design, detection, evidence, models, stable, transport
-from .cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU, TorchRNN
-from .detection import decay
-from .diagnosis import Diagnosis
-from .fitting import Measures
-from .models import Diagnoses, Effort, Monitor, diagnose
-from .recipe import Recipe
-from .tasks import MultiLag, Sequences
-from .training import Training, train
-from .unroll import Network, unroll
+if TYPE_CHECKING:  # what `__getattr__` loads when it is used
+    from . import design, detection, evidence, models, stable, transport
+    from .cells import (
+        GRU,
+        LSTM,
+        Cell,
+        ConstGate,
+        DiagGate,
+        SharedGate,
+        TorchGRU,
+        TorchRNN,
+    )
+    from .detection import decay
+    from .diagnosis import Diagnosis
+    from .fitting import Measures
+    from .models import Diagnoses, Effort, Monitor, diagnose
+    from .recipe import Recipe
+    from .tasks import MultiLag, Sequences
+    from .training import Training, train
+    from .unroll import Network
 
 __version__ = version("learnability")
 
@@ -43,5 +55,35 @@ __all__ = [
     "stable",
     "train",
     "transport",
-    "unroll",
 ]
+
+_CELLS = "GRU LSTM Cell ConstGate DiagGate SharedGate TorchGRU TorchRNN"
+_HOMES = {
+    **dict.fromkeys(_CELLS.split(), "cells"),
+    "decay": "detection",
+    "Diagnosis": "diagnosis",
+    "Measures": "fitting",
+    **dict.fromkeys(("Diagnoses", "Effort", "Monitor", "diagnose"), "models"),
+    "Recipe": "recipe",
+    **dict.fromkeys(("MultiLag", "Sequences"), "tasks"),
+    **dict.fromkeys(("Training", "train"), "training"),
+    "Network": "unroll",
+}
+"""The module of every public name that is no module itself."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used (PEP 562): torch takes seconds."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _HOMES:
+        found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    else:
+        found = import_module(f".{name}", __name__)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """Return the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

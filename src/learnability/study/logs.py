@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol, final
 
+from ..checked import check_unique
 from ..diagnosis import Diagnosis
 from ..storage import append_lines
-from .single import RunSettings, once
+from .run import RunSettings
 from .store import Store
 
 Values = Mapping[str, float]
@@ -87,7 +88,7 @@ class JsonLines:
 
 
 def _line(label: str, event: str, values: dict[str, Any]) -> str:
-    """Give one event; JSON has no infinity, so such numbers become text."""
+    """Return one event; JSON has no infinity, so such numbers become text."""
     plain = {k: _plain(v) for k, v in values.items()}
     return json.dumps({"run": label, "event": event, **plain}, allow_nan=False) + "\n"
 
@@ -207,7 +208,7 @@ LOGGERS: dict[str, Callable[[Store], Logger]] = {
 
 
 def make_logger(name: str, store: Store) -> Logger:
-    """Give a logger by name.
+    """Return a logger by name.
 
     Args:
         name: jsonl, tensorboard or mlflow.
@@ -229,7 +230,7 @@ def check_logs(names: Sequence[str]) -> None:
     Raises:
         ValueError: if there is no such logger or one is named twice.
     """
-    once("log", names)
+    check_unique("log", names)
     for name in names:
         if name not in LOGGERS:
             raise ValueError(f"there is no log {name!r}; choose {', '.join(LOGGERS)}")
