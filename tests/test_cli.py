@@ -17,7 +17,6 @@ import torch
 from learnability.cli import main
 from learnability.study import Store, load_settings
 from learnability.study.parts import part_of
-from learnability.workers import using_threads
 from tests.study.small import small_settings
 
 
@@ -230,25 +229,55 @@ def test_a_study_that_is_replaced_is_said_to_be(again):
 def test_threads_are_those_asked_for(tmp_path, monkeypatch, words):
     seen, before = [], torch.get_num_threads()
 
-    def stop(settings, left, threads=None):
-        with using_threads(threads):
-            seen.append(torch.get_num_threads())
+    def stop(settings, store, watcher, *, pool, loggers):
+        seen.append(torch.get_num_threads() if pool is None else pool.threads)
         raise ValueError("far enough")
 
     monkeypatch.setattr("learnability.cli.study.run_study", stop)
     for asked in ([], ["--threads", "3"]):
-        call("run", "quick", "--dry-run", *words, *asked, cwd=tmp_path)
+        call("run", "quick", *words, *asked, cwd=tmp_path)
     assert seen == [max(1, before // 2) if words else before, 3]
     assert torch.get_num_threads() == before
 
 
-def test_dry_run_states_time_and_memory_and_stops(tmp_path):
+def test_dry_run_says_what_is_to_do_and_stops(tmp_path):
     (tmp_path / "small.toml").write_text(small_settings().to_toml())
     done = call("run", "small.toml", "--dry-run", "--scale", "0.5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    said = r"small \(scale 0.5: .*\): 5 runs, about [\d.]+ \w+ in all, [\d.]+ GB"
+    said = r"small \(scale 0.5: .*\): 5 of 5 runs to do, .* after the first epoch"
     assert re.search(said, done.stdout)
     assert [p.name for p in tmp_path.iterdir()] == ["small.toml"]
+
+
+def test_dry_run_knows_what_is_there_and_how_long_it_took(again):
+    done = call("run", "small.toml", "--dry-run", cwd=again)
+    assert done.stdout == "small: all 5 runs are there\n"
+    store = Store(again / "runs/small")
+    assert len(store.load_times()) == 5
+    store.run(store.load_settings().runs()[0]).file("fit.nc").unlink()
+    before = {p: p.stat().st_mtime_ns for p in again.rglob("*")}
+    done = call("run", "small.toml", "--dry-run", cwd=again)
+    assert re.search(r"small: 1 of 5 runs to do, .*; .*\d+ (s|min) left\n", done.stdout)
+    assert {p: p.stat().st_mtime_ns for p in again.rglob("*")} == before
+    store.times.write_text("{}\n")
+    done = call("run", "small.toml", "--dry-run", cwd=again)
+    check_wrong_call(done, "times.jsonl cannot be read")
+
+
+def test_names_are_known_in_any_case(again):
+    shown = call("show", "SMALL", cwd=again)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout == call("show", "runs/small", cwd=again).stdout
+    done = call("run", "Quick", "--cells", "gru", "--dry-run", cwd=again)
+    assert "quick: 1 of 1 runs to do" in done.stdout
+    words = ["--samples", "1e5", "1e6", "--alpha", "1.5", "--parameters", "beta=0.8"]
+    assert "29.034" in call("theory", "powerlaw", *words).stdout
+
+
+def test_tables_are_as_wide_as_columns_says(again, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
+    lines = call("show", "small", cwd=again).stdout.splitlines()
+    assert max(map(len, lines)) <= 70
 
 
 def test_second_run_keeps_the_first(study):
