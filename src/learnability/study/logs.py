@@ -8,9 +8,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any, Protocol, final
 
-from ..checked import check_unique
+from ..checked import check_unique, chosen_name
 from ..diagnosis import Diagnosis
 from ..storage import append_lines
 from .run import RunSettings
@@ -112,12 +113,10 @@ class TensorBoard:
 
     def __init__(self, store: Store) -> None:
         try:
-            from torch.utils.tensorboard import (  # pyright: ignore[reportMissingImports]
-                SummaryWriter,
-            )
+            tensorboard = import_module("torch.utils.tensorboard")
         except ImportError as error:
             raise ValueError(_missing("TensorBoard", "tensorboard")) from error
-        self.make: Callable[[str], Any] = SummaryWriter
+        self.make: Callable[[str], Any] = tensorboard.SummaryWriter
         self.folder = store.folder / "tensorboard"
         self.writer: Any = None
 
@@ -153,10 +152,9 @@ class MLflow:
 
     def __init__(self, store: Store) -> None:
         try:
-            import mlflow  # pyright: ignore[reportMissingImports]
+            self.mlflow: Any = import_module("mlflow")
         except ImportError as error:
             raise ValueError(_missing("MLflow", "mlflow")) from error
-        self.mlflow: Any = mlflow
         with self._reached():
             self.mlflow.set_experiment(store.folder.name)
 
@@ -217,8 +215,7 @@ def make_logger(name: str, store: Store) -> Logger:
     Raises:
         ValueError: if there is no such logger or it is not installed.
     """
-    check_logs([name])
-    return LOGGERS[name](store)
+    return LOGGERS[chosen_name("log", name, LOGGERS)](store)
 
 
 def check_logs(names: Sequence[str]) -> None:
@@ -232,5 +229,4 @@ def check_logs(names: Sequence[str]) -> None:
     """
     check_unique("log", names)
     for name in names:
-        if name not in LOGGERS:
-            raise ValueError(f"there is no log {name!r}; choose {', '.join(LOGGERS)}")
+        chosen_name("log", name, LOGGERS)

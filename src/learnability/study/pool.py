@@ -340,11 +340,7 @@ def _count(address: str) -> int:
 
 @contextmanager
 def _opened(distributed: Any, options: dict[str, Any]) -> Iterator[Executor]:
-    """Connect to a scheduler, or start one, and yield its executor.
-
-    Raises:
-        ValueError: if no scheduler answers.
-    """
+    """Connect to a scheduler, or start one, and yield its executor."""
     try:
         client = distributed.Client(timeout=START, **options)
     except OSError as error:

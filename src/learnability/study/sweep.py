@@ -257,7 +257,7 @@ def draw_files(
     kinds: Sequence[Literal["png", "svg", "pdf"]],
     width: float,
 ) -> list[str]:
-    """Draw the figures of a study as files for print; give their names.
+    """Draw the figures of a study as files for print; return their names.
 
     Args:
         settings: the study.
@@ -293,7 +293,7 @@ def draw_files(
 def draw_by_seed(
     settings: Settings, runs: Mapping[str, Diagnosis], store: Store
 ) -> list[str]:
-    """Draw every figure of every seed and optimizer by itself; give their names.
+    """Draw every figure of every seed and optimizer by itself; return their names.
 
     Args:
         settings: the study.
