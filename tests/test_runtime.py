@@ -16,6 +16,7 @@ from learnability.workers import in_threads, threads, using_threads
 
 FAULTS = """
 import resource, sys, torch
+import learnability.unroll  # as in a study, whose libraries shape the heap
 from learnability.runtime import keep_freed_memory
 if sys.argv[1] == "kept":
     keep_freed_memory()
