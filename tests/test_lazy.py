@@ -36,6 +36,14 @@ def test_a_name_loads_what_it_needs():
     assert "torch" in loaded("from learnability import GRU")
 
 
+@pytest.mark.parametrize("first", ["lw.Network", "lw.unroll", "lw.cells", "1"])
+def test_a_function_is_not_hidden_by_its_module(first):
+    """The package ``learnability.unroll`` bears the name of its function."""
+    code = f"import learnability as lw, learnability.cells; {first}; "
+    code += "from learnability.unroll import unroll; assert lw.unroll is unroll"
+    assert "torch" in loaded(code)
+
+
 def test_every_public_name_is_there_and_known_to_type_checkers():
     source = ast.parse(Path(str(learnability.__file__)).read_text(encoding="utf-8"))
     (checked,) = (n for n in source.body if isinstance(n, ast.If))

@@ -1,7 +1,9 @@
 """Measure how far back in time a recurrent network can learn."""
 
+import sys
 from importlib import import_module
 from importlib.metadata import version
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what `__getattr__` loads when it is used
@@ -23,7 +25,7 @@ if TYPE_CHECKING:  # what `__getattr__` loads when it is used
     from .recipe import Recipe
     from .tasks import MultiLag, Sequences
     from .training import Training, train
-    from .unroll import Network
+    from .unroll import Network, unroll
 
 __version__ = version("learnability")
 
@@ -55,6 +57,7 @@ __all__ = [
     "stable",
     "train",
     "transport",
+    "unroll",
 ]
 
 _CELLS = "GRU LSTM Cell ConstGate DiagGate SharedGate TorchGRU TorchRNN"
@@ -67,7 +70,7 @@ _HOMES = {
     "Recipe": "recipe",
     **dict.fromkeys(("MultiLag", "Sequences"), "tasks"),
     **dict.fromkeys(("Training", "train"), "training"),
-    "Network": "unroll",
+    **dict.fromkeys(("Network", "unroll"), "unroll"),
 }
 """The module of every public name that is no module itself."""
 
@@ -80,10 +83,26 @@ def __getattr__(name: str) -> Any:
         found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
     else:
         found = import_module(f".{name}", __name__)
-    globals()[name] = found
+    if name != "unroll":
+        globals()[name] = found
     return found
+
+
+class _Package(ModuleType):
+    """This package, of which ``unroll`` is the function and not its module."""
+
+    @property
+    def unroll(self) -> Any:
+        return __getattr__("unroll")
+
+    @unroll.setter
+    def unroll(self, module: ModuleType) -> None:
+        """Leave alone what Python sets when the module is imported."""
 
 
 def __dir__() -> list[str]:
     """Return the public names, loaded or not."""
     return sorted({*globals(), *__all__})
+
+
+sys.modules[__name__].__class__ = _Package

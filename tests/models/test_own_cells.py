@@ -17,7 +17,6 @@ from learnability.evidence.sequence_gradients import cell_gradients
 from learnability.models.own import Stepped
 from learnability.transport import ExactWindows, Windows, sampled_windows
 from learnability.transport.jacobian import jacobians
-from learnability.unroll import unroll
 from tests.models.zoo import Unrolled, draw, weighted
 
 FEW = lw.Measures(exact_windows=8, anchors=2, resamples=20)
@@ -96,8 +95,8 @@ def own_of(kind):
 def test_an_own_cell_has_its_twins_envelopes(kind):
     own, twin = own_of(kind)
     x, lags = draw(B, T, D), [1, 2, 5]
-    states = unroll(own, x).detach()
-    torch.testing.assert_close(states, unroll(twin, x))
+    states = lw.unroll(own, x).detach()
+    torch.testing.assert_close(states, lw.unroll(twin, x))
     lengths, found = torch.full((B,), T), []
     sample = sampled_windows(lengths, lags, windows=20, seed=0)
     for cell in (own, twin):
@@ -116,7 +115,7 @@ def test_an_own_cell_has_its_twins_envelopes(kind):
 def test_an_own_cell_has_its_twins_gradients(kind):
     own, twin = own_of(kind)
     x, by = draw(B, T, D), draw(B, 3, T, twin.state_size, seed=7)
-    states = unroll(own, x).detach()
+    states = lw.unroll(own, x).detach()
     one, two = (cell_gradients(cell, x, states, by) for cell in (own, twin))
     # The parameters come in another order.
     products = (torch.einsum("nrp,msp->nrms", g, g) for g in (one, two))
@@ -127,7 +126,7 @@ def test_an_own_cell_has_its_twins_gradients(kind):
 def test_pulling_back_is_the_product_with_the_whole_jacobian(kind):
     own, _ = own_of(kind)
     x, rows = draw(B, T, D), draw(B, 3, own.state_size, seed=8)
-    states = unroll(own, x).detach()
+    states = lw.unroll(own, x).detach()
     partials = own.partials(states, x)
     whole = jacobians(own, x, states)
     for t in (0, 5, T - 1):
@@ -141,7 +140,7 @@ def test_pulling_back_is_the_product_with_the_whole_jacobian(kind):
 def test_chunks_change_nothing(monkeypatch):
     own, twin = own_of(LSTM)
     x, by = draw(B, T, D), draw(B, 3, T, twin.state_size, seed=7)
-    states = unroll(own, x).detach()
+    states = lw.unroll(own, x).detach()
 
     def measured():
         steps = own.linearize(states, x)
@@ -180,11 +179,11 @@ def test_gradients_by_parameters_of_any_shape_are_autograds(branch):
     module = Odd(branch).double()
     own = Stepped(module, draw(B, H), draw(B, D))
     x, by = draw(B, T, D), draw(B, 2, T, H, seed=7)
-    found = cell_gradients(own, x, unroll(own, x).detach(), by)
+    found = cell_gradients(own, x, lw.unroll(own, x).detach(), by)
     module.frozen.requires_grad_(True)
     for n in range(B):
         for r in range(2):
-            total = (unroll(own, x[n : n + 1])[0] * by[n, r]).sum()
+            total = (lw.unroll(own, x[n : n + 1])[0] * by[n, r]).sum()
             parts = torch.autograd.grad(
                 total,
                 list(own.parameters()),
@@ -231,7 +230,7 @@ def test_where_no_part_is_known_to_carry_every_unit_counts(kind):
     assert own.units == own.state_size
     assert "(h, c)" in own.route
     x = draw(B, T, D)
-    states = unroll(own, x).detach()
+    states = lw.unroll(own, x).detach()
     whole = vmap(vmap(jacrev(own.step)))(previous(states), x)
     every = sampled_windows(torch.full((B,), T), [3], windows=10**6, seed=0)
     exact = ExactWindows(own, every)
@@ -456,8 +455,8 @@ def test_a_step_may_write_over_what_it_is_given():
     parts = draw(B, 2 * H, seed=6).chunk(2, dim=-1)
     own, known = (Stepped(k(twin), parts, draw(B, D)) for k in (Written, Shifted))
     assert own.units == H
-    states = unroll(known, x).detach()
-    torch.testing.assert_close(unroll(own, x), states)
+    states = lw.unroll(known, x).detach()
+    torch.testing.assert_close(lw.unroll(own, x), states)
     one, two = (c.linearize(states, x) for c in (own, known))
     torch.testing.assert_close(one.correction, two.correction)
     torch.testing.assert_close(one.exit, two.exit)
@@ -535,7 +534,7 @@ def test_a_step_needs_nothing_but_autograd():
         Stepped(kind().double(), draw(B, H), draw(B, D)) for kind in (Writing, Odd)
     )
     x, by = draw(B, T, D), draw(B, 2, T, H, seed=7)
-    states = unroll(plain, x).detach()
+    states = lw.unroll(plain, x).detach()
     one, two = (cell_gradients(cell, x, states, by) for cell in (own, plain))
     torch.testing.assert_close(one, two)
     w = random_direction(own, seed=1)
