@@ -16,7 +16,8 @@ from pathlib import Path
 
 from learnability.study import load_settings
 from learnability.study.execute import Request, execute
-from learnability.study.executors import Pool, execute_in
+from learnability.study.parts import part_of
+from learnability.study.pool import Pool, execute_in
 from learnability.study.settings import Settings
 
 ROUNDS = 2
@@ -28,8 +29,8 @@ SIDES["2 workers, 1 thread each"] = (2, 1)
 def slice_of_standard(seeds: list[int]) -> Settings:
     """Give `standard --scale 0.1` with two cells, one optimizer and some seeds."""
     whole = load_settings("standard").scaled(0.1)
-    cells = [a.model_dump(mode="json") for a in whole.architectures if a.cell in CELLS]
-    return whole.changed(architectures=cells, further_optimizers=[], seeds=seeds)
+    part = part_of(whole, list(CELLS), None)
+    return part.changed(further_optimizers=[], seeds=seeds)
 
 
 def seconds(executor: Executor, workers: int, threads: int, seeds: list[int]) -> float:

@@ -24,9 +24,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from learnability import GRU, LSTM, Effort, Measures, TorchRNN, diagnose, unroll
 from learnability.checked import checked_seed
-from learnability.cli.app import WHOLE
+from learnability.cli.app import NUMBER
+from learnability.cli.display import Display
 from learnability.diagnosis import Diagnoses
-from learnability.display import Display
 
 MEASURES = Measures(exact_windows=2, anchors=1, resamples=20)
 EFFORT = Effort(sequences=64, pairs=4, axes=2, probes=2, work=1e8)
@@ -457,9 +457,9 @@ def ending(one: Case) -> tuple[str, str]:
 
 def fuzz(
     *,
-    count: Annotated[int, WHOLE] = 1000,
-    seed: Annotated[int, WHOLE] = 0,
-    first: Annotated[int, WHOLE] = 0,
+    count: Annotated[int, NUMBER] = 1000,
+    seed: Annotated[int, NUMBER] = 0,
+    first: Annotated[int, NUMBER] = 0,
 ) -> None:
     """Try generated diagnoses: each must end in a result or in one sentence.
 

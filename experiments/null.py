@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 from learnability import Effort, Measures, diagnose
 from learnability.checked import checked_seed
-from learnability.cli.app import WHOLE
+from learnability.cli.app import NUMBER
+from learnability.cli.display import Display
 from learnability.detection.window import window
-from learnability.display import Display
 from learnability.fitting import fitted_detection
 from learnability.models.measure import Measurement
 from learnability.models.quiet import kept_random_states
@@ -220,7 +220,7 @@ def table(found: pd.DataFrame) -> str:
 
 
 def null(
-    *, studies: Annotated[int, WHOLE] = 200, seed: Annotated[int, WHOLE] = 0
+    *, studies: Annotated[int, NUMBER] = 200, seed: Annotated[int, NUMBER] = 0
 ) -> None:
     """Deal targets to other sequences, and count the studies that find no dependency.
 

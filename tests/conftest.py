@@ -21,7 +21,7 @@ CHECKED = [
     "learnability.detection.heavy_noise",
     "learnability.evidence",
     "learnability.models",
-    "learnability.study.collected",
+    "learnability.study.tables",
     "learnability.summaries",
     "learnability.tasks",
     "learnability.training",

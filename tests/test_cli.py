@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from learnability.cli import main
-from learnability.compiled import using_threads
 from learnability.study import Store, load_settings
+from learnability.study.parts import part_of
 from tests.study.small import small_settings
 
 
@@ -67,7 +67,7 @@ def test_run_ends_with_table_and_report(study):
     for cell in ("ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM"):
         assert cell in output
     assert len(list((folder / "runs/small/runs").glob("*/fit.nc"))) == 5
-    assert "5 runs, about" in output
+    assert "small: 5 of 5 runs to do, each 2 epochs of 32 sequences" in output
     assert "training: done in" in output
     assert "runs/small/report.html" in output
     made = {p.name for p in (folder / "runs/small").iterdir()}
@@ -204,10 +204,8 @@ def test_where_other_parts_are_missing_the_part_alone_is_shown(again):
 def test_a_part_of_a_study_grows_to_the_whole(again):
     folder = again / "runs/small"
     whole = load_settings(str(again / "small.toml"))
-    gru = [a.model_dump(mode="json") for a in whole.architectures if a.cell == "GRU"]
-    Store(folder).write(
-        folder / "settings.toml", whole.changed(architectures=gru).to_toml()
-    )
+    (folder / "settings.toml").unlink()
+    Store(folder).begin(part_of(whole, ["GRU"], None))
     done = call("run", "small.toml", cwd=again)
     assert done.returncode == 0, done.stderr
     assert set(Store(folder).load_settings().runs()) == set(whole.runs())
@@ -231,25 +229,55 @@ def test_a_study_that_is_replaced_is_said_to_be(again):
 def test_threads_are_those_asked_for(tmp_path, monkeypatch, words):
     seen, before = [], torch.get_num_threads()
 
-    def stop(settings, left, threads=None):
-        with using_threads(threads):
-            seen.append(torch.get_num_threads())
+    def stop(settings, store, watcher, *, pool, loggers):
+        seen.append(torch.get_num_threads() if pool is None else pool.threads)
         raise ValueError("far enough")
 
-    monkeypatch.setattr("learnability.cli.study.estimate", stop)
+    monkeypatch.setattr("learnability.cli.study.run_study", stop)
     for asked in ([], ["--threads", "3"]):
-        call("run", "quick", "--dry-run", *words, *asked, cwd=tmp_path)
+        call("run", "quick", *words, *asked, cwd=tmp_path)
     assert seen == [max(1, before // 2) if words else before, 3]
     assert torch.get_num_threads() == before
 
 
-def test_dry_run_states_time_and_memory_and_stops(tmp_path):
+def test_dry_run_says_what_is_to_do_and_stops(tmp_path):
     (tmp_path / "small.toml").write_text(small_settings().to_toml())
     done = call("run", "small.toml", "--dry-run", "--scale", "0.5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    said = r"small \(scale 0.5: .*\): 5 runs, about [\d.]+ \w+ in all, [\d.]+ GB"
+    said = r"small \(scale 0.5: .*\): 5 of 5 runs to do, .* after the first epoch"
     assert re.search(said, done.stdout)
     assert [p.name for p in tmp_path.iterdir()] == ["small.toml"]
+
+
+def test_dry_run_knows_what_is_there_and_how_long_it_took(again):
+    done = call("run", "small.toml", "--dry-run", cwd=again)
+    assert done.stdout == "small: all 5 runs are there\n"
+    store = Store(again / "runs/small")
+    assert len(store.load_times()) == 5
+    store.run(store.load_settings().runs()[0]).file("fit.nc").unlink()
+    before = {p: p.stat().st_mtime_ns for p in again.rglob("*")}
+    done = call("run", "small.toml", "--dry-run", cwd=again)
+    assert re.search(r"small: 1 of 5 runs to do, .*; .*\d+ (s|min) left\n", done.stdout)
+    assert {p: p.stat().st_mtime_ns for p in again.rglob("*")} == before
+    store.times.write_text("{}\n")
+    done = call("run", "small.toml", "--dry-run", cwd=again)
+    check_wrong_call(done, "times.jsonl cannot be read")
+
+
+def test_names_are_known_in_any_case(again):
+    shown = call("show", "SMALL", cwd=again)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout == call("show", "runs/small", cwd=again).stdout
+    done = call("run", "Quick", "--cells", "gru", "--dry-run", cwd=again)
+    assert "quick: 1 of 1 runs to do" in done.stdout
+    words = ["--samples", "1e5", "1e6", "--alpha", "1.5", "--parameters", "beta=0.8"]
+    assert "29.034" in call("theory", "powerlaw", *words).stdout
+
+
+def test_tables_are_as_wide_as_columns_says(again, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
+    lines = call("show", "small", cwd=again).stdout.splitlines()
+    assert max(map(len, lines)) <= 70
 
 
 def test_second_run_keeps_the_first(study):
@@ -267,24 +295,27 @@ def test_second_run_keeps_the_first(study):
         (["run", "quick", "--lags", "3", "3"], "lag 3 is given twice"),
         (["run", "quick", "--budgets", "0"], "greater than 0 (got 0.0)"),
         (["run", "quick", "--budgets", "-5"], "greater than 0 (got -5.0)"),
-        (["run", "quick", "--budgets", "nan"], "is not finite"),
+        (["run", "quick", "--budgets", "nan"], "finite number"),
         (["run", "quick", "--epochs", "0"], "recipe.epochs"),
         (["run", "quick", "--sequences", "0"], "training_sequences"),
         (["run", "quick", "--sequences", "3"], "does not fit into 3"),
         (["report", "a", "--output", "b.html"], "name a second folder"),
         (["report", "a", "b", "--by-seed"], "draw one study"),
         (["report", "a", "b", "--published", "c"], "draw one study"),
-        (["run", "quick", "--seeds", "1.5"], "'1.5' is no whole number"),
-        (["run", "quick", "--lags", "3", "x"], "'x' is no whole number"),
-        (["run", "quick", "--workers", "1e3"], "'1e3' is no whole number"),
+        (["run", "quick", "--seeds", "1.5"], "'1.5': input should be a valid integer"),
+        (["run", "quick", "--lags", "3", "x"], "'x': input should be a valid integer"),
+        (
+            ["run", "quick", "--workers", "1e3"],
+            "should be a valid integer",
+        ),
         (["run", "quick", "--seeds"], "needs at least one value"),
         (["run", "quick", "--optimizers"], "needs at least one value"),
         (["run", "quick", "--log"], "needs at least one value"),
         (["run", "quick", "--cells", "GRU", "GRU"], "learnability: GRU appears twice"),
         (["run", "quick", "--output", ""], "an empty path names no place"),
         (["run", "quick", "--output", "x" * 300], "choose another path"),
-        (["run", "quick", "--cells", "RNN"], "the study has no cell 'RNN'"),
-        (["run", "quick", "--optimizers", "sgd"], "has no optimizer 'sgd'"),
+        (["run", "quick", "--cells", "RNN"], "there is no cell 'RNN'; choose"),
+        (["run", "quick", "--optimizers", "sgd"], "there is no optimizer 'sgd'"),
         (["run", "quick", "--scale", "2"], "at most 1"),
         (["run", "quick", "--workers", "0"], "give at least 1"),
         (["run", "quick", "--seeds", "1", "1"], "appears twice"),
@@ -319,7 +350,10 @@ def test_second_run_keeps_the_first(study):
             ],
             "tau appears twice",
         ),
-        (["theory", "Exponential", "--samples", "x"], "'x' is no number; give one"),
+        (
+            ["theory", "Exponential", "--samples", "x"],
+            "should be a valid number",
+        ),
         (["run", "quick", "extra"], "'extra' is too much; leave it out"),
         (["run", "quick", "--output", "://"], ":// cannot be reached"),
         (["run", "quick", "--output", "foo://x"], "foo://x cannot be reached"),
@@ -333,7 +367,7 @@ def test_second_run_keeps_the_first(study):
         (["run", "quick", "--threads", "0"], "0 threads can do nothing"),
         (["run", "quick", "--workers", "2", "--threads", "-1"], "-1 threads can do"),
         (["run", "quick", "--error", "0.7"], "measures.error: 0.7 is no error"),
-        (["run", "quick", "--error", "nan"], "is not finite"),
+        (["run", "quick", "--error", "nan"], "finite number"),
         (["run", "quick", "--budgets", "10", "1e1"], "10.0 appears twice"),
         (["run", "quick", "--log", "jsonl", "jsonl"], "jsonl appears twice"),
         (["run", "quick", "--seeds", "9" * 23], "(got 99999999999999999999999)"),

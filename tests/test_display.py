@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from learnability import display
+from learnability.cli import display
 
 
 def test_a_stage_that_reports_once_says_how_long_it_took(monkeypatch):

@@ -32,7 +32,7 @@ def test_the_sizes_of_quick_are_those_of_its_file():
     words = " ".join(README.split())
     lags = ", ".join(str(lag) for lag in quick.task.lags[:-1])
     for said in (
-        f"{quick.architectures[0].units} units",
+        f"{quick.networks[0].units} units",
         f"{quick.training_sequences:,} sequences of {quick.task.steps} steps",
         f"{lags} and {quick.task.lags[-1]} steps ago",
         ", ".join(f"{c:g}" for c in quick.task.coefficients),

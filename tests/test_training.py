@@ -1,5 +1,8 @@
 """Training: recipes, checkpoints, divergence as an outcome."""
 
+import io
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +10,8 @@ from pydantic import ValidationError
 
 from learnability.cells import CELLS, DiagGate
 from learnability.recipe import Recipe, make_optimizer
-from learnability.study.packing import packed, unpacked
 from learnability.tasks import MultiLag, Sequences
 from learnability.training import (
-    Checkpoint,
     Snapshot,
     mean_square_error,
     r_squared,
@@ -34,14 +35,16 @@ def fit(recipe, seed=0, weights=0):
     [("adamw", 2e-2), ("rmsprop", 5e-3), ("momentum", 0.3), ("sgd", 1.0)],
 )
 def test_every_optimizer_learns(optimizer, rate):
-    network, training = fit(Recipe(optimizer=optimizer, rate=rate, epochs=40, batch=16))
+    network, training = fit(
+        Recipe(optimizer=optimizer, learning_rate=rate, epochs=40, batch_size=16)
+    )
     assert not training.diverged
     training.restore(network, training.best)
     assert r_squared(network, VALIDATION) > 0.4 * TASK.ceiling
 
 
 def test_best_and_last_are_both_kept():
-    network, training = fit(Recipe(rate=3e-2, epochs=15, batch=16))
+    network, training = fit(Recipe(learning_rate=3e-2, epochs=15, batch_size=16))
     errors = training.history["validation"]
     assert training.best.epoch == int(np.argmin(errors))
     assert training.last.epoch == 14
@@ -52,7 +55,7 @@ def test_best_and_last_are_both_kept():
 
 
 def test_seeds_of_order_and_weights_are_apart():
-    recipe = Recipe(rate=1e-2, epochs=2, batch=16)
+    recipe = Recipe(learning_rate=1e-2, epochs=2, batch_size=16)
     first, again, other = (fit(recipe, seed=s)[1].history for s in (0, 0, 1))
     assert first == again
     assert first["train"] != other["train"]
@@ -61,7 +64,7 @@ def test_seeds_of_order_and_weights_are_apart():
 
 @pytest.mark.parametrize("kind", CELLS)
 def test_training_ends_alike_with_either_engine(kind):
-    recipe = Recipe(rate=1e-2, epochs=8, batch=16)
+    recipe = Recipe(learning_rate=1e-2, epochs=8, batch_size=16)
     errors = []
     for engine in ("compiled", "reference"):
         cell = CELLS[kind](2, 12, layernorm=True, seed=3)
@@ -73,11 +76,13 @@ def test_training_ends_alike_with_either_engine(kind):
 
 def test_divergence_is_an_outcome_with_a_sentence():
     network, training = fit(
-        Recipe(optimizer="momentum", rate=1e6, epochs=30, batch=16, clip=None)
+        Recipe(
+            optimizer="momentum", learning_rate=1e6, epochs=30, batch_size=16, clip=None
+        )
     )
     assert training.diverged
     assert "diverged in epoch" in training.outcome
-    assert "lower the rate" in training.outcome
+    assert "lower the learning rate" in training.outcome
     lengths = {name: len(values) for name, values in training.history.items()}
     assert len(lengths) == 5
     assert set(lengths.values()) == {training.last.epoch + 1}
@@ -87,7 +92,9 @@ def test_divergence_is_an_outcome_with_a_sentence():
 
 def test_a_divergence_in_a_later_epoch_takes_its_row_away():
     """The rate grows from nothing to what no training survives."""
-    whole = Recipe(optimizer="sgd", rate=1e-3, epochs=4, batch=16, clip=None)
+    whole = Recipe(
+        optimizer="sgd", learning_rate=1e-3, epochs=4, batch_size=16, clip=None
+    )
     _, training = fit(whole)
 
     class Rising(Recipe):
@@ -109,7 +116,9 @@ def test_constant_targets_have_no_r_squared():
 
 def test_clipping_bounds_the_step():
     clip, rate = 1e-3, 1.0
-    recipe = Recipe(optimizer="sgd", rate=rate, epochs=1, batch=128, clip=clip)
+    recipe = Recipe(
+        optimizer="sgd", learning_rate=rate, epochs=1, batch_size=128, clip=clip
+    )
     before = Network(DiagGate(2, 12, s0=0.3))
     network, training = fit(recipe)
     moved = [
@@ -121,7 +130,13 @@ def test_clipping_bounds_the_step():
 
 
 def test_batches_grow_and_rates_fall():
-    recipe = Recipe(epochs=5, batch=8, final_batch=128, rate=0.4, schedule="cosine")
+    recipe = Recipe(
+        epochs=5,
+        batch_size=8,
+        final_batch_size=128,
+        learning_rate=0.4,
+        schedule="cosine",
+    )
     assert [recipe.batch_at(e) for e in range(5)] == [8, 16, 32, 64, 128]
     assert recipe.rate_at(0) == 0.4
     assert recipe.rate_at(0.5) == pytest.approx(0.2)
@@ -131,7 +146,9 @@ def test_batches_grow_and_rates_fall():
 
 def test_loss_is_half_the_square_error():
     """One step of SGD moves against the gradient of 1/2 (yhat - y)^2."""
-    network, _ = fit(Recipe(optimizer="sgd", rate=0.1, epochs=1, batch=128, clip=None))
+    network, _ = fit(
+        Recipe(optimizer="sgd", learning_rate=0.1, epochs=1, batch_size=128, clip=None)
+    )
     twin = Network(DiagGate(2, 12, s0=0.3))
     loss = 0.5 * ((twin(DATA.x) - DATA.y) ** 2).mean()
     loss.backward()
@@ -142,25 +159,29 @@ def test_loss_is_half_the_square_error():
 def test_decay_reaches_the_optimizer():
     network = Network(DiagGate(2, 3))
     for name in ("adamw", "sgd", "momentum", "rmsprop"):
-        recipe = Recipe(optimizer=name, weight_decay=0.01, rate=0.5)
+        recipe = Recipe(optimizer=name, weight_decay=0.01, learning_rate=0.5)
         group = make_optimizer(recipe, network.parameters()).param_groups[0]
         assert (group["lr"], group["weight_decay"]) == (0.5, 0.01)
 
 
 def test_wrong_recipes_are_named():
     with pytest.raises(ValidationError, match="batches stay or grow"):
-        Recipe(batch=8, final_batch=4)
-    with pytest.raises(ValidationError, match="rate"):
-        Recipe(rate=0)
+        Recipe(batch_size=8, final_batch_size=4)
+    with pytest.raises(ValidationError, match="learning_rate"):
+        Recipe(learning_rate=0)
     with pytest.raises(ValueError, match="does not fit into 128 sequences"):
-        fit(Recipe(batch=200))
+        fit(Recipe(batch_size=200))
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "rmsprop", "momentum", "sgd"])
 @pytest.mark.parametrize("steps", [1, 8, 13])
 def test_a_training_goes_on_bit_for_bit(optimizer, steps):
     recipe = Recipe(
-        optimizer=optimizer, rate=1e-2, epochs=3, batch=16, schedule="cosine"
+        optimizer=optimizer,
+        learning_rate=1e-2,
+        epochs=3,
+        batch_size=16,
+        schedule="cosine",
     )
     whole, reference = fit(recipe)
     taken = []
@@ -168,12 +189,14 @@ def test_a_training_goes_on_bit_for_bit(optimizer, steps):
     def save(snapshot):
         taken.append(None)
         if len(taken) == steps:
-            taken[-1] = unpacked(packed(vars_of(snapshot())))
+            taken[-1] = file = io.BytesIO()
+            torch.save(asdict(snapshot()), file)
 
     network = Network(DiagGate(2, 12, s0=0.3, seed=0), seed=0)
     train(network, DATA, VALIDATION, recipe, seed=0, save=save)
-    points = {n: Checkpoint(**taken[steps - 1][n]) for n in ("now", "best", "last")}
-    start = Snapshot(**{**taken[steps - 1], **points})
+    taken[steps - 1].seek(0)
+    record = torch.load(taken[steps - 1], weights_only=True)
+    start = Snapshot.from_record(record)
     other = Network(DiagGate(2, 12, s0=0.3, seed=5), seed=5)
     training = train(other, DATA, VALIDATION, recipe, seed=9, start=start)
     assert training.history == reference.history
@@ -182,8 +205,3 @@ def test_a_training_goes_on_bit_for_bit(optimizer, steps):
         assert torch.equal(mine, theirs)
     for name, theirs in reference.best.weights.items():
         assert torch.equal(training.best.weights[name], theirs)
-
-
-def vars_of(snapshot):
-    points = {n: vars(getattr(snapshot, n)) for n in ("now", "best", "last")}
-    return {**vars(snapshot), **points}

@@ -20,7 +20,7 @@ from learnability.detection.samples import Requirement, requirement
 from learnability.detection.window import window
 from learnability.evidence import probe_statistics
 from learnability.randomness import Seed, stream
-from learnability.study.single import GATE_ARGUMENT
+from learnability.study.run import GATE_ARGUMENT
 from learnability.tasks import MultiLag, Sequences
 from learnability.unroll import Network, tangent
 

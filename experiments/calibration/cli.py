@@ -5,11 +5,11 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from learnability.cli.app import WHOLE
+from learnability.cli.app import NUMBER
+from learnability.cli.display import Display
+from learnability.cli.places import local_folder, output_file
 from learnability.compiled import tune_process, warm_up
-from learnability.display import Display
-from learnability.storage import local_folder, output_file
-from learnability.study.executors import checked_workers
+from learnability.study.pool import checked_workers
 
 
 def calibrate(
@@ -17,10 +17,10 @@ def calibrate(
     /,
     *,
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
-    workers: Annotated[int, WHOLE] = 1,
+    workers: Annotated[int, NUMBER] = 1,
     partial: bool = False,
     laws: str | None = None,
-    diagnoses: Annotated[int | None, WHOLE] = None,
+    diagnoses: Annotated[int | None, NUMBER] = None,
 ) -> None:
     """Train many small networks and compare every window with what was learnt.
 

@@ -4,8 +4,8 @@ from typing import Annotated, final
 
 from pydantic import BaseModel, Field
 
-from learnability.checked import FROZEN, Count
-from learnability.study.single import Architecture, digest
+from learnability.checked import FROZEN, Count, digest
+from learnability.study.run import Architecture
 from learnability.tasks import Bands, blurred, sharp, smooth
 from learnability.training import Recipe
 
@@ -67,7 +67,7 @@ class RunSettings(BaseModel):
         """Give the recipe that makes so many updates, in whole epochs."""
         batch = min(self.batch, self.samples)
         epochs = max(1, round(self.updates * batch / self.samples))
-        return Recipe(rate=self.rate, epochs=epochs, batch=batch)
+        return Recipe(learning_rate=self.rate, epochs=epochs, batch_size=batch)
 
     def identity(self) -> str:
         """Give a short hash of everything that decides the numbers."""

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, final
 
 from learnability import __version__
+from learnability.checked import digest
 from learnability.storage import replace_file
 from learnability.study.folder import Damaged, RunFolder
-from learnability.study.single import digest
 
 STAGE, FILE = "done", "record.json"
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from learnability.checked import digest
 from learnability.compiled import using_threads
-from learnability.study.executors import Tell, checked_workers, execute_in, processes
 from learnability.study.folder import Damaged
-from learnability.study.single import digest
+from learnability.study.pool import Tell, checked_workers, execute_in, processes
 
 from .brute import try_cell
 from .diagnosed import diagnose_cell

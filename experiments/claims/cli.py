@@ -11,8 +11,8 @@ from rich.table import Table
 from upath import UPath
 
 from learnability.checked import checked_seed
-from learnability.cli.app import MANY, WHOLE
-from learnability.display import Display
+from learnability.cli.app import MANY, NUMBER
+from learnability.cli.display import Display
 from learnability.storage import place, replace_file
 
 from . import Claim, chosen_letters, markdown, numbers, run_claims, verdicts
@@ -24,7 +24,7 @@ COLOURS: dict[Verdict, str] = {HELD: "green", RESTRICTED: "yellow", FAILED: "red
 def claims(
     *,
     output: Annotated[str, Parameter(name=["--output", "-o"])] = "runs/claims",
-    seed: Annotated[int, WHOLE] = 0,
+    seed: Annotated[int, NUMBER] = 0,
     only: Annotated[list[str] | None, MANY] = None,
 ) -> None:
     """Put each statement of the theory to the test by simulation, with a verdict.

@@ -1,18 +1,32 @@
 """Measure how far back in time a recurrent network can learn."""
 
+import sys
+from importlib import import_module
 from importlib.metadata import version
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from . import design, detection, evidence, models, stable, transport
-from .cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU, TorchRNN
-from .detection import decay
-from .diagnosis import Diagnoses, Diagnosis
-from .fitting import Measures
-from .models import Effort, Monitor, diagnose
-from .recipe import Recipe
-from .tasks import MultiLag, Sequences
-from .training import Training, train
-from .unroll import Network, unroll
-from .verdict import dependence
+if TYPE_CHECKING:  # what `__getattr__` loads when it is used
+    from . import design, detection, evidence, models, stable, transport
+    from .cells import (
+        GRU,
+        LSTM,
+        Cell,
+        ConstGate,
+        DiagGate,
+        SharedGate,
+        TorchGRU,
+        TorchRNN,
+    )
+    from .detection import decay
+    from .diagnosis import Diagnoses, Diagnosis
+    from .fitting import Measures
+    from .models import Effort, Monitor, diagnose
+    from .recipe import Recipe
+    from .tasks import MultiLag, Sequences
+    from .training import Training, train
+    from .unroll import Network, unroll
+    from .verdict import dependence
 
 __version__ = version("learnability")
 
@@ -47,3 +61,51 @@ __all__ = [
     "transport",
     "unroll",
 ]
+
+_CELLS = "GRU LSTM Cell ConstGate DiagGate SharedGate TorchGRU TorchRNN"
+_HOMES = {
+    **dict.fromkeys(_CELLS.split(), "cells"),
+    "decay": "detection",
+    **dict.fromkeys(("Diagnoses", "Diagnosis"), "diagnosis"),
+    "Measures": "fitting",
+    **dict.fromkeys(("Effort", "Monitor", "diagnose"), "models"),
+    "dependence": "verdict",
+    "Recipe": "recipe",
+    **dict.fromkeys(("MultiLag", "Sequences"), "tasks"),
+    **dict.fromkeys(("Training", "train"), "training"),
+    **dict.fromkeys(("Network", "unroll"), "unroll"),
+}
+"""The module of every public name that is no module itself."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used (PEP 562): torch takes seconds."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _HOMES:
+        found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    else:
+        found = import_module(f".{name}", __name__)
+    if name != "unroll":
+        globals()[name] = found
+    return found
+
+
+class _Package(ModuleType):
+    """This package, of which ``unroll`` is the function and not its module."""
+
+    @property
+    def unroll(self) -> Any:
+        return __getattr__("unroll")
+
+    @unroll.setter
+    def unroll(self, module: ModuleType) -> None:
+        """Leave alone what Python sets when the module is imported."""
+
+
+def __dir__() -> list[str]:
+    """Return the public names, loaded or not."""
+    return sorted({*globals(), *__all__})
+
+
+sys.modules[__name__].__class__ = _Package

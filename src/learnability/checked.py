@@ -1,14 +1,16 @@
 """What every record of settings refuses, how large its numbers may be, its hash."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from os import PathLike
 from typing import Annotated, TypeVar, cast
 
 import numpy as np
-from pydantic import BeforeValidator, ConfigDict, Field, Strict
+from pydantic import BeforeValidator, ConfigDict, Field, Strict, ValidationError
 
+LONGEST_SHOWN = 100
+"""Characters of a wrong value that an error repeats."""
 LARGEST = 2**63 - 1
 """The largest whole number that TOML, NetCDF and pandas all keep."""
 
@@ -29,6 +31,85 @@ def _plain(value: object) -> object:
 Whole = Annotated[int, BeforeValidator(_plain)]
 Count = Annotated[Whole, Field(ge=1, le=LARGEST)]
 StudySeed = Annotated[Whole, Field(ge=0, le=LARGEST)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+def in_any_case(known: Iterable[str]) -> BeforeValidator:
+    """Return a validator that takes some names however they are capitalised.
+
+    Args:
+        known: the names.
+    """
+    names = {name.casefold(): name for name in known}
+
+    def spelled(value: object) -> object:
+        return names.get(value.casefold(), value) if isinstance(value, str) else value
+
+    return BeforeValidator(spelled)
+
+
+def chosen_name(what: str, word: str, known: Iterable[str]) -> str:
+    """Return the name that a word stands for, however it is capitalised.
+
+    Args:
+        what: what the names stand for.
+        word: as it was given.
+        known: the names.
+
+    Raises:
+        ValueError: if there is no such name.
+
+    Example:
+        >>> chosen_name("cell", "gru", ["GRU", "LSTM"])
+        'GRU'
+    """
+    names = {name.casefold(): name for name in known}
+    if word.casefold() not in names:
+        raise ValueError(
+            f"there is no {what} {word!r}; choose {', '.join(names.values())}"
+        )
+    return names[word.casefold()]
+
+
+def check_unique(what: str, names: Sequence[object]) -> None:
+    """Check that no name appears twice.
+
+    Args:
+        what: what the names stand for.
+        names: the names.
+
+    Raises:
+        ValueError: if one appears twice.
+
+    Example:
+        >>> check_unique("cell", ["GRU", "LSTM"])
+    """
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name} appears twice; name each {what} once")
+
+
+def in_a_sentence(error: ValidationError) -> str:
+    """Return the first complaint of a validation as one sentence.
+
+    Args:
+        error: what pydantic raised.
+    """
+    # A wrong name leaves another setting missing: it is the cause.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{where}: there is no such setting; mend its name or take it out"
+    if first["type"] == "missing":
+        return f"{where}: it is missing; give it a value"
+    message = first["msg"].removeprefix("Value error, ").replace(" tuple", " list")
+    message = message.removesuffix(" after validation, not 0")
+    if message[1:2].islower():  # a word, and no name like GRU
+        message = message[0].lower() + message[1:]
+    given = repr(first["input"])
+    given = given if len(given) <= LONGEST_SHOWN else f"{given[:LONGEST_SHOWN]}..."
+    value = f" (got {given})" if first["type"] != "value_error" else ""
+    return f"{where}: {message}{value}" if where else f"{message}{value}"
 
 
 def checked_seed(seed: int) -> int:

@@ -4,11 +4,12 @@ import contextlib
 import errno
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 import xarray as xr
@@ -20,11 +21,13 @@ try:
 except ImportError:  # Windows, where nobody removes a file that another has open
     fcntl = None
 
+FORMAT = 2
+"""Of every file that is kept; another one is refused."""
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def place(address: str | PathLike[str]) -> Path | UPath:
-    """Give the path of an address: a local one, or that of any `fsspec` file system.
+    """Return the path of an address: a local one, or that of any `fsspec` file system.
 
     Args:
         address: a path, or a URL such as ``s3://bucket/folder``.
@@ -56,58 +59,15 @@ def place(address: str | PathLike[str]) -> Path | UPath:
     return path
 
 
-def local_folder(address: str | PathLike[str]) -> Path:
-    """Give the path of a folder on this machine.
+def check_target(path: Path) -> None:
+    """Refuse what a renamed file must not take the place of, such as /dev/null.
 
     Args:
-        address: a path.
+        path: of the file.
 
     Raises:
-        ValueError: if the path is empty or lies on another file system.
+        ValueError: if it is a folder or a device.
     """
-    path = place(address)
-    if not isinstance(path, Path):
-        raise ValueError(f"{address} is no folder of this machine; name one that is")
-    return path
-
-
-def output_file(address: str | PathLike[str], *endings: str) -> Path | UPath:
-    """Give the path of a file to write, if it looks as if that could be written.
-
-    Ask before long work: what cannot be kept is not worth making.
-
-    Args:
-        address: a path or URL.
-        endings: that it may have, such as ``.csv``; any unless given.
-
-    Raises:
-        ValueError: if it is a folder or a device, lies where nothing can be made, or
-            has another ending.
-    """
-    path = place(address)
-    if isinstance(path, Path):
-        _check_place(path)
-    if endings and path.suffix.lower() not in endings:
-        raise ValueError(
-            f"{path} does not end in {' or '.join(endings)}, which is what is written; "
-            "name a file that does"
-        )
-    return path
-
-
-def _check_place(path: Path) -> None:
-    """Refuse a place where nothing can be made."""
-    try:
-        _check_target(path)
-        there = next(p for p in path.absolute().parents if p.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, f"{there} takes no files")
-    except OSError as error:
-        raise unwritable(path, error) from error
-
-
-def _check_target(path: Path) -> None:
-    """Refuse what a renamed file must not take the place of, such as /dev/null."""
     if path.name in ("", "..") or path.is_dir():
         raise ValueError(f"{path} is a folder; name a file in it")
     if path.exists() and not path.is_file():
@@ -115,7 +75,7 @@ def _check_target(path: Path) -> None:
 
 
 def unwritable(path: Path | UPath, error: Exception) -> ValueError:
-    """Give the error that says why a place cannot be written, and what to do."""
+    """Return the error that says why a place cannot be written, and what to do."""
     remedy = "choose another folder"
     if getattr(error, "errno", None) in FULL:
         remedy = "make room and run the same command again; what is done is kept"
@@ -134,7 +94,7 @@ def replace_file(path: Path | UPath, content: bytes) -> None:
     """
     try:
         if isinstance(path, Path):
-            _check_target(path)
+            check_target(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(path, Path):
             _replace_local(path, content)
@@ -278,13 +238,52 @@ def _end_of_lines(file: BinaryIO) -> int:
     return file.read().rfind(b"\n") + 1
 
 
+def stamp() -> dict[str, Any]:
+    """Return what every file says of itself: its format, and the version that made it.
+
+    Example:
+        >>> sorted(stamp())
+        ['format', 'learnability']
+    """
+    return {"format": FORMAT, "learnability": version("learnability")}
+
+
+def check_format(stamped: Mapping[Any, Any], name: str) -> None:
+    """Refuse a file of another format.
+
+    Args:
+        stamped: what it says of itself, as `stamp` does.
+        name: what to call it.
+
+    Raises:
+        ValueError: if this version does not read its format.
+    """
+    found = stamped.get("format")
+    if found == FORMAT:
+        return
+    maker = stamped.get("learnability")
+    by = f"learnability {maker}" if maker else "an older version of learnability"
+    kind = "without a format" if found is None else f"in format {found}"
+    raise ValueError(
+        f"{name} was written by {by} {kind}, and learnability "
+        f"{version('learnability')} reads format {FORMAT}; read it with the version "
+        "that wrote it, or make it again in another place"
+    )
+
+
 def tree_bytes(tree: xr.DataTree) -> bytes:
-    """Give a tree as one NetCDF-4 file."""
-    return bytes(tree.to_netcdf(engine="h5netcdf"))
+    """Return a tree as one NetCDF-4 file that states its format.
+
+    Args:
+        tree: what to write.
+    """
+    stamped = tree.copy()
+    stamped.attrs = {**stamp(), **tree.attrs, "format": FORMAT}
+    return bytes(stamped.to_netcdf(engine="h5netcdf"))
 
 
 def tree_from(content: bytes, name: str) -> xr.DataTree:
-    """Give back what `tree_bytes` made.
+    """Return back what `tree_bytes` made.
 
     Args:
         content: the bytes.
@@ -316,8 +315,9 @@ def load_tree(path: str | PathLike[str]) -> xr.DataTree:
 
 def _load(source: str | PathLike[str] | BinaryIO, name: str) -> xr.DataTree:
     try:
-        with xr.open_datatree(source, engine="h5netcdf") as tree:  # pyright: ignore[reportArgumentType]
-            return tree.load()
+        # pyright: ignore[reportArgumentType] - it takes open files, too
+        with xr.open_datatree(source, engine="h5netcdf") as tree:
+            found = tree.load()
     except FileNotFoundError:
         raise ValueError(f"there is no file {name}; name one that exists") from None
     except (OSError, RuntimeError, KeyError, ValueError) as error:
@@ -325,3 +325,8 @@ def _load(source: str | PathLike[str] | BinaryIO, name: str) -> xr.DataTree:
             f"{name} cannot be read ({str(error).splitlines()[0]}); it may be "
             "truncated: make it again"
         ) from error
+    made = {"format": found.attrs.pop("format", None)}
+    for part in (found, *found.children.values()):
+        if "learnability" in part.attrs:  # other programs write such files, too
+            check_format({**part.attrs, **made}, name)
+    return found

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -91,6 +92,16 @@ class Snapshot:
     last: Checkpoint
     history: dict[str, list[float]]
 
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> "Snapshot":
+        """Return the snapshot of which `dataclasses.asdict` made a record.
+
+        Args:
+            record: nested dicts.
+        """
+        points = {n: Checkpoint(**record[n]) for n in ("now", "best", "last")}
+        return cls(**{**record, **points})
+
 
 Save = Callable[[Callable[[], Snapshot]], None]
 """Called after every step with what takes a snapshot; taking one costs a copy."""
@@ -147,7 +158,7 @@ def train(
     Raises:
         ValueError: if a batch is larger than the data.
     """
-    largest = recipe.final_batch or recipe.batch
+    largest = recipe.largest_batch
     if largest > len(data):
         raise ValueError(
             f"a batch of {largest} does not fit into {len(data)} sequences; "
@@ -171,7 +182,8 @@ def train(
         if not (loss < ceiling and error < ceiling):  # nan fails both
             return run.result(
                 f"training diverged in epoch {epoch + 1} of {recipe.epochs} "
-                f"(training loss {loss:.3g}); lower the rate {recipe.rate:g}",
+                f"(training loss {loss:.3g}); lower the learning rate "
+                f"{recipe.learning_rate:g}",
                 diverged=True,
             )
         run.end_epoch({**row, "validation": error})

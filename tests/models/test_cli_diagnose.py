@@ -40,6 +40,9 @@ class Series(nn.Module):
 def number():
     return 3
 
+def needy(size):
+    return size
+
 def broken():
     raise RuntimeError("no disk")
 """
@@ -235,7 +238,7 @@ def odd_words(random, words):
         ["--model", "own_factory"],
         ["--model", "own_factory:Nothing"],
         ["--model", "own_factory:number"],
-        ["--model", "own_factory:broken"],
+        ["--model", "own_factory:needy"],
         ["--model", "no.such.module:make"],
         ["--model", "a b:c"],
         ["--window", random.integers(-3, 2)],
@@ -293,11 +296,19 @@ def test_malformed_input_ends_in_one_sentence(folder, tmp_path, seed):
             assert case % 4 in (0, 1, 2, 3)
 
 
+def test_what_a_factory_s_own_code_raises_is_shown(folder):
+    words = arguments(folder)
+    words[words.index("--model") + 1] = "own_factory:broken"
+    with pytest.raises(RuntimeError, match="no disk"):
+        call(*words)
+
+
 @pytest.mark.parametrize(
     ("words", "match"),
     [
         (["--model", "own_factory:number"], "made a int"),
-        (["--model", "own_factory:broken"], "no disk"),
+        (["--model", "own_factory:needy"], "missing a required argument: 'size'"),
+        (["--model", "own_factory:Nothing"], "could not be imported"),
         (["--model", "own_factory"], "write it as module:factory"),
         (["--lags", "99"], "largest possible lag is 15"),
         (["--layers", "lstm"], "there is no layer 'lstm'"),

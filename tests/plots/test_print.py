@@ -8,7 +8,7 @@ from learnability.study import Store, load_settings
 from learnability.study.sweep import draw_files
 from tests.plots.records import diagnosis, training_group
 
-GRID = load_settings("quick").changed(architectures=[{"cell": "GRU"}])
+GRID = load_settings("quick").changed(networks=[{"cell": "GRU"}])
 RUNS = {"GRU": diagnosis(training=training_group())}
 
 

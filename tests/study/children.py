@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from learnability.study import Settings, Store, run_study
+from learnability.study.parts import part_of
 from tests.study.small import Watcher, small_settings
 
 # The server has loaded everything; a child is at work within milliseconds.
@@ -31,10 +32,7 @@ def load_ahead() -> None:
 
 def grid(cells: list[str], seeds: list[int], epochs: int = 4) -> Settings:
     """Give a small study of some cells and seeds."""
-    small = small_settings()
-    chosen = [a for a in small.architectures if a.cell in cells]
-    return small.changed(
-        architectures=[a.model_dump(mode="json") for a in chosen],
+    return part_of(small_settings(), cells, None).changed(
         seeds=seeds,
         recipe={"epochs": epochs},
     )

@@ -16,7 +16,7 @@ KILLS = 30
 
 def main() -> int:
     """Compare every byte; give 0 where all agree."""
-    cells = [a.cell for a in load_settings("quick").architectures]
+    cells = list(load_settings("quick").names)
     settings = grid(cells, seeds=list(range(12)))
     with tempfile.TemporaryDirectory() as alone, tempfile.TemporaryDirectory() as other:
         changes: list[int] = []

@@ -6,9 +6,9 @@ from learnability.study import Settings, Store, load_settings
 def small_settings() -> Settings:
     """Give a study of all five cells that takes seconds."""
     quick = load_settings("quick")
-    architectures = [
-        a.model_copy(update={"units": 5}).model_dump(mode="json")
-        for a in quick.architectures
+    networks = [
+        n.model_copy(update={"units": 5}).model_dump(mode="json")
+        for n in quick.networks
     ]
     return quick.changed(
         name="small",
@@ -17,9 +17,9 @@ def small_settings() -> Settings:
         validation_sequences=16,
         diagnosis_sequences=64,
         lags=[1, 2, 4, 8],
-        recipe={"epochs": 2, "batch": 16},
+        recipe={"epochs": 2, "batch_size": 16},
         measures={"exact_windows": 8, "anchors": 2, "resamples": 20},
-        architectures=architectures,
+        networks=networks,
     )
 
 
@@ -40,7 +40,7 @@ class Watcher:
     def kept(self, label):
         self.skipped.append(label)
 
-    def done(self, outcome, finished, runs):
+    def done(self, outcome, finished):
         self.outcomes.append(outcome)
 
     def tell(self, sentence):

@@ -5,7 +5,7 @@ import pytest
 
 from learnability.study import Store
 from learnability.study.logs import log_run, make_logger
-from tests.study.test_collected import GRID, RUNS
+from tests.study.test_tables import GRID, RUNS
 
 LABEL = "GRU, seed 1"
 

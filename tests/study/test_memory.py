@@ -4,12 +4,11 @@ import math
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 
-from learnability.study import memory, processes
-from learnability.study.memory import container_limits, held_bytes, machine_bytes
+from learnability.study import cost, processes
+from learnability.study.cost import container_limits, machine_bytes
 
 GB = 10**9
 FREE = 9223372036854771712  # what version 1 says where there is no limit
@@ -54,31 +53,20 @@ def test_a_container_s_limit_is_read(tmp_path, listed, files, limits):
 
 
 def test_the_least_of_all_limits_counts(monkeypatch):
-    monkeypatch.setattr(memory, "container_limits", lambda: iter([GB, 3 * GB]))
+    monkeypatch.setattr(cost, "container_limits", lambda: iter([GB, 3 * GB]))
     assert machine_bytes() == GB
     with pytest.raises(ValueError, match=r"4 workers .* 1.0 GB .* at most 3"):
         processes(4)
-    monkeypatch.setattr(memory, "container_limits", lambda: iter([float(FREE)]))
+    monkeypatch.setattr(cost, "container_limits", lambda: iter([float(FREE)]))
     assert machine_bytes() < FREE
 
 
 def test_a_system_that_says_nothing_refuses_nothing(monkeypatch):
-    monkeypatch.setattr(memory, "resource", None)
-    monkeypatch.setattr(memory, "container_limits", lambda: iter(()))
+    monkeypatch.setattr(cost, "resource", None)
+    monkeypatch.setattr(cost, "container_limits", lambda: iter(()))
     monkeypatch.setattr(os, "sysconf_names", {})
     assert machine_bytes() == math.inf
-    assert held_bytes() == memory.WORKER_BYTES
     processes(1000)
-
-
-@pytest.mark.parametrize(("platform", "unit"), [("linux", 1024), ("darwin", 1)])
-def test_each_system_has_its_unit(monkeypatch, platform, unit):
-    fake = SimpleNamespace(
-        RUSAGE_SELF=0, getrusage=lambda who: SimpleNamespace(ru_maxrss=7)
-    )
-    monkeypatch.setattr(memory, "resource", fake)
-    monkeypatch.setattr(sys, "platform", platform)
-    assert held_bytes() == 7 * unit
 
 
 ELSEWHERE = """
@@ -90,14 +78,13 @@ for name in ("fork", "register_at_fork", "sched_getaffinity", "sched_setaffinity
     delattr(os, name)
 os.sysconf_names = {}
 import learnability.cli
-from learnability.study import Store, memory, processes, run_study
-from learnability.study.estimate import estimate
+from learnability.study import Store, cost, processes, run_study
+from learnability.study.parts import part_of
+from learnability.study.sweep import outlook
 from tests.study.small import Watcher, small_settings
-small = small_settings()
-gru = [a.model_dump(mode="json") for a in small.architectures if a.cell == "GRU"]
-settings = small.changed(architectures=gru)
-memory.check_memory(settings.runs())
-print(estimate(settings, settings.runs()).sentence())
+settings = part_of(small_settings(), ["GRU"], None)
+cost.check_memory(settings.runs())
+print(outlook(settings, Store(sys.argv[1])))
 print(sorted(run_study(settings, Store(sys.argv[1]), Watcher())))
 print(processes(2).threads)
 """
@@ -109,7 +96,7 @@ def test_a_study_needs_no_linux(tmp_path):
     words = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "study")]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    estimated, labels, threads = done.stdout.splitlines()
-    assert estimated.startswith("1 run, about")
+    told, labels, threads = done.stdout.splitlines()
+    assert told.startswith("small: 1 of 1 runs to do")
     assert labels == "['GRU']"
     assert int(threads) >= 1

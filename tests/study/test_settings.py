@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from learnability.checked import digest
 from learnability.study import Settings, load_settings, preset_names
-from learnability.study.joined import differing, joined
+from learnability.study.parts import differing, joined, part_of
 
 QUICK = load_settings("quick")
 
@@ -25,8 +25,8 @@ def test_every_preset_loads_and_comes_back_from_toml():
 
 def test_identity_is_that_of_the_numbers():
     assert QUICK.identity() == QUICK.changed(name="other").identity()
-    turned = [a.model_dump(mode="json") for a in QUICK.architectures[::-1]]
-    assert QUICK.identity() == QUICK.changed(architectures=turned).identity()
+    turned = part_of(QUICK, list(QUICK.names[::-1]), None)
+    assert QUICK.identity() == turned.identity()
     for change in ({"seeds": [8]}, {"recipe": {"epochs": 3}}, {"budgets": [5]}):
         assert QUICK.identity() != QUICK.changed(**change).identity()
 
@@ -84,7 +84,10 @@ def test_a_digest_is_of_canonical_json():
         ({"budgets": [10, 20, 10]}, "10.0 appears twice; name each budget once"),
         ({"seeds": [2**63]}, f"less than or equal to {2**63 - 1} .got {2**63}"),
         ({"recipe": {"epochs": 10**400}}, "less than or equal to"),
-        ({"recipe": {"rate": float("inf")}}, "recipe.rate: .* finite .*got inf"),
+        (
+            {"recipe": {"learning_rate": float("inf")}},
+            "learning_rate: .* finite .*got inf",
+        ),
         ({"task": {"noise": 1e39}}, "task.noise: .* 1000000000 .got 1e.39"),
         (
             {"task": {"coefficients": [0.5, 0, 0.1, 0.1]}},
@@ -104,8 +107,8 @@ def test_a_digest_is_of_canonical_json():
         ({"training_sequences": 3}, "does not fit into 3 training sequences"),
         ({"diagnosis_sequences": 3}, "greater than or equal to 50"),
         ({"task": {"noise": -1}}, "task.noise"),
-        ({"architectures": [{"cell": "RNN"}]}, "architectures.0.cell"),
-        ({"architectures": [{"cell": "GRU"}] * 2}, "appears twice"),
+        ({"networks": [{"cell": "RNN"}]}, "networks.0.cell"),
+        ({"networks": [{"cell": "GRU"}] * 2}, "GRU appears twice; name each network"),
         ({"measures": {"error": 0.7}}, r"measures.error: 0.7 is no .* below 0.5"),
         ({"measures": {"miss": 0.5}}, "measures.miss: 0.5 is no .* below 0.5"),
         ({"measures": {"error": 5e-324}}, "5e-324 is no error .* at least 1e-300"),
@@ -143,7 +146,11 @@ def test_files_are_named_in_errors(tmp_path):
         ("seeds = [7]", "seeds = []", "at least 1 item .got"),
         ("layernorm = true", 'layernorm = "no"', "layernorm: .* boolean .got 'no'"),
         ("epochs = ", "epochs = true #", "recipe.epochs: .* integer .got True"),
-        ("rate = ", 'rate = "1" #', "recipe.rate: .* number .got '1'"),
+        (
+            "learning_rate = ",
+            'learning_rate = "1" #',
+            "learning_rate: .* number",
+        ),
         ('name = "quick"', 'nam = "x"', "mine.toml: nam: there is no such setting"),
         ('name = "quick"', "", "mine.toml: name: it is missing; give it a value"),
         ("budgets = ", f"budgets = {'[' * 2000}{']' * 2000} #", "recursion|budgets"),
@@ -179,7 +186,7 @@ def test_numpy_s_whole_numbers_are_whole():
 def test_a_grid_has_a_run_a_corner():
     grid = QUICK.changed(
         seeds=[1, 2],
-        further_optimizers=[{"optimizer": "sgd", "rate": 0.5}],
+        further_optimizers=[{"optimizer": "sgd", "learning_rate": 0.5}],
     )
     runs = grid.runs()
     assert len(runs) == 5 * 2 * 2
@@ -188,11 +195,9 @@ def test_a_grid_has_a_run_a_corner():
     assert labels[:2] == ["ConstGate, adamw, seed 1", "ConstGate, sgd, seed 1"]
     assert len(set(labels)) == len(labels)
     assert runs[1].recipe == QUICK.recipe.model_copy(
-        update={"optimizer": "sgd", "rate": 0.5}
+        update={"optimizer": "sgd", "learning_rate": 0.5}
     )
-    assert [QUICK.label(run) for run in QUICK.runs()] == [
-        a.cell for a in QUICK.architectures
-    ]
+    assert [QUICK.label(run) for run in QUICK.runs()] == list(QUICK.names)
 
 
 def test_only_what_decides_the_weights_names_a_run():
@@ -214,12 +219,12 @@ def test_scale_shrinks_epochs_and_sequences_and_says_so():
     part = whole.scaled(0.1)
     assert (part.recipe.epochs, part.training_sequences) == (75, 800)
     assert part.diagnosis_sequences == 800
-    assert part.recipe.batch == whole.recipe.batch
+    assert part.recipe.batch_size == whole.recipe.batch_size
     assert "scale 0.1" in part.title
     assert whole.title == whole.name
     tiny = whole.scaled(0.001)
     assert (tiny.recipe.epochs, tiny.training_sequences) == (1, 8)
-    assert (tiny.recipe.batch, tiny.diagnosis_sequences) == (8, 50)
+    assert (tiny.recipe.batch_size, tiny.diagnosis_sequences) == (8, 50)
     for wrong in (0, 1.5, -1):
         with pytest.raises(ValueError, match="not above 0 and at most 1"):
             whole.scaled(wrong)
@@ -229,8 +234,8 @@ def test_presets_hold_the_published_numbers():
     march, final = load_settings("livi-2026-03"), load_settings("livi-2026-final")
     assert march.seeds == (212, 1001, 2002, 3003, 4004)
     assert final.seeds == (2, 12, 31, 41, 51)
-    assert (march.task.steps, march.architectures[0].units) == (1024, 128)
-    assert (final.task.steps, final.architectures[0].units) == (1536, 256)
+    assert (march.task.steps, march.networks[0].units) == (1024, 128)
+    assert (final.task.steps, final.networks[0].units) == (1536, 256)
     assert march.task.lags == (32, 64, 128, 192, 256)
     assert march.task.coefficients == (0.6, 0.5, 0.4, 0.32, 0.26)
     assert final.task.lags == (64, 128, 256, 384, 512, 768)
@@ -245,9 +250,13 @@ def test_presets_hold_the_published_numbers():
         (final, 2e-4, 384, 1500),
     ):
         recipe = study.recipe
-        assert (recipe.rate, recipe.batch, recipe.epochs) == (rate, batch, epochs)
+        assert (recipe.learning_rate, recipe.batch_size, recipe.epochs) == (
+            rate,
+            batch,
+            epochs,
+        )
         assert (recipe.weight_decay, recipe.clip) == (1e-4, 1.0)
-        gates = {a.cell: a.gate for a in study.architectures}
+        gates = {n.cell: n.gate for n in study.networks}
         assert gates["LSTM"] == 0.5
         assert {gates[c] for c in ("SharedGate", "DiagGate", "GRU")} == {0.05}
     assert [r.optimizer for r in march.recipes] == ["adamw", "sgd", "momentum"]
@@ -268,14 +277,10 @@ def part(axes) -> Settings:
     """Give a part of one study: some of its cells, seeds and optimizers."""
     rates = {"adamw": 1e-3, "sgd": 0.5}
     first, *rest = (
-        {"optimizer": name, "rate": rates[name]} for name in sorted(axes["optimizers"])
+        {"optimizer": name, "learning_rate": rates[name]}
+        for name in sorted(axes["optimizers"])
     )
-    return QUICK.changed(
-        architectures=[
-            a.model_dump(mode="json")
-            for a in QUICK.architectures
-            if a.cell in axes["cells"]
-        ],
+    return part_of(QUICK, sorted(axes["cells"]), None).changed(
         seeds=sorted(axes["seeds"]),
         recipe=first,
         further_optimizers=rest,
@@ -311,7 +316,7 @@ def test_two_parts_of_a_study_join_to_the_runs_of_both(one, two):
     [
         ({"lags": [1, 2]}, ["lags"]),
         ({"name": "other", "measures": {"error": 0.01}}, ["name", "measures"]),
-        ({"recipe": {"rate": 0.5}}, []),
+        ({"recipe": {"learning_rate": 0.5}}, []),
     ],
 )
 def test_other_studies_do_not_join(change, names):

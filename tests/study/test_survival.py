@@ -68,12 +68,20 @@ def test_flipped_bits_are_found_and_made_again(alone, tmp_path):
     assert sum("checksum" in said or "read" in said for said in watcher.said) >= 4
 
 
-@pytest.mark.parametrize("part", ["training", "probe", "fit"])
-def test_a_truncated_file_costs_its_stage_alone(alone, tmp_path, part):
+@pytest.mark.parametrize(
+    ("part", "file"),
+    [
+        ("training", "history.json"),
+        ("training", "optimizer.pt"),
+        ("probe", "probe.safetensors"),
+        ("fit", "fit.nc"),
+    ],
+)
+def test_a_truncated_file_costs_its_stage_alone(alone, tmp_path, part, file):
     store = Store(tmp_path)
     for name, content in alone[1].items():
-        cut = name.endswith((f"{part}.nc", f"{part}.safetensors"))
-        store.write(store.folder / "runs" / name, content[: -1 if cut else None])
+        whole = None if not name.endswith(file) else -1
+        store.write(store.folder / "runs" / name, content[:whole])
     watcher = again(tmp_path)
     assert [outcome.made for outcome in watcher.outcomes] == [(part,)] * 2
     assert contents(store) == alone[1]

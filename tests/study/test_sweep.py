@@ -7,7 +7,8 @@ import pytest
 
 from learnability.cli.results import list_studies
 from learnability.study import Settings, Store, run_study, write_results
-from learnability.study.sweep import draw_by_seed, missing
+from learnability.study.parts import part_of
+from learnability.study.sweep import draw_by_seed
 from tests.study.small import Watcher, contents, small_settings
 
 SETTINGS = small_settings()
@@ -25,9 +26,9 @@ def first(tmp_path_factory):
 
 
 def test_same_seeds_same_bytes_in_any_order(first, tmp_path):
-    turned = [a.model_dump(mode="json") for a in SETTINGS.architectures[::-1]]
-    second, watcher = run(tmp_path, SETTINGS.changed(architectures=turned))
-    assert watcher.began == [a.cell for a in SETTINGS.architectures[::-1]]
+    turned = SETTINGS.names[::-1]
+    second, watcher = run(tmp_path, part_of(SETTINGS, turned, None))
+    assert watcher.began == list(turned)
     assert all(0 <= share <= 1 for share in watcher.shares)
     results = contents(first)
     assert len([name for name in results if name.endswith("fit.nc")]) == 5
@@ -35,8 +36,7 @@ def test_same_seeds_same_bytes_in_any_order(first, tmp_path):
 
 
 def test_an_architecture_alone_has_the_same_results(first, tmp_path):
-    gru = [a for a in SETTINGS.architectures if a.cell == "GRU"]
-    alone = SETTINGS.changed(architectures=[gru[0].model_dump(mode="json")])
+    alone = part_of(SETTINGS, ["GRU"], None)
     second, _ = run(tmp_path, alone)
     (only,) = alone.runs()
     assert first.results(only).read_bytes() == second.results(only).read_bytes()
@@ -73,7 +73,7 @@ def test_whether_it_is_there_is_told_without_reading_results(
         return read_bytes(path)
 
     monkeypatch.setattr(Path, "read_bytes", reading)
-    assert missing(SETTINGS, there) == [one, two]
+    assert there.missing(SETTINGS) == [one, two]
     list_studies(str(tmp_path))
     assert read == {".json"}
 
@@ -97,8 +97,7 @@ def test_report_and_figures_are_the_same_each_time(first, tmp_path):
 
 
 def test_every_figure_can_be_had_by_seed(first, tmp_path):
-    gru = [a.model_dump(mode="json") for a in SETTINGS.architectures if a.cell == "GRU"]
-    alone, store = SETTINGS.changed(architectures=gru), Store(tmp_path)
+    alone, store = part_of(SETTINGS, ["GRU"], None), Store(tmp_path)
     names = draw_by_seed(alone, first.load(), store)
     kinds = {name.removeprefix("adamw-seed-7-") for name in names}
     assert len(kinds) == len(names)

@@ -1,28 +1,28 @@
 """`learnability diagnose`: a trained model from files."""
 
 import importlib
+import inspect
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import pandas as pd
 import torch
 from cyclopts import Parameter
 from rich.console import Console
-from rich.table import Table
 from torch import nn
 
-from ..checked import checked_seed
-from ..display import Display
+from ..checked import check_unique, checked_seed
 from ..grid import spread_lags
-from ..storage import output_file
-from ..study.single import once
-from .app import MANY, NUMBER, WHOLE, app
+from .app import MANY, NUMBER
+from .display import Display
+from .places import output_file
+from .shown import print_table
 
 FEW_LAGS = 24
 """Lags measured unless they are given, spread evenly in logarithm."""
 
 
-@app.command
 def diagnose(
     weights: Path,
     /,
@@ -30,19 +30,16 @@ def diagnose(
     model: str,
     data: Path,
     loss: Literal["mse", "ce"],
-    lags: Annotated[list[int] | None, MANY, WHOLE] = None,
+    lags: Annotated[list[int] | None, MANY, NUMBER] = None,
     layers: Annotated[list[str] | None, MANY] = None,
     budgets: Annotated[list[float] | None, MANY, NUMBER] = None,
     target: str | None = None,
-    window: Annotated[int | None, WHOLE] = None,
-    stride: Annotated[int | None, WHOLE] = None,
+    window: Annotated[int | None, NUMBER] = None,
+    stride: Annotated[int | None, NUMBER] = None,
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
-    seed: Annotated[int, WHOLE] = 0,
+    seed: Annotated[int, NUMBER] = 0,
 ) -> None:
     """Diagnose the recurrent layers of a trained PyTorch model.
-
-    Weights and data never run code; --model imports the module that it names, and so
-    does run that module's code.
 
     Parameters
     ----------
@@ -81,8 +78,8 @@ def diagnose(
     console = Console()
     checked_seed(seed)
     numbers = [100.0, 1_000.0, 10_000.0] if budgets is None else budgets
-    once("budget", numbers)
-    once("layer", layers or [])
+    check_unique("budget", numbers)
+    check_unique("layer", layers or [])
     for number in numbers:
         if number <= 0:
             raise ValueError(f"--budgets has {number:g}; give numbers above 0")
@@ -107,7 +104,7 @@ def diagnose(
         )
     if output is not None:  # first: what follows can be had again from the file
         diagnoses.save(output)
-    show(diagnoses.window(numbers), console)
+    _show(diagnoses.window(numbers))
     for sentence in diagnoses.advice():
         console.print(sentence, highlight=False, soft_wrap=True, markup=False)
     if output is not None:
@@ -130,12 +127,13 @@ def factory(name: str) -> nn.Module:
         sys.path.insert(0, "")
     try:
         made = getattr(importlib.import_module(module), attribute)
-        made = made if isinstance(made, nn.Module) else made()
-    except Exception as error:  # whatever the user's own module raises
+    except (ImportError, AttributeError) as error:
         raise ValueError(
-            f"--model {name} could not be made ({type(error).__name__}: {error}); see "
-            "that it imports and its factory needs no arguments"
+            f"--model {name} could not be imported ({error}); see that it can be from "
+            "the current folder"
         ) from error
+    if not isinstance(made, nn.Module):
+        made = _called(name, made)
     if not isinstance(made, nn.Module):
         raise ValueError(
             f"--model {name} made a {type(made).__name__}; it must make a "
@@ -144,16 +142,27 @@ def factory(name: str) -> nn.Module:
     return made.to(torch.float32)
 
 
-def show(windows: Any, console: Console) -> None:
-    """Print windows, a row a layer and a column a budget."""
-    budgets = windows.index.unique("budget")
-    shown = Table("layer", *(f"H at N = {b:g}" for b in budgets), title="windows")
+def _called(name: str, make: Any) -> Any:
+    """Let a factory make a model; what its own code raises is shown as it is."""
+    try:
+        inspect.signature(make).bind()
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"--model {name} is not called without arguments ({error}); name a factory "
+            "that needs none"
+        ) from error
+    return make()
+
+
+def _show(windows: pd.DataFrame) -> None:
+    """Print windows, a row per layer and a column per budget."""
+    budgets = windows.index.unique("n_sequences")
+    rows = []
     for layer in windows.index.unique("layer"):
-        rows = windows.xs(layer, level="layer")
-        cells = []
-        for row in rows.itertuples():
-            mark = "≥" if row.censored else ""
-            cells.append(f"{mark}{row.window} ({row.lower} to {row.upper})")
-        shown.add_row(str(layer).replace("[", "\\["), *cells)
-    wide = console if console.is_terminal else Console(width=160)
-    wide.print(shown)
+        found: Any = windows.xs(layer, level="layer").itertuples()
+        cells = (
+            f"{'≥' if row.censored else ''}{row.window} ({row.lower} to {row.upper})"
+            for row in found
+        )
+        rows.append([layer, *cells])
+    print_table(["layer", *(f"H at N = {b:g}" for b in budgets)], rows, "windows")

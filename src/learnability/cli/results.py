@@ -1,29 +1,25 @@
 """`learnability list`, `show`, `export` and `compare`: what studies found."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
 from cyclopts import Parameter
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from upath import UPath
 
 from ..report import comparison_table, formatted, summary, table
-from ..storage import output_file, place, replace_file, tree_bytes
-from ..study.collected import as_tree, by_budget, by_lag, grouped
+from ..storage import place, replace_file, tree_bytes
 from ..study.store import Store
-from ..study.sweep import index, missing
-from .app import app
+from ..study.tables import as_tree, by_budget, by_lag, grouped, index
+from .places import named_store, output_file
+from .shown import print_table
 
 Format = Literal["csv", "parquet", "netcdf"]
 Records = Literal["lags", "windows"]
 ENDINGS: dict[Format, str] = {"csv": ".csv", "parquet": ".parquet", "netcdf": ".nc"}
 
 
-@app.command(name="list")
 def list_studies(folder: str = "runs", /) -> None:
     """List the studies in a folder, and how far each of them is.
 
@@ -45,32 +41,30 @@ def list_studies(folder: str = "runs", /) -> None:
         except ValueError as error:  # one damaged study hides no other
             rows.append(("cannot be read", str(path), " ".join(str(error).split())))
             continue
-        runs, left = len(settings.runs()), len(missing(settings, store))
+        runs, left = len(settings.runs()), len(store.missing(settings))
         rows.append((settings.title, str(path), f"{runs - left} of {runs}"))
-    _print(("study", "folder", "runs finished"), rows)
+    print_table(("study", "folder", "runs finished"), rows)
 
 
-@app.command
 def show(folder: str, /) -> None:
     """Print the table of a study, its windows across seeds, and where its runs lie.
 
     Parameters
     ----------
     folder
-        Folder that `learnability run` wrote, such as runs/quick.
+        Folder that `learnability run` wrote, such as runs/quick, or a name in runs/.
     """
-    store = Store(folder)
+    store = named_store(folder)
     settings, runs = store.load_settings(), store.load()
     text = formatted(table(settings, runs))
-    _print(tuple(text.columns), text.values.tolist(), settings.title)
+    print_table(tuple(text.columns), text.values.tolist(), settings.title)
     if len(settings.seeds) > 1:
         over = summary(grouped(settings, runs), settings.budgets)
-        _print(tuple(over.columns), over.values.tolist(), "over seeds")
-    files = index(settings, store)
-    _print(("run", "folder"), files[["run", "folder"]].values.tolist())
+        print_table(tuple(over.columns), over.values.tolist(), "over seeds")
+    files = index(settings)
+    print_table(("run", "folder"), files[["run", "folder"]].values.tolist())
 
 
-@app.command
 def export(
     folder: str,
     /,
@@ -84,7 +78,7 @@ def export(
     Parameters
     ----------
     folder
-        Folder that `learnability run` wrote, such as runs/quick.
+        Folder that `learnability run` wrote, such as runs/quick, or a name in runs/.
     format
         csv, parquet, or netcdf (all results, a group a run); what the output's ending
         says, or csv, unless given.
@@ -95,7 +89,7 @@ def export(
         File to write, ending in .csv, .parquet or .nc; lags.csv or the like in the
         study's folder unless given.
     """
-    store = Store(folder)
+    store = named_store(folder)
     endings = ENDINGS.values() if format is None else [ENDINGS[format]]
     chosen = None if output is None else output_file(output, *endings)
     kind = format or ("csv" if chosen is None else _kind(chosen))
@@ -113,28 +107,27 @@ def export(
     Console().print(f"{path}", highlight=False, soft_wrap=True, markup=False)
 
 
-@app.command
 def compare(first: str, second: str, /) -> None:
     """Print the windows of two studies side by side, with their difference.
 
     Parameters
     ----------
     first
-        Folder of one study.
+        Folder of one study, or its name in runs/.
     second
-        Folder of another.
+        That of another.
     """
-    studies = [(s.load_settings(), s.load()) for s in (Store(first), Store(second))]
+    studies = [(s.load_settings(), s.load()) for s in map(named_store, (first, second))]
     rows = comparison_table(*studies)
     titles = {
         s: f"{s}: {study.title}" for s, (study, _) in zip("AB", studies, strict=True)
     }
     head = tuple(titles.get(str(c), str(c)) for c in rows.columns)
-    _print(head, rows.values.tolist())
+    print_table(head, rows.values.tolist())
 
 
 def _kind(path: Path | UPath) -> Format:
-    """Give the kind of file that an ending stands for."""
+    """Return the kind of file that an ending stands for."""
     return next(kind for kind, end in ENDINGS.items() if end == path.suffix.lower())
 
 
@@ -148,16 +141,3 @@ def _table_bytes(rows: pd.DataFrame, format: Format) -> bytes:
             "pyarrow is not installed; install it with "
             "pip install 'learnability[parquet]', or export csv"
         ) from error
-
-
-def _print(
-    head: tuple[str, ...], rows: Iterable[Iterable[object]], title: str = ""
-) -> None:
-    """Print a table whose words are taken as they are."""
-    console = Console()
-    shown = Table(title=Text(title) if title else None)
-    for name in head:
-        shown.add_column(Text(name))
-    for row in rows:
-        shown.add_row(*(Text(str(value)) for value in row))
-    (console if console.is_terminal else Console(width=160)).print(shown)

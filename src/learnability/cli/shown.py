@@ -1,6 +1,7 @@
-"""Tables that commands print."""
+"""The tables that commands print."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 from rich.console import Console
@@ -8,9 +9,40 @@ from rich.table import Table
 from rich.text import Text
 
 from ..diagnosis import Diagnosis
-from ..study.collected import grouped
 from ..study.settings import Settings
 from ..study.store import Store
+from ..study.tables import grouped
+
+WIDE = 160
+"""Columns of a table where nothing says how many there are, as in a file."""
+
+
+def wide_console() -> Console:
+    """Return a console as wide as the terminal, or as ``COLUMNS`` says."""
+    console = Console()
+    return (
+        console
+        if console.is_terminal or "COLUMNS" in os.environ
+        else Console(width=WIDE)
+    )
+
+
+def print_table(
+    head: Iterable[str], rows: Iterable[Iterable[object]], title: str = ""
+) -> None:
+    """Print a table whose words are taken as they are.
+
+    Args:
+        head: names of the columns.
+        rows: a value per column.
+        title: of the table.
+    """
+    shown = Table(title=Text(title) if title else None)
+    for name in head:
+        shown.add_column(Text(str(name)))
+    for row in rows:
+        shown.add_row(*(Text(str(value)) for value in row))
+    wide_console().print(shown)
 
 
 def show(
@@ -18,25 +50,28 @@ def show(
     settings: Settings,
     runs: Mapping[str, Diagnosis],
     store: Store,
-    console: Console,
 ) -> None:
-    """Print the table of a study, over its seeds, and where its report lies."""
+    """Print the table of a study, over its seeds, and where its report lies.
+
+    Args:
+        rows: the study's table.
+        settings: the study.
+        runs: its diagnoses by label.
+        store: where it lies.
+    """
     from ..report import formatted, summary
 
     several = len(settings.seeds) > 1
     groups = grouped(settings, runs)
     text = summary(groups, settings.budgets) if several else formatted(rows)
-    shown = Table(*text.columns, title=Text(settings.title))
-    for row in text.itertuples(index=False):
-        shown.add_row(*row)
-    wide = console if console.is_terminal else Console(width=160)
-    wide.print(shown)
+    print_table(text.columns, text.values.tolist(), settings.title)
+    console = wide_console()
     if several:
-        wide.print(
+        console.print(
             f"mean ± deviation over {len(settings.seeds)} seeds, and the lowest to the "
             "highest end of their intervals; ≥: a window reaches the last lag; every "
             f"run: {store.table}",
             highlight=False,
             soft_wrap=True,
         )
-    wide.print(f"report: {store.report}", highlight=False, soft_wrap=True)
+    console.print(f"report: {store.report}", highlight=False, soft_wrap=True)

@@ -1,6 +1,5 @@
 """`learnability run` and `learnability report`: studies."""
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,19 +9,17 @@ from rich.console import Console
 
 from ..compiled import tune_process, using_threads, warm_up
 from ..diagnosis import Diagnosis
-from ..display import Display
-from ..storage import output_file
-from ..study.cluster import LOCAL, dask_pool
-from ..study.estimate import estimate
-from ..study.executors import Pool, checked_threads, processes
-from ..study.joined import differing, joined
+from ..study.cost import check_memory
 from ..study.logs import check_logs, make_logger
-from ..study.memory import check_memory
+from ..study.parts import differing, joined, part_of
+from ..study.pool import LOCAL, Pool, checked_threads, dask_pool, processes
 from ..study.published import read_published
 from ..study.settings import Settings, load_settings
 from ..study.store import Store
-from ..study.sweep import draw_by_seed, draw_files, missing, run_study, write_results
-from .app import MANY, NUMBER, WHOLE, app
+from ..study.sweep import draw_by_seed, draw_files, outlook, run_study, write_results
+from .app import MANY, NUMBER
+from .display import Display
+from .places import named_store, output_file
 from .shown import show
 
 DRAWING = "figures and report"
@@ -30,7 +27,6 @@ WIDTH = 3.35
 """Inches of a column in most journals."""
 
 
-@app.command
 def run(
     preset: str,
     /,
@@ -40,26 +36,23 @@ def run(
     seeds: Annotated[
         list[int] | None,
         MANY,
-        WHOLE,
+        NUMBER,
         Parameter(name=["--seeds", "--seed"]),
     ] = None,
     cells: Annotated[list[str] | None, MANY] = None,
     optimizers: Annotated[list[str] | None, MANY] = None,
-    lags: Annotated[list[int] | None, MANY, WHOLE] = None,
+    lags: Annotated[list[int] | None, MANY, NUMBER] = None,
     budgets: Annotated[list[float] | None, MANY, NUMBER] = None,
-    epochs: Annotated[int | None, WHOLE] = None,
-    sequences: Annotated[int | None, WHOLE] = None,
+    epochs: Annotated[int | None, NUMBER] = None,
+    sequences: Annotated[int | None, NUMBER] = None,
     error: Annotated[float | None, NUMBER] = None,
-    workers: Annotated[int | None, WHOLE] = None,
-    threads: Annotated[int | None, WHOLE] = None,
+    workers: Annotated[int | None, NUMBER] = None,
+    threads: Annotated[int | None, NUMBER] = None,
     cluster: str | None = None,
     log: Annotated[list[str] | None, MANY] = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Train and diagnose the networks of a study, print its table, write its report.
-
-    States first how long it will take. What is there already, made with the same
-    settings, is kept; an interrupted study goes on where it was.
 
     Parameters
     ----------
@@ -74,7 +67,8 @@ def run(
     seeds
         Seeds from which every random stream is derived; a run each.
     cells
-        Which of the study's networks to run, such as `GRU LSTM`.
+        Which of the study's networks to run, such as `GRU LSTM`; a cell stands for all
+        networks of its kind.
     optimizers
         Which of the study's optimizers to run, such as `adamw sgd`.
     lags
@@ -98,9 +92,9 @@ def run(
         Where to log what every run learnt: jsonl (log.jsonl in the folder; the one
         used unless given), tensorboard, mlflow.
     dry_run
-        Stop after the estimate.
+        Say what is to do, and how long it takes where runs have finished; do nothing.
     """
-    chosen = _chosen(load_settings(preset), cells, optimizers).changed(
+    chosen = part_of(load_settings(preset), cells, optimizers).changed(
         seeds=seeds,
         lags=lags,
         budgets=budgets,
@@ -124,20 +118,20 @@ def run(
     with Display(console) as display, using_threads(None if pool else threads):
         if not dry_run:
             _begin(settings, store, display)
-        _announce(settings, store, display, pool)
+        display.tell(outlook(settings, store, pool))
         if dry_run:
             return
+        if store.missing(settings):
+            warm_up(on_wait=display.tell)
         runs = run_study(settings, store, display, pool=pool, loggers=loggers)
         settings, runs = _shown(settings, runs, store, display)
         rows = write_results(settings, runs, store, display.stage(DRAWING))
-    seconds = round(time.monotonic() - started, 1)
-    store.write(store.timing, json.dumps({"seconds": seconds}) + "\n")
-    show(rows, settings, runs, store, console)
-    console.print(f"{seconds:.0f} s in all", highlight=False)
+    show(rows, settings, runs, store)
+    console.print(f"{time.monotonic() - started:.0f} s in all", highlight=False)
 
 
 def _folder_name(settings: Settings) -> str:
-    """Give a study's folder; a scaled study does not lie where the whole one does."""
+    """Return a study's folder; a scaled study does not lie where the whole one does."""
     if settings.scale == 1:
         return settings.name
     return f"{settings.name}-scale-{settings.scale:g}"
@@ -159,7 +153,7 @@ def _begin(settings: Settings, store: Store, display: Display) -> None:
 def _shown(
     settings: Settings, runs: dict[str, Diagnosis], store: Store, display: Display
 ) -> tuple[Settings, dict[str, Diagnosis]]:
-    """Give the study that the folder holds, of which a part may have been asked for.
+    """Return the study that the folder holds, of which a part may have been asked for.
 
     Where other parts are missing, give what was asked for.
     """
@@ -169,7 +163,7 @@ def _shown(
     if not others:
         return settings, runs
     more = f"{store.folder} holds a study of {len(study.runs())} runs"
-    left = missing(study, store)
+    left = store.missing(study)
     if left:
         display.tell(
             f"{more}, {len(left)} of them still missing: table and report show the "
@@ -180,24 +174,8 @@ def _shown(
     return study, store.load()
 
 
-def _announce(
-    settings: Settings, store: Store, display: Display, pool: Pool | None
-) -> None:
-    """Say what the missing runs will take."""
-    left = missing(settings, store)
-    if not left:
-        return
-    warm_up(on_wait=display.tell)
-    workers = None if pool is None else pool.workers
-    found = estimate(settings, left, None if pool is None else pool.threads)
-    display.tell(f"{settings.title}: {found.sentence(workers)}")
-    warning = found.warning(workers)
-    if warning is not None:
-        display.tell(warning)
-
-
 def _pool(workers: int | None, cluster: str | None, threads: int | None) -> Pool | None:
-    """Give what the runs run in, or None for this process."""
+    """Return what the runs run in, or None for this process."""
     if cluster is not None:
         if workers is not None:
             raise ValueError("--workers and --cluster exclude each other; give one")
@@ -209,7 +187,6 @@ def _pool(workers: int | None, cluster: str | None, threads: int | None) -> Pool
     return None
 
 
-@app.command
 def report(
     folder: str,
     other: str | None = None,
@@ -218,7 +195,7 @@ def report(
     published: Annotated[list[str] | None, MANY] = None,
     by_seed: Annotated[bool, Parameter(negative="")] = False,
     format: Annotated[list[Literal["png", "svg", "pdf"]] | None, MANY] = None,
-    width: float | None = None,
+    width: Annotated[float | None, NUMBER] = None,
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
 ) -> None:
     """Draw the figures and the report of a study again, or lay two studies over it.
@@ -226,7 +203,7 @@ def report(
     Parameters
     ----------
     folder
-        Folder that `learnability run` wrote, such as runs/quick.
+        Folder that `learnability run` wrote, such as runs/quick, or a name in runs/.
     other
         Folder of another study; the page then compares both.
     published
@@ -251,9 +228,9 @@ def report(
         )
     if width is not None and format is None:
         raise ValueError("--width is of figures for print; give --format pdf, too")
-    store, console = Store(folder), Console()
+    store, console = named_store(folder), Console()
     if other is not None:
-        _compare(store, Store(other), output, console)
+        _compare(store, named_store(other), output, console)
         return
     settings, runs = store.load_settings(), store.load()
     with Display(console) as display:
@@ -267,7 +244,7 @@ def report(
         if by_seed:
             names = draw_by_seed(settings, runs, store)
             display.tell(f"{len(names)} figures by seed in {store.figure('').parent}")
-    show(rows, settings, runs, store, console)
+    show(rows, settings, runs, store)
 
 
 def _compare(first: Store, second: Store, output: str | None, console: Console) -> None:
@@ -285,35 +262,3 @@ def _compare(first: Store, second: Store, output: str | None, console: Console) 
 
     first.write(path, comparison(one, two, keep=keep))
     console.print(f"report: {path}", highlight=False, soft_wrap=True, markup=False)
-
-
-def _chosen(
-    settings: Settings, cells: list[str] | None, optimizers: list[str] | None
-) -> Settings:
-    """Give the settings with some of their architectures and optimizers."""
-    if cells is not None:
-        there = {a.cell: a for a in settings.architectures}
-        _check("cell", cells, list(there))
-        picked = [there[cell].model_dump(mode="json") for cell in cells]
-        settings = settings.changed(architectures=picked)
-    if optimizers is None:
-        return settings
-    recipes = {r.optimizer: r for r in settings.recipes}
-    _check("optimizer", optimizers, list(recipes))
-    first, *rest = (recipes[name] for name in optimizers)
-    further = [
-        {"optimizer": r.optimizer, "rate": r.rate, "weight_decay": r.weight_decay}
-        | {"momentum": r.momentum}
-        for r in rest
-    ]
-    return settings.changed(
-        recipe=first.model_dump(mode="json"), further_optimizers=further
-    )
-
-
-def _check(what: str, asked: list[str], there: list[str]) -> None:
-    for name in asked:
-        if name not in there:
-            raise ValueError(
-                f"the study has no {what} {name!r}; it has {', '.join(there)}"
-            )

@@ -6,26 +6,22 @@ from typing import Annotated
 from rich.console import Console
 from rich.table import Table
 
+from ..checked import check_unique, chosen_name
 from ..detection import decay
 from ..detection.decay import Envelope, noise_level
-from ..study.single import once
-from .app import MANY, NUMBER, app
+from .app import MANY, NUMBER
 
 
-@app.command
 def theory(
     family: str,
     /,
     *,
-    samples: Annotated[list[float], NUMBER],
+    samples: Annotated[list[float], MANY, NUMBER],
     alpha: Annotated[float, NUMBER] = 2.0,
     error: Annotated[float, NUMBER] = 0.05,
     parameters: Annotated[list[str] | None, MANY] = None,
 ) -> None:
-    """Give the window of an envelope family without any network.
-
-    With one noise floor at all lags, H_N is where the envelope falls to the level
-    that N samples can still tell from noise.
+    """Return the window of an envelope family without any network.
 
     Parameters
     ----------
@@ -50,13 +46,12 @@ def theory(
 
 
 def _family(name: str, parameters: list[str]) -> Envelope:
-    """Give an envelope from its name and words like ``tau=50``."""
+    """Return an envelope from its name and words like ``tau=50``."""
     kinds = {k.__name__: k for k in vars(decay).values() if _is_family(k)}
-    if name not in kinds:
-        raise ValueError(f"there is no family {name!r}; choose {', '.join(kinds)}")
+    name = chosen_name("family", name, kinds)
     known = {f.name: f.default is MISSING for f in fields(kinds[name])}
     pairs = [_number(word) for word in parameters]
-    once("parameter", [parameter for parameter, _ in pairs])
+    check_unique("parameter", [parameter for parameter, _ in pairs])
     given = dict(pairs)
     for parameter, required in known.items():
         if required and parameter not in given:

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import pandas as pd
 
 from ..diagnosis import Diagnosis
-from ..study.collected import compared, identified
 from ..study.published import Published
 from ..study.settings import Settings, load_settings, preset_names
+from ..study.tables import compared, identified
 from .across import Summed, summed
 from .answer import Groups, difference, headline, learnt
 from .interactive import Member, as_json, figures, library, thinned
@@ -158,7 +158,7 @@ def comparison(
 
 def _several(settings: Settings) -> bool:
     """Say whether a study has several optimizers or seeds."""
-    return len(settings.runs()) > len(settings.architectures)
+    return len(settings.runs()) > len(settings.networks)
 
 
 def _around(

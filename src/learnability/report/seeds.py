@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ..diagnosis import Diagnosis
-from ..study.collected import compared
 from ..study.settings import Settings
+from ..study.tables import compared
 from .answer import Groups, learnt, spread_of
 from .reach import reached, summed_cell
 from .words import number, short

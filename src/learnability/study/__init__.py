@@ -1,14 +1,15 @@
-"""Studies: a grid of architectures, optimizers and seeds on one task, on disk."""
+"""Studies: a grid of networks, optimizers and seeds on one task, on disk."""
 
-from .executors import Pool, processes
-from .settings import Further, Settings, load_settings, preset_names
-from .single import Architecture, RunSettings
+from .pool import Pool, processes
+from .run import Architecture, Further, NetworkSettings, RunSettings
+from .settings import Settings, load_settings, preset_names
 from .store import Store
 from .sweep import run_study, write_results
 
 __all__ = [
     "Architecture",
     "Further",
+    "NetworkSettings",
     "Pool",
     "RunSettings",
     "Settings",

@@ -1,14 +1,15 @@
 """One run from a request that can travel to any process or machine."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import final
 
 from ..compiled.engine import using_threads
 from ..models.reading import Progress, silent
-from .single import RunSettings
+from ..storage import place
+from .folder import RunFolder
+from .run import RunSettings
 from .stages import CHECKPOINT_EVERY, Stages
-from .store import Store
 
 
 @final
@@ -44,6 +45,7 @@ class Outcome:
         label: the run's name in the study.
         held: whether another process holds the run, so that nothing was done.
         made: the stages that were made; none where all were there.
+        whole: whether the run was made from its beginning.
         told: sentences about damaged files.
         seconds: of work.
     """
@@ -51,7 +53,8 @@ class Outcome:
     label: str
     held: bool = False
     made: tuple[str, ...] = ()
-    told: tuple[str, ...] = field(default=())
+    whole: bool = False
+    told: tuple[str, ...] = ()
     seconds: float = 0.0
 
 
@@ -71,7 +74,7 @@ def execute(request: Request, progress: Progress = silent) -> Outcome:
 
 def _executed(request: Request, progress: Progress) -> Outcome:
     started, told = time.monotonic(), []
-    folder = Store(request.folder).run(request.run)
+    folder = RunFolder.below(place(request.folder), request.run.identity())
     with folder.locked(wait=request.wait) as ours:
         if not ours:
             return Outcome(request.label, held=True)
@@ -84,5 +87,10 @@ def _executed(request: Request, progress: Progress) -> Outcome:
             every=request.every,
         )
         stages.ensure()
-    seconds = time.monotonic() - started
-    return Outcome(request.label, False, tuple(stages.made), tuple(told), seconds)
+    return Outcome(
+        request.label,
+        made=tuple(stages.made),
+        whole="training" in stages.made and not stages.resumed,
+        told=tuple(told),
+        seconds=time.monotonic() - started,
+    )

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any, final
 
+import torch
 from upath import UPath
 
-from ..storage import lock_held, replace_file, sweep_out
-from .packing import packed, unpacked
+from ..storage import lock_held, replace_file, stamp, sweep_out
 
 DESCRIBED = ("bytes", "sha256")
 """What a record holds of every file."""
@@ -49,12 +50,22 @@ class RunFolder:
     def checkpoint_file(self) -> Path | UPath:
         return self.path / "checkpoint.bin"
 
+    @classmethod
+    def below(cls, study: Path | UPath, identity: str) -> "RunFolder":
+        """Return the folder of a run, named by the hash of what decides its weights.
+
+        Args:
+            study: the study's folder.
+            identity: of the run.
+        """
+        return cls(study / "runs" / identity)
+
     def file(self, name: str) -> Path | UPath:
-        """Give the path of one file of a stage."""
+        """Return the path of one file of a stage."""
         return self.path / name
 
     def record(self, stage: str) -> Path | UPath:
-        """Give the path of a stage's record."""
+        """Return the path of a stage's record."""
         return self.path / f"{stage}.json"
 
     def keep(self, stage: str, key: str, files: Mapping[str, bytes]) -> None:
@@ -66,11 +77,11 @@ class RunFolder:
         for name, content in files.items():
             replace_file(self.file(name), content)
         made = {name: _description(content) for name, content in files.items()}
-        record = json.dumps({"key": key, "files": made}, indent=1) + "\n"
+        record = json.dumps({**stamp(), "key": key, "files": made}, indent=1) + "\n"
         replace_file(self.record(stage), record.encode())
 
     def find(self, stage: str, key: str) -> dict[str, bytes] | None:
-        """Give the files of a stage that was made with this key, or None.
+        """Return the files of a stage that was made with this key, or None.
 
         Raises:
             Damaged: if a file is missing or does not agree with its checksum.
@@ -126,12 +137,14 @@ class RunFolder:
         Raises:
             ValueError: if the place cannot be written.
         """
-        content = packed({"key": key, "record": record})
+        file = BytesIO()
+        torch.save({"key": key, "record": record}, file)
+        content = file.getvalue()
         seal = SEAL + sha256(content).hexdigest().encode() + b"\n"
         replace_file(self.checkpoint_file, seal + content)
 
     def load_checkpoint(self, key: str) -> Any:
-        """Give what `save_checkpoint` kept under this key, or None.
+        """Return what `save_checkpoint` kept under this key, or None.
 
         Raises:
             Damaged: if the file does not agree with its checksum.
@@ -142,8 +155,15 @@ class RunFolder:
             return None
         if seal != SEAL + sha256(content).hexdigest().encode():
             raise Damaged(f"{self.checkpoint_file} does not agree with its checksum")
-        found = unpacked(content)
+        found = torch.load(BytesIO(content), weights_only=True)
         return found["record"] if found["key"] == key else None
+
+    def drop_stale_checkpoint(self) -> None:
+        """Remove what a kill between a run's last file and its end has left."""
+        if self.checkpoint_file.exists():
+            with self.locked(wait=False) as ours:
+                if ours:
+                    self.drop_checkpoint()
 
     def drop_checkpoint(self) -> None:
         """Remove the checkpoint, if there is one."""
@@ -152,7 +172,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self, *, wait: bool) -> Iterator[bool]:
-        """Hold the run against other processes; give whether it is held.
+        """Hold the run against other processes; yield whether it is held.
 
         The system lets go of a killed process's lock. Only local files know locks.
         """

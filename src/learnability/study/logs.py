@@ -8,11 +8,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any, Protocol, final
 
+from ..checked import check_unique, chosen_name
 from ..diagnosis import Diagnosis
 from ..storage import append_lines
-from .single import RunSettings, once
+from .run import RunSettings
 from .store import Store
 
 Values = Mapping[str, float]
@@ -87,7 +89,7 @@ class JsonLines:
 
 
 def _line(label: str, event: str, values: dict[str, Any]) -> str:
-    """Give one event; JSON has no infinity, so such numbers become text."""
+    """Return one event; JSON has no infinity, so such numbers become text."""
     plain = {k: _plain(v) for k, v in values.items()}
     return json.dumps({"run": label, "event": event, **plain}, allow_nan=False) + "\n"
 
@@ -111,12 +113,10 @@ class TensorBoard:
 
     def __init__(self, store: Store) -> None:
         try:
-            from torch.utils.tensorboard import (  # pyright: ignore[reportMissingImports]
-                SummaryWriter,
-            )
+            tensorboard = import_module("torch.utils.tensorboard")
         except ImportError as error:
             raise ValueError(_missing("TensorBoard", "tensorboard")) from error
-        self.make: Callable[[str], Any] = SummaryWriter
+        self.make: Callable[[str], Any] = tensorboard.SummaryWriter
         self.folder = store.folder / "tensorboard"
         self.writer: Any = None
 
@@ -152,10 +152,9 @@ class MLflow:
 
     def __init__(self, store: Store) -> None:
         try:
-            import mlflow  # pyright: ignore[reportMissingImports]
+            self.mlflow: Any = import_module("mlflow")
         except ImportError as error:
             raise ValueError(_missing("MLflow", "mlflow")) from error
-        self.mlflow: Any = mlflow
         with self._reached():
             self.mlflow.set_experiment(store.folder.name)
 
@@ -207,7 +206,7 @@ LOGGERS: dict[str, Callable[[Store], Logger]] = {
 
 
 def make_logger(name: str, store: Store) -> Logger:
-    """Give a logger by name.
+    """Return a logger by name.
 
     Args:
         name: jsonl, tensorboard or mlflow.
@@ -216,8 +215,7 @@ def make_logger(name: str, store: Store) -> Logger:
     Raises:
         ValueError: if there is no such logger or it is not installed.
     """
-    check_logs([name])
-    return LOGGERS[name](store)
+    return LOGGERS[chosen_name("log", name, LOGGERS)](store)
 
 
 def check_logs(names: Sequence[str]) -> None:
@@ -229,7 +227,6 @@ def check_logs(names: Sequence[str]) -> None:
     Raises:
         ValueError: if there is no such logger or one is named twice.
     """
-    once("log", names)
+    check_unique("log", names)
     for name in names:
-        if name not in LOGGERS:
-            raise ValueError(f"there is no log {name!r}; choose {', '.join(LOGGERS)}")
+        chosen_name("log", name, LOGGERS)

@@ -3,7 +3,7 @@
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Self, final
+from typing import Annotated, Any, Self, final
 
 import tomlkit
 from pydantic import (
@@ -14,21 +14,32 @@ from pydantic import (
     model_validator,
 )
 
-from ..checked import STRICT, Count, Several, StudySeed, Whole, digest
+from ..checked import (
+    STRICT,
+    Count,
+    Positive,
+    Several,
+    StudySeed,
+    Whole,
+    check_unique,
+    chosen_name,
+    digest,
+    in_a_sentence,
+)
 from ..fitting import Measures
 from ..grid import checked_lags
-from ..recipe import OptimizerName, Recipe
+from ..recipe import Recipe
+from ..storage import check_format, stamp
 from ..tasks import MultiLag
-from .single import (
+from .run import (
     FEWEST_DIAGNOSED,
-    Architecture,
     Diagnosed,
+    Further,
+    NetworkSettings,
     RunSettings,
-    once,
+    network_names,
 )
 
-LONGEST_SHOWN = 100
-"""Characters of a wrong value that an error repeats."""
 LONGEST_NAME = 200
 """Bytes of a study's name, which with its scale is that of a folder."""
 
@@ -50,32 +61,12 @@ def _named(name: str) -> str:
     return name
 
 
-Budget = Annotated[float, Field(gt=0)]
 Name = Annotated[str, AfterValidator(_named)]
 
 
 @final
-class Further(BaseModel):
-    """Another optimizer of a study: what of the recipe it changes.
-
-    Attributes:
-        optimizer: which of the four.
-        rate: learning rate; the recipe's unless given.
-        weight_decay: the recipe's unless given.
-        momentum: of the optimizer ``momentum``; the recipe's unless given.
-    """
-
-    model_config = STRICT
-
-    optimizer: OptimizerName
-    rate: Annotated[float, Field(gt=0)] | None = None
-    weight_decay: Annotated[float, Field(ge=0)] | None = None
-    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
-
-
-@final
 class Settings(BaseModel):
-    """A study: a grid of architectures, optimizers and seeds on one task.
+    """A study: a grid of networks, optimizers and seeds on one task.
 
     Every cell of the grid is a run: a network is trained and diagnosed.
 
@@ -88,9 +79,10 @@ class Settings(BaseModel):
         training_sequences: N of training.
         validation_sequences: how many choose the best epoch and give R².
         diagnosis_sequences: how many the diagnosis sees, fresh ones.
-        recipe: how to train; epochs in passes, batch in sequences.
+        recipe: how to train; epochs in passes, batches in sequences.
         further_optimizers: optimizers besides the recipe's; each once.
-        architectures: the networks; each cell once.
+        networks: the networks, a cell any number of times with other settings. In a
+            file a list ``cells`` stands for networks with none of their own.
         lags: lags in steps at which to diagnose.
         budgets: numbers of sequences N whose windows are reported.
         measures: how finely to diagnose.
@@ -107,50 +99,92 @@ class Settings(BaseModel):
     diagnosis_sequences: Diagnosed
     recipe: Recipe
     further_optimizers: Several[Further] = ()
-    architectures: Annotated[Several[Architecture], Field(min_length=1)]
+    networks: Annotated[Several[NetworkSettings], Field(min_length=1)]
     lags: Several[Whole]
-    budgets: Annotated[Several[Budget], Field(min_length=1)]
+    budgets: Annotated[Several[Positive], Field(min_length=1)]
     measures: Measures = Measures()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_cells(cls, given: Any) -> Any:
+        """Take a plain list of cells for networks."""
+        if not isinstance(given, dict) or not isinstance(given.get("cells"), list):
+            return given
+        plain = [{"cell": cell} for cell in given["cells"]]
+        rest = {name: value for name, value in given.items() if name != "cells"}
+        return {**rest, "networks": [*plain, *rest.get("networks", ())]}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         checked_lags(self.lags, self.task.steps)
-        largest = self.recipe.final_batch or self.recipe.batch
+        largest = self.recipe.largest_batch
         if largest > self.training_sequences:
             raise ValueError(
                 f"a batch of {largest} does not fit into {self.training_sequences} "
                 "training sequences; make one smaller or the other larger"
             )
-        once("cell", [a.cell for a in self.architectures])
-        once("optimizer", [r.optimizer for r in self.recipes])
-        once("seed", list(self.seeds))
-        once("budget", list(self.budgets))
+        check_unique("network", self.names)
+        check_unique("optimizer", [r.optimizer for r in self.recipes])
+        check_unique("seed", self.seeds)
+        check_unique("budget", self.budgets)
+        first: dict[RunSettings, str] = {}
+        for name, run in self._named_runs():
+            if first.setdefault(run, name) != name:
+                raise ValueError(
+                    f"{first[run]} and {name} are the same network; leave one out"
+                )
         return self
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Return what the networks are called in tables and figures."""
+        return network_names(self.networks)
+
+    @property
     def recipes(self) -> tuple[Recipe, ...]:
-        """Give the recipe, and what every further optimizer makes of it."""
+        """Return the recipe, and what every further optimizer makes of it."""
         changes = (f.model_dump(exclude_none=True) for f in self.further_optimizers)
         changed = (self.recipe.model_copy(update=change) for change in changes)
         return (self.recipe, *changed)
 
     def runs(self) -> tuple[RunSettings, ...]:
-        """Give the runs of the grid, the first seed's all before the second's."""
-        return tuple(
-            RunSettings(
-                task=self.task,
-                training_sequences=self.training_sequences,
-                validation_sequences=self.validation_sequences,
-                diagnosis_sequences=self.diagnosis_sequences,
-                recipe=recipe,
-                architecture=architecture,
-                seed=seed,
-                lags=self.lags,
-                measures=self.measures,
-            )
+        """Return the runs of the grid, the first seed's all before the second's."""
+        return tuple(run for _, run in self._named_runs())
+
+    def _named_runs(self) -> list[tuple[str, RunSettings]]:
+        """Return the runs, each with the name of its network."""
+        networks = list(zip(self.names, self.networks, strict=True))
+        return [
+            (name, self._run(network, recipe, seed))
             for seed in self.seeds
-            for architecture in self.architectures
+            for name, network in networks
             for recipe in self.recipes
+        ]
+
+    def _run(self, network: NetworkSettings, recipe: Recipe, seed: int) -> RunSettings:
+        return RunSettings(
+            task=self.task,
+            training_sequences=self.training_sequences,
+            validation_sequences=self.validation_sequences,
+            diagnosis_sequences=self.diagnosis_sequences,
+            recipe=network.trained_by(recipe),
+            architecture=network.architecture,
+            seed=seed,
+            lags=self.lags,
+            measures=self.measures,
+        )
+
+    def network(self, run: RunSettings) -> str:
+        """Return the name of a run's network.
+
+        Args:
+            run: one of `runs`.
+        """
+        return next(
+            name
+            for name, network in zip(self.names, self.networks, strict=True)
+            if network.architecture == run.architecture
+            and run.recipe in map(network.trained_by, self.recipes)
         )
 
     def label(self, run: RunSettings) -> str:
@@ -169,11 +203,11 @@ class Settings(BaseModel):
             run: one of `runs`.
         """
         if not self.further_optimizers:
-            return run.architecture.cell
-        return f"{run.architecture.cell}, {run.recipe.optimizer}"
+            return self.network(run)
+        return f"{self.network(run)}, {run.recipe.optimizer}"
 
     def scaled(self, scale: float) -> Self:
-        """Give the study with fewer epochs and sequences, and the scale noted in it.
+        """Return the study with fewer epochs and sequences, and the scale noted in it.
 
         A batch that no longer fits shrinks to the training sequences.
 
@@ -192,7 +226,7 @@ class Settings(BaseModel):
             return min(count, max(least, round(count * scale)))
 
         training = kept(self.training_sequences, least=2)
-        last = self.recipe.final_batch
+        last = self.recipe.final_batch_size
         return self.changed(
             scale=self.scale * scale,
             training_sequences=training,
@@ -200,42 +234,48 @@ class Settings(BaseModel):
             diagnosis_sequences=kept(self.diagnosis_sequences, FEWEST_DIAGNOSED),
             recipe={
                 "epochs": kept(self.recipe.epochs),
-                "batch": min(self.recipe.batch, training),
-                "final_batch": None if last is None else min(last, training),
+                "batch_size": min(self.recipe.batch_size, training),
+                "final_batch_size": None if last is None else min(last, training),
             },
         )
 
     @property
     def title(self) -> str:
-        """Give the name, with the scale if it is not 1."""
+        """Return the name, with the scale if it is not 1."""
         if self.scale == 1:
             return self.name
         return f"{self.name} (scale {self.scale:g}: fewer epochs and sequences)"
 
     def to_toml(self) -> str:
-        """Give the settings as a TOML document that `from_toml` reads back."""
+        """Return the settings as a TOML document that `from_toml` reads back."""
         return tomlkit.dumps(self.model_dump(mode="json", exclude_none=True))
 
     @classmethod
-    def from_toml(cls, text: str, source: str) -> Self:
+    def from_toml(cls, text: str, source: str, *, kept: bool = False) -> Self:
         """Read settings.
 
         Args:
             text: a TOML document.
             source: what to call it in an error.
+            kept: whether a study's folder kept it, so that it states its format.
 
         Raises:
-            ValueError: one sentence, if it is no TOML or a value is wrong.
+            ValueError: one sentence, if it is no TOML, of another format, or a value is
+                wrong.
         """
         try:
-            return cls.model_validate(tomllib.loads(text))
+            given = tomllib.loads(text)
+            stamped = {name: given.pop(name, None) for name in stamp()}
+            if kept or stamped["format"] is not None:
+                check_format(stamped, source)
+            return cls.model_validate(given)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise ValueError(f"{source} is no TOML: {error}; mend it") from error
         except ValidationError as error:
-            raise ValueError(f"{source}: {_sentence(error)}") from error
+            raise ValueError(f"{source}: {in_a_sentence(error)}") from error
 
     def changed(self, **changes: object) -> Self:
-        """Give the settings with some fields replaced, checked anew.
+        """Return the settings with some fields replaced, checked anew.
 
         Args:
             changes: by field; None leaves a field alone, and a dict changes fields of
@@ -254,41 +294,24 @@ class Settings(BaseModel):
         try:
             return type(self).model_validate(merged)
         except ValidationError as error:
-            raise ValueError(_sentence(error)) from error
+            raise ValueError(in_a_sentence(error)) from error
 
     def identity(self) -> str:
-        """Give a short hash of everything that decides the numbers.
+        """Return a short hash of everything that decides the numbers.
 
-        Name and scale decide none, and no more does the order of the grid.
+        Names and scale decide none, and no more does the order of the grid.
         """
         ordered = self.model_dump(mode="json", exclude={"name", "scale"})
-        ordered["architectures"].sort(key=lambda a: a["cell"])
+        for network in ordered["networks"]:
+            del network["name"]
+        ordered["networks"].sort(key=digest)
         ordered["further_optimizers"].sort(key=lambda o: o["optimizer"])
         ordered["seeds"].sort()
         return digest(ordered)
 
 
-def _sentence(error: ValidationError) -> str:
-    """Give the first complaint of a validation as one sentence."""
-    # A wrong name leaves another setting missing: it is the cause.
-    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"{where}: there is no such setting; mend its name or take it out"
-    if first["type"] == "missing":
-        return f"{where}: it is missing; give it a value"
-    message = first["msg"].removeprefix("Value error, ").replace(" tuple", " list")
-    message = message.removesuffix(" after validation, not 0")
-    if message[1:2].islower():  # a word, and no name like GRU
-        message = message[0].lower() + message[1:]
-    given = repr(first["input"])
-    given = given if len(given) <= LONGEST_SHOWN else f"{given[:LONGEST_SHOWN]}..."
-    value = f" (got {given})" if first["type"] != "value_error" else ""
-    return f"{where}: {message}{value}" if where else f"{message}{value}"
-
-
 def preset_names() -> list[str]:
-    """Give the names of the presets in the package."""
+    """Return the names of the presets in the package."""
     folder = resources.files("learnability.study") / "presets"
     return sorted(
         f.name.removesuffix(".toml")
@@ -298,7 +321,7 @@ def preset_names() -> list[str]:
 
 
 def load_settings(preset: str) -> Settings:
-    """Give the settings of a preset, or of a TOML file.
+    """Return the settings of a preset, or of a TOML file.
 
     Args:
         preset: a preset's name or the path of a file ending in .toml.
@@ -316,10 +339,9 @@ def load_settings(preset: str) -> Settings:
                 f"{preset} cannot be read ({why}); name a study's TOML file"
             ) from error
         return Settings.from_toml(text, preset)
-    if preset not in preset_names():
-        raise ValueError(
-            f"there is no preset {preset!r}; choose {', '.join(preset_names())} "
-            "or the path of a .toml file"
-        )
-    file = resources.files("learnability.study") / "presets" / f"{preset}.toml"
-    return Settings.from_toml(file.read_text(encoding="utf-8"), preset)
+    try:
+        name = chosen_name("preset", preset, preset_names())
+    except ValueError as error:
+        raise ValueError(f"{error} or the path of a .toml file") from error
+    file = resources.files("learnability.study") / "presets" / f"{name}.toml"
+    return Settings.from_toml(file.read_text(encoding="utf-8"), name)

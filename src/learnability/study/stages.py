@@ -4,20 +4,23 @@ training -> envelope, evidence, probe -> fit. An error level changes the fit alo
 anchors change evidence and fit; budgets change no stage, only table and report.
 """
 
+import json
+import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cached_property
-from importlib.metadata import version
-from typing import final
+from io import BytesIO
+from typing import Any, final
 
 import numpy as np
+import safetensors.numpy
 import safetensors.torch
 import torch
 import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, optim
 
-from ..diagnosis import Diagnosis
 from ..evidence import ProbeStatistics
 from ..fitting import fitted_detection, fitted_envelopes, fitted_evidence
 from ..models.diagnose import attributes
@@ -26,13 +29,11 @@ from ..models.reading import Progress, Reading, silent
 from ..randomness import stream
 from ..recipe import make_optimizer
 from ..storage import tree_bytes, tree_from
-from ..tasks import Sequences, learnt_shares
-from ..training import Checkpoint, Snapshot, Training, predicted, r_squared, train
+from ..tasks import learnt_shares
+from ..training import Snapshot, Training, predicted, r_squared, train
 from ..unroll import Network
-from .data import RunData, run_data
 from .folder import Damaged, RunFolder
-from .packing import packed, unpacked
-from .single import RunSettings, digest
+from .run import RunData, RunSettings, run_data, stage_keys
 
 Files = dict[str, bytes]
 Arrays = dict[str, np.ndarray]
@@ -45,28 +46,9 @@ CHECKPOINT_EVERY = 60.0
 """Seconds of training that a killed process loses at most."""
 
 
-def stage_keys(run: RunSettings, scale: float = 1.0) -> dict[str, str]:
-    """Give the hash of all that decides each stage.
-
-    Args:
-        run: the run.
-        scale: of its study, which the results state.
-    """
-    m, common = run.measures, [sorted(run.lags), run.diagnosis_sequences]
-    training = digest([version("learnability"), run.identity()])
-    keys = {
-        "training": training,
-        "envelope": digest([training, *common, m.exact_windows]),
-        "evidence": digest([training, *common, m.anchors]),
-        "probe": digest([training, *common]),
-    }
-    fit = [*keys.values(), m.model_dump(mode="json"), scale]
-    return {**keys, "fit": digest(fit)}
-
-
 @final
 class Stages:
-    """One run in its folder: gives what is there, makes what is not.
+    """One run in its folder: what is there is read, what is not is made.
 
     Args:
         run: its settings.
@@ -91,6 +73,7 @@ class Stages:
         self.progress, self.tell, self.every = progress, tell, every
         self.keys = stage_keys(run, scale)
         self.made: list[str] = []
+        self.resumed = False
 
     def ensure(self) -> None:
         """Make whatever is missing of the run, or damaged."""
@@ -100,11 +83,6 @@ class Stages:
         self._arrays("probe", self._probe)
         self._files("fit", self._fitted)
         self.folder.drop_checkpoint()
-
-    def diagnosis(self) -> Diagnosis:
-        """Give the run's results; whatever is missing for them is made."""
-        files = self._files("fit", self._fitted)
-        return Diagnosis(tree_from(files["fit.nc"], "fit.nc"))
 
     def _fitted(self) -> Files:
         return {"fit.nc": tree_bytes(self._fit())}
@@ -130,11 +108,10 @@ class Stages:
         name = f"{stage}.safetensors"
 
         def files() -> Files:
-            tensors = {k: torch.from_numpy(v) for k, v in make().items()}
-            return {name: packed(tensors)}
+            arrays = {k: np.asarray(v, order="C") for k, v in make().items()}
+            return {name: safetensors.numpy.save(arrays)}
 
-        tensors = unpacked(self._files(stage, files)[name])
-        return {k: v.numpy() for k, v in tensors.items()}
+        return safetensors.numpy.load(self._files(stage, files)[name])
 
     @cached_property
     def data(self) -> RunData:
@@ -151,7 +128,8 @@ class Stages:
 
     def _train(self) -> Files:
         run, data, network = self.run, self.data, self._new_network()
-        epochs = run.recipe.epochs
+        start, epochs = self._start(), run.recipe.epochs
+        self.resumed = start is not None
         training = train(
             network,
             data.training,
@@ -159,18 +137,16 @@ class Stages:
             run.recipe,
             seed=stream(run.seed, "batches"),
             progress=lambda done, _: self.progress("training", done / epochs),
-            start=self._start(),
-            save=self._saver(),
+            start=start,
+            save=self._saver(start),
         )
         best = training.best
         training.restore(network, best)
         weights = {name: w.contiguous() for name, w in best.weights.items()}
         return {
             "weights.safetensors": safetensors.torch.save(weights),
-            "optimizer.safetensors": packed(
-                {"epoch": best.epoch, "state": best.optimizer}
-            ),
-            "training.safetensors": packed(_record(run, network, data, training)),
+            "optimizer.pt": _saved({"epoch": best.epoch, "state": best.optimizer}),
+            "history.json": json.dumps(_record(run, network, data, training)).encode(),
         }
 
     def _start(self) -> Snapshot | None:
@@ -179,25 +155,35 @@ class Stages:
         except Damaged as error:
             self.tell(f"{error}; training begins again")
             return None
-        if found is None:
-            return None
-        points = {n: Checkpoint(**found[n]) for n in ("now", "best", "last")}
-        return Snapshot(**{**found, **points})
+        return None if found is None else Snapshot.from_record(found)
 
-    def _saver(self) -> Callable[[Callable[[], Snapshot]], None]:
-        """Give what keeps a snapshot now and then."""
-        last = time.monotonic()
+    def _saver(
+        self, start: Snapshot | None
+    ) -> Callable[[Callable[[], Snapshot]], None]:
+        """Return what keeps a snapshot now and then, and reports the first step.
+
+        That step loads what those after it have at hand: time is told without it.
+        """
+        last, begun = time.monotonic(), False
 
         def save(snapshot: Callable[[], Snapshot]) -> None:
-            nonlocal last
+            nonlocal last, begun
+            if not begun:
+                self.progress("training", self._share_of_first_step(start))
+                begun = True
             if time.monotonic() - last < self.every:
                 return
-            record = vars(snapshot())
-            points = {n: vars(record[n]) for n in ("now", "best", "last")}
-            self.folder.save_checkpoint(self.keys["training"], {**record, **points})
+            self.folder.save_checkpoint(self.keys["training"], asdict(snapshot()))
             last = time.monotonic()
 
         return save
+
+    def _share_of_first_step(self, start: Snapshot | None) -> float:
+        """Return the share of training that is done after the first step from here."""
+        epoch, place = (0, 0) if start is None else (start.epoch, start.place)
+        recipe = self.run.recipe
+        batches = math.ceil(self.run.training_sequences / recipe.batch_at(epoch))
+        return (epoch + (place + 1) / batches) / recipe.epochs
 
     @cached_property
     def network(self) -> Network:
@@ -209,12 +195,24 @@ class Stages:
 
     @cached_property
     def measurement(self) -> Measurement:
-        """What measures the network."""
-        return measurement(self.run, self.network, self.data.diagnosis, self.progress)
+        """What measures the network, on all sequences of the diagnosis."""
+        run, data = self.run, self.data.diagnosis
+        effort = Effort(sequences=len(data), work=ANY_WORK, memory=MEMORY)
+        reading = Reading(
+            self.network,
+            _half_square,
+            data,
+            sequences=effort.sequences,
+            memory=effort.memory,
+            seed=run.seed,
+        )
+        (layer,) = reading.layers(self.progress)
+        lags = sorted(run.lags)
+        return Measurement(layer, lags, run.seed, run.measures, effort, self.progress)
 
     def _optimizer(self) -> optim.Optimizer | None:
-        """Give the optimizer at the best weights, if it ever made a step."""
-        best = unpacked(self.trained["optimizer.safetensors"])
+        """Return the optimizer at the best weights, if it ever made a step."""
+        best = torch.load(BytesIO(self.trained["optimizer.pt"]), weights_only=True)
         if best["epoch"] < 0:
             return None
         made = make_optimizer(self.run.recipe, self.network.parameters())
@@ -224,7 +222,10 @@ class Stages:
     def _envelope(self) -> xr.DataTree:
         one = self.measurement
         groups = one.envelopes(self._optimizer())
-        root = xr.Dataset(attrs=attributes(one, len(one.layer)))
+        attrs = attributes(
+            one.layer, one.seed, one.measures, one.effort, len(one.layer)
+        )
+        root = xr.Dataset(attrs=attrs)
         return xr.DataTree.from_dict({"/": root, **groups})
 
     def _evidence(self) -> Arrays:
@@ -247,7 +248,7 @@ class Stages:
         self.progress("fit", 0.5)
         for name, group in fitted_detection(statistics, run.seed, measures).items():
             tree[name] = xr.DataTree(group)
-        record = unpacked(self.trained["training.safetensors"])
+        record = json.loads(self.trained["history.json"])
         tree["training"] = xr.DataTree(_training_group(run, record))
         self.progress("fit", 1.0)
         tree.attrs |= {
@@ -259,30 +260,10 @@ class Stages:
         return tree
 
 
-def measurement(
-    run: RunSettings, network: Network, data: Sequences, progress: Progress = silent
-) -> Measurement:
-    """Return what measures a network of a run, on all of some sequences.
-
-    Args:
-        run: the run.
-        network: the network.
-        data: the sequences.
-        progress: called with the name of a stage and the share of it that is done.
-    """
-    effort = Effort(sequences=len(data), work=ANY_WORK, memory=MEMORY)
-    reading = Reading(
-        network,
-        _half_square,
-        data,
-        sequences=effort.sequences,
-        memory=effort.memory,
-        seed=run.seed,
-    )
-    (layer,) = reading.layers(progress)
-    return Measurement(
-        layer, sorted(run.lags), run.seed, run.measures, effort, progress
-    )
+def _saved(record: dict[str, Any]) -> bytes:
+    file = BytesIO()
+    torch.save(record, file)
+    return file.getvalue()
 
 
 def _half_square(
@@ -294,7 +275,7 @@ def _half_square(
 def _record(
     run: RunSettings, network: Network, data: RunData, training: Training
 ) -> dict:
-    """Give what is to be known of a training, the network at its best weights."""
+    """Return what is to be known of a training, the network at its best weights."""
     fresh, ended = data.validation, len(training.history["validation"])
     prediction = predicted(network, fresh.x)
     shares = learnt_shares(run.task, fresh.x, prediction, data.direction)
@@ -312,7 +293,7 @@ def _record(
 
 
 def _training_group(run: RunSettings, record: dict) -> xr.Dataset:
-    """Give the record of a training as labelled arrays."""
+    """Return the record of a training as labelled arrays."""
     history = {n: ("epoch", np.array(v)) for n, v in record["history"].items()}
     group = xr.Dataset(
         {**history, "learnt_share": ("task_lag", np.array(record["learnt_share"]))},

@@ -1,20 +1,40 @@
 """The owner of every path below a study's folder."""
 
+import json
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import final
 
+import tomlkit
 from upath import UPath
 
 from ..diagnosis import Diagnosis
-from ..storage import lock_held, place, replace_file, sweep_out, tree_from
+from ..storage import (
+    append_lines,
+    lock_held,
+    place,
+    replace_file,
+    stamp,
+    sweep_out,
+    tree_from,
+)
 from .folder import Damaged, RunFolder
-from .joined import joined
+from .parts import joined
+from .run import RunSettings, stage_keys
 from .settings import Settings
-from .single import RunSettings
-from .stages import stage_keys
+
+
+@final
+@dataclass(frozen=True)
+class _Below:
+    """A file of a study, by the name that it has below the study's folder."""
+
+    name: str
+
+    def __get__(self, store: "Store", kind: type | None = None) -> Path | UPath:
+        return store.folder / self.name
 
 
 @final
@@ -37,51 +57,27 @@ class Store:
         path = self.folder
         return str(path.absolute() if isinstance(path, Path) else path)
 
-    @property
-    def settings_file(self) -> Path | UPath:
-        return self.folder / "settings.toml"
-
-    @property
-    def table(self) -> Path | UPath:
-        return self.folder / "table.csv"
-
-    @property
-    def across(self) -> Path | UPath:
-        return self.folder / "across_seeds.csv"
-
-    @property
-    def report(self) -> Path | UPath:
-        return self.folder / "report.html"
-
-    @property
-    def index(self) -> Path | UPath:
-        return self.folder / "index.csv"
-
-    @property
-    def timing(self) -> Path | UPath:
-        return self.folder / "timing.json"
-
-    @property
-    def log(self) -> Path | UPath:
-        return self.folder / "log.jsonl"
+    settings_file = _Below("settings.toml")
+    table = _Below("table.csv")
+    across = _Below("across_seeds.csv")
+    report = _Below("report.html")
+    index = _Below("index.csv")
+    times = _Below("times.jsonl")
+    log = _Below("log.jsonl")
 
     def run(self, run: RunSettings) -> RunFolder:
-        """Give the folder of one run, named by the hash of what decides its weights."""
-        return RunFolder(self.folder / "runs" / run.identity())
+        """Return the folder of one run."""
+        return RunFolder.below(self.folder, run.identity())
 
     def results(self, run: RunSettings) -> Path | UPath:
-        """Give the file of one run's diagnosis."""
+        """Return the file of one run's diagnosis."""
         return self.run(run).file("fit.nc")
-
-    def weights(self, run: RunSettings) -> Path | UPath:
-        """Give the file of one run's best weights."""
-        return self.run(run).file("weights.safetensors")
 
     def figure(self, name: str) -> Path | UPath:
         return self.folder / "figures" / f"{name}.png"
 
     def keep_lines(self, name: str, svg: bytes) -> str:
-        """Keep a figure of the report as SVG; give its address as the report sees it.
+        """Keep a figure of the report as SVG; return its address in the report.
 
         Args:
             name: of the figure.
@@ -104,7 +100,7 @@ class Store:
         replace_file(path, raw)
 
     def begin(self, settings: Settings) -> Settings:
-        """Take the folder for a study; give the study that it then holds.
+        """Take the folder for a study, and return the study that it then holds.
 
         A study in it of which this is a part stays as it is, and one that is a part of
         this grows. What was made with other settings stays where it is; what they have
@@ -118,7 +114,7 @@ class Store:
             self.check(settings)
             there = self.load_settings() if self.settings_file.exists() else settings
             study = joined(there, settings) or settings
-            self.write(self.settings_file, study.to_toml())
+            self.write(self.settings_file, tomlkit.dumps(stamp()) + study.to_toml())
         for folder in (self.folder, self.folder / "figures"):
             if isinstance(folder, Path):
                 sweep_out(folder)
@@ -158,10 +154,65 @@ class Store:
                 f"{self.folder} holds no study (no readable settings.toml); "
                 "make one with `learnability run`"
             ) from error
-        return Settings.from_toml(text, str(self.settings_file))
+        return Settings.from_toml(text, str(self.settings_file), kept=True)
+
+    def whole(self, run: RunSettings, scale: float = 1.0) -> bool:
+        """Say whether all stages of a run are there, without reading results.
+
+        Args:
+            run: the run.
+            scale: of its study.
+
+        Raises:
+            Damaged: if a file is missing or has another size than its record says.
+        """
+        folder, keys = self.run(run), stage_keys(run, scale)
+        return all(folder.whole(stage, key) for stage, key in keys.items())
+
+    def missing(self, settings: Settings) -> list[RunSettings]:
+        """Return the runs of a study whose results are not there, or cut off.
+
+        Args:
+            settings: the study.
+        """
+        found = []
+        for run in settings.runs():
+            try:
+                there = self.whole(run, settings.scale)
+            except Damaged:
+                there = False
+            if not there:
+                found.append(run)
+        return found
+
+    def add_time(self, run: RunSettings, seconds: float) -> None:
+        """Keep the seconds that a whole run took.
+
+        Raises:
+            ValueError: if the place cannot be written.
+        """
+        line = json.dumps({"run": run.identity(), "seconds": round(seconds, 3)}) + "\n"
+        append_lines(self.times, line.encode())
+
+    def load_times(self) -> dict[str, float]:
+        """Return the seconds that whole runs took, by their identity.
+
+        Raises:
+            ValueError: if the file cannot be read.
+        """
+        if not self.times.exists():
+            return {}
+        try:
+            lines = map(json.loads, self.times.read_text("utf-8").splitlines())
+            return {line["run"]: float(line["seconds"]) for line in lines}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{self.times} cannot be read ({error}); remove it: it holds nothing "
+                "but how long runs took"
+            ) from error
 
     def finished(self, run: RunSettings, scale: float = 1.0) -> Diagnosis | None:
-        """Give a run's diagnosis if it was made with these settings by this version.
+        """Return a run's diagnosis if it was made with these settings by this version.
 
         Raises:
             Damaged: if its file does not agree with its checksum.

@@ -9,15 +9,16 @@ import pandas as pd
 
 from ..diagnosis import Diagnosis
 from ..models.reading import Progress
-from . import collected
+from . import tables
+from .cost import Pace, Seconds
 from .execute import Outcome, Request, execute
-from .executors import Pool, execute_in
-from .folder import Damaged, RunFolder
+from .folder import Damaged
 from .logs import Logger, log_run
+from .pool import Pool, execute_in
 from .published import Published
+from .run import RunSettings
 from .settings import Settings
-from .single import RunSettings
-from .stages import CHECKPOINT_EVERY, stage_keys
+from .stages import CHECKPOINT_EVERY
 from .store import Store
 
 
@@ -25,15 +26,15 @@ class Watcher(Protocol):
     """What a study tells while it works."""
 
     def begin(self, label: str) -> Progress:
-        """Take notice of a run that begins here; give what its stages report to."""
+        """Take notice of a run that begins here; return what its stages report to."""
         ...
 
     def kept(self, label: str) -> None:
         """Take notice of a run whose results were there already."""
         ...
 
-    def done(self, outcome: Outcome, finished: int, runs: int) -> None:
-        """Take notice of a run that ended, and of how many have."""
+    def done(self, outcome: Outcome, finished: str) -> None:
+        """Take notice of a run that ended, and of how far the study is."""
         ...
 
     def tell(self, sentence: str) -> None:
@@ -50,7 +51,7 @@ def run_study(
     every: float = CHECKPOINT_EVERY,
     loggers: Sequence[Logger] = (),
 ) -> dict[str, Diagnosis]:
-    """Run what is missing of a study and give all of its diagnoses by label.
+    """Run what is missing of a study and return all of its diagnoses by label.
 
     A stage whose results are there, made with the same settings by the same version, is
     kept as it is; one that turns out damaged when it is read is made again. A run that
@@ -68,7 +69,9 @@ def run_study(
         ValueError: if the folder holds another study or cannot be written.
     """
     store.begin(settings)
-    told = _Told(settings, store, watcher, loggers)
+    workers = (1 if pool is None else pool.workers) or len(settings.runs())
+    pace = Pace.of(settings, store.load_times(), workers)
+    told = _Told(settings, store, watcher, loggers, pace)
     requests = [
         Request(store.address, settings.label(run), run, settings.scale, every)
         for run in told.load_finished()
@@ -92,6 +95,8 @@ class _Told:
     store: Store
     watcher: Watcher
     loggers: Sequence[Logger]
+    pace: Pace
+    left: dict[str, RunSettings] = field(default_factory=dict)
     found: dict[str, Diagnosis] = field(default_factory=dict)
 
     @cached_property
@@ -99,8 +104,7 @@ class _Told:
         return {self.settings.label(run): run for run in self.settings.runs()}
 
     def load_finished(self) -> list[RunSettings]:
-        """Load what is there already; give the runs that are missing or damaged."""
-        left = []
+        """Load what is there already; return the runs that are missing or damaged."""
         for label, run in self.runs.items():
             try:
                 there = self._loaded(run)
@@ -108,32 +112,46 @@ class _Told:
                 self.watcher.tell(f"{label}: {error}")
                 there = None
             if there is None:
-                left.append(run)
+                self.left[label] = run
             else:
                 self.found[label] = there
                 self.watcher.kept(label)
-        return left
+        return list(self.left.values())
 
     def _loaded(self, run: RunSettings) -> Diagnosis | None:
         scale = self.settings.scale
-        if not _whole(self.store, run, scale):
+        if not self.store.whole(run, scale):
             return None
-        _drop_checkpoint(self.store.run(run))
+        self.store.run(run).drop_stale_checkpoint()
         return self.store.finished(run, scale)
 
     def begin(self, label: str) -> Progress:
-        return self.watcher.begin(label)
+        def known() -> None:
+            self.watcher.tell(f"training and diagnosis: {self._time_left()} left")
 
-    def kept(self, label: str) -> None:
-        self.watcher.kept(label)
+        progress = self.watcher.begin(label)
+        return self.pace.watch(self.runs[label], progress, known)
+
+    def _time_left(self) -> Seconds | None:
+        return self.pace.left(self.left.values())
 
     def tell(self, sentence: str) -> None:
         self.watcher.tell(sentence)
 
-    def done(self, outcome: Outcome, finished: int, runs: int) -> None:
-        self.watcher.done(outcome, finished, runs)
-        if not outcome.made or not self.loggers:
-            return
+    def done(self, outcome: Outcome) -> None:
+        run = self.left.pop(outcome.label)
+        if outcome.whole:
+            self.pace.finish(run, outcome.seconds)
+            self.store.add_time(run, outcome.seconds)
+        finished = f"{len(self.runs) - len(self.left)} of {len(self.runs)} runs done"
+        time_left = self._time_left() if self.left else None
+        if time_left is not None:
+            finished += f", {time_left} left"
+        self.watcher.done(outcome, finished)
+        if outcome.made and self.loggers:
+            self._log(outcome)
+
+    def _log(self, outcome: Outcome) -> None:
         run = self.runs[outcome.label]
         found = self.store.load_run(self.settings, run)
         self.found[outcome.label] = found  # reading takes longer than holding it
@@ -141,60 +159,49 @@ class _Told:
             log_run(logger, outcome.label, run, found)
 
 
-def missing(settings: Settings, store: Store) -> list[RunSettings]:
-    """Give the runs whose results are not there, or cut off.
+def _work(requests: list[Request], told: _Told, pool: Pool | None) -> list[str]:
+    """Execute the requests; return the labels of those that other processes hold."""
+    held = []
+    if pool is None:
+        outcomes = (execute(r, told.begin(r.label)) for r in requests)
+    else:
+        parts = {r.label: replace(r, threads=pool.threads) for r in requests}
+        outcomes = execute_in(pool, execute, parts, told.tell)
+    for outcome in outcomes:
+        for sentence in outcome.told:
+            told.tell(f"{outcome.label}: {sentence}")
+        if outcome.held:
+            held.append(outcome.label)
+        else:
+            told.done(outcome)
+    return held
 
-    Records and sizes tell; no result is read.
+
+def outlook(settings: Settings, store: Store, pool: Pool | None = None) -> str:
+    """Return a sentence on what is to do of a study, and how long that takes.
 
     Args:
         settings: the study.
         store: where it lies.
+        pool: what will run the runs; this process unless given.
     """
-    found = []
-    for run in settings.runs():
-        try:
-            there = _whole(store, run, settings.scale)
-        except Damaged:
-            there = False
-        if not there:
-            found.append(run)
-    return found
-
-
-def _whole(store: Store, run: RunSettings, scale: float) -> bool:
-    """Say whether all stages of a run are there.
-
-    Raises:
-        Damaged: if a file is missing or has another size than its record says.
-    """
-    folder = store.run(run)
-    return all(folder.whole(name, key) for name, key in stage_keys(run, scale).items())
-
-
-def _drop_checkpoint(finished: RunFolder) -> None:
-    """Remove what a kill between a run's last file and its end has left."""
-    if finished.checkpoint_file.exists():
-        with finished.locked(wait=False) as ours:
-            if ours:
-                finished.drop_checkpoint()
-
-
-def _work(requests: list[Request], watcher: Watcher, pool: Pool | None) -> list[str]:
-    """Execute the requests; give the labels of those that other processes hold."""
-    held = []
-    if pool is None:
-        outcomes = (execute(r, watcher.begin(r.label)) for r in requests)
-    else:
-        parts = {r.label: replace(r, threads=pool.threads) for r in requests}
-        outcomes = execute_in(pool, execute, parts, watcher.tell)
-    for finished, outcome in enumerate(outcomes, start=1):
-        for sentence in outcome.told:
-            watcher.tell(f"{outcome.label}: {sentence}")
-        if outcome.held:
-            held.append(outcome.label)
-        else:
-            watcher.done(outcome, finished, len(requests))
-    return held
+    runs, left = settings.runs(), store.missing(settings)
+    if not left:
+        return f"{settings.title}: all {len(runs)} runs are there"
+    first = left[0]
+    known = Pace.of(settings, store.load_times(), (pool and pool.workers) or 1)
+    time_left = known.left(left)
+    when = "epoch" if pool is None else "run"
+    return (
+        f"{settings.title}: {len(left)} of {len(runs)} runs to do, each "
+        f"{first.recipe.epochs:,} epochs of {first.training_sequences:,} sequences of "
+        f"{first.task.steps:,} steps and a diagnosis on {first.diagnosis_sequences:,}; "
+        + (
+            f"how long that takes is said after the first {when}"
+            if time_left is None
+            else f"{time_left} left"
+        )
+    )
 
 
 def write_results(
@@ -204,7 +211,7 @@ def write_results(
     progress: Callable[[float], None],
     published: Published | None = None,
 ) -> pd.DataFrame:
-    """Write the table, the figures and the report page of a study; give the table.
+    """Write the table, the figures and the report page of a study; return the table.
 
     Args:
         settings: the study.
@@ -217,12 +224,12 @@ def write_results(
 
     rows = report.table(settings, runs)
     store.write(store.table, rows.to_csv(index=False))
-    store.write(store.index, index(settings, store).to_csv(index=False))
-    several = len(runs) > len(settings.architectures)
+    store.write(store.index, tables.index(settings).to_csv(index=False))
+    several = len(runs) > len(settings.networks)
     if several:
-        across = collected.across_seeds(settings, runs).to_csv(index=False)
+        across = tables.across_seeds(settings, runs).to_csv(index=False)
         store.write(store.across, across)
-        found = report.summed(collected.grouped(settings, runs), settings.budgets)
+        found = report.summed(tables.grouped(settings, runs), settings.budgets)
         drawn = report.drawn_across(found)
     else:
         found, drawn = None, report.drawn_of(runs, budgets=settings.budgets)
@@ -250,7 +257,7 @@ def draw_files(
     kinds: Sequence[Literal["png", "svg", "pdf"]],
     width: float,
 ) -> list[str]:
-    """Draw the figures of a study as files for print; give their names.
+    """Draw the figures of a study as files for print; return their names.
 
     Args:
         settings: the study.
@@ -269,8 +276,8 @@ def draw_files(
             f"a figure cannot be {width:g} inches wide; give {plots.NARROWEST:g} (a "
             f"column) to {plots.WIDEST:g}"
         )
-    if len(runs) > len(settings.architectures):
-        found = report.summed(collected.grouped(settings, runs), settings.budgets)
+    if len(runs) > len(settings.networks):
+        found = report.summed(tables.grouped(settings, runs), settings.budgets)
         drawn = report.drawn_across(found, width=width)
     else:
         drawn = report.drawn_of(runs, width, settings.budgets)
@@ -286,7 +293,7 @@ def draw_files(
 def draw_by_seed(
     settings: Settings, runs: Mapping[str, Diagnosis], store: Store
 ) -> list[str]:
-    """Draw every figure of every seed and optimizer by itself; give their names.
+    """Draw every figure of every seed and optimizer by itself; return their names.
 
     Args:
         settings: the study.
@@ -299,7 +306,7 @@ def draw_by_seed(
     for run in settings.runs():
         key = f"{run.recipe.optimizer}-seed-{run.seed}"
         found = runs[settings.label(run)]
-        apart.setdefault(key, {})[run.architecture.cell] = found
+        apart.setdefault(key, {})[settings.network(run)] = found
     names = []
     for key, some in apart.items():
         summed = report.summed({n: [r] for n, r in some.items()}, settings.budgets)
@@ -312,23 +319,3 @@ def draw_by_seed(
             names.append(f"{key}-{name}")
             store.write(store.figure(names[-1]), plots.rendered(figure, "png"))
     return names
-
-
-def index(settings: Settings, store: Store) -> pd.DataFrame:
-    """Give a row a run: what it is and where its files lie below the study's folder.
-
-    Args:
-        settings: the study.
-        store: where it lies.
-    """
-    rows = [
-        {
-            "run": settings.label(run),
-            "architecture": run.architecture.cell,
-            "optimizer": run.recipe.optimizer,
-            "seed": run.seed,
-            "folder": f"runs/{run.identity()}",
-        }
-        for run in settings.runs()
-    ]
-    return pd.DataFrame(rows)

@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from .study.execute import Outcome
+from ..study.execute import Outcome
 
 LINE_EVERY = 10.0  # seconds between plain lines of one stage
 
@@ -29,7 +29,6 @@ class Display:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.started: float | None = None
         self.bars = Progress(
             TextColumn("{task.description:32}"),
             BarColumn(),
@@ -71,17 +70,9 @@ class Display:
         """Say that a run's results were there already."""
         self.console.print(f"{label}: kept, it was there already", highlight=False)
 
-    def done(self, outcome: Outcome, finished: int, runs: int) -> None:
-        """Say that a run ended; where runs are many, how long the rest will take."""
-        if runs == 1:
-            return
-        if self.started is None:
-            self.started = time.monotonic() - outcome.seconds
-        left = (time.monotonic() - self.started) / finished * (runs - finished)
-        rest = f"{finished} of {runs} runs done"
-        if finished < runs:
-            rest += f", about {left:.0f} s left"
-        self.tell(f"{outcome.label}: {outcome.seconds:.1f} s; {rest}")
+    def done(self, outcome: Outcome, finished: str) -> None:
+        """Say that a run ended, and how far the study is."""
+        self.tell(f"{outcome.label}: {outcome.seconds:.1f} s; {finished}")
 
     def tell(self, sentence: str) -> None:
         """Say anything else."""
@@ -90,7 +81,7 @@ class Display:
         )
 
     def stage(self, name: str, since: float | None = None) -> Callable[[float], None]:
-        """Show one stage, begun now or before; give what takes its shares."""
+        """Show one stage, begun now or before; return what takes its shares."""
         if self.console.is_terminal:
             task = self.bars.add_task(name, total=1.0)
             return lambda share: self.bars.update(task, completed=share)

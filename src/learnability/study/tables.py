@@ -1,6 +1,7 @@
 """The results of whole studies as tables and trees: by lag, by budget, side by side."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,13 +9,14 @@ import xarray as xr
 from jaxtyping import Bool, Float
 
 from ..diagnosis import Diagnosis
+from .folder import RunFolder
 from .settings import Settings
 
 Runs = Mapping[str, Diagnosis]
 
 
 def identified(settings: Settings) -> dict[str, dict[str, object]]:
-    """Give what tells the runs of a study apart, by label.
+    """Return what tells the runs of a study apart, by label.
 
     Args:
         settings: the study.
@@ -24,7 +26,7 @@ def identified(settings: Settings) -> dict[str, dict[str, object]]:
             "study": settings.title,
             "run": settings.label(run),
             "group": settings.group(run),
-            "architecture": run.architecture.cell,
+            "architecture": settings.network(run),
             "optimizer": run.recipe.optimizer,
             "seed": run.seed,
         }
@@ -33,7 +35,7 @@ def identified(settings: Settings) -> dict[str, dict[str, object]]:
 
 
 def by_lag(settings: Settings, runs: Runs) -> pd.DataFrame:
-    """Give a row a run and lag: envelope, tail index, samples needed, with intervals.
+    """Return a row per run and lag: envelope, tail index, samples needed; intervals.
 
     Args:
         settings: the study.
@@ -49,7 +51,7 @@ def by_lag(settings: Settings, runs: Runs) -> pd.DataFrame:
 def by_budget(
     settings: Settings, runs: Runs, budgets: Sequence[float] | None = None
 ) -> pd.DataFrame:
-    """Give a row a run and budget N: the window with its interval.
+    """Return a row per run and budget N: the window with its interval.
 
     Args:
         settings: the study.
@@ -71,7 +73,7 @@ def _known(rows: pd.DataFrame, known: Mapping[str, object]) -> pd.DataFrame:
 
 
 def as_tree(settings: Settings, runs: Runs) -> xr.DataTree:
-    """Give all results as one tree, a group a run.
+    """Return all results as one tree, a group per run.
 
     Args:
         settings: the study.
@@ -88,7 +90,7 @@ def as_tree(settings: Settings, runs: Runs) -> xr.DataTree:
 
 
 def across_seeds(settings: Settings, runs: Runs) -> pd.DataFrame:
-    """Give a row a group and budget: the windows of all seeds, summed up.
+    """Return a row per group and budget: the windows of all seeds, summed up.
 
     Args:
         settings: the study.
@@ -129,14 +131,14 @@ def _spread(
 def compared(
     first: tuple[Settings, Runs], second: tuple[Settings, Runs]
 ) -> pd.DataFrame:
-    """Give the windows of two studies side by side.
+    """Return the windows of two studies side by side.
 
     Args:
         first: settings and diagnoses of one study.
         second: those of another.
 
     Returns:
-        A row a group and budget that both have: mean and deviation over seeds of each
+        A row per group and budget that both have: mean and deviation over seeds of each
         study, and how many of its windows reach their last lag (``censored_first``,
         ``censored_second``, and ``censored`` of both), so that its mean is at least
         that; ``difference`` of the means (second less first) and its standard ``error``
@@ -168,7 +170,7 @@ SHOWN = ("mean", "deviation", "censored")
 
 
 def grouped(settings: Settings, runs: Runs) -> dict[str, list[Diagnosis]]:
-    """Give the diagnoses of all seeds, by network and optimizer.
+    """Return the diagnoses of all seeds, by network and optimizer.
 
     Args:
         settings: the study.
@@ -178,3 +180,22 @@ def grouped(settings: Settings, runs: Runs) -> dict[str, list[Diagnosis]]:
     for label, known in identified(settings).items():
         groups.setdefault(str(known["group"]), []).append(runs[label])
     return groups
+
+
+def index(settings: Settings) -> pd.DataFrame:
+    """Return a row per run: what it is and where its files lie in the study's folder.
+
+    Args:
+        settings: the study.
+    """
+    rows = [
+        {
+            "run": settings.label(run),
+            "architecture": settings.network(run),
+            "optimizer": run.recipe.optimizer,
+            "seed": run.seed,
+            "folder": str(RunFolder.below(Path(), run.identity()).path),
+        }
+        for run in settings.runs()
+    ]
+    return pd.DataFrame(rows)

@@ -11,19 +11,19 @@ import xarray as xr
 
 from learnability.storage import tree_bytes, tree_from
 from learnability.study import Settings, Store, load_settings
-from learnability.study.collected import (
+from learnability.study.logs import log_run, make_logger
+from learnability.study.tables import (
     across_seeds,
     as_tree,
     by_budget,
     by_lag,
     compared,
 )
-from learnability.study.logs import log_run, make_logger
 from learnability.summaries import regression, window_spread
 from tests.plots.records import diagnosis, training_group
 
 GRID = load_settings("quick").changed(
-    architectures=[{"cell": "GRU"}], seeds=[1, 2, 3], budgets=[4, 100]
+    networks=[{"cell": "GRU"}], seeds=[1, 2, 3], budgets=[4, 100]
 )
 NEEDED = (np.array([1.0, 3, 9, 30, 90]), np.array([1.0, 3, 9, 300, 900]), None)
 RUNS = {
@@ -61,7 +61,7 @@ def test_a_study_less_itself_is_nothing():
     assert (rows["difference"] == 0).all()
     spread = across_seeds(GRID, RUNS)["deviation"].to_numpy()
     assert rows["error"].to_numpy() == pytest.approx(spread * np.sqrt(2 / 3))
-    other = GRID.changed(architectures=[{"cell": "LSTM"}])
+    other = GRID.changed(networks=[{"cell": "LSTM"}])
     theirs = dict(zip(map(other.label, other.runs()), RUNS.values(), strict=True))
     with pytest.raises(ValueError, match="in common"):
         compared((GRID, RUNS), (other, theirs))

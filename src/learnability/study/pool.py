@@ -1,5 +1,6 @@
-"""Much work at once, behind the interface of `concurrent.futures`."""
+"""Much work at once, behind the interface of `concurrent.futures`: processes, Dask."""
 
+import asyncio
 import multiprocessing
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import (
@@ -8,22 +9,30 @@ from concurrent.futures import (
     Executor,
     Future,
     ProcessPoolExecutor,
+    ThreadPoolExecutor,
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, final
 
 import torch
 
 from ..compiled.engine import tune_process
-from .memory import WORKER_BYTES, machine_bytes
+from .cost import WORKER_BYTES, machine_bytes
 
 GONE = (
     "the scheduler is gone, and what was in work with it; start one and run the same "
     "command again: what is done is kept"
 )
+LOCAL = "local:"
+UNLIMITED = 2**31
+"""Runs handed to a scheduler at once: all, as workers may join later."""
+START = 10.0
+"""Seconds to wait for a scheduler."""
+SCHEMES = ("tcp", "tls", "ws", "wss")
 Tell = Callable[[str], None]
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -44,7 +53,7 @@ class Pool:
         at_once: parts to have in work at a time.
         threads: for each part; None leaves them to the worker.
         call: how a worker does the work with a part.
-        workers: how many processes work, as far as is known.
+        workers: how many processes work; None where others may join.
         deaths: what a part's future raises if its worker died.
     """
 
@@ -52,12 +61,12 @@ class Pool:
     at_once: int
     threads: int | None = None
     call: Callable[[Callable[[Any], Any], Any], Any] = called
-    workers: int = 1
+    workers: int | None = None
     deaths: tuple[type[Exception], ...] = (BrokenProcessPool,)
 
 
 def processes(workers: int, threads: int | None = None) -> Pool:
-    """Give a pool of processes on this machine.
+    """Return a pool of processes on this machine.
 
     Args:
         workers: how many.
@@ -110,7 +119,7 @@ def checked_threads(threads: int) -> int:
 
 
 def checked_workers(workers: int) -> int:
-    """Give a number of processes, or say why so many cannot work here.
+    """Return a number of processes, or say why so many cannot work here.
 
     Raises:
         ValueError: if there are none, or more than the memory holds.
@@ -205,7 +214,7 @@ def _hand_over(
     working: dict[Future[Result], tuple[str, Part]],
     pool: Pool,
 ) -> dict[str, Part]:
-    """Submit parts while there is room; give the one that met a broken pool."""
+    """Submit parts while there is room; return the one that met a broken pool."""
     while left and len(working) < pool.at_once:
         name = next(iter(left))
         part = left.pop(name)
@@ -214,3 +223,132 @@ def _hand_over(
         except pool.deaths:
             return {name: part}
     return {}
+
+
+def dask_pool(address: str, threads: int | None = None) -> Pool:
+    """Return the pool of a Dask cluster.
+
+    Args:
+        address: of a scheduler, such as ``tcp://10.0.0.1:8786``, or ``local:N`` for a
+            scheduler and N worker processes on this machine.
+        threads: of each run; unless given what its worker has, and of ``local:N`` an
+            equal share of PyTorch's threads here.
+
+    Raises:
+        ValueError: if Dask is not installed, the address is none or no scheduler
+            answers there, or there are no threads.
+    """
+    distributed = _distributed()
+    deaths = (distributed.KilledWorker,)
+    if not address.startswith(LOCAL):
+        _check(address)
+        make = partial(_opened, distributed, {"address": address})
+        own = None if threads is None else checked_threads(threads)
+        return Pool(make, UNLIMITED, own, on_worker, deaths=deaths)
+    workers = _count(address)
+    options = {"n_workers": workers, "threads_per_worker": 1, "processes": True}
+    options |= {"dashboard_address": None}
+    shared = shared_threads(workers, threads)
+    make = partial(_opened, distributed, options)
+    return Pool(make, UNLIMITED, shared, on_worker, workers, deaths)
+
+
+def _check(address: str) -> None:
+    """Ask who is there, before anything else is done.
+
+    A client that meets something else waits forever, or for exabytes of memory.
+    """
+    scheme, mark, place = address.rpartition("://")
+    host, _, port = place.rpartition(":")
+    known = not mark or scheme in SCHEMES
+    if not (known and host and port.isdecimal() and 0 < int(port) < 2**16):
+        raise ValueError(f"{address!r} is no address; give tcp://HOST:PORT or local:N")
+    try:
+        with ThreadPoolExecutor(1) as apart:  # where no other loop runs
+            found = apart.submit(asyncio.run, _identity(address)).result()
+    # What is no scheduler may answer anything, such as the size of a huge message.
+    except (OSError, MemoryError, ValueError, TypeError) as error:
+        raise ValueError(_nobody(address, error)) from error
+    if found.get("type") != "Scheduler":
+        raise ValueError(f"{address} is no scheduler's address; give that of one")
+
+
+async def _identity(address: str) -> dict[str, Any]:
+    from distributed import Security
+    from distributed.comm.core import connect
+
+    arguments = Security().get_connection_args("client")
+    async with asyncio.timeout(START):
+        channel = await connect(address, timeout=START, **arguments)
+        try:
+            await channel.write({"op": "identity", "reply": True})
+            return dict(await channel.read())
+        finally:
+            channel.abort()
+
+
+def _nobody(address: str, error: Exception) -> str:
+    why = str(error) or f"not within {START:g} s"
+    return (
+        f"no Dask scheduler answers at {address} ({why}); start one with "
+        "`dask scheduler`, or use local:2"
+    )
+
+
+def on_worker(work: Callable[[Part], Result], part: Part) -> Result:
+    """Do the work with a part on a Dask worker.
+
+    Results are written as in any other process: xarray would otherwise take a lock of
+    the cluster for every file, though the run's own lock is held.
+
+    Args:
+        work: what to do.
+        part: what to do it with.
+    """
+    from dask import config
+
+    _stop_profile()
+    tune_process()
+    with config.set(scheduler="synchronous"):
+        return work(part)
+
+
+def _stop_profile() -> None:
+    """Stop this worker's statistical profile.
+
+    It holds on to the frames of what runs, and so keeps objects of HDF5 open a little
+    longer at random, by which HDF5 lays out a file: equal results, other bytes.
+    """
+    worker = _distributed().get_worker()
+    profile = worker.periodic_callbacks.get("profile")
+    if profile is not None:
+        worker.loop.add_callback(profile.stop)
+
+
+def _distributed() -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        raise ValueError(
+            "Dask is not installed; install it with pip install 'learnability[cluster]'"
+        ) from error
+    return distributed
+
+
+def _count(address: str) -> int:
+    number = address.removeprefix(LOCAL)
+    if not number.isdecimal() or int(number) < 1:
+        raise ValueError(f"{address!r} names no number of workers; give local:2")
+    return checked_workers(int(number))
+
+
+@contextmanager
+def _opened(distributed: Any, options: dict[str, Any]) -> Iterator[Executor]:
+    """Connect to a scheduler, or start one, and yield its executor."""
+    try:
+        client = distributed.Client(timeout=START, **options)
+    except OSError as error:
+        place = options.get("address", "this machine")
+        raise ValueError(_nobody(place, error)) from error
+    with client, client.get_executor(pure=False) as executor:
+        yield executor
