@@ -73,7 +73,7 @@ def test_run_ends_with_table_and_report(study):
     made = {p.name for p in (folder / "runs/small").iterdir()}
     assert {"report.html", "table.csv", "settings.toml", "figures"} <= made
     figures = {p.name for p in (folder / "runs/small/figures").iterdir()}
-    assert {"windows.png", "windows.svg", "noise_floor.svg"} <= figures
+    assert {"answer.png", "windows.png", "noise_floor.png"} <= figures
     assert not list((folder / "runs").rglob("*.tmp"))
 
 

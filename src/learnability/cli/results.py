@@ -11,12 +11,13 @@ from rich.table import Table
 from rich.text import Text
 from upath import UPath
 
-from ..report import comparison_table, formatted, summary, table
+from ..report import comparison_table, formatted, table
 from ..storage import output_file, place, replace_file, tree_bytes
-from ..study.collected import as_tree, by_budget, by_lag, grouped
+from ..study.collected import as_tree, by_budget, by_lag, compared
 from ..study.store import Store
 from ..study.sweep import index, missing
 from .app import app
+from .shown import over_seeds
 
 Format = Literal["csv", "parquet", "netcdf"]
 Records = Literal["lags", "windows"]
@@ -61,10 +62,11 @@ def show(folder: str, /) -> None:
     """
     store = Store(folder)
     settings, runs = store.load_settings(), store.load()
-    text = formatted(table(settings, runs))
+    trees = {name: run.tree for name, run in runs.items()}
+    text = formatted(table(trees, settings.budgets))
     _print(tuple(text.columns), text.values.tolist(), settings.title)
     if len(settings.seeds) > 1:
-        over = summary(grouped(settings, runs), settings.budgets)
+        over = over_seeds(settings, runs)
         _print(tuple(over.columns), over.values.tolist(), "over seeds")
     files = index(settings, store)
     _print(("run", "folder"), files[["run", "folder"]].values.tolist())
@@ -125,7 +127,7 @@ def compare(first: str, second: str, /) -> None:
         Folder of another.
     """
     studies = [(s.load_settings(), s.load()) for s in (Store(first), Store(second))]
-    rows = comparison_table(*studies)
+    rows = comparison_table(compared(*studies))
     titles = {
         s: f"{s}: {study.title}" for s, (study, _) in zip("AB", studies, strict=True)
     }

@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from ..diagnosis import Diagnosis
-from ..study.collected import grouped
 from ..study.settings import Settings
 from ..study.store import Store
 
@@ -21,11 +20,10 @@ def show(
     console: Console,
 ) -> None:
     """Print the table of a study, over its seeds, and where its report lies."""
-    from ..report import formatted, summary
+    from ..report import formatted
 
     several = len(settings.seeds) > 1
-    groups = grouped(settings, runs)
-    text = summary(groups, settings.budgets) if several else formatted(rows)
+    text = over_seeds(settings, runs) if several else formatted(rows)
     shown = Table(*text.columns, title=Text(settings.title))
     for row in text.itertuples(index=False):
         shown.add_row(*row)
@@ -40,3 +38,14 @@ def show(
             soft_wrap=True,
         )
     wide.print(f"report: {store.report}", highlight=False, soft_wrap=True)
+
+
+def over_seeds(settings: Settings, runs: Mapping[str, Diagnosis]) -> pd.DataFrame:
+    """Return the windows of a study over its seeds, as text."""
+    from ..report import summary
+    from ..study.pages import lines_of
+    from ..summaries import window_spread
+
+    lines = lines_of(settings, runs)
+    reached = {n: window_spread(trees, settings.budgets) for n, trees in lines.items()}
+    return summary(lines, reached)

@@ -148,7 +148,7 @@ def after(settings: Settings, found: Diagnosis) -> float:
         found: a diagnosis of few sequences.
     """
     from .. import plots  # they load plotting libraries: only here
-    from ..plots import across
+    from ..plots.envelope import envelope, envelope_keys
     from ..report import fitted_decay
     from ..summaries import alphas, envelope_spread
 
@@ -158,14 +158,17 @@ def after(settings: Settings, found: Diagnosis) -> float:
     each = seconds(lambda: tree_from(file, "tried"))
     lags, values = f["lag"].values, f["normalised"].values
     each += seconds(lambda: fitted_decay(lags, values))
-    each += seconds(lambda: alphas(found)) / FIT_LAGS * len(settings.lags)
-    spread = envelope_spread([found])
-    fitted = seconds(lambda: envelope_spread([found]))
+    each += seconds(lambda: alphas(found.tree)) / FIT_LAGS * len(settings.lags)
+    spread = envelope_spread([found.tree])
+    fitted = seconds(lambda: envelope_spread([found.tree]))
     several = len(runs) > len(settings.architectures)
 
     def draw() -> None:
         tables = dict.fromkeys(groups, spread)
-        plots.rendered(across.envelope_spreads(tables))
+        made, (ax, *_) = plots.figure(2)
+        envelope(tables, ax)
+        plots.legend(made, envelope_keys(tables))
+        plots.rendered(made)
 
     draw()  # once for the fonts
     shown = seconds(draw) * (ACROSS if several else ALONE)
