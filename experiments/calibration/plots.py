@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from learnability.plots._parts import legend
+from learnability.plots.legends import legend
 from learnability.plots.style import PAGE, Style, figure, ink, styles
 
 NUDGE = 0.16

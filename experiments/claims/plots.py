@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from learnability.plots._parts import legend, number_axis
+from learnability.plots._parts import number_axis
+from learnability.plots.legends import legend
 from learnability.plots.style import (
     MARKERS,
     PAGE,

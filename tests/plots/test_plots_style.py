@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from learnability.plots._parts import LONGEST_LABEL, keys, label
+from learnability.plots.legends import LONGEST_LABEL, keys, label
 from learnability.plots.style import (
     FARTHEST,
     INKS,

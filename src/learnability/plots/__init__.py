@@ -10,8 +10,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from ..summaries import Summary
-from ._parts import legend
 from .files import inline, rendered
+from .legends import legend
 from .monitor import envelopes_in_training, monitor_keys, windows_in_training
 from .pictures import Picture, pictures
 from .style import COLUMN, NARROWEST, PAGE, WIDEST, Theme, figure, theme

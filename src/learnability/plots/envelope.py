@@ -11,19 +11,17 @@ from ..detection.decay_fit import FEWEST_LAGS
 from ..words import short
 from ._parts import (
     Tables,
-    keys,
     lag_axis,
     lags_of,
     note,
     number_axis,
-    open_mark,
     own,
     plain_number,
     remark,
     series,
-    stroke,
     styled,
 )
+from .legends import keys, open_mark, stroke
 
 Scaling = Literal["exponential", "power", "logarithmic"]
 SCALINGS: tuple[Scaling, ...] = ("exponential", "power", "logarithmic")

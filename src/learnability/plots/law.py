@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from ..summaries.law import PANELS, law_lines
-from ._parts import Look, Tables, hits, keys, note, open_mark, own, remark, styled
+from ._parts import Look, Tables, hits, note, own, remark, styled
+from .legends import keys, open_mark
 
 NO_POINTS = "no point: no lag has an alpha above 1\nand an envelope above 0"
 AXES = (("−κ̂ log f", "log N"), ("−log f", "log σ/|m|"))

@@ -12,16 +12,15 @@ from ._parts import (
     Look,
     Tables,
     epoch_axis,
-    keys,
     lag_axis,
     lags_of,
     number_axis,
     own,
     series,
-    stroke,
     styled,
     values,
 )
+from .legends import keys, stroke
 from .style import ink
 from .windows import LEARNT
 

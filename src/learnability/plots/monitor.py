@@ -9,7 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ..words import sequences, short
-from ._parts import keys, lag_axis, number_axis, own, series, stroke
+from ._parts import lag_axis, number_axis, own, series
+from .legends import keys, stroke
 from .style import styles
 
 CURVES = 6

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -11,7 +12,8 @@ from matplotlib.lines import Line2D
 from ..summaries import ESTIMATORS, Summary
 from . import envelope, findings, law, learning, samples, tail_index, time_scales
 from . import windows as seen
-from ._parts import keys, legend, styled
+from ._parts import styled
+from .legends import keys, legend
 from .style import PAGE, figure
 
 Panel = tuple[Callable[[Axes], Axes], Callable[[], list[Line2D]]]
@@ -138,118 +140,99 @@ def pictures(found: Summary) -> list[Picture]:
     Args:
         found: of `summaries.summed`.
     """
-    shown = {
-        name: (title, panels)
-        for name, title, panels in _all(found)
-        if panels and title is not None
-    }
-    special = list(CAPTIONS)[list(CAPTIONS).index("learning") + 1 :]
-    return [
+    special = {name for name, *_ in _special(found)}
+    order, rows = list(CAPTIONS), max(len(found.reached), seen.FEWEST_ROWS)
+    made = [
         Picture(
             name,
-            (title,) if isinstance(title, str) else tuple(title),
-            caption if name != "answer" or found.shares else UNLEARNT,
-            shown[name][1],
+            (title,) if isinstance(title, str) else title,
+            UNLEARNT if name == "answer" and not found.shares else CAPTIONS[name],
+            panels,
             special=name in special,
-            rows=max(len(found.reached), seen.FEWEST_ROWS) if name == "answer" else 0,
+            rows=rows if name == "answer" else 0,
         )
-        for name, caption in CAPTIONS.items()
-        if name in shown
-        for title in [shown[name][0]]
+        for name, title, panels in _all(found)
     ]
+    return sorted(made, key=lambda picture: order.index(picture.name))
 
 
-def _all(found: Summary) -> Iterator[tuple[str, Any, list[Panel]]]:
+Found = tuple[str, str | tuple[str, ...], list[Panel]]
+
+
+def _all(found: Summary) -> Iterator[Found]:
     """Return name, title and panels of every figure that has a record."""
+    asked, n = found.task_lags, found.budgets
+    told = findings
 
-    def panel(draw: Any, entries: Any, tables: Any, *marks: Any, **options: Any) -> Any:
-        """Return what draws tables, and what returns their legend's entries."""
-        names = found.names
-        return (
-            lambda ax: draw(tables, ax, names=names, **options),
-            lambda: entries(tables, *marks, names=names),
-        )
+    def answer(ax: Axes) -> Axes:
+        options = {"shares": found.shares, "asked": asked, "names": found.names}
+        return seen.answer(found.reached, ax, **options)
 
-    asked, budgets = found.task_lags, found.budgets
-    yield (
-        "answer",
-        findings.reached(found),
-        [
-            (
-                lambda ax: seen.answer(
-                    found.reached,
-                    ax,
-                    shares=found.shares,
-                    asked=asked,
-                    names=found.names,
-                ),
-                lambda: seen.answer_keys(found.reached, found.shares, asked),
-            )
-        ],
-    )
-    yield (
-        "samples",
-        findings.needed(found),
-        [
-            panel(
-                samples.samples,
-                samples.sample_keys,
-                found.samples,
-                asked,
-                budgets=budgets,
-                asked=asked,
-            )
-        ],
-    )
-    yield (
-        "windows",
-        findings.grown(found),
-        [panel(seen.windows, seen.window_keys, found.windows, budgets=budgets)],
-    )
-    f = panel(envelope.envelope, envelope.envelope_keys, found.envelopes, "mean")
-    yield "envelope", findings.left(found), [f]
+    entries = partial(seen.answer_keys, found.reached, found.shares, asked)
+    yield "answer", told.reached(found), [(answer, entries)]
+    of = partial(_panel, found)
+    need = of(found.samples, samples.samples, asked, budgets=n, asked=asked)
+    yield "samples", told.needed(found), [need]
+    grown = of(found.windows, seen.windows, budgets=n)
+    yield "windows", told.grown(found), [grown]
+    f = of(found.envelopes, envelope.envelope, "mean")
+    yield "envelope", told.left(found), [f]
     if found.floors:
-        floors = panel(
-            samples.noise_floor, samples.floor_keys, found.floors, asked=asked
-        )
-        yield "noise_floor", findings.detected(found), [floors]
+        floors = of(found.floors, samples.noise_floor, asked=asked)
+        yield "noise_floor", told.detected(found), [floors]
     if found.shares:
-        learnt = [panel(learning.shares, _plain, found.shares)]
-        if found.curves:
-            draw, entries = learning.curves, learning.curve_keys
-            noise = found.noise
-            learnt += [panel(draw, entries, found.curves, noise, noise=noise)]
-        yield "learning", findings.learnt(found), learnt
-    units = [
-        panel(draw, time_scales.scale_keys, found.scales)
-        for draw in (time_scales.beyond, time_scales.density)
-    ]
-    yield "time_scales", findings.kept(found), units
-    tails = panel(tail_index.tail_index, tail_index.tail_keys, found.tails, None)
-    yield "tail_index", findings.tails(found), [tails]
-    split = [
-        panel(envelope.split, envelope.envelope_keys, found.split, name, column=name)
-        for name in envelope.SHARES
-    ]
-    yield "envelope_split", findings.split(found), split
+        noise = found.noise
+        curves = of(found.curves, learning.curves, noise, noise=noise)
+        shares = of(found.shares, learning.shares)
+        yield "learning", told.learnt(found), [shares, *[curves] * bool(found.curves)]
+    yield from _special(found)
+
+
+def _special(found: Summary) -> Iterator[Found]:
+    """Return name, title and panels of the figures for specialists."""
+    of, told = partial(_panel, found), findings
+    units = [of(found.scales, d) for d in (time_scales.beyond, time_scales.density)]
+    yield "time_scales", told.kept(found), units
+    alpha = tail_index.tail_index
+    yield "tail_index", told.tails(found), [of(found.tails, alpha, None)]
+    split = [of(found.split, envelope.split, c, column=c) for c in envelope.SHARES]
+    yield "envelope_split", told.split(found), split
     if any(len(table) for table in found.laws.values()):
-        both = [panel(law.law, law.law_keys, found.laws, panel=side) for side in (1, 0)]
-        yield "law", findings.explained(found), both
+        both = [of(found.laws, law.law, panel=side) for side in (1, 0)]
+        yield "law", told.explained(found), both
     if found.estimators:
-        every = [
-            panel(
-                tail_index.tail_index,
-                tail_index.tail_keys,
-                found.estimators,
-                name,
-                estimator=name,
-            )
-            for name in ESTIMATORS
-        ]
-        every.append(panel(tail_index.disagreement, _plain, found.estimators))
-        yield "estimators", findings.disagreed(found), every
+        every = [of(found.estimators, alpha, e, estimator=e) for e in ESTIMATORS]
+        gaps = of(found.estimators, tail_index.disagreement)
+        yield "estimators", told.disagreed(found), [*every, gaps]
+
+
+def _panel(
+    found: Summary, tables: Any, draw: Any, *marks: Any, **options: Any
+) -> Panel:
+    """Return what draws tables, and what returns their legend's entries."""
+    names, entries = found.names, ENTRIES.get(draw, _plain)
+    return (
+        lambda ax: draw(tables, ax, names=names, **options),
+        lambda: entries(tables, *marks, names=names),
+    )
 
 
 def _plain(tables: Any, names: Sequence[str]) -> list[Line2D]:
     """Return the legend's entries of lines alone."""
     return keys(styled(tables, names))
+
+
+ENTRIES: dict[Any, Any] = {
+    samples.samples: samples.sample_keys,
+    seen.windows: seen.window_keys,
+    envelope.envelope: envelope.envelope_keys,
+    envelope.split: envelope.envelope_keys,
+    samples.noise_floor: samples.floor_keys,
+    learning.curves: learning.curve_keys,
+    time_scales.beyond: time_scales.scale_keys,
+    time_scales.density: time_scales.scale_keys,
+    tail_index.tail_index: tail_index.tail_keys,
+    law.law: law.law_keys,
+}
+"""What returns the legend's entries of each kind of panel, where there is more to say
+than the names of its lines."""

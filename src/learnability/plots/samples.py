@@ -14,18 +14,16 @@ from ._parts import (
     Look,
     Tables,
     Values,
-    keys,
     lag_axis,
     lags_of,
     note,
     number_axis,
-    open_mark,
     own,
     series,
-    stroke,
     styled,
     task_lags,
 )
+from .legends import keys, open_mark, stroke
 from .style import Style
 from .windows import chosen
 

@@ -13,17 +13,15 @@ from ._parts import (
     Look,
     Tables,
     beside,
-    keys,
     lag_axis,
     lags_of,
     note,
-    open_mark,
     own,
     series,
-    stroke,
     styled,
     values,
 )
+from .legends import keys, open_mark, stroke
 from .style import ink
 
 TITLES = {

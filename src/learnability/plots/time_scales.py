@@ -8,17 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from ..words import short
-from ._parts import (
-    Look,
-    Values,
-    hits,
-    keys,
-    note,
-    number_axis,
-    open_mark,
-    own,
-    styled,
-)
+from ._parts import Look, Values, hits, note, number_axis, own, styled
+from .legends import keys, open_mark
 from .style import Style
 
 BINS = 6

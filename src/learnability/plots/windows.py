@@ -16,17 +16,15 @@ from ._parts import (
     Look,
     Tables,
     hits,
-    keys,
-    label,
     note,
     number_axis,
-    open_mark,
     own,
     plain_number,
     series,
     styled,
     task_lags,
 )
+from .legends import keys, label, open_mark
 from .style import Style, ink
 
 NO_WINDOW = "no window: not even the shortest lag\nis detected with any number shown"

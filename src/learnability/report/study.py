@@ -1,28 +1,18 @@
 """The page of a study, of a comparison, of an own model, of a training's history."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from os import PathLike
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from ..plots import (
-    Picture,
-    envelopes_in_training,
-    monitor_keys,
     pictures,
-    windows_in_training,
 )
-from ..storage import replace_file
 from ..summaries import Published, Summary, Trees, group, laid_over, records, summed
-from ..words import MISSING, listed, number, sequences, short, span
+from ..words import MISSING, number, short
 from .answer import (
     cell,
     difference,
@@ -198,154 +188,6 @@ def comparison_page(study: Study, rows: pd.DataFrame, titles: Sequence[str]) -> 
     )
 
 
-def model_page(
-    layers: Mapping[str, xr.DataTree],
-    *,
-    title: str = "How far back this model can learn",
-    budgets: Sequence[float] | None = None,
-    notes: Sequence[str] = (),
-) -> str:
-    """Return the page of an own model: a line per recurrent layer.
-
-    Args:
-        layers: diagnoses by name of layer.
-        title: of the page.
-        budgets: numbers of sequences N; those of the data, a tenth and a hundredth of
-            them unless given.
-        notes: sentences below the answer, such as advice.
-
-    Raises:
-        ValueError: if there are no layers.
-    """
-    if not layers:
-        raise ValueError("there are no layers to show; diagnose a model first")
-    first = next(iter(layers.values()))
-    given = float(first.attrs["sequences"])
-    chosen = sorted({max(1.0, given // part) for part in (100, 10, 1)})
-    lags = group(first, "detection")["lag"].values
-    study = Study(
-        title=title,
-        lines={name: [tree] for name, tree in layers.items()},
-        budgets=chosen if budgets is None else budgets,
-        level=float(json.loads(first.attrs["measures"])["level"]),
-        facets={name: {"layer": name} for name in layers},
-        asked=f"Measured at lags from {lags[0]} to {lags[-1]} steps on "
-        f"{number(float(first.attrs['sample']))} of {number(given)} sequences.",
-        kind="layer",
-    )
-    held = [_held(name, tree) for name, tree in layers.items()]
-    return study_page(study, notes=[*filter(None, held), *notes])
-
-
-def _held(name: str, tree: xr.DataTree) -> str:
-    """Say which dependencies were found, and which of them the data's N shows."""
-    need, given = group(tree, "detection"), float(tree.attrs["sequences"])
-    if "own" not in need:
-        return ""
-    own = need["own"].dropna("lag")
-    if not own["lag"].size:
-        return f"{name}: the targets hold no dependency that was found at these lags."
-    lags = own["lag"].values
-    hidden = [str(lag) for lag in lags[own.values > given]]
-    said = (
-        f"{name}: dependencies were found at {lags.size} lag{'s' * (lags.size > 1)} "
-        f"({span(lags[0], lags[-1], 3)})"
-    )
-    if not hidden:
-        return f"{said}, and {number(given)} sequences show all of them."
-    return f"{said}; {number(given)} sequences do not show lag {listed(hidden)}."
-
-
-def write_page(page: str, path: str | PathLike[str]) -> Path:
-    """Write a page to a file; it appears whole or not at all.
-
-    Args:
-        page: its text.
-        path: of the file, ending in ``.html``.
-
-    Raises:
-        ValueError: if the path has another ending, or cannot be written.
-    """
-    place = Path(path)
-    if place.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"{place} is no page; give a path that ends in .html")
-    replace_file(place, page.encode())
-    return place
-
-
-def monitor_page(
-    record: xr.Dataset, *, title: str = "Windows while the model trained"
-) -> str:
-    """Return the page of a training's history: a line per layer.
-
-    Args:
-        record: of a `models.Monitor`.
-        title: of the page.
-    """
-    names = [str(name) for name in record["layer"].values]
-    budgets, steps = record["budget"].values.tolist(), record["step"].values
-    heads = [_moved(record.sel(budget=budget), budget) for budget in budgets]
-    figures = [
-        Picture(
-            "windows",
-            tuple(heads),
-            "The window of every layer over the steps of training.",
-            (
-                (
-                    partial(windows_in_training, record),
-                    partial(monitor_keys, record, envelopes=False),
-                ),
-            ),
-        ),
-        Picture(
-            "envelope",
-            (f"What of a perturbation is left, from step {steps[0]} to {steps[-1]}",),
-            "f(l)/f(0) at some steps of training, early ones pale.",
-            (
-                (
-                    partial(envelopes_in_training, record),
-                    partial(monitor_keys, record, envelopes=True),
-                ),
-            ),
-        ),
-    ]
-    table = record["window"].transpose("layer", "step", "budget").to_series()
-    rows = table.unstack("budget").rename(columns=lambda n: f"N = {number(n)}")
-    text = rows.reset_index().astype(object)
-    numbers = Table(
-        list(map(str, text.columns)),
-        [[v if isinstance(v, str) else short(v) for v in row] for row in text.values],
-        "windows by layer and step",
-        2,
-        [names.index(name) for name in text["layer"]],
-    )
-    return render(
-        "monitor.html",
-        title=title,
-        kicker="learnability monitor",
-        navigation={"answer": "Answer", "numbers": "Numbers"},
-        headline=by_budget([f"{head}." for head in heads]),
-        lead=WHAT,
-        facets=_switches(names, {name: {"layer": name} for name in names}),
-        budgets=[number(budget) for budget in budgets],
-        figures=[shown(figure) for figure in figures],
-        table=numbers,
-    )
-
-
-def _moved(record: xr.Dataset, budget: float) -> str:
-    """Say how the windows of a training moved from its first to its last step."""
-    steps, windows = record["step"].values, record["window"]
-    first, last = (
-        span(float(np.nanmin(row)), float(np.nanmax(row)), 3)
-        for row in (windows.isel(step=0).values, windows.isel(step=-1).values)
-    )
-    return (
-        f"With {sequences(budget)} the window was {first} steps at step {steps[0]} and "
-        f"{last} at step {steps[-1]}"
-    )
-
-
 def _page(
     study: Study,
     found: Summary,
@@ -359,7 +201,7 @@ def _page(
         title=study.title,
         kicker="learnability report",
         navigation={k: v for k, v in NAVIGATION.items() if k not in left},
-        facets=_switches(found.names, facets),
+        facets=switches(found.names, facets),
         budgets=[number(budget) for budget in found.budgets],
         figures=[shown(picture) for picture in pictures(found)],
         lags=[_by_lag(found, place, name) for place, name in enumerate(found.samples)],
@@ -368,10 +210,18 @@ def _page(
     )
 
 
-def _switches(
+def switches(
     names: Sequence[str], facets: Mapping[str, Mapping[str, str]]
 ) -> dict[str, dict[str, list[int]]]:
-    """Return the lines of every value that lines can be switched by."""
+    """Return the lines of every value that lines can be switched by.
+
+    Args:
+        names: of all lines.
+        facets: values by name of facet, by name of line.
+
+    Returns:
+        Places of lines by value by facet; a facet of one value switches nothing.
+    """
     found: dict[str, dict[str, list[int]]] = {}
     for member, name in enumerate(names):
         for facet, value in facets.get(name, {}).items():
