@@ -131,16 +131,15 @@ def inline(figure: Figure, prefix: str, said: str) -> Markup:
 def _marks(hit: Any, group: Group, shown: int) -> str:
     """Return a circle per point of an invisible collection, with what is said of it."""
     figure = hit.get_figure(root=True)
-    places = hit.get_offset_transform().transform(hit.get_offsets())
+    points = np.ma.filled(hit.get_offsets().astype(float), np.nan)
+    places = hit.get_offset_transform().transform(points)
     scale, height = POINTS / figure.dpi, figure.get_figheight() * POINTS
     by_lag = hit.axes.get_xlabel().startswith("lag")
     circles = (
         f'<circle cx="{x * scale:.1f}" cy="{height - y * scale:.1f}" r="5"'
         + (f' data-l="{lag:g}"' if by_lag else "")
         + f' data-say="{escape(say)}"{_data(group, shown)}/>'
-        for (x, y), (lag, _), say in zip(
-            places, hit.get_offsets(), hit.get_urls(), strict=True
-        )
+        for (x, y), (lag, _), say in zip(places, points, hit.get_urls(), strict=True)
         if np.isfinite([x, y]).all()
     )
     return "".join(circles)
