@@ -166,8 +166,7 @@ def test_two_studies_give_one_page(study):
     done = call("report", "runs/small", "runs/small", cwd=folder)
     assert done.returncode == 0, done.stderr
     text = (folder / "runs/small/comparison.html").read_text()
-    assert (folder / "runs/small/comparison-law.svg").stat().st_size > 1000
-    assert "Two studies, one over the other" in text
+    assert "A is small, B is small" in text
     assert "A: GRU" in text
     assert "B less A" in text
 
