@@ -5,14 +5,15 @@ Needs statsmodels (``pip install learnability[examples]``), which ships the seri
 writes co2.png.
 """
 
+from pathlib import Path
+
 import torch
 from statsmodels.datasets import co2
 from torch import Tensor, nn
 from torch.nn import functional
 
 import learnability as lw
-from learnability.plots import monitor_figure
-from learnability.plots.style import theme
+from learnability.plots import monitor_figure, rendered, theme
 
 STEPS, STRIDE, EPOCHS, UNITS = 128, 8, 40, 32
 
@@ -65,7 +66,8 @@ def main() -> None:
     print(found.summary(full=True)[["envelope", "samples_needed", "samples_upper"]])
     print(*found.advice(), sep="\n")
     with theme("light"):
-        monitor_figure(monitor.record()).savefig("co2.png")
+        figure = monitor_figure(monitor.record())
+    Path("co2.png").write_bytes(rendered(figure))
     print("co2.png; windows overlap and are not independent: N counts such")
 
 

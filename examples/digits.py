@@ -5,14 +5,16 @@ Needs scikit-learn (``pip install learnability[examples]``), which ships the dig
 minute and writes digits.png.
 """
 
+from pathlib import Path
+
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional
 
 import learnability as lw
-from learnability.plots import sample_figure
-from learnability.plots.style import theme
+from learnability.plots import draw, rendered
+from learnability.summaries import summed
 
 EPOCHS, BATCH, UNITS = 30, 64, 32
 
@@ -67,8 +69,8 @@ def main() -> None:
     print(f"{right:.1%} of 597 fresh digits are right")
     diagnose("after training")
     print(*lw.models.advice(runs["after training"], sequences=1200), sep="\n")
-    with theme("light"):
-        sample_figure(runs).savefig("digits.png")
+    seen = summed({name: [run.tree] for name, run in runs.items()}, [10, 100, 1200])
+    Path("digits.png").write_bytes(rendered(draw("samples", seen)))
     print("digits.png")
 
 

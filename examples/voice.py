@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import learnability as lw
-from learnability.plots import draw_all
+from learnability.plots import draw, rendered
+from learnability.summaries import summed
 
 RATE, CHUNK, CONTEXT = 16_000, 512, 64  # samples a second, of a chunk, kept before it
 CHUNKS, SOUNDS, SAYINGS = 96, 192, 120  # sounds of 3 s, made of so many sayings
@@ -133,9 +134,8 @@ def main() -> None:
     )
     print(found.summary(full=True)[["envelope", "samples_needed", "samples_upper"]])
     print(*found.advice(), sep="\n")
-    for name, figure in draw_all(found):
-        if name == "envelope":
-            figure.savefig("voice.png", dpi=150)
+    layers = summed({name: [one.tree] for name, one in found.items()})
+    Path("voice.png").write_bytes(rendered(draw("envelope", layers), dpi=150))
     print("voice.png")
 
 

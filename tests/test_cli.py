@@ -73,7 +73,7 @@ def test_run_ends_with_table_and_report(study):
     made = {p.name for p in (folder / "runs/small").iterdir()}
     assert {"report.html", "table.csv", "settings.toml", "figures"} <= made
     figures = {p.name for p in (folder / "runs/small/figures").iterdir()}
-    assert {"windows.png", "windows.svg", "noise_floor.svg"} <= figures
+    assert {"answer.png", "windows.png", "noise_floor.png"} <= figures
     assert not list((folder / "runs").rglob("*.tmp"))
 
 
@@ -166,8 +166,7 @@ def test_two_studies_give_one_page(study):
     done = call("report", "runs/small", "runs/small", cwd=folder)
     assert done.returncode == 0, done.stderr
     text = (folder / "runs/small/comparison.html").read_text()
-    assert (folder / "runs/small/comparison-law.svg").stat().st_size > 1000
-    assert "Two studies, one over the other" in text
+    assert "A is small, B is small" in text
     assert "A: GRU" in text
     assert "B less A" in text
 

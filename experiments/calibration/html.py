@@ -1,21 +1,22 @@
 """Sections and tables of the page, from figures and frames."""
 
 import math
-from html import escape
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
+from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from learnability.plots.files import rendered
-from learnability.report.captions import Caption
-from learnability.report.pictures import figure_element
-from learnability.report.tables import html_table
-from learnability.report.words import short
+from learnability.plots import inline
+from learnability.report import Shown, Table
+from learnability.words import short
 
 
 def share(count: int, whole: int) -> str:
-    """Give a share with its exact 95 % interval.
+    """Return a share with its exact 95 % interval.
 
     Source: Clopper and Pearson 1934.
     """
@@ -24,60 +25,61 @@ def share(count: int, whole: int) -> str:
 
 
 def anchor(title: str) -> str:
-    """Give the name by which a section is pointed to."""
+    """Return the name by which a section is pointed to."""
     return "-".join(title.lower().replace(",", "").split())
-
-
-class Section(NamedTuple):
-    """A part of the page.
-
-    Attributes:
-        title: its head.
-        html: all of it.
-    """
-
-    title: str
-    html: str
-
-
-def section(title: str, text: str, figure: Any, *tables: str) -> Section:
-    """Give a section with its figure, if any, and its tables.
-
-    Args:
-        title: its head.
-        text: what it shows.
-        figure: a `matplotlib` figure, or None.
-        tables: what `frame` gave.
-    """
-    said = f"<p>{escape(text)}</p>"
-    if figure is not None:
-        svg = rendered(figure, "svg", outlined=True).decode()
-        # One width for all screens: names of methods leave no room at a column's.
-        caption = Caption("", escape(text))
-        said = figure_element(
-            f"figure-{anchor(title)}", caption, f"{title}. {text}", svg, svg
-        )
-    body = "\n".join(tables)
-    head = f'<h2 id="{anchor(title)}">{escape(title)}</h2>'
-    return Section(title, f"<section>{head}{said}{body}</section>")
 
 
 LONG = 40
 """Rows beyond which a table is folded."""
 
 
-def frame(rows: pd.DataFrame, heads: list[str]) -> str:
-    """Give a table whose first columns name its rows; a long one is folded."""
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Attributes:
+        title: its head.
+        text: what it shows.
+        figure: that shows it, if one does.
+        tables: its numbers.
+    """
+
+    title: str
+    text: str
+    figure: Shown | None
+    tables: Sequence[Table]
+
+    @property
+    def anchor(self) -> str:
+        """Return the name by which the section is pointed to."""
+        return anchor(self.title)
+
+
+def section(title: str, text: str, figure: Figure | None, *tables: Table) -> Section:
+    """Return a section with its figure, if any, and its tables.
+
+    Args:
+        title: its head.
+        text: what it shows.
+        figure: drawn in the light theme, or None.
+        tables: what `frame` returned.
+    """
+    if figure is None:
+        return Section(title, text, None, tables)
+    name = anchor(title)
+    panel = inline(figure, f"{name}-", f"{title}. {text}")
+    return Section(title, "", Shown(name, Markup(""), text, [panel]), tables)
+
+
+def frame(rows: pd.DataFrame, heads: list[str]) -> Table:
+    """Return a table whose first columns name its rows."""
     columns = [*heads, *(c for c in rows.columns if c not in heads)]
     text: Any = rows[columns].map(_word)
-    table = html_table(text, "numbers", heads=len(heads))
-    if len(rows) <= LONG:
-        return table
-    return f"<details><summary>all {len(rows)} rows</summary>{table}</details>"
+    return Table.of(text, "numbers", heads=len(heads))
 
 
 def ended(row: dict[str, Any], name: str) -> str:
-    """Give a number with its interval, ``NAME_lower`` to ``NAME_upper``, if it has one.
+    """Return a number with its interval, ``NAME_lower`` to ``NAME_upper``.
 
     Example:
         >>> ended({"a": 1.0, "a_lower": 0.5, "a_upper": 1.25}, "a")

@@ -1,6 +1,6 @@
 """One self-contained page with every window beside the realised ones."""
 
-from html import escape
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from learnability.plots.style import theme
-from learnability.report.skeleton import skeleton
+from learnability.report import Table, render
 
 from . import plots as draw
 from .cells import cell_effects
 from .detected import Rows, detection
 from .findings import MEASURED, PREDICTORS, Findings
-from .html import Section, anchor, ended, frame, section, share
+from .html import LONG, Section, ended, frame, section, share
 from .in_short import NO_END, in_short
 from .settings import Calibration
 
@@ -51,15 +51,16 @@ def page(
             *_learning(found),
             *_second(second),
         ]
-    lead = f'<p class="lead">{escape(_lead(calibration, found))}</p>'
-    answer = f'<div id="answer">{lead}\n{_short(found, trials).html}</div>'
-    return skeleton(
-        f"How far to trust each window: {calibration.name}",
-        "\n".join([answer, *(s.html for s in sections)]),
+    return render(
+        "calibration.html",
+        source=Path(__file__).with_suffix(".html").read_text("utf-8"),
+        title=f"How far to trust each window: {calibration.name}",
         kicker="learnability calibration",
-        navigation={"answer": "In short"}
-        | {anchor(s.title): s.title for s in sections},
-        style=Path(__file__).with_suffix(".css").read_text("utf-8"),
+        navigation={"answer": "In short"} | {s.anchor: s.title for s in sections},
+        lead=_lead(calibration, found),
+        short=_short(found, trials),
+        sections=sections,
+        long=LONG,
     )
 
 
@@ -223,13 +224,13 @@ def _beyond(found: Findings) -> list[Section]:
                 "seeds learnt it, and N(l) of the network trained on most. Open: the "
                 "smallest N of the grid sufficed, so that fewer may do.",
                 draw.needs_figure(found.needs),
-                _needs(found.needs),
+                *_needs(found.needs),
             )
         )
     return sections
 
 
-def _scores(scores: pd.DataFrame) -> str:
+def _scores(scores: pd.DataFrame) -> Table:
     rows = pd.DataFrame(
         {
             "family": scores["family"],
@@ -249,7 +250,7 @@ def _scores(scores: pd.DataFrame) -> str:
     return frame(rows, ["family", "method"])
 
 
-def _tested(rows: pd.DataFrame, heads: list[str]) -> str:
+def _tested(rows: pd.DataFrame, heads: list[str]) -> Table:
     """Give a table of what `findings._tested` says, with intervals."""
     shown: Any = rows[heads].copy()
     records = rows.to_dict("records")
@@ -260,7 +261,7 @@ def _tested(rows: pd.DataFrame, heads: list[str]) -> str:
     return frame(shown.assign(runs=rows["runs"]), heads)
 
 
-def _realised(realised: pd.DataFrame) -> str:
+def _realised(realised: pd.DataFrame) -> Table:
     groups: Any = realised.groupby(["family", "cell", "samples"])["window_lag"]
     table = groups.agg(lambda lags: _range(lags.to_numpy())).unstack("samples")
     table.columns = [f"N = {n}" for n in table.columns]
@@ -270,7 +271,7 @@ def _realised(realised: pd.DataFrame) -> str:
     return frame(table.reset_index(), ["family", "cell"])
 
 
-def _effects(realised: pd.DataFrame) -> str:
+def _effects(realised: pd.DataFrame) -> Table:
     rows: Any = cell_effects(realised)
     rows["bands farther"] = [ended(row, "effect") for row in rows.to_dict("records")]
     return frame(rows[["cell", "bands farther", "runs"]], ["cell"])
@@ -282,7 +283,7 @@ def _range(lags: np.ndarray) -> str:
     return f"{lags.mean():.3g}" + (f" ({low:.3g} to {high:.3g})" if low < high else "")
 
 
-def _reliability(found: Findings) -> str:
+def _reliability(found: Findings) -> Table:
     rows = [
         {
             "method": method,
@@ -298,7 +299,7 @@ def _reliability(found: Findings) -> str:
     return frame(pd.DataFrame(rows), ["method", "family"])
 
 
-def _needs(needs: pd.DataFrame) -> str:
+def _needs(needs: pd.DataFrame) -> Sequence[Table]:
     """Give learning over detection, family by family, where both are in the grid."""
     inside: Any = needs[
         (needs["detection"] < NO_END) & ~needs["at_smallest"].astype(bool)
@@ -316,4 +317,4 @@ def _needs(needs: pd.DataFrame) -> str:
         for family, own in inside.groupby("family", sort=False)
         for ratio in ((own["learning"] / own["detection"]).to_numpy(),)
     ]
-    return frame(pd.DataFrame(rows), ["family"]) if rows else ""
+    return [frame(pd.DataFrame(rows), ["family"])] if rows else []

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from learnability.plots.legends import key, legend
+from learnability.plots.legends import legend
 from learnability.plots.style import PAGE, Style, figure, ink, styles
 
 NUDGE = 0.16
@@ -45,7 +46,7 @@ def predicted_figure(
             )
         ax.set(title=_short(method), xlim=(-0.6, top + 0.6), ylim=(-0.6, top + 0.6))
         ax.set(xlabel="realised window, bands", ylabel="predicted")
-    legend(made, [key(style, name, ls="") for name, style in found.items()])
+    legend(made, [_key(style, name, ls="") for name, style in found.items()])
     return made
 
 
@@ -72,7 +73,7 @@ def scores_figure(scores: pd.DataFrame, *, width: float = PAGE) -> Figure:
     panels[0].axvline(0.5, color=ink().quiet, lw=0.8, ls=":")
     panels[0].set_xlim(0, 1.02)
     panels[1].set_xlim(left=0)
-    legend(made, [key(style, name, ls="") for name, style in found.items()])
+    legend(made, [_key(style, name, ls="") for name, style in found.items()])
     return made
 
 
@@ -123,7 +124,7 @@ def reliability_figure(
             ax.scatter(x, y, s=sizes, color=style.colour, marker=style.marker, lw=0)
         ax.set(title=_short(method), xlim=(-0.03, 1.03), ylim=(-0.05, 1.05))
         ax.set(xlabel="predicted probability", ylabel="share learnt")
-    legend(made, [key(style, name, ls="") for name, style in found.items()])
+    legend(made, [_key(style, name, ls="") for name, style in found.items()])
     return made
 
 
@@ -182,7 +183,7 @@ def needs_figure(needs: pd.DataFrame, *, width: float = PAGE) -> Figure:
     ax.plot(span, span, color=ink().quiet, lw=0.8, zorder=0.5)
     ax.set(xscale="log", yscale="log")
     ax.set(xlabel="sequences that detection needs", ylabel="sequences to learn it")
-    legend(made, [key(style, name, ls="") for name, style in found.items()])
+    legend(made, [_key(style, name, ls="") for name, style in found.items()])
     return made
 
 
@@ -222,7 +223,7 @@ def realised_figure(realised: pd.DataFrame, *, width: float = PAGE) -> Figure:
         ax.set_xticks([], minor=True)
         ax.set(xlim=(sizes[0] / 1.5, sizes[-1] * 1.5), ylim=(-1, top + 1))
     panels[0].set_ylabel("realised window, steps")
-    legend(made, [key(style, name) for name, style in found.items()])
+    legend(made, [_key(style, name) for name, style in found.items()])
     return made
 
 
@@ -265,7 +266,7 @@ def trial_figure(
     right.set_xticks(range(len(cases)), names)
     right.set(ylabel="intervals that cover", ylim=(0.8, 1.01))
     right.set_xlim(-0.6, len(cases) - 0.4)
-    legend(made, [key(style, name, ls="") for name, style in found.items()])
+    legend(made, [_key(style, name, ls="") for name, style in found.items()])
     return made
 
 
@@ -279,10 +280,15 @@ def _each(
 
 def _nudge(style: Style, found: Mapping[str, Style]) -> float:
     gap = min(NUDGE, 0.8 / len(found))
-    return gap * (style.place - (len(found) - 1) / 2)
+    return gap * (style.member - (len(found) - 1) / 2)
 
 
 def _short(method: str) -> str:
     """Give a method's name on two lines where it is long."""
     words = method.split(", ")
     return "\n".join(words) if len(method) > 20 and len(words) > 1 else method
+
+
+def _key(style: Style, text: str, **look: Any) -> Line2D:
+    """Return the legend's entry of a line."""
+    return Line2D([], [], color=style.colour, marker=style.marker, label=text, **look)

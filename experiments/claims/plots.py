@@ -1,6 +1,6 @@
 """Figures of claims: a panel draws what its record holds, whatever the claim."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,7 +16,6 @@ from learnability.plots.style import (
     current_theme,
     figure,
     ink,
-    own_axes,
 )
 
 from .record import Claim, Curve, Panel
@@ -24,18 +23,16 @@ from .record import Claim, Curve, Panel
 DASHES = {"line": "-", "dashed": (0, (4, 2))}
 
 
-def panel(record: Panel, ax: Axes | None = None, *, key: bool = True) -> Axes:
+def panel(record: Panel, ax: Axes) -> Axes:
     """Draw one panel of a claim: measured points with bars, theory as lines.
 
     Args:
         record: what to draw.
-        ax: axes to draw into; new ones unless given.
-        key: whether to draw a legend.
+        ax: axes to draw into.
 
     Returns:
         The axes.
     """
-    ax = own_axes(ax)
     if "x" in record.logarithmic:
         ax.set_xscale("log")
     if "y" in record.logarithmic:
@@ -48,9 +45,16 @@ def panel(record: Panel, ax: Axes | None = None, *, key: bool = True) -> Axes:
     for axis, name in ((ax.xaxis, "x"), (ax.yaxis, "y")):
         if name in record.logarithmic:
             number_axis(axis)
-    if key:
-        legend(ax, keys(record.curves))
     return ax
+
+
+def panel_figures(claim: Claim, width: float) -> Iterator[Figure]:
+    """Draw every panel as a figure of its own, for a page that lays them out."""
+    for record in claim.panels:
+        made, (ax,) = figure(1, width=width)
+        panel(record, ax)
+        legend(made, keys(record.curves))
+        yield made
 
 
 def claim_figure(claim: Claim, *, width: float = PAGE) -> Figure:
@@ -62,7 +66,7 @@ def claim_figure(claim: Claim, *, width: float = PAGE) -> Figure:
     """
     made, axes = figure(len(claim.panels), width=width)
     for ax, record in zip(axes, claim.panels, strict=True):
-        panel(record, ax, key=False)
+        panel(record, ax)
     legend(made, keys([curve for p in claim.panels for curve in p.curves]))
     return made
 

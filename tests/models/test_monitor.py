@@ -119,7 +119,9 @@ def test_table_and_figure():
     made = monitor.figure()
     windows, envelopes = made.axes
     assert len(windows.lines) == 2
-    assert len(envelopes.lines) == 2
+    assert len(envelopes.lines) == 4  # of two layers at two steps
+    alone = monitor.figure(layer=monitor.names[0])
+    assert len(alone.axes[1].lines) == 2
     with pytest.raises(ValueError, match="no window of 7 sequences"):
         monitor.figure(budget=7)
 

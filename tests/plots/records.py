@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from learnability import Diagnosis
+from learnability import Diagnosis, Measures
 
 ORDERS = ("zero", "first", "diagonal", "exact")
 LAGS = (1, 2, 4, 8, 16)
@@ -70,6 +70,8 @@ def envelope_group(grid: np.ndarray, values: np.ndarray) -> xr.Dataset:
             "mean": (("order", "lag"), 2 * normalised),
             "error": (("order", "lag"), 0.1 * normalised),
             "origin": ("order", np.full(len(ORDERS), 2.0)),
+            "lower": (("order", "lag"), 0.9 * normalised),
+            "upper": (("order", "lag"), 1.1 * normalised),
         },
         coords={"order": list(ORDERS), "lag": grid},
     )
@@ -122,3 +124,37 @@ def extreme() -> Diagnosis:
         alpha=np.array([2.0, 1.1, 0.6, np.nan, np.nan]),
         training=training_group(0, diverged=True, r2=-3.0),
     )
+
+
+def measured(
+    *,
+    resolved: tuple[bool, ...] = (True, True, True, False, False),
+    kappa: float = 2.0,
+    scale: float = 1.0,
+    training: xr.Dataset | None = None,
+) -> Diagnosis:
+    """Give a diagnosis that holds all groups; N(l) follows from signal and noise."""
+    known, random = np.array(resolved), np.random.default_rng(0)
+    noise = np.linspace(0.5, 0.9, len(LAGS))
+    length = scale * np.exp(-np.array(LAGS) / 4.0)
+    z = 1.6448536269514722  # the quantile of the standard normal law at 0.95
+    true = (2 * z * noise / (0.6 * length)) ** kappa
+    needed = np.where(known, true, np.inf)
+    tree = diagnosis(
+        needed=needed, lower=true / 2, upper=needed * 2, training=training
+    ).tree.copy()
+    tree.attrs |= {
+        "measures": Measures().model_dump_json(),
+        "sequences": 500,
+        "sample": 400,
+    }
+    detection = tree["detection"].to_dataset()
+    extra = {"signal": length**2, "noise": noise, "kappa": np.full(len(LAGS), kappa)}
+    extra["own"] = np.where(known, true / 2, np.nan)
+    tree["detection"] = detection.assign({n: ("lag", v) for n, v in extra.items()})
+    tree["effective"] = tree["envelope"].to_dataset() * 1.0
+    size = {"sigma": 2.0, "location": 0.3, "location_lower": 0.1, "location_upper": 0.5}
+    columns = {n: ("lag", np.full(len(LAGS), v)) for n, v in size.items()}
+    psi = (("lag", "sequence"), random.standard_normal((len(LAGS), 60)))
+    tree["evidence"] = tree["evidence"].to_dataset().assign(columns | {"psi": psi})
+    return Diagnosis(tree)

@@ -16,7 +16,7 @@ def test_every_figure_is_a_file_of_each_kind_at_the_width(tmp_path):
     store = Store(str(tmp_path))
     names = draw_files(GRID, RUNS, store, ["pdf", "svg"], 3.35)
     assert {"windows-3.35in.pdf", "windows-3.35in.svg"} <= set(names)
-    assert len(names) == 14
+    assert len(names) == 16
     assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == sorted(names)
     text = (tmp_path / "figures/samples-3.35in.svg").read_text(encoding="utf-8")
     width = re.search(r'<svg [^>]*width="([\d.]+)pt"', text)

@@ -1,19 +1,19 @@
-"""The page in a real browser: toggles, hover, cursor, sorting, paper, phones, names."""
+"""The page in a real browser: switches, read-out, sorting, paper, phones, dark."""
 
-import re
 import shutil
 
 import pytest
 
-from learnability.report import page, pictures, table
-from learnability.report.words import short
+from learnability.report import study_page, table
 from learnability.study import load_settings
-from tests.plots.records import diagnosis, training_group
+from learnability.study.pages import study_of
+from learnability.words import short
+from tests.plots.records import diagnosis, measured, training_group
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 TITLE = HOSTILE.replace("/", "")  # a study is named like a folder
 RUNS = {
-    "GRU": diagnosis(training=training_group()),
+    "GRU": measured(training=training_group()),
     "DiagGate": diagnosis(training=training_group(r2=0.5), strength=0.3),
     HOSTILE: diagnosis(training=training_group()),
     "شبكة عصبية" + "x" * 200: diagnosis(),
@@ -25,6 +25,7 @@ NONE = (
     "NO BROWSER IS INSTALLED: the report's page was not tested in one; "
     "apt-get install chromium"
 )
+WIDTHS = (1440, 390)
 
 
 @pytest.fixture(scope="module")
@@ -46,228 +47,177 @@ def browser():
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     settings = load_settings("quick").changed(name=TITLE)
-    rows = table(settings, RUNS, fitted=lambda lags, f: "exponential")
-    drawn = pictures({name: RUNS[name] for name in ("GRU", "DiagGate")})
-    path.write_text(page(settings, RUNS, rows=rows, drawn=drawn), encoding="utf-8")
+    trees = {name: run.tree for name, run in RUNS.items()}
+    rows = table(trees, settings.budgets, fitted=lambda lags, f: "exponential")
+    page = study_page(study_of(settings, RUNS), rows=rows)
+    path.write_text(page, encoding="utf-8")
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def shown(browser, file):
-    """The page, opened once, and what its console said."""
-    opened = browser.new_page(viewport={"width": 1100, "height": 900})
-    opened.set_default_timeout(PATIENCE)
-    said = []
+    """The page, and what its console said and it asked for."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    said, asked = [], []
+    context.on("request", lambda request: asked.append(request.url))
+    opened = context.new_page()
     opened.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
     opened.on("pageerror", lambda error: said.append(str(error)))
     opened.on("dialog", lambda dialog: said.append(dialog.message))
     opened.goto(file.as_uri())
-    opened.wait_for_selector(".js-plotly-plot")
     yield opened
     assert said == []
+    assert [u for u in asked if not u.startswith("data:")] == [file.as_uri()]
+    context.close()
 
 
-def visible(shown, figure: str) -> list[str]:
-    return shown.evaluate(
-        """name => document.querySelector(`[data-figure=${name}]`).data
-             .filter(t => t.visible !== false).map(t => t.name)""",
-        figure,
-    )
+def count(shown, query: str) -> int:
+    """Count parts that a reader sees, folded ones as well."""
+    return shown.locator(f"{query}:not(.off)").count()
 
 
-def test_every_figure_is_alive(shown):
-    assert shown.locator(".js-plotly-plot").count() == 6
-    assert len(visible(shown, "windows")) == len(RUNS)
-    assert not shown.locator("#windows img").first.is_visible()
-
-
-def test_every_axis_has_numbers(shown):
-    for figure in shown.locator(".js-plotly-plot").all():
-        for axis in ("x", "y"):
-            assert figure.locator(f".{axis}tick text").count() >= 2
-
-
-def test_toggles_hide_a_network_everywhere(shown):
-    box = shown.locator("#toggles input[data-value=GRU]")
-    box.focus()
+def test_a_switch_hides_a_line_in_every_figure_and_table(shown):
+    figures = shown.locator("figure")
+    with_line = [f.locator("[data-m='0']:not(.off)").count() for f in figures.all()]
+    assert min(with_line) > 0
+    shown.locator("input[data-members='0']").focus()
     shown.keyboard.press("Space")
-    for figure in ("windows", "samples", "envelope", "learning"):
-        assert "GRU" not in visible(shown, figure)
-        assert "DiagGate" in visible(shown, figure)
-    shown.keyboard.press("Space")
-    assert "GRU" in visible(shown, "windows")
-
-
-def test_enter_toggles_as_space_does_and_the_focus_is_seen(shown):
-    box = shown.locator("#toggles input[data-value=DiagGate]")
-    box.focus()
+    assert count(shown, "[data-m='0']") == 0
+    assert not shown.locator("#answer tbody tr").first.is_visible()
+    assert count(shown, "[data-m='1']") > 0
     shown.keyboard.press("Enter")
-    assert "DiagGate" not in visible(shown, "windows")
-    shown.keyboard.press("Enter")
-    assert "DiagGate" in visible(shown, "windows")
-    outline = box.evaluate("b => getComputedStyle(b).outlineWidth")
-    assert float(outline.removesuffix("px")) >= 2
+    assert [
+        f.locator("[data-m='0']:not(.off)").count() for f in figures.all()
+    ] == with_line
 
 
-def test_the_keyboard_goes_through_the_page_from_top_to_bottom(shown):
-    shown.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
-    places = []
-    for _ in range(16):
-        shown.keyboard.press("Tab")
-        places.append(
-            shown.evaluate(
-                """() => {
-                     const all = [...document.querySelectorAll('*')];
-                     return all.indexOf(document.activeElement);
-                   }"""
-            )
-        )
-    assert places == sorted(places)
-    assert len(set(places)) == len(places)
+def test_the_number_of_sequences_switches_everything_and_no_axis(shown):
+    ticks = "() => [...document.querySelectorAll('.plot text')].map(t => t.textContent)"
+    before = shown.evaluate(ticks)
+    assert "1,000 sequences" in shown.locator(".headline span:not(.off)").inner_text()
+    shown.locator("input[name=budget][value='0']").check()
+    assert "10 sequences" in shown.locator(".headline span:not(.off)").inner_text()
+    for query in ("[data-b='2']", "[data-b='1']"):
+        assert count(shown, query) == 0
+    for figure in ("answer", "windows", "samples", "noise_floor"):
+        assert count(shown, f"#figure-{figure} [data-b='0']") > 0
+    assert shown.evaluate(ticks) == before
 
 
-def test_every_figure_lists_its_lines_below_it_and_none_over_an_axis(shown):
-    assert shown.locator(".js-plotly-plot .legend").count() == 0
-    for figure in shown.locator("figure.live").all():
-        names = figure.locator(".legend bdi").all_text_contents()
-        assert set(RUNS) <= set(names)
-    said = shown.locator("#windows .legend bdi").all_text_contents()
-    assert said[len(RUNS) :] == ["there or beyond"]
-
-
-def test_censored_points_are_outlines_on_paper(shown):
-    found = shown.evaluate(
-        """() => {
-             const t = document.querySelector('[data-figure=windows]').data[0];
-             const last = t.x.length - 1;
-             return [t.marker.color[last], t.marker.symbol[last], t.marker.line.color];
-           }"""
-    )
-    assert found[0] == "#ffffff"
-    assert found[1] == "triangle-up"
-    assert found[2] not in found[:1]
-
-
-def test_hover_tells_what_the_table_says(shown):
-    budget = 100
-    place = shown.evaluate(
-        """budget => {
-             const box = document.querySelector('[data-figure=windows]');
-             box.scrollIntoView();
-             const point = box.data[0].x.indexOf(budget);
-             Plotly.Fx.hover(box, [{curveNumber: 0, pointNumber: point}]);
-             return point;
-           }""",
-        budget,
-    )
-    assert place >= 0
-    text = shown.locator("[data-figure=windows] .hovertext").first.text_content()
-    reach = RUNS["GRU"].window([budget])["window"].iloc[0]
-    assert f"{reach} at {budget}" in text
-    cell = shown.locator("#answer table tbody tr").first.locator("td").nth(5)
-    assert cell.text_content().lstrip("≥").startswith(f"{reach} (")
-
-
-def test_the_lag_cursor_is_linked_and_has_a_slider(shown):
-    shown.locator("#lag").focus()
+def test_the_arrow_keys_read_points_out_and_light_up_the_same_lag(shown):
+    shown.locator("#figure-samples .panels").focus()
     shown.keyboard.press("ArrowRight")
-    lag = 2
-    needed = RUNS["GRU"].group("detection")["needed"].sel(lag=lag)
-    assert f"lag {lag}: GRU {short(float(needed))}" in shown.text_content("#lag-values")
-    lines = shown.evaluate(
-        """() => [...document.querySelectorAll('[data-figure]')]
-             .filter(b => b.layout && b.layout.shapes && b.layout.shapes.length)
-             .map(b => b.dataset.figure)"""
+    shown.keyboard.press("ArrowRight")
+    said = shown.locator("#figure-samples .said")
+    needed = float(RUNS["GRU"].group("detection")["needed"].sel(lag=2))
+    assert said.inner_text().startswith(f"GRU at lag 2: {short(needed)} sequences")
+    assert "GRU" in shown.locator("#figure-envelope .said").inner_text()
+    assert shown.locator("#figure-envelope circle.on").count() == 1
+    shown.keyboard.press("ArrowDown")
+    assert said.inner_text().startswith("DiagGate at lag 2:")
+
+
+def test_pointing_reads_the_nearest_point_out(shown):
+    mark = shown.locator("#figure-answer .marks circle[data-b='2']").first
+    mark.scroll_into_view_if_needed()
+    box = mark.bounding_box()
+    shown.mouse.move(box["x"] + box["width"] / 2 + 3, box["y"] + box["height"] / 2)
+    said = shown.locator("#figure-answer .said").inner_text()
+    assert said == mark.get_attribute("data-say")
+    assert said.startswith("GRU with 1,000 sequences: ")
+
+
+def test_tab_goes_through_the_page_from_top_to_bottom_once_a_figure(shown):
+    order = shown.evaluate(
+        """() => [...document.querySelectorAll('a, input, button, summary, [tabindex]')]
+             .filter(e => e.checkVisibility()).length"""
     )
-    assert sorted(lines) == ["envelope", "samples", "tail_index"]
+    places, figures = [], []
+    for _ in range(order):
+        shown.keyboard.press("Tab")
+        place, figure = shown.evaluate(
+            """() => {
+                 const all = [...document.querySelectorAll('*')];
+                 const figure = document.activeElement.closest('figure');
+                 return [all.indexOf(document.activeElement), figure && figure.id];
+               }"""
+        )
+        if places and place <= places[-1]:
+            break
+        places.append(place)
+        figures.append(figure)
+    stops = [figure for figure in figures if figure]
+    assert stops == list(dict.fromkeys(stops))
+    assert {"figure-answer", "figure-samples", "figure-learning"} <= set(stops)
 
 
-def test_tables_sort_and_copy(shown):
-    head = shown.locator("#answer thead th").first
-    column = "#answer tbody th"
+def test_tables_sort(shown):
+    head, column = shown.locator("#answer thead th").first, "#answer tbody th"
     head.locator("button").click()
     up = shown.locator(column).all_text_contents()
     head.locator("button").click()
-    down = shown.locator(column).all_text_contents()
-    assert up == down[::-1]
+    assert shown.locator(column).all_text_contents() == up[::-1]
     assert head.get_attribute("aria-sort") == "descending"
-    shown.locator("#answer button.copy").first.click()
-    copied = shown.evaluate("document.querySelector('#answer table').dataset.copied")
-    assert copied.splitlines()[0].startswith("architecture\t")
-    assert len(copied.splitlines()) == len(RUNS) + 1
 
 
 def test_hostile_names_stay_text(shown):
     assert TITLE in shown.title()
-    assert shown.locator("script").count() == 3
-    assert shown.locator("img[src=x]").count() == 0
-    assert shown.evaluate("typeof x") == "undefined"
+    assert shown.locator("script").count() == 1
+    assert shown.locator("img").count() == 0
 
 
-def test_paper_shows_still_figures(shown):
-    shown.emulate_media(media="print")
-    assert shown.locator("#windows img").first.is_visible()
-    assert not shown.locator("#windows [data-figure]").is_visible()
-    assert not shown.locator("#toggles").is_visible()
-    shown.emulate_media(media="screen")
+def test_paper_shows_figures_and_no_switches(shown):
+    shown.emulate_media(media="print", color_scheme="dark")
+    assert shown.locator("#figure-answer .plot").is_visible()
+    assert not shown.locator(".switches").is_visible()
+    colour = "() => getComputedStyle(document.body).backgroundColor"
+    assert shown.evaluate(colour) == "rgb(255, 255, 255)"
 
 
-def test_what_the_screen_shows_otherwise_is_said_there_alone(shown):
-    said = shown.locator("#envelope .reduced")
-    assert "On the screen both axes are logarithmic" in said.inner_text()
-    assert said.is_visible()
-    shown.emulate_media(media="print")
-    assert not said.is_visible()
-    shown.emulate_media(media="screen")
+CONTRAST = """() => {
+  const of = (text) => text.match(/[\\d.]+/g).slice(0, 3).map((v) => {
+    const c = v / 255;
+    return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  });
+  const light = (c) => 0.2126 * c[0] + 0.7152 * c[1] + 0.0722 * c[2];
+  const paper = light(of(getComputedStyle(document.body).backgroundColor));
+  const seen = [...document.querySelectorAll('.plot text, p, td, th, a, label')]
+    .filter((e) => e.checkVisibility()).map((e) => {
+      const style = getComputedStyle(e);
+      const one = light(of(e.closest('svg') ? style.fill : style.color));
+      return (Math.max(one, paper) + 0.05) / (Math.min(one, paper) + 0.05);
+    });
+  return Math.min(...seen);
+}"""
 
 
-def test_it_fits_a_phone(shown):
-    shown.set_viewport_size({"width": 390, "height": 800})
-    shown.evaluate(
-        """() => Promise.all([...document.querySelectorAll('.js-plotly-plot')]
-             .map(Plotly.Plots.resize))"""
+@pytest.mark.parametrize("look", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_it_fits_and_can_be_read_at_every_width_in_every_light(
+    shown, width, look, tmp_path
+):
+    shown.set_viewport_size({"width": width, "height": 900})
+    shown.emulate_media(color_scheme=look)
+    assert shown.evaluate("document.documentElement.scrollWidth") <= width
+    assert shown.evaluate(CONTRAST) >= 4.5
+    letters = shown.evaluate(
+        """() => Math.min(...[...document.querySelectorAll('.plot text')]
+             .filter(t => !t.closest('details, .off') && t.textContent.trim())
+             .map(t => parseFloat(getComputedStyle(t).fontSize)
+               * Math.hypot(t.getScreenCTM().a, t.getScreenCTM().b)))"""
     )
-    assert shown.evaluate("document.documentElement.scrollWidth") <= 390
-    shown.set_viewport_size({"width": 1100, "height": 900})
+    assert letters >= 8.5
+    shown.screenshot(path=tmp_path / f"first-screen-{width}-{look}.png")
 
 
-def test_the_page_talks_to_nobody_whatever_is_pressed(browser, file):
-    context = browser.new_context(viewport={"width": 1100, "height": 900})
-    context.set_default_timeout(PATIENCE)
-    asked, opened = [], []
-    context.on("request", lambda request: asked.append(request.url))
-    page = context.new_page()
-    context.on("page", lambda other: opened.append(other.url))
-    page.goto(file.as_uri())
-    buttons = page.locator("button, input, summary, .modebar-btn")
-    said = buttons.evaluate_all("all => all.map(b => b.dataset.title || '')")
-    assert len(said) > 40
-    assert {"Zoom", "Pan", "Reset axes"} <= set(said)
-    assert not [
-        title for title in said if re.search("share|cloud|edit|studio", title, re.I)
-    ]
-    page.evaluate(
-        """async () => {
-             for (const part of document.querySelectorAll(
-                 "button, input, summary, .modebar-btn")) {
-               part.dispatchEvent(new MouseEvent("click", {bubbles: true}));
-             }
-             for (const box of document.querySelectorAll(".js-plotly-plot")) {
-               await Plotly.toImage(box);  // what a button above has begun
-             }
-           }"""
-    )
-    outside = [url for url in asked if not url.startswith(("data:", "blob:"))]
-    assert outside == [file.as_uri()]
-    assert opened == []
-    context.close()
-
-
-def test_without_scripts_the_still_figures_are_there(browser, file):
+def test_without_scripts_the_largest_number_of_sequences_is_shown(browser, file):
     context = browser.new_context(java_script_enabled=False)
     context.set_default_timeout(PATIENCE)
     plain = context.new_page()
     plain.goto(file.as_uri())
-    assert plain.locator("#windows img").first.is_visible()
-    assert not plain.locator("#toggles").is_visible()
+    assert plain.locator("#figure-answer .plot").is_visible()
+    assert not plain.locator(".switches").is_visible()
+    assert "With 1,000 sequences" in plain.locator(".headline").inner_text()
+    assert "With 10 sequences" not in plain.locator(".headline").inner_text()
     context.close()

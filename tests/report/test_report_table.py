@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from learnability.report import fitted_decay, formatted, table
-from learnability.report.words import budgets, ended, number, sentence, short
+from learnability.report import comparison_table, fitted_decay, formatted, table
+from learnability.report.table import budgets_of
 from learnability.study import load_settings
+from learnability.words import number, short
 from tests.plots.records import diagnosis, extreme, nothing_resolved, training_group
 
 SETTINGS = load_settings("quick")
@@ -19,7 +20,8 @@ def words(lags, envelope) -> str:
 
 
 def rows(**runs) -> pd.DataFrame:
-    return table(SETTINGS, runs, fitted=words)
+    trees = {name: run.tree for name, run in runs.items()}
+    return table(trees, SETTINGS.budgets, fitted=words)
 
 
 def test_a_row_an_architecture_in_the_order_of_the_runs():
@@ -31,7 +33,7 @@ def test_a_row_an_architecture_in_the_order_of_the_runs():
 def test_the_windows_are_the_diagnosis_s_own():
     run = diagnosis()
     row, own = rows(GRU=run).iloc[0], run.window(SETTINGS.budgets)
-    assert budgets(rows(GRU=run)) == BUDGETS
+    assert budgets_of(rows(GRU=run)) == BUDGETS
     for budget in BUDGETS:
         name = f"H_{budget:.0f}"
         assert row[name] == own["window"][budget]
@@ -98,26 +100,20 @@ def test_windows_read_as_numbers_with_their_ends():
     assert text["H at N = 1,000"].tolist() == ["≥16 (16 to ≥16)", "0 (0 to 8)"]
 
 
-def test_a_sentence_names_window_interval_and_training():
-    row = rows(GRU=diagnosis(training=training_group())).to_dict("records")[0]
-    assert sentence(row, BUDGETS, 0.95, 1).replace("\u202f", " ") == (
-        "with 1,000 sequences 16 or more steps back (95 % interval: 16 or more); "
-        "with 10 sequences 4 steps back (2 to 8)."
-    )
+def test_windows_that_are_not_defined_are_no_number():
+    gone = np.full(5, np.nan)
+    found = rows(GRU=diagnosis(needed=gone, lower=gone, upper=gone))
+    assert np.isnan(found["H_10"][0])
+    assert formatted(found)["H at N = 10"][0] == "n/a"
 
 
-def test_a_sentence_says_what_was_not_seen_and_what_diverged():
-    row = rows(GRU=extreme()).to_dict("records")[0]
-    said = ended(row)
-    assert "diverged in epoch 1" in said
-    assert "best weights" in said
-    blind = rows(GRU=nothing_resolved()).to_dict("records")[0]
-    assert "with 1,000 sequences not even lag 1" in sentence(blind, BUDGETS, 0.95, 1)
-
-
-def test_a_single_budget_is_told_once():
-    row = rows(GRU=diagnosis()).to_dict("records")[0]
-    assert sentence(row, [10.0], 0.95, 1).count("sequences") == 1
+def test_a_comparison_shows_deviations_where_there_are_seeds():
+    side = {"mean": 24.0, "deviation": 4.0, "censored": 1}
+    row = {f"{n}_first": v for n, v in side.items()}
+    row |= {f"{n}_second": v for n, v in (side | {"deviation": np.nan}).items()}
+    row |= {"group": "GRU", "budget": 1e3, "difference": 0.0, "error": np.nan}
+    text = comparison_table(pd.DataFrame([row | {"censored": 2}]))
+    assert text.iloc[0].tolist() == ["GRU", "1,000", "≥24 ± 4", "≥24", "0", "2"]
 
 
 def test_the_decay_is_recognised():
@@ -143,7 +139,7 @@ def test_too_few_lags_say_why_there_is_no_fit():
 
 def test_no_runs_are_refused():
     with pytest.raises(ValueError, match="no runs"):
-        table(SETTINGS, {})
+        table({}, BUDGETS)
 
 
 def test_numbers_keep_their_size():

@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from learnability.report.across import summed
-from learnability.report.overlay import overlaid
-from learnability.report.pictures import pictures_overlaid
-from learnability.study.published import Published, read_published
+from learnability import plots
+from learnability.study.published import read_published
+from learnability.summaries import Published, laid_over, summed
 from tests.plots.records import diagnosis
 
 LAGS = (4, 8, 16)
@@ -75,20 +74,20 @@ def ours():
     """What one of our runs found, with evidence drawn at random."""
     sizes = {"location": 0.3, "location_lower": 0.1, "location_upper": 0.5}
     run = diagnosis(lags=(1, 2, 3, 4, 6, 8, 12, 16))
-    return summed({"GRU": [with_evidence(run, sigma=2.0, **sizes)]})
+    return summed({"GRU": [with_evidence(run, sigma=2.0, **sizes).tree]})
 
 
 def test_published_runs_lie_over_ours(folder, ours):
-    both = overlaid(ours, read_published([folder]))
+    both = laid_over(ours, read_published([folder]))
     theirs = both.windows["GRU, published (koutrouvelis)"]
     assert theirs.loc[100.0, "mean"] == 12
     assert both.envelopes["GRU, published"]["mean"].tolist() == pytest.approx(
         [1, 0.5, 0.25]
     )
     assert both.laws["GRU, published"]["log_noise"].iloc[0] == pytest.approx(np.log(20))
-    figures = pictures_overlaid(both)
-    assert len(figures) == 4
-    assert "GRU, published" in figures[0]
+    with plots.theme("light"):
+        for picture in plots.pictures(both):
+            picture.draw()
 
 
 def test_published_runs_lie_on_the_axes_that_ours_lie_on():
@@ -107,8 +106,8 @@ def test_published_runs_lie_on_the_axes_that_ours_lie_on():
         .iloc[::-1]  # in whatever order
         for factor in (1.0, 3.0)
     ]
-    mine = summed({"GRU": ours})
-    both = overlaid(mine, Published(pd.DataFrame(), pd.concat(rows)))
+    mine = summed({"GRU": [run.tree for run in ours]})
+    both = laid_over(mine, Published(pd.DataFrame(), pd.concat(rows)))
     order = ["attenuation", "log_noise"]
     theirs = both.laws["GRU, published"].sort_values(order, ignore_index=True)
     expected = mine.laws["GRU"].sort_values(order, ignore_index=True)
@@ -171,10 +170,12 @@ def test_what_was_not_computed_is_no_damage(folder, ours):
     (folder / LAG_ROWS).write_text(
         f"ell,mu_l1_mean,alpha_hat,sigma_hat,mbar_scalar\n{rows}"
     )
-    both = overlaid(ours, read_published([folder]))
+    both = laid_over(ours, read_published([folder]))
     assert "GRU, published" not in both.windows
     assert len(both.laws["GRU, published"]) == len(LAGS)  # those of the other seed
-    assert len(pictures_overlaid(both)) == 4
+    with plots.theme("light"):
+        for picture in plots.pictures(both):
+            picture.draw()
 
 
 def test_two_files_that_contradict_one_another_are_not_averaged(folder, tmp_path):

@@ -101,7 +101,13 @@ def test_every_figure_can_be_had_by_seed(first, tmp_path):
     names = draw_by_seed(alone, first.load(), store)
     kinds = {name.removeprefix("adamw-seed-7-") for name in names}
     assert len(kinds) == len(names)
-    assert {"windows", "samples", "noise_floor", "envelope_split", "spectra"} <= kinds
+    assert {
+        "windows",
+        "samples",
+        "noise_floor",
+        "envelope_split",
+        "time_scales",
+    } <= kinds
     drawn = {path.stem: path.read_bytes() for path in tmp_path.glob("figures/*.png")}
     assert set(drawn) == set(names)
     assert all(picture.startswith(b"\x89PNG") for picture in drawn.values())

@@ -44,7 +44,7 @@ def test_windows_across_seeds_are_those_of_the_seeds():
         assert rows.loc[budget, "median"] == np.median(values)
     # Two of three reach lag 16, the last: their numbers are lower ends.
     assert rows.loc[100, "censored"] == 2
-    table = window_spread(list(RUNS.values()), [4, 100])
+    table = window_spread([run.tree for run in RUNS.values()], [4, 100])
     assert table["mean"].tolist() == rows["mean"].tolist()
 
 

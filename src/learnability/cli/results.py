@@ -8,12 +8,12 @@ from cyclopts import Parameter
 from rich.console import Console
 from upath import UPath
 
-from ..report import comparison_table, formatted, summary, table
+from ..report import comparison_table, formatted, table
 from ..storage import place, replace_file, tree_bytes
 from ..study.store import Store
-from ..study.tables import as_tree, by_budget, by_lag, grouped, index
+from ..study.tables import as_tree, by_budget, by_lag, compared, index
 from .places import named_store, output_file
-from .shown import print_table
+from .shown import over_seeds, print_table
 
 Format = Literal["csv", "parquet", "netcdf"]
 Records = Literal["lags", "windows"]
@@ -56,10 +56,11 @@ def show(folder: str, /) -> None:
     """
     store = named_store(folder)
     settings, runs = store.load_settings(), store.load()
-    text = formatted(table(settings, runs))
+    trees = {name: run.tree for name, run in runs.items()}
+    text = formatted(table(trees, settings.budgets))
     print_table(tuple(text.columns), text.values.tolist(), settings.title)
     if len(settings.seeds) > 1:
-        over = summary(grouped(settings, runs), settings.budgets)
+        over = over_seeds(settings, runs)
         print_table(tuple(over.columns), over.values.tolist(), "over seeds")
     files = index(settings)
     print_table(("run", "folder"), files[["run", "folder"]].values.tolist())
@@ -118,7 +119,7 @@ def compare(first: str, second: str, /) -> None:
         That of another.
     """
     studies = [(s.load_settings(), s.load()) for s in map(named_store, (first, second))]
-    rows = comparison_table(*studies)
+    rows = comparison_table(compared(*studies))
     titles = {
         s: f"{s}: {study.title}" for s, (study, _) in zip("AB", studies, strict=True)
     }

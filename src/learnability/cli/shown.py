@@ -11,7 +11,6 @@ from rich.text import Text
 from ..diagnosis import Diagnosis
 from ..study.settings import Settings
 from ..study.store import Store
-from ..study.tables import grouped
 
 WIDE = 160
 """Columns of a table where nothing says how many there are, as in a file."""
@@ -59,11 +58,10 @@ def show(
         runs: its diagnoses by label.
         store: where it lies.
     """
-    from ..report import formatted, summary
+    from ..report import formatted
 
     several = len(settings.seeds) > 1
-    groups = grouped(settings, runs)
-    text = summary(groups, settings.budgets) if several else formatted(rows)
+    text = over_seeds(settings, runs) if several else formatted(rows)
     print_table(text.columns, text.values.tolist(), settings.title)
     console = wide_console()
     if several:
@@ -75,3 +73,14 @@ def show(
             soft_wrap=True,
         )
     console.print(f"report: {store.report}", highlight=False, soft_wrap=True)
+
+
+def over_seeds(settings: Settings, runs: Mapping[str, Diagnosis]) -> pd.DataFrame:
+    """Return the windows of a study over its seeds, as text."""
+    from ..report import summary
+    from ..study.pages import lines_of
+    from ..summaries import window_spread
+
+    lines = lines_of(settings, runs)
+    reached = {n: window_spread(trees, settings.budgets) for n, trees in lines.items()}
+    return summary(lines, reached)

@@ -249,16 +249,14 @@ def report(
 
 def _compare(first: Store, second: Store, output: str | None, console: Console) -> None:
     """Write the page that compares two studies."""
-    from ..report import comparison
+    from ..report import comparison_page
+    from ..study.pages import both_of
+    from ..study.tables import compared
 
     chosen = None if output is None else output_file(output, ".html", ".htm")
     one, two = ((s.load_settings(), s.load()) for s in (first, second))
     path = first.folder / "comparison.html" if chosen is None else chosen
-
-    def keep(name: str, svg: bytes) -> str:
-        lines = path.with_name(f"{path.stem}-{name}.svg")
-        first.write(lines, svg)
-        return lines.name
-
-    first.write(path, comparison(one, two, keep=keep))
+    titles = [settings.title for settings, _ in (one, two)]
+    page = comparison_page(both_of(one, two), compared(one, two), titles)
+    first.write(path, page)
     console.print(f"report: {path}", highlight=False, soft_wrap=True, markup=False)

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..detection.window import window as detection_window
 from ..storage import load_tree, save_tree
+from ..summaries.spread import window_table
 from .shown import card_of, text_of
 
 
@@ -103,28 +103,7 @@ class Diagnosis:
         Raises:
             ValueError: if an N is not above 0.
         """
-        need, wanted = self.group("detection"), numbers(n_sequences)
-        learnt = bool(np.isnan(need["needed"]).all())  # N(l) is not defined
-        if learnt:
-            need = need.fillna(np.inf)
-        found = detection_window(
-            need["lag"].values,
-            need["needed"].values,
-            wanted,
-            lower=need["lower"].values,
-            upper=need["upper"].values,
-        )
-        columns = {
-            "window": found.contiguous,
-            "lower": found.lower,
-            "upper": found.upper,
-            "maximal": found.maximal,
-            "censored": found.censored,
-        }
-        table = pd.DataFrame(columns, index=pd.Index(found.budgets, name="n_sequences"))
-        if learnt:
-            return pd.DataFrame(np.nan, table.index, table.columns)
-        return table
+        return window_table(self.group("detection"), numbers(n_sequences))
 
     def needed_window(self, n_sequences: float | Iterable[float]) -> pd.DataFrame:
         """Return how far the dependencies that the targets hold can be detected.

@@ -231,6 +231,6 @@ class Monitor:
         Args:
             options: of `plots.monitor_figure`.
         """
-        from ..plots.monitor import monitor_figure
+        from ..plots import monitor_figure
 
         return monitor_figure(self.record(), **options)

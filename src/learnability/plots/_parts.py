@@ -1,13 +1,15 @@
-"""What several figures share: lag axes, intervals, marks of censored values."""
+"""What figures share: lines with their intervals, axes, legends, notes."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import (
     FixedLocator,
@@ -23,63 +25,228 @@ from matplotlib.transforms import (
     blended_transform_factory,
 )
 
-from ..diagnosis import Diagnosis
-from .legends import key, label, whole_figure
-from .style import Style, ink, own_axes, styles
+from .style import Style, ink, styles
 
-Runs = Mapping[str, Diagnosis]
 Values = Float[np.ndarray, " value"]
+Tables = Mapping[str, pd.DataFrame]
+Look = dict[str, Any]
+"""Options of what matplotlib draws."""
 
-APART = 1.6
-"""Points between the lines of two architectures that would hide one another."""
-FARTHEST = 8.0
-"""Points that the first and the last of many lines may lie apart."""
 ROOM = 1.25
 """Factor of room at the ends of a logarithmic axis."""
 FEW_LAGS = 6
 """So many lags can each have a tick of their own."""
-OWN = "this study"
-"""What a legend calls the runs beside which others are laid."""
 MARGIN, DIGIT, GAP = 0.55, 0.067, 0.06
 """Inches beside a panel, of a tick's digit, and between two ticks."""
 SHORT_AXIS = 2.6
 """Decades below which a logarithmic axis has room for ticks at 1, 2 and 5."""
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def prepared(runs: Runs, ax: Axes | None) -> tuple[Axes, dict[str, Style]]:
-    """Give the axes to draw into and the styles of the runs."""
-    if not runs:
+class Group(NamedTuple):
+    """What an artist belongs to, which switches of a page show and hide.
+
+    Attributes:
+        members: places of the lines among all names; empty for all of them.
+        budget: place of the number of sequences among the budgets; None for all.
+        hit: whether the artist only holds what is said of its points.
+    """
+
+    members: tuple[int, ...] = ()
+    budget: int | None = None
+    hit: bool = False
+
+    def mark(self, artist: Artist) -> None:
+        """Write the group into an artist, from where it goes into an SVG."""
+        members = ",".join(map(str, self.members))
+        budget = "" if self.budget is None else self.budget
+        artist.set_gid(f"{'hit' if self.hit else 'of'}:{members}:{budget}")
+
+    @classmethod
+    def of(cls, artist: Artist) -> "Group | None":
+        """Return the group of an artist, None if it has none."""
+        return cls.read(artist.get_gid() or "")
+
+    @classmethod
+    def read(cls, written: str) -> "Group | None":
+        """Return the group that `mark` has written, None if it is no such text.
+
+        Example:
+            >>> Group.read("of:0,2:1")
+            Group(members=(0, 2), budget=1, hit=False)
+        """
+        kind, colon, rest = written.partition(":")
+        if kind not in ("of", "hit") or not colon:
+            return None
+        members, _, budget = rest.partition(":")
+        places = tuple(int(m) for m in members.split(",") if m)
+        return cls(places, int(budget) if budget else None, kind == "hit")
+
+
+def styled(tables: Mapping[str, Any], names: Sequence[str]) -> dict[str, Style]:
+    """Return the styles of the lines of a figure.
+
+    Args:
+        tables: what the figure draws, by name of line.
+        names: of all lines of a page, of which a figure may have some; those of the
+            tables unless given.
+
+    Raises:
+        ValueError: if there is nothing to draw.
+    """
+    if not tables:
         raise ValueError("there are no runs to draw; give at least one diagnosis")
-    return own_axes(ax), styles(runs)
+    found = styles(names or tables)
+    return {name: found[name] for name in tables}
 
 
-def has(run: Diagnosis, group: str) -> bool:
-    """Say whether a diagnosis holds a group of results."""
-    return group in run.tree.children
+def series(
+    ax: Axes,
+    style: Style,
+    x: Any,
+    y: Any,
+    *,
+    ends: Sequence[Any] | None = None,
+    band: bool = False,
+    opened: Any = False,
+    arrow: str = "^",
+    says: Sequence[str] = (),
+    budget: int | None = None,
+    aside: bool = True,
+    **look: Any,
+) -> None:
+    """Draw one line: its points, their intervals, and open marks where it is censored.
+
+    Open marks are joined to nothing: what they stand for lies there or beyond.
+
+    Args:
+        ax: axes to draw into.
+        style: of the line.
+        x: places of the points.
+        y: their values; what is not finite is left out.
+        ends: lower and upper ends of intervals.
+        band: whether intervals are a band, not bars.
+        opened: which points are censored.
+        arrow: the mark of those.
+        says: what a page says of each point.
+        budget: the number of sequences that the line belongs to, by its place.
+        aside: whether marks are moved beside those of other lines.
+        look: options of the line that joins the points.
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    opened = np.broadcast_to(opened, y.shape).astype(bool)
+    where = moved(ax, style) if aside and not band else ax.transData
+    full = np.where(opened, np.nan, y)
+    options = {"color": style.colour, "marker": style.marker, **look}
+    # Axes do not follow what is moved, even if by no more than points.
+    ax.update_datalim(np.column_stack([x, y])[np.isfinite(y)])
+    drawn: list[Artist] = list(ax.plot(x, full, transform=where, **options))
+    if opened.any():
+        mark: Look = {
+            "ls": "",
+            "marker": arrow,
+            "mfc": ink().paper,
+            "mec": style.colour,
+        }
+        drawn += ax.plot(x[opened], y[opened], transform=where, clip_on=False, **mark)
+    if ends is not None:
+        low, high = (np.asarray(end, float) for end in ends)
+        seen = np.isfinite(y) & np.isfinite(low) & np.isfinite(high)
+        of: Look = {"color": style.colour}
+        if band:
+            drawn.append(
+                ax.fill_between(x, low, high, where=seen, alpha=0.15, lw=0, **of)
+            )
+        else:
+            bar: Look = {
+                "lw": 1.0,
+                "alpha": 0.55,
+                "transform": where,
+                "zorder": 1.9,
+                **of,
+            }
+            drawn.append(ax.vlines(x[seen], low[seen], high[seen], **bar))
+    own(drawn, style, budget)
+    if len(says):
+        hits(ax, style, x, y, says, budget, where)
 
 
-def moved(ax: Axes, style: Style, count: int, *, upright: bool = False) -> Transform:
-    """Give the data's transform, moved by a few points that tell runs apart.
+def own(artists: Iterable[Artist], style: Style, budget: int | None = None) -> None:
+    """Say which line, and which number of sequences, artists belong to."""
+    for artist in artists:
+        Group((style.member,), budget).mark(artist)
+
+
+def hits(
+    ax: Axes,
+    style: Style,
+    x: Values,
+    y: Values,
+    says: Sequence[str],
+    budget: int | None = None,
+    where: Transform | None = None,
+) -> None:
+    """Lay invisible points over a line, which a page's read-out points to.
+
+    Args:
+        ax: axes to draw into.
+        style: of the line.
+        x: places of the points.
+        y: their values.
+        says: what is said of each; it stands in place of a link.
+        budget: the number of sequences that they belong to, by its place.
+        where: transform of the points; the data's unless given.
+    """
+    found = ax.scatter(
+        np.asarray(x, float),
+        np.asarray(y, float),
+        s=0,
+        facecolors="none",
+        edgecolors="none",
+        urls=list(says),
+        transform=where or ax.transData,
+    )
+    Group((style.member,), budget, hit=True).mark(found)
+    found.set_in_layout(False)
+
+
+def moved(ax: Axes, style: Style) -> Transform:
+    """Return the data's transform, moved sideways by a few points.
 
     The data stay what the record says; only the ink moves.
     """
-    points = _aside(style, count)
-    shift = (0, points) if upright else (points, 0)
     inches = whole_figure(ax).dpi_scale_trans
-    return ax.transData + ScaledTranslation(*shift, inches)
+    return ax.transData + ScaledTranslation(style.aside / 72, 0, inches)
 
 
-def _aside(style: Style, count: int) -> float:
-    """Give the inches by which one of so many lines is moved."""
-    return (style.place - (count - 1) / 2) * min(APART, FARTHEST / count) / 72
+def beside(ax: Axes, style: Style) -> Transform:
+    """Return a transform whose y runs from 0 to 1 over the axes, moved apart by run."""
+    shift = ScaledTranslation(style.aside / 72, 0, whole_figure(ax).dpi_scale_trans)
+    return blended_transform_factory(ax.transData, ax.transAxes) + shift
+
+
+def whole_figure(where: Axes | Figure) -> Figure:
+    """Return the figure that axes belong to.
+
+    Raises:
+        ValueError: if the axes were removed from their figure.
+    """
+    made = where.get_figure(root=True)
+    if made is None:
+        raise ValueError("the axes belong to no figure; make new ones")
+    return made
 
 
 def plain_number(value: float, _: object = None) -> str:
-    """Give a tick's number without an exponent where it is short."""
-    if 1e-3 <= abs(value) < 1e5:
-        return f"{value:.6g}"
-    exponent = round(np.log10(value)) if value > 0 else 0
-    return rf"$10^{{{exponent}}}$"
+    """Return a tick's number, as a power of ten where that is shorter.
+
+    Example:
+        >>> plain_number(0.01), plain_number(1e-12)
+        ('0.01', '10⁻¹²')
+    """
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:,.6g}"
+    return f"10{str(round(np.log10(abs(value)))).translate(RAISED)}"
 
 
 def lag_axis(ax: Axes, lags: Iterable[float], *, logarithmic: bool = True) -> None:
@@ -97,6 +264,17 @@ def lag_axis(ax: Axes, lags: Iterable[float], *, logarithmic: bool = True) -> No
     if grid.size <= FEW_LAGS:
         ax.xaxis.set_major_locator(FixedLocator(grid.tolist()))
         ax.xaxis.set_minor_locator(NullLocator())
+    else:
+        _mark_last(ax.xaxis, grid.max())
+
+
+def _mark_last(axis: Axis, last: float) -> None:
+    """Give the last point a tick, in place of one that would stand too near."""
+    low, high = axis.get_view_interval()
+    ticks = [t for t in axis.get_majorticklocs() if low <= t <= high]
+    nearest = np.log10(high / low) / max(_room(axis), 2)
+    kept = [t for t in ticks if abs(np.log10(last / t)) > nearest]
+    axis.set_major_locator(FixedLocator([*kept, last]))
 
 
 def number_axis(axis: Axis) -> None:
@@ -105,13 +283,13 @@ def number_axis(axis: Axis) -> None:
     decades = np.log10(high / low)
     choices = [(1.0, 2.0, 5.0), (1.0, 3.0)] if decades < SHORT_AXIS else []
     fitting = (subs for subs in choices if decades * len(subs) < _room(axis))
-    axis.set_major_locator(LogLocator(subs=next(fitting, (1.0,)), numticks=12))
+    axis.set_major_locator(LogLocator(subs=next(fitting, (1.0,)), numticks=9))
     axis.set_major_formatter(FuncFormatter(plain_number))
     axis.set_minor_formatter(NullFormatter())
 
 
 def _room(axis: Axis) -> float:
-    """Give how many labels fit side by side; one above another as many as there are."""
+    """Return how many labels fit side by side; upright all do."""
     if axis is axis.axes.yaxis:
         return np.inf
     place = axis.axes.get_subplotspec()
@@ -121,112 +299,41 @@ def _room(axis: Axis) -> float:
     return room / (DIGIT * longest + GAP)
 
 
-def all_lags(runs: Runs, group: str, name: str = "lag") -> Values:
-    """Give the lags of all runs, sorted, each once."""
-    grids = [
-        run.group(group)[name].values.astype(float)
-        for run in runs.values()
-        if has(run, group)
-    ]
-    return np.unique(np.concatenate(grids)) if grids else np.array([])
+def epoch_axis(ax: Axes, last: int) -> None:
+    """Mark whole epochs only; a single one keeps its place in the middle."""
+    ax.set_xlim(0 if last < 2 else 1 - 0.03 * last, 2 if last < 2 else 1.03 * last)
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    ax.set_xlabel("epoch")
 
 
-def lags_of(tables: Mapping[str, pd.DataFrame]) -> Values:
-    """Give the lags of tables over lags, sorted, each once."""
+def lags_of(tables: Tables) -> Values:
+    """Return the lags of tables over lags, sorted, each once."""
     grids = [np.asarray(table.index, float) for table in tables.values()]
     return np.unique(np.concatenate(grids))
 
 
-def task_lags(ax: Axes, runs: Runs) -> list[Line2D]:
-    """Mark the lags that the task really has; give the legend's entry."""
-    found = all_lags(runs, "training", "task_lag")
+def values(table: pd.DataFrame, column: str) -> list[tuple[Any, float]]:
+    """Return a column of a table with its index, as plain values."""
+    return list(zip(table.index.tolist(), table[column].tolist(), strict=True))
+
+
+def task_lags(ax: Axes, lags: Iterable[float]) -> list[Line2D]:
+    """Mark the lags that the task really has; return the legend's entry."""
+    found = list(lags)
+    look: Look = {"color": ink().quiet, "lw": 0.8, "ls": ":"}
     for lag in found:
-        ax.axvline(lag, color=ink().quiet, lw=0.8, ls=":", alpha=0.7, zorder=0.6)
-    if not found.size:
-        return []
-    return [Line2D([], [], color=ink().quiet, lw=0.8, ls=":", label="lag of the task")]
-
-
-def bars(
-    ax: Axes, x: Values, low: Values, high: Values, style: Style, where: Transform
-) -> None:
-    """Draw intervals as upright bars."""
-    ax.vlines(
-        x,
-        low,
-        high,
-        color=style.colour,
-        lw=1.0,
-        alpha=0.55,
-        transform=where,
-        zorder=1.9,
-    )
-
-
-def beside(ax: Axes, style: Style, count: int) -> Transform:
-    """Give a transform whose y runs from 0 to 1 over the axes, moved apart by run."""
-    shift = ScaledTranslation(_aside(style, count), 0, whole_figure(ax).dpi_scale_trans)
-    return blended_transform_factory(ax.transData, ax.transAxes) + shift
-
-
-def hollow(style: Style, marker: str) -> dict[str, Any]:
-    """Give the options of marks for censored values: open ones, without a line."""
-    return {"ls": "", "marker": marker, "mfc": "none", "mec": style.colour}
-
-
-def keys(
-    found: Mapping[str, Style], *, marked: bool = True, dashed: bool = False
-) -> list[Line2D]:
-    """Give a legend's entries: an architecture each, or colours and marks apart.
-
-    Of 5 cells with 3 optimizers 8 entries say as much as 15.
-
-    Args:
-        found: styles by name.
-        marked: whether the lines carry marks.
-        dashed: whether the lines are dashed.
-    """
-    cells = {style.cell: style for style in found.values()}
-    rests = {style.rest: style for style in found.values()}
-    if len(cells) + len(rests) < len(found):
-        return [
-            *(key(s, label(cell), marker="") for cell, s in cells.items()),
-            *(_other(s, marked, dashed) for s in rests.values()),
-        ]
-    changes = {} if marked else {"marker": ""}
-    return [
-        key(style, label(name), ls=style.dash if dashed else "-", **changes)
-        for name, style in found.items()
-    ]
-
-
-def _other(style: Style, marked: bool, dashed: bool) -> Line2D:
-    """Give the entry of what tells lines of one colour apart, in no colour's ink."""
-    return key(
-        style,
-        label(style.rest or OWN),
-        color=ink().quiet,
-        marker=style.marker if marked else "",
-        ls=style.dash if dashed else "-",
-    )
+        ax.axvline(lag, alpha=0.7, zorder=0.6, **look)
+    return [Line2D([], [], label="lag of the task", **look)] if found else []
 
 
 def note(ax: Axes, text: str) -> None:
     """Say in a panel why nothing or little is to be seen there."""
-    ax.text(
-        0.5,
-        0.5,
-        text,
-        transform=ax.transAxes,
-        ha="center",
-        va="center",
-        linespacing=1.4,
-        bbox={"fc": ink().paper, "ec": "none", "alpha": 0.85, "pad": 2},
-        zorder=5,
-    )
+    box = {"fc": ink().paper, "ec": "none", "alpha": 0.85, "pad": 2}
+    place: Look = {"ha": "center", "va": "center", "linespacing": 1.4}
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, bbox=box, zorder=5, **place)
 
 
-def open_mark(marker: str, text: str) -> Line2D:
-    """Give the legend's entry of a mark for censored values."""
-    quiet = ink().quiet
-    return Line2D([], [], ls="", marker=marker, mfc="none", mec=quiet, label=text)
+def remark(ax: Axes, text: str) -> None:
+    """Say in a lower corner of a panel what it leaves out."""
+    place: Look = {"ha": "right", "va": "bottom", "transform": ax.transAxes}
+    ax.text(0.99, 0.015, text, fontsize=7, color=ink().quiet, **place)

@@ -1,13 +1,17 @@
-"""Figures as bytes: the same figure gives the same bytes."""
+"""Figures as files, and as SVG that stands inside a page: the same drawing."""
 
 import re
 from io import BytesIO
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
+from markupsafe import Markup, escape
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from .style import rc_parameters, theme, theme_of
+from ._parts import Group
+from .style import rc_parameters, theme, theme_of, variables
 
 Format = Literal["png", "svg", "pdf"]
 
@@ -17,10 +21,10 @@ UNDATED = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-
-
-LONG = re.compile(rb"(?<![\w#.])(-?[1-9]\d*\.\d\d)\d+")
+LONG = re.compile(r"(?<![\w#.])(-?[1-9]\d*\.\d\d)\d+")
 """Numbers of 1 and more with more than two decimals: hundredths of a point do."""
+POINTS = 72
+"""Of an SVG to an inch."""
 
 
 def rendered(
@@ -30,7 +34,9 @@ def rendered(
     dpi: float | None = None,
     outlined: bool = False,
 ) -> bytes:
-    """Give a figure as the bytes of a file, without dates or versions in it.
+    """Return a figure as the bytes of a file, without dates or versions in it.
+
+    Of what belongs to numbers of sequences the largest is shown.
 
     Args:
         figure: what to render.
@@ -52,10 +58,29 @@ def rendered(
     """
     if kind not in UNDATED:
         raise ValueError(f"there is no kind {kind!r}; choose {', '.join(UNDATED)}")
+    groups = _groups(figure)
+    for artist, group in groups:
+        if group.hit or group.budget not in (None, _largest(groups)):
+            artist.set_visible(False)
+    letters = "path" if outlined else "none"
+    return _saved(figure, kind, letters, dpi)
+
+
+def _groups(figure: Figure) -> list[tuple[Artist, Group]]:
+    """Return the artists of a figure that belong to lines or to a budget."""
+    found = ((artist, Group.of(artist)) for artist in figure.findobj())
+    return [(artist, group) for artist, group in found if group is not None]
+
+
+def _largest(groups: list[tuple[Artist, Group]]) -> int:
+    """Return the place of the largest number of sequences that something belongs to."""
+    return max((group.budget or 0 for _, group in groups), default=0)
+
+
+def _saved(figure: Figure, kind: Format, letters: str, dpi: float | None) -> bytes:
     place = BytesIO()
     dots = rc_parameters("light")["savefig.dpi"] if dpi is None else dpi
     # Ticks are made when a figure is rendered: the theme must still be in force.
-    letters = "path" if outlined else "none"
     with theme(theme_of(figure)), mpl.rc_context({"svg.fonttype": letters}):
         figure.savefig(
             place,
@@ -65,4 +90,96 @@ def rendered(
             facecolor=figure.get_facecolor(),
         )
     content = place.getvalue()
-    return LONG.sub(rb"\1", content) if kind == "svg" else content
+    if kind != "svg":
+        return content
+    return LONG.sub(r"\1", content.decode()).encode()
+
+
+def inline(figure: Figure, prefix: str, said: str) -> Markup:
+    """Return a figure as SVG inside a page, whose script makes it live.
+
+    Artists that belong to lines or to a number of sequences carry ``data-m`` and
+    ``data-b``; points have circles with what is said of them; colours are the page's
+    variables; names of parts begin with the prefix, so that none comes twice.
+
+    Args:
+        figure: drawn in the light theme.
+        prefix: of all ids, different for every figure of a page.
+        said: what the figure shows, for who cannot see it.
+    """
+    groups = _groups(figure)
+    shown = _largest(groups)
+    hits = [(artist, group) for artist, group in groups if group.hit]
+    for hit, _ in hits:
+        hit.set_visible(False)
+    text = _saved(figure, "svg", "none", None).decode()
+    marks = "".join(_marks(hit, group, shown) for hit, group in hits)
+    body = text[text.index("<svg") : text.rindex("</svg>")]
+    head, _, body = body.partition(">")
+    box = re.search(r'viewBox="([^"]*)"', head)
+    size = box[1] if box else "0 0 1 1"
+    body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
+    body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)
+    body = _named(_coloured(body), prefix, shown)
+    body = re.sub(r">\s+<", "><", body)
+    return Markup(
+        f'<svg class="plot" viewBox="{size}" role="img" '
+        f'aria-label="{escape(said)}">{body.strip()}<g class="marks">{marks}</g></svg>'
+    )
+
+
+def _marks(hit: Any, group: Group, shown: int) -> str:
+    """Return a circle per point of an invisible collection, with what is said of it."""
+    figure = hit.get_figure(root=True)
+    points = np.ma.filled(hit.get_offsets().astype(float), np.nan)
+    places = hit.get_offset_transform().transform(points)
+    scale, height = POINTS / figure.dpi, figure.get_figheight() * POINTS
+    by_lag = hit.axes.get_xlabel().startswith("lag")
+    circles = (
+        f'<circle cx="{x * scale:.1f}" cy="{height - y * scale:.1f}" r="5"'
+        + (f' data-l="{lag:g}"' if by_lag else "")
+        + f' data-say="{escape(say)}"{_data(group, shown)}/>'
+        for (x, y), (lag, _), say in zip(places, points, hit.get_urls(), strict=True)
+        if np.isfinite([x, y]).all()
+    )
+    return "".join(circles)
+
+
+def _data(group: Group, shown: int) -> str:
+    """Return attributes that say what a part belongs to, and whether it is hidden."""
+    found = f' data-m="{" ".join(map(str, group.members))}"' if group.members else ""
+    if group.budget is not None:
+        off = ' class="off"' if group.budget != shown else ""
+        found += f' data-b="{group.budget}"{off}'
+    return found
+
+
+def _coloured(text: str) -> str:
+    """Return an SVG whose colours are the page's variables, and whose letters too."""
+    names = variables()
+    colours = re.compile("|".join(names), re.IGNORECASE)
+    text = colours.sub(lambda found: f"var(--{names[found[0].lower()]})", text)
+    # Letters are those of the page around them.
+    text = re.sub(r"font: (?:bold|700) ([\d.]+px)[^;\"]*", BOLD, text)
+    text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text)
+    return re.sub(r"font-family: [^;\"]*;? ?", "", text)
+
+
+BOLD = r"font-size: \1; font-weight: 600"
+
+
+def _named(text: str, prefix: str, shown: int) -> str:
+    """Return an SVG whose ids are prefixed where something points at them, else gone.
+
+    An id that says what an artist belongs to becomes data.
+    """
+    used = set(re.findall(r'(?:url\(#|xlink:href="#)([^)"]+)', text))
+
+    def renamed(found: re.Match[str]) -> str:
+        group = Group.read(found[1])
+        if group is not None:
+            return _data(group, shown)
+        return f' id="{prefix}{found[1]}"' if found[1] in used else ""
+
+    text = re.sub(r' id="([^"]*)"', renamed, text)
+    return re.sub(r'(url\(#|xlink:href="#)', rf"\g<1>{prefix}", text)

@@ -1,61 +1,72 @@
 """The law of the window, put to the test with and without a confounded axis."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from ..summaries import Line
-from ._parts import keys, note, open_mark
-from .legends import legend
-from .style import PAGE, Style, figure, ink, styles
+from ..summaries.law import PANELS, law_lines
+from ._parts import Look, Tables, hits, note, own, remark, styled
+from .legends import keys, open_mark
 
-Tables = Mapping[str, pd.DataFrame]
 NO_POINTS = "no point: no lag has an alpha above 1\nand an envelope above 0"
-
-PANELS = (
-    ("confounded", "log_needed", r"$-\hat\kappa\,\log f$", r"$\log N$"),
-    ("attenuation", "log_noise", r"$-\log f$", r"$\log\,\sigma/|m|$"),
-)
+AXES = (("−κ̂ log f", "log N"), ("−log f", "log σ/|m|"))
+TITLES = ("the same κ̂ on both axes", "no κ̂ on either axis")
 
 
-def law_figure(
-    tables: Tables,
-    lines: Mapping[str, tuple[Line | None, Line | None]],
-    *,
-    width: float = PAGE,
-) -> Figure:
-    """Draw the law of the window twice: confounded, and honest.
+def law(tables: Tables, ax: Axes, *, panel: int = 1, names: Sequence[str] = ()) -> Axes:
+    """Draw the law of the window, confounded (0) or honest (1), with its regressions.
 
-    Left both axes hold the same estimated kappa; right neither does. Open arrows are
-    lags whose location may be 0: the number is a lower end, and no line was drawn
-    through it.
+    In the first both axes hold the same estimated kappa; in the second neither does.
+    Open arrows are lags whose location may be 0: the number is a lower end, and no line
+    was drawn through it.
 
     Args:
-        tables: of `summaries.law_points`, all seeds of a group in one.
-        lines: the regressions of both panels, by group.
-        width: of the figure in inches.
+        tables: of `summaries.law_points`, all seeds of a line in one.
+        ax: axes to draw into.
+        panel: which of the two.
+        names: of all lines of the page.
+
+    Returns:
+        The axes.
     """
-    made, panels = figure(2, width=width)
-    found = styles(tables)
-    notes = ("the same $\\hat\\kappa$ on both axes", "no $\\hat\\kappa$ on either axis")
-    for panel, (ax, (x, y, across, up)) in enumerate(zip(panels, PANELS, strict=True)):
-        for name, style in found.items():
-            _law(ax, tables[name], x, y, style)
-            line = lines[name][panel]
-            if line is not None:
-                sure = tables[name][~tables[name]["censored"]]
-                ends = np.array([sure[x].min(), sure[x].max()])
-                ax.plot(ends, line.intercept + line.slope * ends, color=style.colour)
-        _near(ax, tables, x, y)
-        ax.set(xlabel=across, ylabel=up, title=notes[panel] + _explained(lines, panel))
-    entries = [*keys(found)]
+    x, y = PANELS[panel]
+    for name, style in styled(tables, names).items():
+        table = tables[name]
+        unsure = table["censored"].to_numpy(bool)
+        sure, open_ones = table[~unsure], table[unsure]
+        look: Look = {"ls": "", "color": style.colour}
+        drawn = ax.plot(sure[x], sure[y], marker=style.marker, **look)
+        arrow: Look = {"marker": "^", "ms": 3, "mfc": "none", "alpha": 0.6}
+        drawn += ax.plot(open_ones[x], open_ones[y], **look, **arrow)
+        line = law_lines(table)[panel]
+        if line is not None:
+            ends = np.array([sure[x].min(), sure[x].max()])
+            fit = line.intercept + line.slope * ends
+            drawn += ax.plot(ends, fit, color=style.colour, ls=style.dash)
+        own(drawn, style)
+        says = [f"{name} at lag {lag}" for lag in table.index]
+        hits(ax, style, table[x].to_numpy(), table[y].to_numpy(), says)
+    _near(ax, tables, x, y)
+    ax.set(xlabel=AXES[panel][0], ylabel=AXES[panel][1], title=TITLES[panel])
+    return ax
+
+
+def explained(tables: Tables, panel: int) -> float:
+    """Return the median share of the variance that the lines of a panel explain."""
+    lines = [law_lines(table)[panel] for table in tables.values()]
+    shares = [line.r2 for line in lines if line is not None]
+    return float(np.median(shares)) if shares else np.nan
+
+
+def law_keys(tables: Tables, names: Sequence[str] = ()) -> list[Line2D]:
+    """Return the legend's entries."""
+    entries = keys(styled(tables, names), dashed=True)
     if any(table["censored"].any() for table in tables.values()):
         entries.append(open_mark("^", "at least"))
-    legend(made, entries)
-    return made
+    return entries
 
 
 def _near(ax: Axes, tables: Tables, x: str, y: str) -> None:
@@ -74,29 +85,4 @@ def _near(ax: Axes, tables: Tables, x: str, y: str) -> None:
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     beyond = int(((points < low) | (points > high)).any(axis=1).sum())
     if beyond:
-        said = f"{beyond} of {len(points)} points lie beyond"
-        place = {"ha": "right", "va": "bottom", "transform": ax.transAxes}
-        ax.text(0.99, 0.015, said, fontsize=7, color=ink().quiet, **place)
-
-
-def _explained(lines: Mapping[str, tuple[Line | None, Line | None]], panel: int) -> str:
-    """Say the median share of the variance that the lines of a panel explain."""
-    drawn = [pair[panel] for pair in lines.values()]
-    shares = [line.r2 for line in drawn if line is not None]
-    return f" (median R² {np.median(shares):.2f})" if shares else ""
-
-
-def _law(ax: Axes, table: pd.DataFrame, x: str, y: str, style: Style) -> None:
-    censored = table["censored"].to_numpy(bool)
-    sure, open_ones = table[~censored], table[censored]
-    ax.plot(sure[x], sure[y], ls="", marker=style.marker, color=style.colour)
-    ax.plot(
-        open_ones[x],
-        open_ones[y],
-        ls="",
-        marker="^",
-        ms=3,
-        mfc="none",
-        mec=style.colour,
-        alpha=0.6,
-    )
+        remark(ax, f"{beyond} of {len(points)} points lie beyond")

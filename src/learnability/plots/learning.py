@@ -1,199 +1,119 @@
 """Learning curves, and what of each lag of the task was learnt."""
 
+from collections.abc import Sequence
+
 import numpy as np
-import xarray as xr
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
-from ._parts import Runs, all_lags, has, keys, lag_axis, moved, number_axis, prepared
-from .legends import key as style_key
-from .legends import label, legend
-from .style import PAGE, Style, figure, ink
+from ..words import short
+from ._parts import (
+    Look,
+    Tables,
+    epoch_axis,
+    lag_axis,
+    lags_of,
+    number_axis,
+    own,
+    series,
+    styled,
+    values,
+)
+from .legends import keys, stroke
+from .style import ink
+from .windows import LEARNT
+
+MARKS = 6
+"""Epochs of a curve that carry a mark."""
 
 
-def learning(runs: Runs, ax: Axes | None = None, *, key: bool = True) -> Axes:
-    """Draw the errors by epoch: validation strong, training thin, the noise as a line.
+def curves(
+    tables: Tables, ax: Axes, *, noise: Sequence[float] = (), names: Sequence[str] = ()
+) -> Axes:
+    """Draw errors by epoch: validation strong, training thin, the noise as a line.
+
+    Of several seeds it is the median, with 10 to 90 % as a band.
 
     Args:
-        runs: diagnoses by architecture; those without a training are left out.
-        ax: axes to draw into; new ones unless given.
-        key: whether to draw a legend.
+        tables: of `summaries.curve_spread`, by line.
+        ax: axes to draw into.
+        noise: mean square errors that no network can beat.
+        names: of all lines of the page.
 
     Returns:
         The axes.
-
-    Raises:
-        ValueError: if there are no runs, or none was trained for an epoch.
     """
-    ax, found = prepared(runs, ax)
-    trained = {name: style for name, style in found.items() if _epochs(runs, name)}
-    if not trained:
-        raise ValueError("no run was trained for an epoch; there is nothing to draw")
-    for name, style in trained.items():
-        _curves(ax, runs[name].group("training"), style)
-    for floor in noise_floors(runs):
+    found = styled(tables, names)
+    for name, style in found.items():
+        table = tables[name]
+        epoch = table.index.to_numpy(float)
+        says = [
+            f"{name} after epoch {x:g}: validation error {short(y)}"
+            for x, y in values(table, "median")
+        ]
+        step = max(1, epoch.size // MARKS)
+        series(
+            ax,
+            style,
+            epoch,
+            table["median"],
+            ends=(table["p10"], table["p90"]),
+            band=True,
+            says=says,
+            markevery=(style.member % step, step),
+        )
+        thin: Look = {"color": style.colour, "lw": 0.6, "alpha": 0.7}
+        own(ax.plot(epoch, table["train"], **thin), style)
+    for floor in noise:
         ax.axhline(floor, color=ink().quiet, lw=0.9, ls="--")
-    ax.set(ylabel="mean square error")
+    ax.set_ylabel("mean square error")
+    shown = pd.concat(tables.values()).to_numpy(float)
+    shown = shown[np.isfinite(shown) & (shown > 0)]
     # Within a decade a logarithmic axis has hardly a number to read.
-    if _spread(runs, trained) > 10:
+    if shown.size and shown.max() > 10 * shown.min():
         ax.set_yscale("log")
         number_axis(ax.yaxis)
-    epoch_axis(ax)
-    if key:
-        legend(ax, learning_keys(runs, found))
+    epoch_axis(ax, max(len(table) for table in tables.values()))
     return ax
 
 
-def learning_keys(runs: Runs, found: dict[str, Style]) -> list[Line2D]:
-    """Give the legend's entries; a diverged run says so beside its name."""
-    entries = []
-    for name, style in found.items():
-        ended = (
-            has(runs[name], "training")
-            and runs[name].group("training").attrs["diverged"]
-        )
-        note = " (diverged)" if ended else ""
-        entries.append(style_key(style, label(name) + note))
-    quiet = ink().quiet
-    if any(_epochs(runs, name) for name in found):
-        entries.append(Line2D([], [], color=quiet, lw=0.8, label="training (thin)"))
-    if noise_floors(runs):
-        entries.append(Line2D([], [], color=quiet, lw=0.9, ls="--", label="noise"))
-    return entries
+def curve_keys(
+    tables: Tables, noise: Sequence[float], names: Sequence[str] = ()
+) -> list[Line2D]:
+    """Return the legend's entries."""
+    entries = [*keys(styled(tables, names)), stroke("training", lw=0.6, ls="-")]
+    return [*entries, stroke("noise")] if len(noise) else entries
 
 
-def learnt_shares(runs: Runs, ax: Axes | None = None, *, key: bool = True) -> Axes:
+def shares(tables: Tables, ax: Axes, *, names: Sequence[str] = ()) -> Axes:
     """Draw the learnt share of every lag of the task: 1 is all, 1/2 counts as learnt.
 
+    Bars reach from the smallest to the largest over seeds.
+
     Args:
-        runs: diagnoses by architecture; those without a training are left out.
-        ax: axes to draw into; new ones unless given.
-        key: whether to draw a legend.
+        tables: of `summaries.share_spread`, by line.
+        ax: axes to draw into.
+        names: of all lines of the page.
 
     Returns:
         The axes.
-
-    Raises:
-        ValueError: if there are no runs, or none has a training.
     """
-    ax, found = prepared(runs, ax)
-    lags = all_lags(runs, "training", "task_lag")
-    if not lags.size:
-        raise ValueError("no run has a training; there are no learnt shares to draw")
-    lag_axis(ax, lags)
+    found = styled(tables, names)
+    lag_axis(ax, lags_of(tables))
     ax.set_xlabel("lag of the task in steps")
-    for level, dash in ((1.0, "-"), (0.5, ":")):
+    for level, dash in ((1.0, "-"), (LEARNT, ":")):
         ax.axhline(level, color=ink().quiet, lw=0.8, ls=dash, zorder=0.6)
     for name, style in found.items():
-        if has(runs[name], "training"):
-            group, where = runs[name].group("training"), moved(ax, style, len(found))
-            ax.plot(
-                group["task_lag"].values,
-                group["learnt_share"].values,
-                color=style.colour,
-                marker=style.marker,
-                lw=0.9,
-                transform=where,
-            )
-    low, high = _share_limits(runs)
-    ax.set(ylabel="learnt share", ylim=(low, high))
-    if key:
-        legend(ax, keys(found))
+        table = tables[name]
+        says = [
+            f"{name}: {short(share, 2)} of lag {lag:g} learnt"
+            for lag, share in values(table, "mean")
+        ]
+        ends = (table["lower"], table["upper"])
+        series(ax, style, table.index, table["mean"], ends=ends, says=says, lw=0.9)
+    every = np.concatenate([t.to_numpy(float).ravel() for t in tables.values()])
+    every = np.append(every[np.isfinite(every)], [0.0, 1.0])
+    room = 0.06 * float(np.ptp(every))
+    ax.set(ylabel="learnt share", ylim=(every.min() - room, every.max() + room))
     return ax
-
-
-def learning_figure(runs: Runs, *, width: float = PAGE) -> Figure:
-    """Draw learning curves and learnt shares, a panel each.
-
-    Where no run was trained for an epoch the shares stand alone.
-
-    Args:
-        runs: diagnoses by architecture.
-        width: of the figure in inches.
-    """
-    curves = any(_epochs(runs, name) for name in runs)
-    made, panels = figure(2 if curves else 1, width=width)
-    if curves:
-        learning(runs, panels[0], key=False)
-    learnt_shares(runs, panels[-1], key=False)
-    _, found = prepared(runs, panels[0])
-    legend(made, learning_keys(runs, found))
-    return made
-
-
-def noise_floors(runs: Runs) -> list[float]:
-    """Give the mean square error that no network can beat, a value a task.
-
-    With R² = 1 - MSE/Var(y) at the best epoch, Var(y) follows from the record, and the
-    floor is (1 - ceiling) Var(y).
-
-    Args:
-        runs: diagnoses by architecture.
-    """
-    floors = []
-    for name in runs:
-        if not _epochs(runs, name):
-            continue
-        group = runs[name].group("training")
-        r2, best = float(group.attrs["r2"]), int(group.attrs["best_epoch"])
-        # Epoch 0 are the initial weights, whose error the history does not hold.
-        if best and r2 < 1:
-            error = float(group["validation"][best - 1])
-            floors.append((1 - float(group.attrs["ceiling"])) * error / (1 - r2))
-    # The same task gives the same floor up to rounding.
-    return sorted({float(f"{floor:.4g}") for floor in floors})
-
-
-def epoch_axis(ax: Axes) -> None:
-    """Mark whole epochs only; a single one keeps its place in the middle.
-
-    Args:
-        ax: of a figure over epochs.
-    """
-    low, high = ax.get_xlim()
-    if high - low < 1:
-        ax.set_xlim(0, 2)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    ax.set_xlabel("epoch")
-
-
-def _epochs(runs: Runs, name: str) -> int:
-    return (
-        runs[name].group("training").sizes["epoch"]
-        if has(runs[name], "training")
-        else 0
-    )
-
-
-def _curves(ax: Axes, group: xr.Dataset, style: Style) -> None:
-    epoch = np.arange(1, group.sizes["epoch"] + 1)
-    mark = style.marker if epoch.size == 1 else ""
-    ax.plot(epoch, group["train"].values, color=style.colour, lw=0.6, alpha=0.7)
-    ax.plot(epoch, group["validation"].values, color=style.colour, marker=mark)
-    best = int(group.attrs["best_epoch"])
-    if best:
-        error = group["validation"].values[best - 1]
-        ax.plot(best, error, color=style.colour, marker=style.marker, ls="")
-
-
-def _spread(runs: Runs, trained: dict[str, Style]) -> float:
-    """Give the ratio of the largest to the smallest error drawn."""
-    groups = [runs[name].group("training") for name in trained]
-    parts = [g[name].values for g in groups for name in ("train", "validation")]
-    values = np.concatenate(parts)
-    values = values[np.isfinite(values) & (values > 0)]
-    return float(values.max() / values.min()) if values.size else 1.0
-
-
-def _share_limits(runs: Runs) -> tuple[float, float]:
-    shares = [
-        runs[name].group("training")["learnt_share"].values
-        for name in runs
-        if has(runs[name], "training")
-    ]
-    values = np.concatenate([*shares, [0.0, 1.0]])
-    values = values[np.isfinite(values)]
-    room = 0.06 * float(np.ptp(values))
-    return float(values.min()) - room, float(values.max()) + room

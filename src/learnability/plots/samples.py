@@ -1,76 +1,123 @@
-"""Samples needed N(l): how many sequences show that a dependency at lag l is there."""
+"""Samples needed N(l), and the signal of each lag beside the noise of N sequences."""
+
+from collections.abc import Sequence
 
 import numpy as np
-import xarray as xr
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
+from ..summaries import Row, records
+from ..words import short
 from ._parts import (
-    Runs,
+    Look,
+    Tables,
     Values,
-    all_lags,
-    bars,
-    beside,
-    hollow,
-    keys,
     lag_axis,
-    moved,
+    lags_of,
     note,
     number_axis,
-    open_mark,
-    prepared,
+    own,
+    series,
+    styled,
     task_lags,
 )
-from .legends import legend
-from .style import PAGE, Style, figure
+from .legends import keys, open_mark, stroke
+from .style import Style
+from .windows import chosen
 
 NOT_RESOLVED = "not resolved, at least"
 NO_END = "not resolved, no lower end"
 NOTHING = "no lag is resolved and none has a lower end:\nthe diagnosis saw no signal"
+NO_SIGNAL = "no lag is resolved:\nno signal above 0\nwas seen"
+ONE = 1.0
+"""Fewer sequences than one there are not: what needs less stands here."""
 
 
-def samples(runs: Runs, ax: Axes | None = None, *, key: bool = True) -> Axes:
-    """Draw N(l) with its interval against the lag.
+def samples(
+    tables: Tables,
+    ax: Axes,
+    *,
+    budgets: Sequence[float] = (),
+    asked: Sequence[int] = (),
+    names: Sequence[str] = (),
+) -> Axes:
+    """Draw N(l) with its interval against the lag; what is below 1 stands at 1.
 
     A lag that is not resolved has no N(l): an open arrow stands at the lower end of its
     interval, or a cross at the upper edge where that has no end either.
 
     Args:
-        runs: diagnoses by architecture.
-        ax: axes to draw into; new ones unless given.
-        key: whether to draw a legend.
+        tables: of `summaries.sample_spread`, by line.
+        ax: axes to draw into.
+        budgets: numbers of sequences to mark, each a group.
+        asked: lags at which the targets depend on the inputs.
+        names: of all lines of the page.
 
     Returns:
         The axes.
-
-    Raises:
-        ValueError: if there are no runs.
     """
-    ax, found = prepared(runs, ax)
-    lag_axis(ax, all_lags(runs, "detection"))
-    ax.set_yscale("log")
-    ax.set_ylabel("sequences needed $N(l)$")
-    task_lags(ax, runs)
-    low, high = _limits(runs)
-    ax.set_ylim(low, high)
+    found = styled(tables, names)
+    lag_axis(ax, lags_of(tables))
+    ends = np.concatenate([table.to_numpy(float).ravel() for table in tables.values()])
+    finite = ends[np.isfinite(ends) & (ends > 0)]
+    top = max(float(finite.max()), *budgets, 10.0) * 3 if finite.size else 1e3
+    ax.set(yscale="log", ylim=(ONE / 1.4, top), ylabel="sequences needed")
+    task_lags(ax, asked)
+    chosen(ax, budgets, upright=False)
     number_axis(ax.yaxis)
     for name, style in found.items():
-        _one(ax, runs[name].group("detection"), style, len(found))
-    if not np.isfinite(_ends(runs)).any():
+        _needed(ax, name, tables[name], style, top)
+    if not np.isfinite(ends).any():
         note(ax, NOTHING)
         ax.yaxis.set_major_formatter(NullFormatter())  # a scale of nothing
-    if key:
-        legend(ax, sample_keys(runs, found, ax))
     return ax
 
 
-def sample_keys(runs: Runs, found: dict[str, Style], ax: Axes) -> list[Line2D]:
-    """Give the legend's entries."""
-    entries = keys(found) + task_lags(ax, runs)
-    need = [runs[name].group("detection") for name in found]
-    lost = np.concatenate([n["lower"].values[np.isinf(n["needed"])] for n in need])
+def _needed(ax: Axes, name: str, table: pd.DataFrame, style: Style, top: float) -> None:
+    lag = table.index.to_numpy(float)
+    needed, lower, upper = (
+        np.maximum(table[n].to_numpy(float), ONE) for n in ("needed", "lower", "upper")
+    )
+    seen = np.isfinite(needed)
+    lost = np.isinf(needed) & ~np.isfinite(lower)
+    y = np.where(seen, needed, np.where(lost, top / 1.2, lower))
+    says = [f"{name} at lag {n}: {_said(row)}" for n, row in records(table).items()]
+    at_least = seen | np.isinf(needed) & ~lost
+    ends = (lower[at_least], np.minimum(upper, top)[at_least])
+    series(
+        ax,
+        style,
+        lag[at_least],
+        y[at_least],
+        ends=ends,
+        opened=~seen[at_least],
+        says=[said for said, one in zip(says, at_least, strict=True) if one],
+    )
+    if lost.any():
+        crosses = ax.plot(lag[lost], y[lost], "x", color=style.colour)
+        own(crosses, style)
+
+
+def _said(row: Row) -> str:
+    """Say how many sequences a lag needs."""
+    needed, low, high = (row[name] for name in ("needed", "lower", "upper"))
+    if np.isnan(needed):
+        return "learnt already, so that none are defined"
+    if np.isfinite(needed):
+        return f"{short(needed)} sequences ({short(low)} to {short(high)})"
+    return f"not resolved, at least {short(low)}" if np.isfinite(low) else NO_END
+
+
+def sample_keys(
+    tables: Tables, asked: Sequence[int] = (), names: Sequence[str] = ()
+) -> list[Line2D]:
+    """Return the legend's entries."""
+    entries = keys(styled(tables, names))
+    if len(asked):
+        entries.append(stroke("lag of the task", lw=0.8, ls=":"))
+    lost = pd.concat([t.loc[np.isinf(t["needed"]), "lower"] for t in tables.values()])
     if np.isfinite(lost).any():
         entries.append(open_mark("^", NOT_RESOLVED))
     if not np.isfinite(lost).all():
@@ -78,49 +125,67 @@ def sample_keys(runs: Runs, found: dict[str, Style], ax: Axes) -> list[Line2D]:
     return entries
 
 
-def sample_figure(runs: Runs, *, width: float = PAGE) -> Figure:
-    """Draw N(l) of all runs.
+def noise_floor(
+    tables: Tables,
+    ax: Axes,
+    *,
+    asked: Sequence[int] = (),
+    names: Sequence[str] = (),
+) -> Axes:
+    """Draw the signal of each lag beside the noise floor of N sequences.
+
+    What lies above the dashed line of its colour is detected with so many sequences.
+    The floors of every number of sequences are a group.
 
     Args:
-        runs: diagnoses by architecture.
-        width: of the figure in inches.
+        tables: of `summaries.noise_floor`, by line.
+        ax: axes to draw into.
+        asked: lags at which the targets depend on the inputs.
+        names: of all lines of the page.
+
+    Returns:
+        The axes.
     """
-    made, panels = figure(1, width=width)
-    samples(runs, panels[0], key=False)
-    _, found = prepared(runs, panels[0])
-    legend(made, sample_keys(runs, found, panels[0]))
-    return made
+    found = styled(tables, names)
+    lag_axis(ax, lags_of(tables))
+    ax.set_yscale("log")
+    task_lags(ax, asked)
+    for name, style in found.items():
+        table = tables[name]
+        lag, signal = table.index.to_numpy(float), table["signal"].to_numpy()
+        unsure = table["censored"].to_numpy(bool)
+        positive = np.where(signal > 0, signal, np.nan)
+        says = [
+            f"{name} at lag {x:g}: signal {'at most ' if u else ''}{short(y, 2)}"
+            for x, y, u in zip(lag, signal, unsure, strict=True)
+        ]
+        series(ax, style, lag, positive, opened=unsure, arrow="v", says=says)
+        # Of a single lag there is a mark, since a line needs two.
+        alone: Look = {"marker": "_", "ms": 9} if lag.size == 1 else {}
+        for place, budget in enumerate(table.attrs["budgets"]):
+            floor = ax.plot(
+                lag, table[budget], color=style.colour, lw=0.9, ls="--", **alone
+            )
+            own(floor, style, place)
+    ax.set_ylabel("signal, and noise floor")
+    if not any((table["signal"] > 0).any() for table in tables.values()):
+        note(ax, NO_SIGNAL)
+    number_axis(ax.yaxis)
+    return ax
 
 
-def _ends(runs: Runs) -> Values:
-    """Give every number that the figure has to show."""
-    records = [run.group("detection") for run in runs.values()]
-    ends = [r[name].values for r in records for name in ("needed", "lower", "upper")]
-    return np.concatenate(ends)
+def floor_keys(tables: Tables, names: Sequence[str] = ()) -> list[Line2D]:
+    """Return the legend's entries."""
+    entries = [*keys(styled(tables, names)), stroke("noise floor")]
+    unsure = pd.concat(
+        [t.loc[t["censored"].astype(bool), "signal"] for t in tables.values()]
+    )
+    if (unsure.to_numpy() > 0).any():
+        entries.append(open_mark("v", "not resolved, at most"))
+    return entries
 
 
-def _limits(runs: Runs) -> tuple[float, float]:
-    """Give the axis room for every finite number and an arrow above it."""
-    values = _ends(runs)
-    values = values[np.isfinite(values) & (values > 0)]
-    if not values.size:
-        return 1.0, 1e3
-    return float(values.min()) / 1.5, float(values.max()) * 3
-
-
-def _one(ax: Axes, record: xr.Dataset, style: Style, count: int) -> None:
-    lag, needed = record["lag"].values, record["needed"].values
-    lower, upper = record["lower"].values, record["upper"].values
-    where, seen = moved(ax, style, count), np.isfinite(needed)
-    line = np.where(seen, needed, np.nan)
-    ax.plot(lag, line, color=style.colour, marker=style.marker, transform=where)
-    top = ax.get_ylim()[1]
-    high = np.where(np.isfinite(upper), upper, top)
-    bars(ax, lag[seen], lower[seen], high[seen], style, where)
-    arrow = hollow(style, "^")
-    ends = ~seen & np.isfinite(lower)
-    ax.plot(lag[ends], lower[ends], transform=where, **arrow)
-    bars(ax, lag[ends], lower[ends], np.full(ends.sum(), top), style, where)
-    lost = lag[~seen & ~np.isfinite(lower)]
-    edge = beside(ax, style, count)
-    ax.plot(lost, np.full(lost.size, 0.97), transform=edge, **hollow(style, "x"))
+def detected(table: pd.DataFrame, budget: float) -> Values:
+    """Return which lags stand above the noise floor of N sequences."""
+    above = table["signal"].to_numpy(float) >= table[budget].to_numpy(float)
+    return above & ~table["censored"].to_numpy(bool)

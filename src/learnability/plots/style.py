@@ -1,6 +1,5 @@
 """How every figure looks: colours, markers, letters, sizes, in light and dark."""
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,24 +38,24 @@ INKS: dict[Theme, Ink] = {
 }
 
 # Searched for the largest smallest distance in OKLab over normal sight and the three
-# dichromacies (Machado et al. 2009), at a contrast of 3 or more to the paper.
+# dichromacies (Machado et al. 2009), at a contrast of 4.5 or more to the paper.
 PALETTE: dict[Theme, tuple[str, ...]] = {
     "light": (
-        "#9A6905",
+        "#917100",
         "#004A1D",
-        "#1777F9",
-        "#F25691",
-        "#7600A2",
-        "#AB8D08",
+        "#166DFA",
+        "#D42B9A",
+        "#660082",
+        "#8B5A00",
         "#9E4347",
-        "#00A0A5",
+        "#037E98",
     ),
     "dark": (
         "#F1A500",
         "#B4FCC3",
         "#68BBF0",
-        "#E83C70",
-        "#8E62FB",
+        "#E93B70",
+        "#9062FB",
         "#FFE520",
         "#FB757E",
         "#7FE2FF",
@@ -71,7 +70,9 @@ DASHES: tuple[Dash, ...] = (
     (0, (6.0, 1.4, 1.0, 1.4)),
     (0, (2.4, 1.0, 2.4, 3.0)),
 )
-"""Strokes for lines of one colour; in grey print nothing else tells them apart."""
+"""Strokes of lines without marks; in grey print nothing else tells them apart."""
+APART, FARTHEST = 1.6, 8.0
+"""Points between the marks of neighbours, and at most between the first and last."""
 KNOWN = ("ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM")
 """Architectures with a place in the palette of their own, first places first."""
 
@@ -83,7 +84,8 @@ class Style:
     Attributes:
         colour: a hexadecimal colour.
         marker: a matplotlib marker.
-        place: 0 for the first architecture of the figure, to move lines apart.
+        member: place among the names given, by which a page switches it.
+        aside: points by which its marks are moved, so that none hides another.
         cell: what gives the colour.
         rest: what tells it from others of its colour, such as an optimizer.
         dash: stroke of a line without marks, or with others of its colour.
@@ -91,7 +93,8 @@ class Style:
 
     colour: str
     marker: str
-    place: int
+    member: int
+    aside: float
     cell: str = ""
     rest: str = ""
     dash: Dash = "-"
@@ -147,6 +150,7 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
     slots = _slots(list(dict.fromkeys(cell for cell, _ in parted.values())))
     order = sorted(shown, key=lambda name: (slots[parted[name][0]], name))
     rests = sorted({rest for _, rest in parted.values()})
+    gap = min(APART, FARTHEST / max(len(shown), 1))
     found = {}
     for name, (cell, rest) in parted.items():
         slot = slots[cell]
@@ -155,10 +159,11 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
         found[name] = Style(
             palette[slot % len(palette)],
             MARKERS[marker % len(MARKERS)],
-            order.index(name),
+            shown.index(name),
+            (order.index(name) - (len(shown) - 1) / 2) * gap,
             cell,
             rest,
-            DASHES[rests.index(rest) % len(DASHES)],
+            DASHES[marker % len(DASHES)],
         )
     return found
 
@@ -208,25 +213,35 @@ def theme(name: Theme) -> Iterator[None]:
         yield
 
 
-def recoloured(text: str) -> str:
-    """Give the text of a light SVG figure in the colours of the dark theme.
-
-    The themes differ in colours only, and every colour of one has its counterpart.
-
-    Args:
-        text: the SVG.
+def variables() -> dict[str, str]:
+    """Return the name of the CSS variable of every colour of the light theme.
 
     Example:
-        >>> recoloured("fill: #ffffff")
-        'fill: #14171c'
+        >>> variables()["#ffffff"]
+        'paper'
     """
+    light, _ = _colours().values()
+    names = [*Ink._fields, *(f"c{place}" for place in range(len(PALETTE["light"])))]
+    return dict(zip(light, names, strict=True))
+
+
+def style_sheet() -> str:
+    """Return the CSS that gives these variables their values, in light and dark."""
+    names = variables().values()
     light, dark = (
-        [colour.lower() for colour in (*INKS[look], *PALETTE[look])]
-        for look in ("light", "dark")
+        " ".join(f"--{n}: {c};" for n, c in zip(names, colours, strict=True))
+        for colours in _colours().values()
     )
-    counterpart = dict(zip(light, dark, strict=True))
-    found = re.compile("|".join(light))
-    return found.sub(lambda match: counterpart[match.group()], text)
+    screen = "@media screen and (prefers-color-scheme: dark)"
+    return f":root {{ {light} }}\n{screen} {{ :root {{ {dark} }} }}\n"
+
+
+def _colours() -> dict[Theme, list[str]]:
+    """Return every colour of both themes, in the order of `variables`."""
+    return {
+        look: [colour.lower() for colour in (*INKS[look], *PALETTE[look])]
+        for look in INKS
+    }
 
 
 def rc_parameters(name: Theme) -> dict[Any, Any]:
@@ -273,12 +288,15 @@ def rc_parameters(name: Theme) -> dict[Any, Any]:
     return {**base, **own}
 
 
-def figure(panels: int, *, width: float = PAGE) -> tuple[Figure, list[Axes]]:
+def figure(
+    panels: int, *, width: float = PAGE, height: float | None = None
+) -> tuple[Figure, list[Axes]]:
     """Make a figure with panels side by side, or stacked where it is narrow.
 
     Args:
         panels: how many.
         width: of the figure, in inches.
+        height: of a panel, in inches; what suits its width unless given.
 
     Returns:
         The figure, which pyplot does not know, and its axes.
@@ -291,10 +309,11 @@ def figure(panels: int, *, width: float = PAGE) -> tuple[Figure, list[Axes]]:
             f"{panels} panels in {width} inches make no figure; give at least one "
             "panel and a width above 0"
         )
-    abreast = max(1, min(panels, round(width / 2.3) if panels > 1 else 1))
+    fit = max(1, round(width / 2.3))
+    abreast = 2 if panels == 4 and fit > 1 else min(panels, fit)
     rows = -(-panels // abreast)
-    single = min(width, 5.0) * 0.68 if panels == 1 else 2.35
-    made = Figure(figsize=(width, single * rows + 0.45), layout="constrained")
+    single = height or (min(width, 5.0) * 0.64 if panels == 1 else 2.35)
+    made = Figure(figsize=(width, single * rows + 0.3), layout="constrained")
     grid = made.subplots(rows, abreast, squeeze=False)
     every = list(grid.flat)
     for spare in every[panels:]:
@@ -315,13 +334,3 @@ def _hold_ticks(ax: Axes) -> None:
         grid_color=grid,
         grid_linewidth=mpl.rcParams["grid.linewidth"],
     )
-
-
-def own_axes(ax: Axes | None) -> Axes:
-    """Give the axes to draw into: those given, or those of a new pyplot figure."""
-    if ax is not None:
-        return ax
-    # Only a figure to be shown at once needs pyplot; files are made without it.
-    from matplotlib import pyplot
-
-    return pyplot.subplots(layout="constrained")[1]

@@ -1,121 +1,120 @@
-"""The spectrum of time scales: which share of the units outlasts each lag."""
+"""The spectrum of time scales: how long single units keep what they hold."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ._parts import ROOM, Runs, Values, hollow, note, number_axis, prepared
-from .legends import key as style_key
-from .legends import label, legend
-from .spectra import NO_SCALE
-from .style import PAGE, Style, figure
+from ..words import short
+from ._parts import Look, Values, hits, note, number_axis, own, styled
+from .legends import keys, open_mark
+from .style import Style
 
-ORDER = "diagonal"
-"""A unit's own decay. The exact transport adds what comes back through other units."""
+BINS = 6
+"""Bins a decade of the density."""
+NO_SCALE = "no unit lasts long enough\nto have a time scale"
+Scales = Mapping[str, Values]
+Steps = Literal["post", "mid"]
 
 
-def time_scales(
-    runs: Runs, ax: Axes | None = None, *, order: str = ORDER, key: bool = True
-) -> Axes:
+def beyond(scales: Scales, ax: Axes, *, names: Sequence[str] = ()) -> Axes:
     """Draw the share of units whose time scale is at least tau, against tau.
 
     Units that do not decay keep their line above 0 up to the right edge, where it ends
-    in an open arrow; the legend counts them, and those that have no time scale because
-    they are gone within the first lags.
+    in an open arrow; those that are gone at once count, but stand nowhere.
 
     Args:
-        runs: diagnoses by architecture.
-        ax: axes to draw into; new ones unless given.
-        order: of transport.
-        key: whether to draw a legend.
+        scales: tau in steps of every unit, by line; inf does not decay, nan is gone.
+        ax: axes to draw into.
+        names: of all lines of the page.
 
     Returns:
         The axes.
-
-    Raises:
-        ValueError: if there are no runs.
     """
-    ax, found = prepared(runs, ax)
-    spectra = {n: _tau(runs, n, order) for n in found}
-    finite = np.concatenate([tau[np.isfinite(tau)] for tau in spectra.values()])
-    low, high = _limits(finite)
-    ax.set(xscale="log", yscale="log", xlim=(low, high))
-    for name, style in found.items():
-        _steps(ax, spectra[name], style, high)
-    if all(np.isnan(tau).all() for tau in spectra.values()):
-        note(ax, NO_SCALE)
-    smallest = min(1 / max(tau.size, 1) for tau in spectra.values())
-    ax.set_ylim(smallest / 1.3, 1.15)
-    ax.set_xlabel(r"time scale $\tau$ in steps")
-    ax.set_ylabel(r"share of units with at least $\tau$")
-    number_axis(ax.xaxis)
+    edges = _edges(scales)
+    _layout(ax, scales, "share of units with at least τ", edges)
+    ax.set_yscale("log")
+    for name, style in styled(scales, names).items():
+        tau = scales[name]
+        seen, endless = np.sort(tau[np.isfinite(tau)]), int(np.isinf(tau).sum())
+        share = (np.arange(seen.size, 0, -1) + endless) / max(tau.size, 1)
+        drawn = _line(ax, style, seen, share, seen.size // 5)
+        if endless:
+            x, y = (
+                [seen[-1] if seen.size else edges[0], edges[-1]],
+                [endless / tau.size] * 2,
+            )
+            drawn += ax.plot(x, y, color=style.colour, ls=style.dash)
+            arrow: Look = {"marker": ">", "ls": "", "mfc": "none", "mec": style.colour}
+            drawn += ax.plot(x[1:], y[1:], clip_on=False, **arrow)
+        own(drawn, style)
+        says = [
+            f"{name}: {short(y, 2)} of the units keep {short(x)} steps or more"
+            for x, y in zip(seen, share, strict=True)
+        ]
+        step = max(1, seen.size // 12)
+        hits(ax, style, seen[::step], share[::step], says[::step])
+    smallest = min(1 / max(tau.size, 1) for tau in scales.values())
+    ax.set_ylim(smallest / 1.3, 1.3)
     number_axis(ax.yaxis)
-    if key:
-        legend(ax, time_scale_keys(runs, found, order))
     return ax
 
 
-def time_scale_keys(
-    runs: Runs, found: dict[str, Style], order: str = ORDER
-) -> list[Line2D]:
-    """Give the legend's entries, with the units that have no finite time scale."""
-    return [
-        style_key(
-            style,
-            label(name) + _rest(_tau(runs, name, order)),
-            marker="",
-            ls=style.dash,
-        )
-        for name, style in found.items()
-    ]
+def density(scales: Scales, ax: Axes, *, names: Sequence[str] = ()) -> Axes:
+    """Draw the density of time scales in the logarithm, six bins a decade.
 
-
-def time_scale_figure(runs: Runs, *, width: float = PAGE) -> Figure:
-    """Draw the spectra of time scales.
+    Units that do not decay or have no time scale stand in no bin, but count.
 
     Args:
-        runs: diagnoses by architecture.
-        width: of the figure in inches.
+        scales: tau in steps of every unit, by line.
+        ax: axes to draw into.
+        names: of all lines of the page.
+
+    Returns:
+        The axes.
     """
-    made, panels = figure(1, width=width)
-    time_scales(runs, panels[0], key=False)
-    _, found = prepared(runs, panels[0])
-    legend(made, time_scale_keys(runs, found))
-    return made
+    edges, found = _edges(scales), styled(scales, names)
+    _layout(ax, scales, "density per decade", edges)
+    middle = np.sqrt(edges[:-1] * edges[1:])
+    for name, style in found.items():
+        tau = scales[name]
+        counts, _ = np.histogram(tau[np.isfinite(tau)], edges)
+        values = counts / max(tau.size, 1) / np.diff(np.log10(edges))
+        own(_line(ax, style, middle, values, len(middle) // 5, steps="mid"), style)
+    ax.set_ylim(bottom=0)
+    return ax
 
 
-def _tau(runs: Runs, name: str, order: str) -> Values:
-    return runs[name].group("time_scales")["tau"].sel(order=order).values
+def scale_keys(scales: Scales, names: Sequence[str] = ()) -> list[Line2D]:
+    """Return the legend's entries; units that do not decay have one of their own."""
+    entries = keys(styled(scales, names), dashed=True)
+    if any(np.isinf(tau).any() for tau in scales.values()):
+        entries.append(open_mark(">", "units that do not decay"))
+    return entries
 
 
-def _rest(tau: Values) -> str:
-    """Say how many units do not decay or have no time scale."""
-    endless, none = int(np.isinf(tau).sum()), int(np.isnan(tau).sum())
-    parts = [
-        f"{count} of {tau.size} {what}"
-        for count, what in ((endless, "do not decay"), (none, "gone at once"))
-        if count
-    ]
-    return f" ({', '.join(parts)})" if parts else ""
+def _line(
+    ax: Axes, style: Style, x: Values, y: Values, step: int, steps: Steps = "post"
+) -> list[Line2D]:
+    """Draw steps; marks and dashes tell lines apart, in grey print as well."""
+    every = max(1, step)
+    look: Look = {"color": style.colour, "ls": style.dash, "marker": style.marker}
+    return ax.step(x, y, where=steps, markevery=(style.member % every, every), **look)
 
 
-def _limits(finite: Values) -> tuple[float, float]:
-    if not finite.size:
-        return 1.0, 100.0
-    return float(finite.min()) / ROOM, float(finite.max()) * ROOM
+def _layout(ax: Axes, scales: Scales, text: str, edges: Values) -> None:
+    ax.set(xscale="log", xlabel="time scale τ in steps", ylabel=text)
+    ax.set_xlim(edges[0] / 1.3, edges[-1] * 1.3)
+    number_axis(ax.xaxis)
+    if not any(np.isfinite(tau).any() for tau in scales.values()):
+        note(ax, NO_SCALE)
 
 
-def _steps(ax: Axes, tau: Values, style: Style, right: float) -> None:
-    """Draw one spectrum as steps down from 1."""
-    ends = np.sort(tau[np.isfinite(tau)])
-    endless = int(np.isinf(tau).sum())
-    above = np.append(np.arange(ends.size, 0, -1), 0) + endless
-    left = ax.get_xlim()[0]
-    x, share = np.concatenate([[left], ends]), above / tau.size
-    if endless:
-        x, share = np.append(x, right), np.append(share, share[-1])
-        place = endless / tau.size
-        ax.plot(right, place, clip_on=False, **hollow(style, ">"))
-    if share[0] > 0:
-        ax.step(x, share, where="post", color=style.colour, ls=style.dash)
+def _edges(scales: Scales) -> Values:
+    """Return the edges of the bins, from the shortest to the longest time scale."""
+    every = np.concatenate([s[np.isfinite(s) & (s > 0)] for s in scales.values()])
+    low, high = (every.min(), every.max()) if every.size else (1.0, 100.0)
+    count = 2 + int(BINS * np.log10(high / low))
+    return np.geomspace(low / 1.01, high * 1.01, count)

@@ -1,25 +1,26 @@
 """From records to tables and one self-contained page."""
 
-from .across import Summed, drawn_across, drawn_apart, summed, taken_apart
-from .page import comparison, page
-from .pictures import drawn_of, pictures
-from .seeds import comparison_table, summary
-from .table import fitted_decay, table
-from .words import formatted
+from .model import model_page, monitor_page, write_page
+from .render import Shown, Table, by_budget, render, shown
+from .study import Again, Study, comparison_page, study_page
+from .table import comparison_table, fitted_decay, formatted, summary, table
 
 __all__ = [
-    "Summed",
-    "comparison",
+    "Again",
+    "Shown",
+    "Study",
+    "Table",
+    "by_budget",
+    "comparison_page",
     "comparison_table",
-    "drawn_across",
-    "drawn_apart",
-    "drawn_of",
     "fitted_decay",
     "formatted",
-    "page",
-    "pictures",
+    "model_page",
+    "monitor_page",
+    "render",
+    "shown",
+    "study_page",
     "summary",
-    "summed",
     "table",
-    "taken_apart",
+    "write_page",
 ]

@@ -1,4 +1,4 @@
-"""The answer in words: which network sees how far with how much data, how surely."""
+"""The answer in words: how far the networks see, what they learnt, what stops them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,232 +6,298 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from ..diagnosis import Diagnosis
-from .reach import Reach, reached
-from .words import MISSING, interval, number, short
+from ..plots.findings import learnt
+from ..plots.windows import LEARNT
+from ..summaries import Row, Summary, Trees, records, share_spread, trained
+from ..words import (
+    MISSING,
+    capital,
+    interval,
+    listed,
+    number,
+    percent,
+    sequences,
+    short,
+    steps,
+)
 
-LEARNT = 0.5
-"""Share of a lag in the prediction from which on it counts as learnt."""
-NAMED = 4
-"""So many networks are named in a sentence; more are counted."""
 
-Groups = Mapping[str, Sequence[Diagnosis]]
+def headline(found: Summary, budget: float, kind: str = "network") -> str:
+    """Say how far the networks see with a number of sequences, and what they learnt.
 
-
-def headline(groups: Groups, budgets: Sequence[float], level: float) -> list[str]:
-    """Answer in a few plain sentences what a study has found.
+    A network is named the farthest only where every line has several seeds, and others
+    are called shorter only where their interval does not overlap its interval.
 
     Args:
-        groups: diagnoses of all seeds, by network and optimizer.
-        budgets: numbers of sequences N of the study.
-        level: confidence of the intervals.
-
-    Returns:
-        Sentences, to be read one after the other.
+        found: what the seeds have in common.
+        budget: number of sequences N, one of the study's.
+        kind: what the lines are: network or layer.
     """
-    found = {n: [reached(g, r, n) for g, r in groups.items()] for n in budgets}
-    said = [
-        # Of several numbers the smallest has the widest interval.
-        _capital(f"{_with(told)} {_ranked(found[min(told)])}.")
-        for told in _telling(found)
-    ]
-    if not any(r.mean for r in found[max(budgets)]):
-        said = [_nothing(groups, budgets), *_needed(groups)]
-    return [*said, *_seeds(groups, level), *_diverged(groups)]
-
-
-def _telling(found: Mapping[float, Sequence[Reach]]) -> list[list[float]]:
-    """Give the numbers of sequences to tell of; those that tell the same together.
-
-    The largest and the smallest; and where with the largest all networks reach the
-    longest lag measured, the largest with which they do not.
-    """
-    order = sorted(found, reverse=True)
-    full = [n for n in order if _all_reach(found[n])]
-    rest = [n for n in order if n not in full]
-    # A window grows with N: those that tell nothing apart come first.
-    told = [full] if full else []
-    return told + [[n] for n in dict.fromkeys([*rest[:1], *rest[-1:]])]
-
-
-def _all_reach(found: Sequence[Reach]) -> bool:
-    return all(r.censored == r.seeds for r in found)
-
-
-def _with(told: Sequence[float]) -> str:
-    """Say with how many sequences."""
-    most, least = number(max(told)), number(min(told))
-    if most != least:
-        return f"with {least} to {most} sequences"
-    return f"with {most} sequence{'s' if most != '1' else ''}"
-
-
-def _ranked(found: Sequence[Reach]) -> str:
-    """Say who sees farthest, who is not told apart from it, and who sees least."""
-    best = max(found, key=_order)
-    if len(found) == 1:
-        return f"{best.name} sees {best.said}"
-    if _all_reach(found):
-        shown = f"{best.middle} ({_all_ends(found)})"
+    rows = {name: records(table)[budget] for name, table in found.reached.items()}
+    rows = {n: row for n, row in rows.items() if not math.isnan(row["mean"])}
+    if not rows:
         return (
-            f"all {len(found)} networks see {shown}, to the longest lag measured; "
+            f"With {sequences(budget)} no window is defined: what the targets ask for "
+            "is learnt, and no error is left that a gradient could show."
+        )
+    said = f"With {sequences(budget)} {_seen(rows, kind)}"
+    if not found.shares:
+        return f"{said}."
+    told = learnt(found)
+    return f"{said}; {told[:1].lower()}{told[1:]}."
+
+
+def middle(row: Row) -> str:
+    """Return a window in steps, with ± a deviation where there are several seeds.
+
+    Args:
+        row: of `summaries.window_spread`.
+    """
+    if row["seeds"] == 1 or row["censored"] == row["seeds"]:
+        return steps(row["mean"], row["censored"] > 0)
+    least = "at least " if row["censored"] else ""
+    return f"{least}{short(row['mean'])} ± {short(row['deviation'], 2)} steps back"
+
+
+def ends(row: Row) -> str:
+    """Return the ends of a window's interval, of all seeds together."""
+    return interval(row["lower"], row["upper"], row["endless"], row["last"])
+
+
+def cell(row: Row) -> str:
+    """Return a table's cell of how far a network sees, with all that is uncertain.
+
+    Args:
+        row: of `summaries.window_spread`.
+    """
+    if math.isnan(row["mean"]):
+        return MISSING
+    away = "" if row["seeds"] == 1 else f" ± {short(row['deviation'], 2)}"
+    least, most = "≥" * (row["censored"] > 0), "≥" * bool(row["endless"])
+    bracket = f"({short(row['lower'])} to {most}{short(row['upper'])})"
+    return f"{least}{short(row['mean'])}{away} {bracket}"
+
+
+def _seen(rows: Mapping[str, Row], kind: str) -> str:
+    """Say who sees farthest and who is told apart from it, or that nobody can tell."""
+    count = len(rows)
+    if count == 1:
+        ((name, row),) = rows.items()
+        return f"{name} sees {middle(row)} ({ends(row)})"
+    every = list(rows.values())
+    low, high = min(every, key=_order), max(every, key=_order)
+    if all(row["censored"] == row["seeds"] for row in every):
+        return (
+            f"all {count} {kind}s see {middle(high)}, to the longest lag measured; "
             "which sees farthest only longer lags can tell"
         )
-    if not any(r.mean for r in found):
-        return f"no network sees even the shortest lag ({_all_ends(found)})"
-    first = [r for r in found if _order(r) == _order(best)]
-    others = [r for r in found if _order(r) != _order(best)]
-    shown = f"{best.middle} ({_all_ends(first)})"
-    if not others:
-        return f"all {len(found)} networks see equally far: {shown}"
-    close = [r.name for r in others if _close(r, best)]
-    said = f"{_names([r.name for r in first])} see{'s' * (len(first) == 1)} farthest: "
-    said += best.said if len(first) == 1 else shown
-    if len(close) == len(others):
-        return f"{said}. Intervals overlap: no other network is told apart from that"
-    if close:
-        said += f"; not told apart from that, as intervals overlap: {_names(close)}"
-    least = min(others, key=_order)
-    return f"{said}. {least.name} sees least: {least.said}"
-
-
-def _order(one: Reach) -> tuple[float, float]:
-    """Give what networks are ordered by: how many seeds see to the end, then steps."""
-    return one.censored / one.seeds, one.mean
-
-
-def _all_ends(found: Sequence[Reach]) -> str:
-    """Give the lowest and the highest end of the intervals of several networks."""
-    low, high = min(r.lower for r in found), max(r.upper for r in found)
-    return interval(low, high, any(r.endless for r in found), found[0].last)
-
-
-def _close(one: Reach, best: Reach) -> bool:
-    """Say whether two intervals overlap; what reaches the last lag has no upper end."""
-    return one.upper >= best.lower or one.endless
-
-
-def _nothing(groups: Groups, budgets: Sequence[float]) -> str:
-    """Say that no network sees anything, and what that does and does not mean."""
-    runs = [run for every in groups.values() for run in every]
-    first = min(int(run.group("detection")["lag"].min()) for run in runs)
-    found = [reached(name, every, max(budgets)) for name, every in groups.items()]
-    ends = _all_ends(found)
-    who = "No network sees" if len(groups) > 1 else f"{next(iter(groups))} does not see"
-    said = (
-        f"No window was found. {who} even lag {first} with up to "
-        f"{number(max(budgets))} sequences ({ends})."
-    )
-    if not any(float(run.group("detection").attrs["strength"]) > 0 for run in runs):
-        said += (
-            " The targets of this task depend on the inputs no more than chance would "
-            "have it: there is nothing to be seen."
+    if not any(row["mean"] for row in every):
+        return f"no {kind} sees even the shortest lag ({_all_ends(every)})"
+    if _order(low) == _order(high):
+        return (
+            f"all {count} {kind}s see equally far: {middle(high)} ({_all_ends(every)})"
         )
-    return said
+    if any(row["seeds"] == 1 for row in every):
+        far = steps(high["mean"], high["censored"] > 0)
+        return f"the {count} {kind}s see between {short(low['mean'])} and {far}"
+    return _ranked(rows)
 
 
-def _needed(groups: Groups) -> list[str]:
-    """Say what the easiest lag would need, if any lag is resolved."""
-    easiest = None
-    for name, runs in groups.items():
-        for run in runs:
-            rows = run.group("detection")
-            place = int(np.argmin(rows["needed"].values))
-            names = ("needed", "lower", "upper", "lag")
-            row = {n: float(rows[n].values[place]) for n in names}
-            if easiest is None or row["needed"] < easiest[1]["needed"]:
-                easiest = (name, row)
-    if easiest is None or not math.isfinite(easiest[1]["needed"]):
-        return ["No lag is resolved, so that no number of sequences can be named."]
-    name, row = easiest
-    ends = f"{short(row['lower'])} to {short(row['upper'])}"
-    return [
-        f"The easiest lag of all is {number(row['lag'])} for {name}: it would need "
-        f"{short(row['needed'])} sequences ({ends})."
+def _ranked(rows: Mapping[str, Row]) -> str:
+    best = max(rows.values(), key=_order)
+    first = [name for name, row in rows.items() if _order(row) == _order(best)]
+    others = {name: row for name, row in rows.items() if name not in first}
+    close = [n for n, row in others.items() if _overlap(row, best)]
+    said = f"{listed(first)} see{'s' * (len(first) == 1)} farthest: {middle(best)} "
+    said += f"({_all_ends([rows[name] for name in first])})"
+    if len(close) == len(others):
+        return f"{said}; intervals overlap, so that no other is told apart from that"
+    if close:
+        said += f"; not told apart from that, as intervals overlap: {listed(close)}"
+    apart = [
+        f"{name} {middle(row)} ({ends(row)})"
+        for name, row in others.items()
+        if name not in close
     ]
+    return f"{said}; told apart and shorter: {listed(apart)}"
 
 
-def _seeds(groups: Groups, level: float) -> list[str]:
-    """Say what ± and brackets hold."""
-    percent = f"{level:.0%}".replace("%", "\u202f%")
-    counts = {len(runs) for runs in groups.values()}
-    if counts == {1}:
-        return [
-            f"Brackets are {percent} intervals over the choice of sequences. There is "
-            "one seed: how much another would change is not known."
-        ]
-    many = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(max(counts))
-    return [
-        f"± is a standard deviation over {many} seeds; brackets reach from the lowest "
-        f"to the highest end of their {percent} intervals."
-    ]
+def _order(row: Row) -> tuple[float, float]:
+    """Return what networks are ordered by: seeds that see to the end, then steps."""
+    return row["censored"] / row["seeds"], row["mean"]
 
 
-def _diverged(groups: Groups) -> list[str]:
-    """Say how many trainings broke off."""
-    ended = {
-        name: sum(bool(_training(run).get("diverged")) for run in runs)
-        for name, runs in groups.items()
-    }
-    lost, count = sum(ended.values()), sum(map(len, groups.values()))
-    if not lost:
-        return []
-    if count == 1:
-        return ["Its training diverged: the numbers are of the best weights before."]
-    names = _names([name for name, times in ended.items() if times])
-    return [
-        f"{lost} of {count} trainings diverged ({names}): their numbers are of the "
-        "best weights before, which may be those they began with."
-    ]
+def _overlap(row: Row, best: Row) -> bool:
+    """Say whether two intervals overlap; what reaches the last lag has no upper end."""
+    return bool(row["upper"] >= best["lower"] or row["endless"])
 
 
-def learnt(runs: Sequence[Diagnosis]) -> str:
-    """Say which of the task's lags training learnt, and how well it predicts.
+def _all_ends(rows: Sequence[Row]) -> str:
+    """Return the lowest and the highest end of the intervals of several networks."""
+    low, high = min(row["lower"] for row in rows), max(row["upper"] for row in rows)
+    return interval(low, high, any(r["endless"] for r in rows), rows[0]["last"])
+
+
+def stops(found: Summary, budget: float) -> list[str]:
+    """Say what stops the networks: the data at some lags, the training at others.
 
     Args:
-        runs: diagnoses, one a seed.
+        found: what the seeds have in common.
+        budget: number of sequences N, one of the study's.
+    """
+    kinds = {"seen": 0, "unsure": 0, "unseen": 0}
+    pairs = 0
+    for name, table in found.shares.items():
+        row, lags = records(found.reached[name])[budget], records(table)
+        pairs += len(lags)
+        for lag in (lag for lag, share in lags.items() if share["lower"] < LEARNT):
+            sure, possible = row["lower"] >= lag, row["upper"] >= lag
+            kinds["seen" if sure else "unsure" if possible else "unseen"] += 1
+    if not pairs or not sum(kinds.values()):
+        return []
+    said = f"Of {pairs} pairs of network and lag {sum(kinds.values())} were not learnt"
+    parts = {
+        "seen": "{} of them though their lag is seen: there training is the limit "
+        "(steps, learning rate, start), not data",
+        "unseen": "{} of them lie beyond the window: there more sequences or slower "
+        "gates are needed",
+        "unsure": "{} of them lie within the interval of the window's end",
+    }
+    every = sum(kinds.values())
+    told = [
+        parts[kind].format("all" if count == every else count)
+        for kind, count in kinds.items()
+        if count
+    ]
+    return [f"{said}; {'; '.join(told)}."]
+
+
+def nothing_seen(found: Summary, strengths: Sequence[float]) -> list[str]:
+    """Say what it means that nothing is seen, and what the easiest lag would need.
+
+    Args:
+        found: what the seeds have in common.
+        strengths: of the dependencies asked for.
+    """
+    most = max(found.budgets)
+    if any(records(table)[most]["mean"] != 0 for table in found.reached.values()):
+        return []
+    said = [f"No window was found with up to {sequences(most)}."]
+    if not max(strengths) > 0:
+        said.append(
+            "The targets of this task depend on the inputs no more than chance would "
+            "have it: there is nothing to be seen."
+        )
+    easiest = [
+        (row["needed"], str(lag), name, row)
+        for name, table in found.samples.items()
+        for lag, row in records(table).items()
+        if np.isfinite(row["needed"])
+    ]
+    if not easiest:
+        no = "No lag is resolved, so that no number of sequences can be named."
+        return [*said, no]
+    _, lag, name, row = min(easiest, key=lambda one: one[0])
+    needed, low, high = (short(row[n]) for n in ("needed", "lower", "upper"))
+    return [
+        *said,
+        f"The easiest lag of all is {lag} for {name}: it would need {needed} sequences "
+        f"({low} to {high}).",
+    ]
+
+
+def seeds_said(lines: Mapping[str, Trees], level: float) -> str:
+    """Say what ± and brackets hold.
+
+    Args:
+        lines: diagnoses of all seeds, by line.
+        level: confidence of the intervals.
+    """
+    counts = {len(trees) for trees in lines.values()}
+    if counts == {1}:
+        return (
+            f"Brackets are {percent(level)} intervals over the choice of sequences. "
+            "There is one seed: how much another would change is not known, so that no "
+            "network is named the best."
+        )
+    many = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(max(counts))
+    return (
+        f"± is a standard deviation over {many} seeds; brackets reach from the lowest "
+        f"to the highest end of their {percent(level)} intervals over the choice of "
+        "sequences."
+    )
+
+
+def diverged(lines: Mapping[str, Trees]) -> list[str]:
+    """Say which trainings diverged; nothing if none did.
+
+    Args:
+        lines: diagnoses of all seeds, by line.
+    """
+    trainings = {name: trained(trees) for name, trees in lines.items()}
+    ended = {
+        n: sum(bool(r.attrs["diverged"]) for r in rs) for n, rs in trainings.items()
+    }
+    count, every = sum(ended.values()), sum(map(len, trainings.values()))
+    if not count:
+        return []
+    first = next(
+        str(r.attrs["outcome"])
+        for rs in trainings.values()
+        for r in rs
+        if r.attrs["diverged"]
+    )
+    who = listed([name for name, lost in ended.items() if lost])
+    what = f"{count} of {every} trainings diverged ({who}; {first})"
+    return [f"{what}; their numbers are those of their best weights before."]
+
+
+def learnt_lags(trees: Trees) -> str:
+    """Return the lags of the task that were learnt in all seeds, and in some.
+
+    Args:
+        trees: diagnoses of all seeds of a line.
 
     Returns:
-        A sentence with a space before it; nothing where no run was trained.
+        Such as ``4, 8 (16 in some)``.
     """
-    trained = [run for run in runs if _training(run)]
-    if not trained:
-        return ""
-    shares = np.stack([r.group("training")["learnt_share"].values for r in trained])
-    lags = trained[0].group("training")["task_lag"].values
-    r2 = np.array([float(_training(run)["r2"]) for run in trained])
-    # Predictions no better than the mean hold nothing, whatever their shares' noise.
-    there = (shares >= LEARNT) & (r2 > 0)[:, None]
-    every = [str(lag) for lag in lags[there.all(axis=0)]]
-    some = [str(lag) for lag in lags[there.any(axis=0) & ~there.all(axis=0)]]
-    said = "lag" + "s" * (len(every) > 1) + " " + _names(every) if every else "none"
-    if some:
-        said += f", in some seeds {_names(some)}"
-    ceiling = float(_training(trained[0])["ceiling"])
-    return (
-        f" Of the task's lags {', '.join(map(str, lags))} training learnt {said} "
-        f"(R² {spread_of(r2)} of at most {ceiling:.3f})."
-    )
+    shares = records(share_spread(trees))
+    if not shares:
+        return "not trained here"
+    all_seeds = [str(lag) for lag, row in shares.items() if row["lower"] >= LEARNT]
+    any_seed = [str(lag) for lag, row in shares.items() if row["upper"] >= LEARNT]
+    every = ", ".join(all_seeds) or "none"
+    some = ", ".join(lag for lag in any_seed if lag not in all_seeds)
+    return f"{every} ({some} in some)" if some else every
+
+
+def fits(trees: Trees) -> str:
+    """Return R² over seeds beside the most that any network can have."""
+    found = trained(trees)
+    if not found:
+        return "not trained here"
+    r2 = np.array([float(record.attrs["r2"]) for record in found])
+    return f"{spread_of(r2)} of {float(found[0].attrs['ceiling']):.3f}"
 
 
 def spread_of(values: np.ndarray) -> str:
-    """Give the mean of some values, as precise as their deviation lets it be.
+    """Return the mean of some values, as precise as their deviation lets it be.
 
     Args:
-        values: one a seed.
+        values: one per seed.
 
     Example:
         >>> spread_of(np.array([0.1234])), spread_of(np.array([0.1234, 0.1534]))
         ('0.123', '0.138 ± 0.021')
     """
-    middle = float(values.mean())
-    if not math.isfinite(middle):
+    mean = float(values.mean())
+    if not math.isfinite(mean):
         return MISSING
     if values.size == 1:
-        return f"{middle:.3f}"
+        return f"{mean:.3f}"
     away = float(values.std(ddof=1))
     digits = 3 if away == 0 else min(6, max(0, 1 - math.floor(math.log10(away))))
-    return f"{middle:.{digits}f} ± {away:.{digits}f}"
+    return f"{mean:.{digits}f} ± {away:.{digits}f}"
 
 
 def difference(rows: pd.DataFrame) -> list[str]:
@@ -240,7 +306,7 @@ def difference(rows: pd.DataFrame) -> list[str]:
     Of the numbers of sequences it takes the largest with which most can be judged.
 
     Args:
-        rows: of `compared`.
+        rows: windows side by side, one row per network and number of sequences.
     """
     judged = {
         float(str(budget)): [_judged(row) for row in part.to_dict("records")]
@@ -250,9 +316,9 @@ def difference(rows: pd.DataFrame) -> list[str]:
     parts: dict[str, list[str]] = {}
     for kind, name in judged[told]:
         parts.setdefault(kind, []).append(name)
-    said = [f"{kind}: {_names(parts[kind])}." for kind in KINDS if kind in parts]
+    said = [f"{kind}: {listed(parts[kind])}." for kind in KINDS if kind in parts]
     first = f"With {number(told)} sequences {said[0]}"
-    return [first, *map(_capital, said[1:])]
+    return [first, *map(capital, said[1:])]
 
 
 UNKNOWN = "cannot be judged, as seeds are too few or windows reach the longest lag"
@@ -261,7 +327,7 @@ KINDS = ("B sees farther than A", "A sees farther than B", ALIKE, UNKNOWN)
 
 
 def _judged(row: Mapping) -> tuple[str, str]:
-    """Judge the difference of a row by two standard errors; give its words, too."""
+    """Judge the difference of a row by two standard errors; return its words, too."""
     gap, error, name = row["difference"], row["error"], str(row["group"])
     # A window at the longest lag may be longer: that can only widen some differences.
     wider = row["censored_second"] if gap > 0 else row["censored_first"]
@@ -275,24 +341,3 @@ def _judged(row: Mapping) -> tuple[str, str]:
     if wider:
         return UNKNOWN, name
     return ALIKE, f"{name} ({gap:+.3g} ± {error:.2g} steps)" if gap or error else name
-
-
-def _training(run: Diagnosis) -> dict:
-    if "training" not in run.tree.children:
-        return {}
-    return dict(run.group("training").attrs)
-
-
-def _names(names: Sequence[str]) -> str:
-    """Give names as a sentence lists them; beyond a few they are counted."""
-    # "GRU, sgd" holds a comma itself.
-    comma = "; " if any(", " in name for name in names) else ", "
-    if len(names) > NAMED:
-        return f"{comma.join(names[:NAMED])} and {len(names) - NAMED} more"
-    if len(names) < 2:
-        return "".join(names)
-    return f"{comma.join(names[:-1])} and {names[-1]}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -1,16 +1,18 @@
-"""The table of a study: a row an architecture, plain values."""
+"""The tables of a study: plain values, and as people read them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ..detection import decay
 from ..detection.decay_fit import FEWEST_LAGS
-from ..diagnosis import Diagnosis
-from ..plots.time_scales import ORDER
-from ..study.settings import Settings
+from ..summaries import group, records, trained, window_table
+from ..summaries.spread import ORDER
+from ..words import MISSING, number, reach, short
+from .answer import cell, fits
 
 Value = str | float | bool
 Decay = Callable[[ArrayLike, ArrayLike], str]
@@ -28,13 +30,16 @@ TOO_LONG = 10
 
 
 def table(
-    settings: Settings, runs: Mapping[str, Diagnosis], *, fitted: Decay | None = None
+    runs: Mapping[str, xr.DataTree],
+    budgets: Iterable[float],
+    *,
+    fitted: Decay | None = None,
 ) -> pd.DataFrame:
-    """Give the numbers of a study, a row an architecture.
+    """Return the numbers of a study, one row per run.
 
     Args:
-        settings: the study, for its budgets.
-        runs: diagnoses by architecture.
+        runs: diagnoses by label.
+        budgets: numbers of sequences N.
         fitted: gives the decay of an envelope as words, from lags and f(l)/f(0);
             `fitted_decay` unless given.
 
@@ -53,15 +58,16 @@ def table(
     if not runs:
         raise ValueError("there are no runs to put into a table; give at least one")
     words = fitted_decay if fitted is None else fitted
-    rows = [_row(settings, name, run, words) for name, run in runs.items()]
+    numbers = tuple(budgets)
+    rows = [_row(numbers, name, run, words) for name, run in runs.items()]
     return pd.DataFrame(rows)
 
 
 def _row(
-    settings: Settings, name: str, run: Diagnosis, words: Decay
+    budgets: tuple[float, ...], name: str, run: xr.DataTree, words: Decay
 ) -> dict[str, Value]:
-    f = run.group("envelope").sel(order="exact")
-    training = _training(run)
+    f = group(run, "envelope").sel(order="exact")
+    training = next((record.attrs for record in trained([run])), {})
     return {
         "cell": name,
         "r2": float(training.get("r2", np.nan)),
@@ -69,20 +75,14 @@ def _row(
         **_time_scales(run),
         "decay": words(f["lag"].values, f["normalised"].values),
         **_tail_index(run),
-        **_windows(run, settings.budgets),
+        **_windows(run, budgets),
         "outcome": str(training["outcome"]) if training.get("diverged") else "",
     }
 
 
-def _training(run: Diagnosis) -> dict:
-    if "training" not in run.tree.children:
-        return {}
-    return dict(run.group("training").attrs)
-
-
-def _time_scales(run: Diagnosis) -> dict[str, Value]:
-    """Give quantiles that are time scales of units, so that inf stays what it is."""
-    tau = run.group("time_scales")["tau"].sel(order=ORDER).values
+def _time_scales(run: xr.DataTree) -> dict[str, Value]:
+    """Return quantiles that are time scales of units, so that inf stays what it is."""
+    tau = group(run, "time_scales")["tau"].sel(order=ORDER).values
     known = tau[~np.isnan(tau)]
     names, shares = ("tau_median", "tau_low", "tau_high"), (0.5, 0.1, 0.9)
     if not known.size:
@@ -91,9 +91,9 @@ def _time_scales(run: Diagnosis) -> dict[str, Value]:
     return dict(zip(names, map(float, found), strict=True))
 
 
-def _tail_index(run: Diagnosis) -> dict[str, Value]:
-    """Give alpha at the lag where it is the median, with the interval of that lag."""
-    law = run.group("evidence")
+def _tail_index(run: xr.DataTree) -> dict[str, Value]:
+    """Return alpha at the lag where it is the median, with the interval of that lag."""
+    law = group(run, "evidence")
     names = ("alpha", "alpha_lower", "alpha_upper")
     alpha = law["alpha"].values
     order = np.argsort(alpha)[: int(np.isfinite(alpha).sum())]
@@ -104,22 +104,27 @@ def _tail_index(run: Diagnosis) -> dict[str, Value]:
     return {**row, "alpha_lag": float(law["lag"][place])}
 
 
-def _windows(run: Diagnosis, budgets: tuple[float, ...]) -> dict[str, Value]:
-    last = int(run.group("detection")["lag"].max())
+def _windows(run: xr.DataTree, budgets: tuple[float, ...]) -> dict[str, Value]:
+    need = group(run, "detection")
+    last = int(need["lag"].max())
     row: dict[str, Value] = {}
-    found = run.window(budgets).to_dict("records")
+    found = window_table(need, budgets).to_dict("records")
     for budget, window in zip(budgets, found, strict=True):
         name = budget_column(budget)
-        row[name] = int(window["window"])
-        row[f"{name}_lower"] = int(window["lower"])
-        row[f"{name}_upper"] = int(window["upper"])
-        row[f"{name}_censored"] = bool(window["censored"])
+        for end, of in (("", "window"), ("_lower", "lower"), ("_upper", "upper")):
+            row[f"{name}{end}"] = _whole(window[of])
+        row[f"{name}_censored"] = bool(window["censored"] == 1)
         row[f"{name}_upper_censored"] = bool(window["upper"] == last)
     return row
 
 
+def _whole(value: float) -> int | float:
+    """Return a number of steps, nan where none is defined."""
+    return value if np.isnan(value) else int(value)
+
+
 def budget_column(budget: float) -> str:
-    """Give the column of a budget's window.
+    """Return the column of a budget's window.
 
     Args:
         budget: N.
@@ -174,3 +179,136 @@ def _words(best: decay.Envelope, grid: NDArray[np.float64]) -> str:
             return f"power law β = {best.beta:.2g}, cut at {time(best.tau)}"
         case _:
             return "logarithmic, 1/log(1 + l)"
+
+
+def formatted(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of a study as text, for a page or a terminal.
+
+    Args:
+        rows: as `table` returns it.
+
+    Returns:
+        Columns as people read them: architecture; R² of its ceiling; time scale with
+        its spread; decay; alpha with its interval; a column per budget; the outcome,
+        if a training diverged.
+
+    Example:
+        >>> rows = pd.DataFrame([{"cell": "GRU", "r2": 0.5, "ceiling": 0.69}])
+        >>> formatted(rows).iloc[0].tolist()
+        ['GRU', '0.500 of 0.690']
+    """
+    records = rows.to_dict("records")
+    columns: dict[str, list[str]] = {"architecture": [str(r["cell"]) for r in records]}
+    if "r2" in rows:
+        columns["R² of ceiling"] = [_fit(row) for row in records]
+    if "tau_median" in rows:
+        columns["time scale (10 to 90\u202f%)"] = [_time_scale(row) for row in records]
+    if "decay" in rows:
+        thin = [str(row["decay"]).replace(" %", "\u202f%") for row in records]
+        columns["decay of f"] = thin
+    if "alpha" in rows:
+        columns["alpha"] = [_alpha(row) for row in records]
+    for budget in budgets_of(rows):
+        name = f"H at N = {number(budget)}"
+        columns[name] = [window(row, budget) for row in records]
+    if any(row.get("outcome") for row in records):
+        columns["outcome"] = [str(row["outcome"]) for row in records]
+    return pd.DataFrame(columns)
+
+
+def budgets_of(rows: pd.DataFrame) -> list[float]:
+    """Return the budgets whose windows a table holds, in its order."""
+    names = [str(c) for c in rows.columns if str(c).startswith("H_")]
+    return [float(name[2:]) for name in names if name.count("_") == 1]
+
+
+def window(row: Mapping, budget: float) -> str:
+    """Return a window with its interval; at the last lag it is there or beyond.
+
+    Args:
+        row: a row of the table.
+        budget: N.
+    """
+    name = budget_column(budget)
+    if np.isnan(row[name]):
+        return MISSING
+    middle = reach(row[name], row[f"{name}_censored"])
+    high = reach(row[f"{name}_upper"], row[f"{name}_upper_censored"])
+    return f"{middle} ({row[f'{name}_lower']:.0f} to {high})"
+
+
+def _fit(row: Mapping) -> str:
+    if np.isnan(row["r2"]):
+        return "not trained here"
+    return f"{row['r2']:.3f} of {row['ceiling']:.3f}"
+
+
+def _time_scale(row: Mapping) -> str:
+    low, high = short(row["tau_low"]), short(row["tau_high"])
+    middle = short(row["tau_median"])
+    return middle if middle == MISSING else f"{middle} ({low} to {high})"
+
+
+def _alpha(row: Mapping) -> str:
+    if np.isnan(row["alpha"]):
+        return MISSING
+    ends = f"{row['alpha_lower']:.2f} to {row['alpha_upper']:.2f}"
+    return f"{row['alpha']:.2f} ({ends})"
+
+
+def summary(
+    lines: Mapping[str, Sequence[xr.DataTree]],
+    reached: Mapping[str, pd.DataFrame],
+) -> pd.DataFrame:
+    """Return one row per network and optimizer as text: R², and a window per budget.
+
+    Windows are means over seeds with their deviation, and in brackets the lowest and
+    the highest end of the seeds' intervals; a mean that holds a window which reaches
+    the last lag is at least what it says.
+
+    Args:
+        lines: diagnoses of all seeds, by network and optimizer.
+        reached: of `summaries.window_spread`, in the same way.
+    """
+    return pd.DataFrame(
+        [
+            {"network": name, "R² of ceiling": fits(trees)}
+            | {
+                f"H at N = {number(budget)}": cell(row)
+                for budget, row in records(reached[name]).items()
+            }
+            for name, trees in lines.items()
+        ]
+    )
+
+
+def comparison_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the windows of two studies side by side as text.
+
+    Args:
+        rows: numbers side by side, one row per network and number of sequences:
+            ``mean``, ``deviation`` and ``censored`` of each, their ``difference`` with
+            its ``error``.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "network": row["group"],
+                "N": number(row["budget"]),
+                "A": _mean(row, "_first"),
+                "B": _mean(row, "_second"),
+                "B less A": _with_error(row["difference"], row["error"]),
+                "windows at the last lag": str(row["censored"]),
+            }
+            for row in rows.to_dict("records")
+        ]
+    )
+
+
+def _mean(row: Mapping, side: str) -> str:
+    least = "≥" if row[f"censored{side}"] else ""
+    return least + _with_error(row[f"mean{side}"], row[f"deviation{side}"])
+
+
+def _with_error(mean: float, error: float) -> str:
+    return short(mean) if np.isnan(error) else f"{short(mean)} ± {short(error, 2)}"

@@ -7,13 +7,13 @@ A folder holds ``seed_*`` folders, each with ``H_N_summary.csv`` (``N`` and a co
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..checked import names_of
+from ..summaries import Published
 
 MODELS = {
     "const": "ConstGate",
@@ -35,23 +35,6 @@ LAG_COLUMNS = {
     "N_required_mcc": "needed_mcculloch",
     "N_required": "needed",
 }
-
-
-@dataclass(frozen=True)
-class Published:
-    """What the published programme wrote.
-
-    Attributes:
-        windows: a row a model, seed, method and budget: ``architecture``, ``seed``,
-            ``method`` (of alpha; empty where the column names none), ``budget``,
-            ``window`` in steps.
-        lags: a row a model, seed and lag: ``architecture``, ``seed``, ``lag``,
-            ``envelope`` (first order, not divided by f(0)), and whatever of alpha,
-            sigma, signal and samples needed there is.
-    """
-
-    windows: pd.DataFrame
-    lags: pd.DataFrame
 
 
 def read_published(folders: str | Path | Iterable[str | Path]) -> Published:
@@ -218,15 +201,3 @@ def _lags(path: Path, seed: Path, cell: str) -> pd.DataFrame:
         if theirs in rows:
             columns[ours] = _numbers(path, rows, theirs, signed=ours == "signal")
     return pd.DataFrame(columns)
-
-
-def grid(rows: pd.DataFrame, index: str, values: str) -> pd.DataFrame:
-    """Give one quantity as a table: a row an index, a column a seed.
-
-    Args:
-        rows: of one architecture.
-        index: ``lag`` or ``budget``.
-        values: the quantity.
-    """
-    table = rows.pivot_table(index=index, columns="seed", values=values, dropna=False)
-    return table.replace([np.inf, -np.inf], np.nan)

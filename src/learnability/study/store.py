@@ -76,20 +76,6 @@ class Store:
     def figure(self, name: str) -> Path | UPath:
         return self.folder / "figures" / f"{name}.png"
 
-    def keep_lines(self, name: str, svg: bytes) -> str:
-        """Keep a figure of the report as SVG; return its address in the report.
-
-        Args:
-            name: of the figure.
-            svg: of the figure.
-
-        Raises:
-            ValueError: if the place cannot be written.
-        """
-        path = self.figure(name).with_suffix(".svg")
-        self.write(path, svg)
-        return f"figures/{path.name}"
-
     def write(self, path: Path | UPath, content: str | bytes) -> None:
         """Write one file of the study, whole or not at all.
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..diagnosis import Diagnosis
 from ..models.reading import Progress
+from ..summaries import Trees, summed
 from . import tables
 from .cost import Pace, Seconds
 from .execute import Outcome, Request, execute
@@ -221,30 +222,24 @@ def write_results(
         published: runs of the published programme to lay over ours.
     """
     from .. import plots, report  # they load plotting libraries: only here
+    from .pages import study_of
 
-    rows = report.table(settings, runs)
+    study = study_of(settings, runs)
+    rows = report.table({name: run.tree for name, run in runs.items()}, study.budgets)
     store.write(store.table, rows.to_csv(index=False))
     store.write(store.index, tables.index(settings).to_csv(index=False))
-    several = len(runs) > len(settings.networks)
-    if several:
+    if len(runs) > len(settings.networks):
         across = tables.across_seeds(settings, runs).to_csv(index=False)
         store.write(store.across, across)
-        found = report.summed(tables.grouped(settings, runs), settings.budgets)
-        drawn = report.drawn_across(found)
-    else:
-        found, drawn = None, report.drawn_of(runs, budgets=settings.budgets)
-    for place, (name, figure) in enumerate(drawn):
-        progress(place / (2 * (len(plots.FIGURES) + 2)))
-        store.write(store.figure(name), plots.rendered(figure, "png"))
+    found = summed(study.lines, study.budgets)
+    every = plots.pictures(found)
+    for place, picture in enumerate(every):
+        progress(place / (2 * len(every)))
+        with plots.theme("light"):
+            figure = plots.rendered(picture.draw())
+        store.write(store.figure(picture.name), figure)
     progress(0.5)
-    page = report.page(
-        settings,
-        runs,
-        rows=rows,
-        found=found,
-        published=published,
-        keep=store.keep_lines,
-    )
+    page = report.study_page(study, rows=rows, found=found, published=published)
     store.write(store.report, page)
     progress(1.0)
     return rows
@@ -269,20 +264,17 @@ def draw_files(
     Raises:
         ValueError: if there is no such kind, or the width is too small or large.
     """
-    from .. import plots, report
+    from .. import plots
+    from .pages import lines_of
 
     if not plots.NARROWEST <= width <= plots.WIDEST:
         raise ValueError(
             f"a figure cannot be {width:g} inches wide; give {plots.NARROWEST:g} (a "
             f"column) to {plots.WIDEST:g}"
         )
-    if len(runs) > len(settings.networks):
-        found = report.summed(tables.grouped(settings, runs), settings.budgets)
-        drawn = report.drawn_across(found, width=width)
-    else:
-        drawn = report.drawn_of(runs, width, settings.budgets)
+    found = summed(lines_of(settings, runs), settings.budgets)
     names = []
-    for name, figure in drawn:
+    for name, figure in plots.draw_all(found, width=width):
         for kind in kinds:
             path = store.figure(f"{name}-{width:g}in").with_suffix(f".{kind}")
             store.write(path, plots.rendered(figure, kind))
@@ -300,22 +292,16 @@ def draw_by_seed(
         runs: its diagnoses by label.
         store: where it lies; the figures go to figures/OPTIMIZER-seed-SEED-NAME.png.
     """
-    from .. import plots, report
+    from .. import plots
 
-    apart: dict[str, dict[str, Diagnosis]] = {}
+    apart: dict[str, dict[str, Trees]] = {}
     for run in settings.runs():
         key = f"{run.recipe.optimizer}-seed-{run.seed}"
         found = runs[settings.label(run)]
-        apart.setdefault(key, {})[settings.network(run)] = found
+        apart.setdefault(key, {})[settings.network(run)] = [found.tree]
     names = []
     for key, some in apart.items():
-        summed = report.summed({n: [r] for n, r in some.items()}, settings.budgets)
-        only = ("envelope_across", "spectra", "law", "estimators")
-        drawn = [
-            *report.drawn_of(some, budgets=settings.budgets),
-            *report.drawn_across(summed, only=only),
-        ]
-        for name, figure in drawn:
+        for name, figure in plots.draw_all(summed(some, settings.budgets)):
             names.append(f"{key}-{name}")
             store.write(store.figure(names[-1]), plots.rendered(figure, "png"))
     return names

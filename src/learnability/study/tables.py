@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Bool, Float
 
 from ..diagnosis import Diagnosis
+from ..summaries import window_spread
+from ..summaries.spread import LEVELS
 from .folder import RunFolder
 from .settings import Settings
 
@@ -102,30 +103,14 @@ def across_seeds(settings: Settings, runs: Runs) -> pd.DataFrame:
         ``censored``: how many windows reach the last lag, so that mean and percentiles
         are at least what they say.
     """
-    rows = by_budget(settings, runs)
-    groups = {str(k["group"]): None for k in identified(settings).values()}
-    found = []
-    for group in groups:
-        for budget in settings.budgets:
-            part = rows[(rows["group"] == group) & (rows["budget"] == budget)]
-            spread = _spread(
-                np.asarray(part["window"], float), np.asarray(part["censored"], bool)
-            )
-            found.append({"group": group, "budget": budget, **spread})
-    return pd.DataFrame(found)
-
-
-def _spread(
-    reach: Float[np.ndarray, "seed"], censored: Bool[np.ndarray, "seed"]
-) -> dict[str, float]:
-    names, levels = ("p10", "p25", "median", "p75", "p90"), (10, 25, 50, 75, 90)
-    return {
-        "seeds": reach.size,
-        "mean": float(reach.mean()),
-        "deviation": float(reach.std(ddof=1)) if reach.size > 1 else np.nan,
-        **dict(zip(names, np.percentile(reach, levels), strict=True)),
-        "censored": int(censored.sum()),
-    }
+    tables = [
+        window_spread([run.tree for run in found], settings.budgets)
+        .reset_index()
+        .assign(group=group)
+        for group, found in grouped(settings, runs).items()
+    ]
+    columns = ["group", "budget", "seeds", "mean", "deviation", *LEVELS, "censored"]
+    return pd.DataFrame(pd.concat(tables, ignore_index=True), columns=columns)
 
 
 def compared(

@@ -1,19 +1,36 @@
 """The published programme's runs laid over ours, in the figures that it has."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ..study.published import Published, grid
-from ..summaries import ESTIMATORS, law_columns, log_band, spread
-from .across import Summed
+from .law import ESTIMATORS, law_columns
+from .spread import log_band, spread
+from .summary import Summary
 
 MARK = "published"
 
 
-def overlaid(found: Summed, published: Published) -> Summed:
-    """Lay published runs over what our seeds have in common.
+class Published(NamedTuple):
+    """What the published programme wrote.
+
+    Attributes:
+        windows: one row per model, seed, method and budget: ``architecture``, ``seed``,
+            ``method`` (of alpha; empty where the column names none), ``budget``,
+            ``window`` in steps.
+        lags: one row per model, seed and lag: ``architecture``, ``seed``, ``lag``,
+            ``envelope`` (first order, not divided by f(0)), and whatever of alpha,
+            sigma, signal and samples needed there is.
+    """
+
+    windows: pd.DataFrame
+    lags: pd.DataFrame
+
+
+def laid_over(found: Summary, published: Published) -> Summary:
+    """Lay published runs over ours.
 
     They join windows, envelopes (divided by their shortest lag's, as there is no f(0)),
     the law's two panels and the estimators; each under its architecture's name and
@@ -34,8 +51,7 @@ def overlaid(found: Summed, published: Published) -> Summed:
             if len(table := _known(theirs.loc[own, :], "budget", "window")):
                 windows[name] = _windows(table)
     if len(published.lags):
-        for cell in dict.fromkeys(published.lags["architecture"]):
-            rows = published.lags.loc[published.lags["architecture"] == cell, :]
+        for cell, rows in published.lags.groupby("architecture", sort=False):
             name = f"{cell}, {MARK}"
             if "envelope" in rows and len(table := _known(rows, "lag", "envelope")):
                 envelopes[name] = _envelope(table)
@@ -43,8 +59,10 @@ def overlaid(found: Summed, published: Published) -> Summed:
                 laws[name] = _law(rows)
             if {"alpha_koutrouvelis", "alpha_mcculloch"} <= set(rows):
                 estimators[name] = _estimators(rows)
+    names = dict.fromkeys([*found.names, *windows, *envelopes, *laws, *estimators])
     return replace(
         found,
+        names=tuple(names),
         windows=windows,
         envelopes=envelopes,
         laws=laws,
@@ -57,6 +75,10 @@ def _windows(table: pd.DataFrame) -> pd.DataFrame:
     longest = values.max(initial=0.0)
     columns = {
         **spread(values),
+        "lower": values.min(axis=0),
+        "upper": values.max(axis=0),
+        "endless": (values == longest).any(axis=0) & (longest > 0),
+        "last": longest,
         # Nothing says which lag was the last; the longest window found may be cut off.
         "censored": (values == longest).sum(axis=0) * (longest > 0),
         "seeds": len(values),
@@ -65,8 +87,20 @@ def _windows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _known(rows: pd.DataFrame, index: str, values: str) -> pd.DataFrame:
-    """Give a quantity by seed, where all seeds have a number."""
+    """Return a quantity by seed, where all seeds have a number."""
     return grid(rows, index, values).dropna()
+
+
+def grid(rows: pd.DataFrame, index: str, values: str) -> pd.DataFrame:
+    """Return one quantity as a table: one row per index, one column per seed.
+
+    Args:
+        rows: of one architecture.
+        index: ``lag`` or ``budget``.
+        values: the quantity.
+    """
+    table = rows.pivot_table(index=index, columns="seed", values=values, dropna=False)
+    return table.replace([np.inf, -np.inf], np.nan)
 
 
 def _envelope(table: pd.DataFrame) -> pd.DataFrame:
@@ -86,17 +120,17 @@ def _law(rows: pd.DataFrame) -> pd.DataFrame:
         known &= np.isfinite(values)
     attenuation = -np.log(f[known] / np.asarray(first, float)[known])
     columns = law_columns(attenuation, alpha[known], sigma[known] / size[known])
-    return pd.DataFrame({**columns, "censored": False})
+    index = pd.Index(np.asarray(rows["lag"])[known], name="lag")
+    return pd.DataFrame({**columns, "censored": False}, index=index)
 
 
-def _estimators(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _estimators(rows: pd.DataFrame) -> pd.DataFrame:
     found = {}
     for name in ESTIMATORS:
         column = f"alpha_{name}"
-        theirs = column if column in rows else "alpha_koutrouvelis"
-        table = grid(rows, "lag", theirs)
+        table = grid(rows, "lag", column if column in rows else "alpha_koutrouvelis")
         # They used no maximum likelihood: an empty line, not another's.
         known = 1.0 if column in rows else np.nan
-        values = {"alpha": table.mean(axis=1), "deviation": table.std(axis=1)}
-        found[name] = pd.DataFrame(values) * known
-    return found
+        found[name, "alpha"] = table.mean(axis=1) * known
+        found[name, "deviation"] = table.std(axis=1) * known
+    return pd.DataFrame(found)

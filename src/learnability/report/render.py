@@ -1,0 +1,165 @@
+"""One skeleton for all pages: templates, tables, figures, and what a page may run."""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
+from importlib import resources
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from ..plots import Picture, inline, theme
+from ..plots.style import style_sheet
+
+PANEL = 3.9
+"""Width in inches of a panel on a page: legible on a phone, two abreast on a desk."""
+LONG_CELL = 26
+"""Letters from which a cell of a table holds words rather than numbers."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of a table on a page, the first columns of which name the rows.
+
+    Attributes:
+        columns: heads of the columns.
+        rows: cells; what is no markup is escaped.
+        caption: what it shows, for who cannot see it.
+        heads: how many columns name a row.
+        members: the line that each row belongs to, which a switch may hide.
+        budgets: the number of sequences that each row belongs to, by its place.
+        hints: what a column holds, by the beginning of its head.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    caption: str
+    heads: int = 1
+    members: Sequence[int | None] = ()
+    budgets: Sequence[int] = ()
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, text: pd.DataFrame, caption: str, *, heads: int = 1) -> "Table":
+        """Return a data frame as a table."""
+        rows = text.astype(object).to_numpy().tolist()
+        return cls(list(map(str, text.columns)), rows, caption, heads)
+
+    def hint(self, column: str) -> str:
+        """Return what a column holds, nothing where that is plain."""
+        found = (said for start, said in self.hints.items() if column.startswith(start))
+        return next(found, "")
+
+    def belongs(self, row: int) -> Markup:
+        """Return attributes that say what a row belongs to, for switches."""
+        found = Markup("")
+        if len(self.members) and self.members[row] is not None:
+            found += Markup(' data-m="{}"').format(self.members[row])
+        if len(self.budgets):
+            off = (
+                "" if self.budgets[row] == max(self.budgets) else Markup(' class="off"')
+            )
+            found += Markup(' data-b="{}"{}').format(self.budgets[row], off)
+        return found
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure on a page.
+
+    Attributes:
+        name: its id.
+        title: what it found, as markup.
+        caption: what it shows, and how to read it.
+        panels: SVG of every panel.
+        special: whether it is for specialists.
+    """
+
+    name: str
+    title: Markup
+    caption: str
+    panels: Sequence[Markup]
+    special: bool = False
+
+
+def shown(picture: Picture) -> Shown:
+    """Return a figure as it stands in a page: every panel as SVG.
+
+    Args:
+        picture: of `plots.pictures`.
+    """
+    said = f"{picture.title[-1]}. {picture.caption}"
+    with theme("light"):
+        panels = [
+            inline(made, f"{picture.name}-{place}-", said)
+            for place, made in enumerate(picture.draw_panels(PANEL))
+        ]
+    title = by_budget(picture.title)
+    return Shown(picture.name, title, picture.caption, panels, picture.special)
+
+
+def by_budget(texts: Sequence[object]) -> Markup:
+    """Return what holds for one number of sequences each, of which one is shown.
+
+    Example:
+        >>> by_budget(["a", "<b>"])
+        Markup('<span data-b="0" class="off">a</span><span data-b="1">&lt;b&gt;</span>')
+        >>> by_budget(["always"])
+        Markup('always')
+    """
+    if len(texts) == 1:
+        return escape(texts[0])
+    last = len(texts) - 1
+    spans = (
+        Markup('<span data-b="{}"{}>{}</span>').format(
+            place, Markup(' class="off"') if place < last else "", text
+        )
+        for place, text in enumerate(texts)
+    )
+    return Markup("").join(spans)
+
+
+def render(template: str, *, source: str | None = None, **parts: object) -> str:
+    """Return a self-contained page; it loads nothing, and runs no script but its own.
+
+    Args:
+        template: name of a template beside this module, or of the source.
+        source: text of a template that extends ``base.html``; the one of that name
+            unless given.
+        parts: what the template takes. ``title``, ``kicker`` and ``navigation`` (words
+            by the id that they point to) at least; ``live`` where figures have
+            switches.
+    """
+    made = _environment()
+    found = made.get_template(template) if source is None else made.from_string(source)
+    script = resource("page.js")
+    raw = sha256(script.encode()).digest()
+    fixed = {
+        "colours": Markup(style_sheet()),
+        "style": Markup(resource("page.css")),
+        "script": Markup(script),
+        "hash": f"'sha256-{b64encode(raw).decode()}'",
+        "long_cell": LONG_CELL,
+    }
+    return found.render(**fixed, **parts) + "\n"
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        autoescape=True,
+        loader=PackageLoader("learnability.report", "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def resource(name: str) -> str:
+    """Return the text of a file among the templates."""
+    place = resources.files("learnability.report") / "templates" / name
+    return place.read_text(encoding="utf-8")

@@ -1,0 +1,332 @@
+"""Quantities of several seeds summed up: mean, deviation, percentiles, intervals."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jaxtyping import Bool, Float
+
+from ..detection import decay
+from ..detection.decay_fit import FEWEST_LAGS
+from ..detection.window import window
+
+Trees = Sequence[xr.DataTree]
+Row = Mapping[str, Any]
+"""Values of one row of a table, by column."""
+
+LEVELS = {"p10": 10, "p25": 25, "median": 50, "p75": 75, "p90": 90}
+"""Percentiles over seeds, by the name of their column."""
+FAMILIES = (decay.Exponential, decay.PowerLaw, decay.Logarithmic, decay.Stretched)
+ORDER = "diagonal"
+"""A unit's own decay. The exact transport adds what comes back through other units."""
+
+
+def group(tree: xr.DataTree, name: str) -> xr.Dataset:
+    """Return one group of the results of a diagnosis."""
+    return tree.children[name].to_dataset()
+
+
+def records(table: pd.DataFrame) -> dict[Any, dict[str, Any]]:
+    """Return the rows of a table as plain values, by their index.
+
+    Example:
+        >>> records(pd.DataFrame({"mean": [2.0]}, index=[10.0]))
+        {10.0: {'mean': 2.0}}
+    """
+    return dict(zip(table.index.tolist(), table.to_dict("records"), strict=True))
+
+
+def spread(values: Float[np.ndarray, "seed *rest"]) -> dict[str, np.ndarray]:
+    """Return mean, deviation (nan for one seed) and percentiles over seeds.
+
+    Args:
+        values: one row per seed.
+
+    Example:
+        >>> spread(np.array([[1.0], [3.0]]))["mean"]
+        array([2.])
+    """
+    levels = np.percentile(values, list(LEVELS.values()), axis=0)
+    return {
+        "mean": values.mean(axis=0),
+        "deviation": deviation(values),
+        **dict(zip(LEVELS, levels, strict=True)),
+    }
+
+
+def deviation(values: Float[np.ndarray, "seed *rest"]) -> np.ndarray:
+    """Return the standard deviation over seeds, nan for one seed.
+
+    Args:
+        values: one row per seed.
+
+    Example:
+        >>> deviation(np.array([[1.0], [3.0]])).round(3)
+        array([1.414])
+    """
+    if len(values) < 2:
+        return np.full(values.shape[1:], np.nan)
+    return np.asarray(values.std(axis=0, ddof=1))
+
+
+def window_table(need: xr.Dataset, budgets: Iterable[float]) -> pd.DataFrame:
+    """Return the detection window H_N of each budget of sequences.
+
+    Args:
+        need: the group ``detection`` of a diagnosis.
+        budgets: N, numbers of sequences.
+
+    Returns:
+        One row per budget: ``window`` (contiguous from the shortest lag, in steps) with
+        the ends of its interval, ``maximal`` (the longest lag detected), ``censored``
+        (the window reaches the last lag of the grid: it lies there or beyond). All nan
+        where the network has learnt all that the targets ask for, and N(l) is not
+        defined.
+
+    Raises:
+        ValueError: if a budget is not above 0.
+    """
+    learnt = bool(np.isnan(need["needed"]).all())  # N(l) is not defined
+    if learnt:
+        need = need.fillna(np.inf)
+    found = window(
+        need["lag"].values,
+        need["needed"].values,
+        list(budgets),
+        lower=need["lower"].values,
+        upper=need["upper"].values,
+    )
+    columns = {
+        "window": found.contiguous,
+        "lower": found.lower,
+        "upper": found.upper,
+        "maximal": found.maximal,
+        "censored": found.censored,
+    }
+    table = pd.DataFrame(columns, index=pd.Index(found.budgets, name="budget"))
+    return table if not learnt else table.astype(float) * np.nan
+
+
+def window_spread(trees: Trees, budgets: Iterable[float]) -> pd.DataFrame:
+    """Return the windows of several seeds summed up, one row per budget.
+
+    A window that reaches its last lag is at least that: mean and percentiles of a
+    budget with such windows are lower ends.
+
+    Args:
+        trees: diagnoses of several seeds.
+        budgets: numbers of sequences N.
+
+    Returns:
+        Over ``budget``: ``mean``, ``deviation``, percentiles; ``lower`` and ``upper``,
+        the lowest and the highest end of the seeds' intervals; ``censored``, how many
+        windows reach the last lag; ``endless``, whether an upper end does; ``seeds``,
+        and ``last``, the longest lag measured.
+    """
+    numbers = list(budgets)
+    needs = [group(tree, "detection") for tree in trees]
+    found = [window_table(need, numbers) for need in needs]
+    stacked = {
+        name: np.stack([rows[name].to_numpy(float) for rows in found])
+        for name in ("window", "lower", "upper", "censored")
+    }
+    lasts = np.array([[int(need["lag"].max())] for need in needs])
+    columns = {
+        **spread(stacked["window"]),
+        "lower": stacked["lower"].min(axis=0),
+        "upper": stacked["upper"].max(axis=0),
+        "censored": np.nan_to_num(stacked["censored"]).sum(axis=0).astype(int),
+        "endless": (stacked["upper"] == lasts).any(axis=0),
+        "seeds": len(found),
+        "last": int(lasts.max()),
+    }
+    return pd.DataFrame(columns, index=pd.Index(numbers, name="budget"))
+
+
+def sample_spread(trees: Trees) -> pd.DataFrame:
+    """Return N(l) of several seeds, medians over them, one row per lag.
+
+    Args:
+        trees: diagnoses of several seeds at the same lags.
+
+    Returns:
+        Over ``lag``: ``needed`` (inf where it is not resolved), ``lower``, ``upper``.
+    """
+    needs = [group(tree, "detection") for tree in trees]
+    return _medians(needs, ("needed", "lower", "upper"))
+
+
+def tail_spread(trees: Trees) -> pd.DataFrame:
+    """Return the tail index of several seeds, medians over them, one row per lag.
+
+    Args:
+        trees: diagnoses of several seeds at the same lags.
+
+    Returns:
+        Over ``lag``: ``alpha``, ``alpha_lower``, ``alpha_upper``.
+    """
+    laws = [group(tree, "evidence") for tree in trees]
+    return _medians(laws, ("alpha", "alpha_lower", "alpha_upper"))
+
+
+def _medians(groups: Sequence[xr.Dataset], names: Sequence[str]) -> pd.DataFrame:
+    with np.errstate(invalid="ignore"):  # between two that are infinite
+        columns = {
+            n: np.median(np.stack([g[n].values for g in groups]), axis=0) for n in names
+        }
+    index = pd.Index(groups[0]["lag"].values, name="lag")
+    return pd.DataFrame(columns, index=index)
+
+
+def envelope_spread(trees: Trees, order: str = "exact") -> pd.DataFrame:
+    """Return f(l)/f(0) of several seeds, in the logarithm, with the likeliest decay.
+
+    Args:
+        trees: diagnoses of several seeds at the same lags.
+        order: of transport.
+
+    Returns:
+        What `envelope_band` returns, and ``fitted`` (nan where nothing was fitted); the
+        family's name is the attribute ``family``.
+    """
+    rows = envelope_band(trees, order)
+    lags, mean = np.asarray(rows.index, int), rows["mean"].to_numpy()
+    family, fitted = _fitted(lags, mean, (mean > 0) & (lags >= 1))
+    rows["fitted"] = fitted
+    rows.attrs["family"] = family
+    return rows
+
+
+def envelope_band(trees: Trees, order: str = "exact") -> pd.DataFrame:
+    """Return f(l)/f(0) of several seeds, in the logarithm, and how far they differ.
+
+    Args:
+        trees: diagnoses of several seeds at the same lags.
+        order: of transport.
+
+    Returns:
+        Over ``lag``: ``mean`` (geometric; 0 where a seed is, or is below its numbers),
+        ``lower`` and ``upper``: a deviation of the logarithm away, or of one seed the
+        interval over its sequences.
+    """
+    tables = [group(tree, "envelope").sel(order=order) for tree in trees]
+    lags = np.asarray(tables[0]["lag"].values, int)
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.stack([t["normalised"].values.astype(float) for t in tables]))
+    rows = pd.DataFrame(log_band(logs), index=pd.Index(lags, name="lag"))
+    if len(tables) == 1 and "lower" in tables[0]:
+        rows["lower"], rows["upper"] = (
+            np.asarray(tables[0][end].values, float) for end in ("lower", "upper")
+        )
+    return rows
+
+
+def log_band(logs: Float[np.ndarray, "seed lag"]) -> dict[str, np.ndarray]:
+    """Return what `envelope_band` returns of envelopes in the logarithm.
+
+    Args:
+        logs: one row per seed; -inf where an envelope is 0.
+
+    Example:
+        >>> band = log_band(np.log([[1.0], [4.0]]))
+        >>> round(float(band["mean"][0]), 9), round(float(band["upper"][0]), 3)
+        (2.0, 5.33)
+    """
+    finite = np.isfinite(logs).all(axis=0)
+    away = np.where(finite, deviation(np.where(finite, logs, 0.0)), 0.0)
+    with np.errstate(invalid="ignore"):
+        mean = logs.mean(axis=0)
+    return {
+        "mean": np.exp(mean),
+        "lower": np.exp(mean - away),
+        "upper": np.exp(mean + away),
+    }
+
+
+def _fitted(
+    lags: np.ndarray, f: np.ndarray, there: Bool[np.ndarray, "lag"]
+) -> tuple[str, np.ndarray]:
+    """Return the family with the most evidence and its envelope at the lags."""
+    if there.sum() < FEWEST_LAGS:
+        return "", np.full(f.shape, np.nan)
+    best = decay.fit(lags[there], f[there], families=FAMILIES).best
+    return type(best).__name__, np.asarray(best.value(lags.astype(float)), float)
+
+
+def unit_scales(trees: Trees) -> np.ndarray:
+    """Return tau of every unit of all seeds, by the decay of each unit alone."""
+    groups = [group(tree, "time_scales")["tau"].sel(order=ORDER) for tree in trees]
+    return np.concatenate([np.asarray(tau.values, float) for tau in groups])
+
+
+def trained(trees: Trees) -> list[xr.Dataset]:
+    """Return the records of the trainings that there were."""
+    return [group(tree, "training") for tree in trees if "training" in tree.children]
+
+
+def curve_spread(trees: Trees) -> pd.DataFrame:
+    """Return the errors of all seeds over the epochs that all had.
+
+    Args:
+        trees: diagnoses of several seeds; those without a training are left out.
+
+    Returns:
+        Over ``epoch``: ``median``, ``p10`` and ``p90`` of the validation error, and
+        ``train``, the median training error. No row where nothing was trained.
+    """
+    groups = trained(trees)
+    epochs = min((record.sizes["epoch"] for record in groups), default=0)
+    index = pd.RangeIndex(1, epochs + 1, name="epoch")
+    if not epochs:
+        return pd.DataFrame(columns=["median", "p10", "p90", "train"], index=index)
+    validation, train = (
+        np.stack([np.asarray(g[name].values[:epochs], float) for g in groups])
+        for name in ("validation", "train")
+    )
+    columns = {n: v for n, v in spread(validation).items() if n in CURVES}
+    return pd.DataFrame({**columns, "train": np.median(train, axis=0)}, index=index)
+
+
+CURVES = ("median", "p10", "p90")
+
+
+def share_spread(trees: Trees) -> pd.DataFrame:
+    """Return the learnt share of every lag of the task, one row per lag.
+
+    Args:
+        trees: diagnoses of several seeds; those without a training are left out.
+
+    Returns:
+        Over ``lag``: ``mean``, and ``lower`` and ``upper``, the smallest and largest
+        over seeds. No row where nothing was trained.
+    """
+    groups = trained(trees)
+    if not groups:
+        return pd.DataFrame(columns=["mean", "lower", "upper"])
+    shares = np.stack([np.asarray(g["learnt_share"].values, float) for g in groups])
+    # Predictions no better than the mean hold nothing, whatever their shares' noise.
+    shares = np.where(
+        np.array([[g.attrs["r2"] > 0] for g in groups]), shares, np.minimum(shares, 0)
+    )
+    columns = {"mean": shares.mean(0), "lower": shares.min(0), "upper": shares.max(0)}
+    index = pd.Index(groups[0]["task_lag"].values, name="lag")
+    return pd.DataFrame(columns, index=index)
+
+
+def noise_levels(trees: Trees) -> list[float]:
+    """Return the mean square error that no network can beat, one value per task.
+
+    With R² = 1 - MSE/Var(y) at the best epoch, Var(y) follows from the record, and the
+    floor is (1 - ceiling) Var(y).
+    """
+    found = []
+    for record in trained(trees):
+        r2, best = float(record.attrs["r2"]), int(record.attrs["best_epoch"])
+        # Epoch 0 are the initial weights, whose error the history does not hold.
+        if best and r2 < 1:
+            error = float(record["validation"][best - 1])
+            found.append((1 - float(record.attrs["ceiling"])) * error / (1 - r2))
+    # The same task gives the same floor up to rounding.
+    return sorted({float(f"{floor:.4g}") for floor in found})

@@ -1,0 +1,138 @@
+"""What several seeds have in common, computed once for all figures and pages."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from .law import envelope_shares, law_points, mean_alphas, noise_floor
+from .spread import (
+    Trees,
+    curve_spread,
+    envelope_spread,
+    group,
+    noise_levels,
+    sample_spread,
+    share_spread,
+    tail_spread,
+    unit_scales,
+    window_spread,
+)
+
+BUDGETS = tuple(float(n) for n in np.logspace(0, 6, 13))
+"""Two budgets a decade, from one sequence to a million."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the seeds of each line of a figure have in common, computed once.
+
+    A line is a network and optimizer, or a layer of a model. What the diagnoses of a
+    line do not hold has no entry.
+
+    Attributes:
+        names: of all lines, in their order.
+        budgets: numbers of sequences N of the study, ascending.
+        reached: of `window_spread` at the study's budgets.
+        windows: of `window_spread` at N from 1 to a million.
+        samples: of `sample_spread`.
+        envelopes: of `envelope_spread`.
+        scales: time scales of all units, in steps.
+        tails: of `tail_spread`.
+        curves: of `curve_spread`.
+        shares: of `share_spread`.
+        laws: of `law_points`, all seeds in one table.
+        estimators: of `mean_alphas`.
+        split: of `envelope_shares`.
+        floors: of `noise_floor`.
+        task_lags: at which the targets depend on the inputs, as far as it is known.
+        noise: mean square errors that no network can beat.
+    """
+
+    names: tuple[str, ...]
+    budgets: tuple[float, ...]
+    reached: dict[str, pd.DataFrame]
+    windows: dict[str, pd.DataFrame]
+    samples: dict[str, pd.DataFrame]
+    envelopes: dict[str, pd.DataFrame]
+    scales: dict[str, np.ndarray]
+    tails: dict[str, pd.DataFrame]
+    curves: dict[str, pd.DataFrame]
+    shares: dict[str, pd.DataFrame]
+    laws: dict[str, pd.DataFrame] = field(default_factory=dict)
+    estimators: dict[str, pd.DataFrame] = field(default_factory=dict)
+    split: dict[str, pd.DataFrame] = field(default_factory=dict)
+    floors: dict[str, pd.DataFrame] = field(default_factory=dict)
+    task_lags: tuple[int, ...] = ()
+    noise: tuple[float, ...] = ()
+
+
+def summed(
+    lines: Mapping[str, Trees], budgets: Sequence[float] = (10, 100, 1000)
+) -> Summary:
+    """Sum up the seeds of each line.
+
+    Args:
+        lines: diagnoses of one seed or several, by name of line.
+        budgets: numbers of sequences N.
+
+    Raises:
+        ValueError: if there are no diagnoses, or no budgets.
+    """
+    if not lines or not all(lines.values()) or not len(budgets):
+        raise ValueError(
+            "there is nothing to sum up; give at least one diagnosis and one budget"
+        )
+    numbers = sorted(map(float, budgets))
+    whole = {n: trees for n, trees in lines.items() if all(map(_has_law, trees))}
+    noisy = {n: trees for n, trees in lines.items() if all(map(_has_noise, trees))}
+    every = [tree for trees in lines.values() for tree in trees]
+    return Summary(
+        names=tuple(lines),
+        budgets=tuple(numbers),
+        reached={n: window_spread(trees, numbers) for n, trees in lines.items()},
+        windows={
+            n: window_spread(trees, sorted({*BUDGETS, *numbers}))
+            for n, trees in lines.items()
+        },
+        samples={n: sample_spread(trees) for n, trees in lines.items()},
+        envelopes={n: envelope_spread(trees) for n, trees in lines.items()},
+        scales={n: unit_scales(trees) for n, trees in lines.items()},
+        tails={n: tail_spread(trees) for n, trees in lines.items()},
+        curves=_filled({n: curve_spread(trees) for n, trees in lines.items()}),
+        shares=_filled({n: share_spread(trees) for n, trees in lines.items()}),
+        laws={n: pd.concat(map(law_points, trees)) for n, trees in whole.items()},
+        estimators={n: mean_alphas(trees) for n, trees in whole.items()},
+        split={n: envelope_shares(trees) for n, trees in lines.items()},
+        floors={n: noise_floor(trees, numbers) for n, trees in noisy.items()},
+        task_lags=task_lags(every),
+        noise=tuple(noise_levels(every)),
+    )
+
+
+def task_lags(trees: Iterable[xr.DataTree]) -> tuple[int, ...]:
+    """Return the lags at which the targets depend on the inputs.
+
+    Those of the task where it is known, else those at which a dependency was found.
+    """
+    found: set[int] = set()
+    for tree in trees:
+        if "training" in tree.children:
+            found |= set(group(tree, "training")["task_lag"].values.tolist())
+        elif "own" in (need := group(tree, "detection")):
+            found |= set(need["own"].dropna("lag")["lag"].values.tolist())
+    return tuple(sorted(found))
+
+
+def _has_law(tree: xr.DataTree) -> bool:
+    return {"psi", "sigma", "location_lower"} <= set(group(tree, "evidence"))
+
+
+def _has_noise(tree: xr.DataTree) -> bool:
+    return "measures" in tree.attrs and "noise" in group(tree, "detection")
+
+
+def _filled(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    return {name: table for name, table in tables.items() if len(table)}

@@ -1,0 +1,141 @@
+"""Numbers as people read them."""
+
+import math
+from collections.abc import Sequence
+
+MISSING = "n/a"
+NAMED = 4
+"""So many names stand in a sentence; more are counted."""
+
+
+def number(value: float) -> str:
+    """Return a number of sequences or steps with its thousands set apart.
+
+    Args:
+        value: any number.
+
+    Example:
+        >>> number(12500.0), number(0.5), number(math.inf), number(math.nan)
+        ('12,500', '0.5', '∞', 'n/a')
+    """
+    if math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.6g}"
+
+
+def short(value: float, digits: int = 3) -> str:
+    """Return a number with a few significant digits.
+
+    Args:
+        value: any number.
+        digits: significant ones.
+
+    Example:
+        >>> short(8.44321), short(1234.5), short(math.inf)
+        ('8.44', '1,234', '∞')
+    """
+    if not math.isfinite(value) or abs(value) >= 10 ** min(digits, 3):
+        return number(round(value) if math.isfinite(value) else value)
+    return f"{value:.{digits}g}"
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent, with a thin space that no line breaks at.
+
+    Example:
+        >>> percent(0.95).replace("\\u202f", " ")
+        '95 %'
+    """
+    return f"{share:.0%}".replace("%", "\u202f%")
+
+
+def sequences(budget: float) -> str:
+    """Return a number of sequences in words.
+
+    Example:
+        >>> sequences(1), sequences(1000)
+        ('1 sequence', '1,000 sequences')
+    """
+    return f"{number(budget)} sequence{'s' if budget != 1 else ''}"
+
+
+def reach(steps: float, censored: bool) -> str:
+    """Return a number of steps for a table; ``≥`` where it is at least that.
+
+    Example:
+        >>> reach(12, False), reach(12.0, True)
+        ('12', '≥12')
+    """
+    return f"{'≥' if censored else ''}{short(steps)}"
+
+
+def steps(count: float, censored: bool) -> str:
+    """Return a number of steps in words.
+
+    Args:
+        count: of steps.
+        censored: whether it is at least that.
+
+    Example:
+        >>> steps(1, False), steps(12, True), steps(0, False)
+        ('1 step back', '12 or more steps back', '0 steps back')
+    """
+    said = f"{short(count)} or more" if censored else short(count)
+    return f"{said} step{'s' if censored or count != 1 else ''} back"
+
+
+def interval(low: float, high: float, endless: bool, last: float | None = None) -> str:
+    """Return the ends of a window's interval in words.
+
+    Args:
+        low: its lower end in steps; 0 is no lag at all.
+        high: its upper end.
+        endless: whether the upper end is the longest lag measured.
+        last: that lag; a lower end there leaves one thing to say.
+
+    Example:
+        >>> interval(0, 4, False), interval(8, 12, True), interval(12, 12, True, 12)
+        ('none to 4', '8 to 12 or more', '12 or more')
+        >>> interval(0, 0, False)
+        'none at all'
+    """
+    if high == 0:
+        return "none at all"
+    if endless and low == last:
+        return f"{short(low)} or more"
+    least = short(low) if low else "none"
+    return f"{least} to {short(high)}{' or more' if endless else ''}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them; beyond a few they are counted.
+
+    Example:
+        >>> listed(["GRU", "LSTM"]), listed(["GRU, sgd", "LSTM, sgd", "c"])
+        ('GRU and LSTM', 'GRU, sgd; LSTM, sgd and c')
+    """
+    # "GRU, sgd" holds a comma itself.
+    comma = "; " if any(", " in name for name in names) else ", "
+    if len(names) > NAMED:
+        return f"{comma.join(names[:NAMED])} and {len(names) - NAMED} more"
+    if len(names) < 2:
+        return "".join(names)
+    return f"{comma.join(names[:-1])} and {names[-1]}"
+
+
+def capital(text: str) -> str:
+    """Return a sentence with its first letter large."""
+    return text[:1].upper() + text[1:]
+
+
+def span(low: float, high: float, digits: int = 2) -> str:
+    """Return a range, or the one number that both ends are.
+
+    Example:
+        >>> span(0.5, 4), span(1, 1)
+        ('0.5 to 4', '1')
+    """
+    first, last = short(low, digits), short(high, digits)
+    return first if first == last else f"{first} to {last}"
