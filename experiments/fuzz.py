@@ -22,14 +22,14 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 from torch.utils.data import DataLoader, TensorDataset
 
-from learnability import GRU, LSTM, Effort, Measures, TorchRNN, diagnose, unroll
+from learnability import GRU, LSTM, DiagnosisOptions, TorchRNN, diagnose, unroll
 from learnability.checked import checked_seed
 from learnability.cli.app import NUMBER
 from learnability.cli.display import Display
-from learnability.diagnosis import Diagnoses
+from learnability.diagnosis import Diagnosis
 
-MEASURES = Measures(exact_windows=2, anchors=1, resamples=20)
-EFFORT = Effort(sequences=64, pairs=4, axes=2, probes=2, work=1e8)
+MEASURES = DiagnosisOptions(exact_windows=2, anchors=1, resamples=20)
+EFFORT = DiagnosisOptions(sequences=64, pairs=4, axes=2, probes=2, work=1e8)
 USUAL = 0.93  # share of choices that fit together
 LAYERS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 CELLS = {"RNNCell": nn.RNNCell, "GRUCell": nn.GRUCell, "LSTMCell": nn.LSTMCell}
@@ -420,7 +420,7 @@ def case(seed: int, number: int) -> Case:
     return Draw(seed, number).drawn()
 
 
-def faults(found: Diagnoses) -> Iterator[str]:
+def faults(found: Diagnosis) -> Iterator[str]:
     """Yield what is wrong with a result."""
     for name, one in found.items():
         need = one.group("detection")

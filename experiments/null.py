@@ -16,7 +16,7 @@ from torch import Generator, Tensor, nn
 from torch.distributions import Normal
 from torch.nn import functional as F
 
-from learnability import Effort, Measures, diagnose
+from learnability import DiagnosisOptions, diagnose
 from learnability.checked import checked_seed
 from learnability.cli.app import NUMBER
 from learnability.cli.display import Display
@@ -29,7 +29,7 @@ from learnability.randomness import stream, torch_generator
 
 LAGS = [1, 2, 4, 8]
 STEPS, INPUTS, CLASSES = 20, 2, 3
-MEASURES = Measures(exact_windows=2, anchors=1, resamples=20)
+MEASURES = DiagnosisOptions(exact_windows=2, anchors=1, resamples=20)
 BUDGET = 1e12  # sequences: any lag that is detected at all is seen with so many
 LIMIT = 0.085  # share of studies that may find something: 17 of 200
 LIMIT_IN_ALL = 0.06  # and of all studies together: 72 of 1,200
@@ -151,7 +151,7 @@ def detected(model: nn.Module, kind: Kind, data: tuple[Tensor, ...]) -> list[flo
         kind: of outputs and loss.
         data: of a study.
     """
-    effort = Effort()
+    effort = DiagnosisOptions()
     reading = Reading(
         model,
         kind.loss,

@@ -21,7 +21,7 @@ def test_the_ten_lines_run(tmp_path):
     printed = io.StringIO()
     with contextlib.chdir(tmp_path), contextlib.redirect_stdout(printed):
         exec(compile(code, "README.md", "exec"), {})
-        assert lw.Diagnosis.load("gru.nc").window([10, 100, 1000]).shape == (3, 5)
+        assert lw.LayerDiagnosis.load("gru.nc").window([10, 100, 1000]).shape == (3, 5)
     assert "resolved" in printed.getvalue()
 
 

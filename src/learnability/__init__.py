@@ -19,9 +19,9 @@ if TYPE_CHECKING:  # what `__getattr__` loads when it is used
         TorchRNN,
     )
     from .detection import decay
-    from .diagnosis import Diagnoses, Diagnosis
-    from .fitting import Measures
-    from .models import Effort, Monitor, diagnose
+    from .diagnosis import Diagnosis, LayerDiagnosis
+    from .fitting import DiagnosisOptions
+    from .models import DiagnosisOptions, Monitor, diagnose
     from .recipe import Recipe
     from .tasks import MultiLag, Sequences
     from .training import Training, train
@@ -36,10 +36,10 @@ __all__ = [
     "Cell",
     "ConstGate",
     "DiagGate",
-    "Diagnoses",
     "Diagnosis",
-    "Effort",
-    "Measures",
+    "LayerDiagnosis",
+    "DiagnosisOptions",
+    "DiagnosisOptions",
     "Monitor",
     "MultiLag",
     "Network",
@@ -66,9 +66,9 @@ _CELLS = "GRU LSTM Cell ConstGate DiagGate SharedGate TorchGRU TorchRNN"
 _HOMES = {
     **dict.fromkeys(_CELLS.split(), "cells"),
     "decay": "detection",
-    **dict.fromkeys(("Diagnoses", "Diagnosis"), "diagnosis"),
-    "Measures": "fitting",
-    **dict.fromkeys(("Effort", "Monitor", "diagnose"), "models"),
+    **dict.fromkeys(("Diagnosis", "LayerDiagnosis"), "diagnosis"),
+    "DiagnosisOptions": "fitting",
+    **dict.fromkeys(("DiagnosisOptions", "Monitor", "diagnose"), "models"),
     "dependence": "verdict",
     "Recipe": "recipe",
     **dict.fromkeys(("MultiLag", "Sequences"), "tasks"),

@@ -34,7 +34,7 @@ Error = Annotated[float, AfterValidator(_erring)]
 
 
 @final
-class Measures(BaseModel):
+class DiagnosisOptions(BaseModel):
     """What a diagnosis measures, and how finely.
 
     Attributes:
@@ -63,7 +63,7 @@ def fitted_evidence(
     psi: Float[np.ndarray, "lag sequence"],
     lags: list[int],
     seed: int,
-    measures: Measures,
+    measures: DiagnosisOptions,
 ) -> xr.Dataset:
     """Fit a stable law per lag to the sequences that are long enough for it.
 
@@ -79,7 +79,7 @@ def fitted_evidence(
 
 
 def fitted_envelopes(
-    groups: dict[str, xr.Dataset], measures: Measures
+    groups: dict[str, xr.Dataset], measures: DiagnosisOptions
 ) -> dict[str, xr.Dataset]:
     """Return groups of results, those of envelopes with the ends of their intervals.
 
@@ -93,7 +93,7 @@ def fitted_envelopes(
 
 
 def fitted_detection(
-    statistics: ProbeStatistics, seed: int, measures: Measures
+    statistics: ProbeStatistics, seed: int, measures: DiagnosisOptions
 ) -> dict[str, xr.Dataset]:
     """Return what each lag needs to be detected, and what the targets hold.
 

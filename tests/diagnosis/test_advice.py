@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from learnability.detection import decay
-from learnability.diagnosis import Diagnosis
+from learnability.diagnosis import LayerDiagnosis
 from learnability.diagnosis.advice import advice, price
 
 
@@ -38,7 +38,7 @@ def diagnosis(needed, lower, upper, f=None, strength=0.5, sample=5000):
     root = xr.Dataset(attrs={"sequences": 5000, "sample": sample})
     groups = {"/": root, "detection": detection, "envelope": envelope}
     groups["dependence"] = dependence
-    return Diagnosis(xr.DataTree.from_dict(groups))
+    return LayerDiagnosis(xr.DataTree.from_dict(groups))
 
 
 NEEDED = [1.0, 2, 3, 5, 10, 100, 1000, 39_871]
@@ -69,7 +69,7 @@ def test_what_is_not_resolved_says_so():
     assert "diagnose more sequences" in samples
     samples, _ = advice(diagnosis(needed, LOWER, upper, sample=256))
     assert "256 sequences do not tell" in samples
-    assert "you gave 5,000: look at more with Effort(sequences=...)" in samples
+    assert "you gave 5,000: look at more with DiagnosisOptions(sequences=...)" in samples
     lower = [*LOWER[:-1], np.inf]
     samples, _ = advice(diagnosis(needed, lower, upper))
     assert "at least" not in samples

@@ -6,14 +6,14 @@ import torch
 import xarray as xr
 
 import learnability as lw
-from learnability.diagnosis import Diagnosis
-from learnability.fitting import Measures
+from learnability.diagnosis import LayerDiagnosis
+from learnability.fitting import DiagnosisOptions
 
 TASK = lw.MultiLag(lags=(1, 3), coefficients=(0.6, 0.5), inputs=2, steps=16)
 DIRECTION = TASK.direction(seed=0)
 DATA = TASK.draw(80, seed=1, direction=DIRECTION)
 LAGS = [1, 2, 4, 8]
-FEW = Measures(exact_windows=16, anchors=3, resamples=20)
+FEW = DiagnosisOptions(exact_windows=16, anchors=3, resamples=20)
 
 
 def half_square(outputs, targets):
@@ -60,7 +60,7 @@ def test_budgets_are_positive(diagnosis, budget):
 
 def test_round_trip(diagnosis, tmp_path):
     diagnosis.save(tmp_path / "gru.nc")
-    back = Diagnosis.load(tmp_path / "gru.nc")
+    back = LayerDiagnosis.load(tmp_path / "gru.nc")
     xr.testing.assert_identical(back.tree, diagnosis.tree)
     assert [p.name for p in tmp_path.iterdir()] == ["gru.nc"]
 
@@ -81,12 +81,12 @@ def test_damaged_files_are_named(diagnosis, tmp_path):
         path = tmp_path / f"{name}.nc"
         path.write_bytes(damage)
         with pytest.raises(ValueError, match="cannot be read"):
-            Diagnosis.load(path)
+            LayerDiagnosis.load(path)
     with pytest.raises(ValueError, match="there is no file"):
-        Diagnosis.load(tmp_path / "missing.nc")
+        LayerDiagnosis.load(tmp_path / "missing.nc")
     xr.DataTree(xr.Dataset()).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
     with pytest.raises(ValueError, match="holds no diagnosis"):
-        Diagnosis.load(tmp_path / "other.nc")
+        LayerDiagnosis.load(tmp_path / "other.nc")
 
 
 @pytest.mark.parametrize("kind", ["ConstGate", "SharedGate", "LSTM"])

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import learnability as lw
-from learnability.fitting import Measures
+from learnability.fitting import DiagnosisOptions
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.randn(64, 16, 2, generator=GENERATOR)
@@ -30,12 +30,12 @@ class Named(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def found() -> lw.Diagnoses:
-    quick = Measures(resamples=20, exact_windows=8)
+def found() -> lw.Diagnosis:
+    quick = DiagnosisOptions(resamples=20, exact_windows=8)
     return lw.diagnose(Named(), (X, Y), functional.mse_loss, [1, 2, 4], measures=quick)
 
 
-def test_layers_are_found_by_the_beginning_of_their_name(found: lw.Diagnoses) -> None:
+def test_layers_are_found_by_the_beginning_of_their_name(found: lw.Diagnosis) -> None:
     assert found["cells"] is found["cells.<b>&[layer 0, forward]"]
     assert found["lstm[layer 1"] is found["lstm[layer 1, forward]"]
     with pytest.raises(KeyError, match=r"several layers named 'lstm': lstm\[layer 0"):
@@ -46,7 +46,7 @@ def test_layers_are_found_by_the_beginning_of_their_name(found: lw.Diagnoses) ->
 
 @pytest.mark.parametrize("layers", [1, 2, 12])
 def test_a_text_has_at_most_eight_lines_and_the_answer(layers: int) -> None:
-    quick = Measures(resamples=20, exact_windows=8)
+    quick = DiagnosisOptions(resamples=20, exact_windows=8)
     few = lw.diagnose(
         Named(layers), (X, Y), functional.mse_loss, [1, 2], measures=quick
     )
@@ -59,7 +59,7 @@ def test_a_text_has_at_most_eight_lines_and_the_answer(layers: int) -> None:
     assert len(repr(few["cells"]).splitlines()) == 2
 
 
-def test_a_card_shows_names_as_they_are(found: lw.Diagnoses) -> None:
+def test_a_card_shows_names_as_they_are(found: lw.Diagnosis) -> None:
     card = found._repr_html_()
     assert "cells.&lt;b&gt;&amp;[layer 0, forward]" in card
     assert "<b>" not in card
@@ -68,7 +68,7 @@ def test_a_card_shows_names_as_they_are(found: lw.Diagnoses) -> None:
         assert sentence not in card
 
 
-def test_one_number_or_several(found: lw.Diagnoses) -> None:
+def test_one_number_or_several(found: lw.Diagnosis) -> None:
     one, several = found.window(100), found.window([10, 100])
     pd.testing.assert_frame_equal(one, several.xs(100, level=1, drop_level=False))
     assert found.needed_window(10).index.names == ["layer", "n_sequences"]
@@ -76,7 +76,7 @@ def test_one_number_or_several(found: lw.Diagnoses) -> None:
     assert len(found.window(iter([10, 100]))) == 2 * len(found)
 
 
-def test_the_table_begins_with_what_is_asked(found: lw.Diagnoses) -> None:
+def test_the_table_begins_with_what_is_asked(found: lw.Diagnosis) -> None:
     short, full = found.summary(), found.summary(full=True)
     assert list(short) == [
         "samples_needed",
@@ -88,10 +88,10 @@ def test_the_table_begins_with_what_is_asked(found: lw.Diagnoses) -> None:
     assert {"envelope", "alpha"} < set(full)
 
 
-def test_all_comes_back_from_a_file(found: lw.Diagnoses, tmp_path) -> None:
-    kept = lw.Diagnoses(found.layers, {"decoder": "decoder: 3 steps are too few"})
+def test_all_comes_back_from_a_file(found: lw.Diagnosis, tmp_path) -> None:
+    kept = lw.Diagnosis(found.layers, {"decoder": "decoder: 3 steps are too few"})
     kept.save(tmp_path / "mine.nc")
-    again = lw.Diagnoses.load(tmp_path / "mine.nc")
+    again = lw.Diagnosis.load(tmp_path / "mine.nc")
     assert again.refused == kept.refused
     assert repr(again) == repr(kept)
     assert repr(kept).splitlines()[-1] == "decoder: 3 steps are too few"

@@ -109,7 +109,7 @@ def test_sequences(folder, data, loss):
     assert "rnn[layer 0, forward]" in out
     assert "H at N = 1000" in out
     assert "saved:" in out
-    assert list(lw.Diagnoses.load(folder / "out.nc")) == ["rnn[layer 0, forward]"]
+    assert list(lw.Diagnosis.load(folder / "out.nc")) == ["rnn[layer 0, forward]"]
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "npy"])

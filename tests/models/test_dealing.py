@@ -23,7 +23,7 @@ SHARED_BY = 8
 TOLERANCE = 1e-5
 IGNORED = -100
 OF_CLASS = torch.tensor([0.5, 1.0, 2.0])
-FEW = lw.Measures(exact_windows=2, anchors=1, resamples=20)
+FEW = lw.DiagnosisOptions(exact_windows=2, anchors=1, resamples=20)
 
 
 def drawn(*shape, seed=0):

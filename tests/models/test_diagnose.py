@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 import learnability as lw
 from learnability.detection.dependence import strongest
-from learnability.diagnosis import Diagnoses
+from learnability.diagnosis import Diagnosis
 from learnability.evidence import probe_statistics
 from learnability.fitting import fitted_detection
-from learnability.models import Effort
+from learnability.models import DiagnosisOptions
 from learnability.models.probing import dependencies, probes
 from learnability.models.reading import Reading
 from tests.models.zoo import Looped, Sequential, Unrolled, draw, weighted
@@ -22,7 +22,7 @@ TASK = lw.MultiLag(lags=(1, 3), coefficients=(0.6, 0.5), inputs=2, steps=16)
 DIRECTION = TASK.direction(seed=0)
 DATA = TASK.draw(80, seed=1, direction=DIRECTION)
 LAGS = [1, 2, 4, 8]
-FEW = lw.Measures(exact_windows=16, anchors=3, resamples=20)
+FEW = lw.DiagnosisOptions(exact_windows=16, anchors=3, resamples=20)
 
 
 def half_square(outputs, targets):
@@ -93,7 +93,7 @@ def test_every_layer_and_direction_has_a_name(both_ways):
 
 def test_diagnoses_come_back_from_a_file(both_ways, tmp_path):
     both_ways.save(tmp_path / "model.nc")
-    back = Diagnoses.load(tmp_path / "model.nc")
+    back = Diagnosis.load(tmp_path / "model.nc")
     assert list(back) == list(both_ways)
     for name, one in both_ways.items():
         xr.testing.assert_identical(back[name].tree, one.tree)
@@ -201,7 +201,7 @@ def test_a_model_that_runs_again_gives_the_same(both_ways):
         F.cross_entropy,
         LAGS,
         measures=FEW,
-        effort=Effort(memory=1.0),
+        effort=DiagnosisOptions(memory=1.0),
     )
     for name, one in both_ways.items():
         pd.testing.assert_frame_equal(again[name].summary(), one.summary())
@@ -323,7 +323,7 @@ def test_thinned_work_says_so():
         lags,
         layers=["rnn[layer 1, forward]"],
         measures=FEW,
-        effort=Effort(work=1e6),
+        effort=DiagnosisOptions(work=1e6),
     )
     (one,) = found.values()
     group = one.group("detection")

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 import learnability as lw
 from learnability.report import fitted_decay
 
-FEW = lw.Measures(exact_windows=64, anchors=2, resamples=20)
+FEW = lw.DiagnosisOptions(exact_windows=64, anchors=2, resamples=20)
 
 
 class Last(nn.Module):
@@ -28,7 +28,7 @@ def found(kind, steps, lags, dtype=torch.float32, sequences=64):
     x = torch.randn(sequences, steps, 3, generator=generator).to(dtype)
     model = Last(kind, 16).to(dtype)
     data = x, x[..., :1].roll(1, dims=1)
-    effort = lw.Effort(work=2e9)
+    effort = lw.DiagnosisOptions(work=2e9)
     return lw.diagnose(model, data, F.mse_loss, lags, measures=FEW, effort=effort)[
         "rnn[layer 0, forward]"
     ]

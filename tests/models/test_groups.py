@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 import learnability as lw
-from learnability.fitting import Measures
+from learnability.fitting import DiagnosisOptions
 from learnability.models.groups import in_parts, labels_of, overlapping, stretches
 from learnability.models.items import Items
 
@@ -42,9 +42,9 @@ def series(seed: int, steps: int, by: float = 0.9) -> tuple[torch.Tensor, torch.
     return x[:, None], y
 
 
-def diagnosed(data, seed: int = 0, **options) -> lw.Diagnosis:
+def diagnosed(data, seed: int = 0, **options) -> lw.LayerDiagnosis:
     torch.manual_seed(seed)
-    quick = Measures(resamples=20, exact_windows=16)
+    quick = DiagnosisOptions(resamples=20, exact_windows=16)
     loss = options.pop("loss", functional.mse_loss)
     lags = [1, 2, 4, 8]
     found = lw.diagnose(Summed(), data, loss, lags, measures=quick, **options)

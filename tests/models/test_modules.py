@@ -9,15 +9,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import learnability as lw
-from learnability.fitting import Measures
-from learnability.models.measure import Effort
+from learnability.fitting import DiagnosisOptions
+from learnability.models.measure import DiagnosisOptions
 from learnability.models.modules import SKETCH, sketched
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.randn(64, 24, 2, generator=GENERATOR)
 Y = X[..., 0].roll(2, 1) + 0.5 * torch.randn(64, 24, generator=GENERATOR)
 LAGS = [1, 2, 3, 6]
-QUICK = Measures(resamples=20, exact_windows=64)
+QUICK = DiagnosisOptions(resamples=20, exact_windows=64)
 WAYS = ("whole", "chunks", "steps", "learnt start", "cut")
 
 
@@ -74,8 +74,8 @@ class On(nn.Module):
         return self.out(self.module(x))[..., 0]
 
 
-def diagnosed(model: nn.Module, data=(X, Y), **options) -> lw.Diagnosis:
-    options = {"measures": QUICK, "effort": Effort(pairs=1)} | options
+def diagnosed(model: nn.Module, data=(X, Y), **options) -> lw.LayerDiagnosis:
+    options = {"measures": QUICK, "effort": DiagnosisOptions(pairs=1)} | options
     loss = options.pop("loss", functional.mse_loss)
     (found,) = lw.diagnose(model, data, loss, LAGS, **options).values()
     return found

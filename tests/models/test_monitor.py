@@ -86,7 +86,7 @@ def test_its_envelope_is_that_of_a_diagnosis():
     model = model_of()
     monitor = monitor_of(model, every=1, sequences=80)
     monitor(0)
-    few = lw.Measures(exact_windows=8, anchors=2, resamples=20)
+    few = lw.DiagnosisOptions(exact_windows=8, anchors=2, resamples=20)
     found = lw.diagnose(model, BATCH, F.mse_loss, [1, 2, 4, 8], measures=few)
     record = monitor.record()
     assert record["layer"].values.tolist() == list(found)

@@ -18,7 +18,7 @@ from learnability.models.own import Stepped
 from learnability.transport import ExactWindows, Windows, jacobians, sampled_windows
 from tests.models.zoo import Unrolled, draw, weighted
 
-FEW = lw.Measures(exact_windows=8, anchors=2, resamples=20)
+FEW = lw.DiagnosisOptions(exact_windows=8, anchors=2, resamples=20)
 B, T, D, H = 5, 12, 3, 4
 
 

@@ -13,7 +13,7 @@ import learnability as lw
 from learnability.models.quiet import quiet
 from tests.models.zoo import draw
 
-FEW = lw.Measures(exact_windows=8, anchors=2, resamples=20)
+FEW = lw.DiagnosisOptions(exact_windows=8, anchors=2, resamples=20)
 
 
 @dataclass

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 import learnability as lw
 
 LAGS = [1, 2, 3, 4]
-FEW = lw.Measures(exact_windows=16, anchors=2, resamples=20)
+FEW = lw.DiagnosisOptions(exact_windows=16, anchors=2, resamples=20)
 
 
 def measured(model, data, loss, lags=LAGS):

@@ -13,7 +13,7 @@ X, Y = (
     draw(60, 12, 3, dtype=torch.float32),
     draw(60, 12, 2, seed=1, dtype=torch.float32),
 )
-FEW = lw.Measures(exact_windows=8, anchors=2, resamples=20)
+FEW = lw.DiagnosisOptions(exact_windows=8, anchors=2, resamples=20)
 
 
 def model_of(**options):

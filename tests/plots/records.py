@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from learnability import Diagnosis, Measures
+from learnability import LayerDiagnosis, DiagnosisOptions
 
 ORDERS = ("zero", "first", "diagonal", "exact")
 LAGS = (1, 2, 4, 8, 16)
@@ -20,7 +20,7 @@ def diagnosis(
     alpha: np.ndarray | None = None,
     training: xr.Dataset | None = None,
     strength: float = 0.6,
-) -> Diagnosis:
+) -> LayerDiagnosis:
     """Give a diagnosis; what is not chosen decays smoothly and needs few samples."""
     grid = np.array(lags)
     values = 0.9 * np.exp(-grid / 5.0) if f is None else f
@@ -57,7 +57,7 @@ def diagnosis(
     if training is not None:
         groups["training"] = training
     root = xr.Dataset(attrs={"learnability": "0.1.0", "torch": "2.13.0"})
-    return Diagnosis(xr.DataTree.from_dict({"/": root, **groups}))
+    return LayerDiagnosis(xr.DataTree.from_dict({"/": root, **groups}))
 
 
 def envelope_group(grid: np.ndarray, values: np.ndarray) -> xr.Dataset:
@@ -100,7 +100,7 @@ def training_group(
     )
 
 
-def nothing_resolved(lags: tuple[int, ...] = LAGS) -> Diagnosis:
+def nothing_resolved(lags: tuple[int, ...] = LAGS) -> LayerDiagnosis:
     """Give a diagnosis that resolves no lag, some without any end of an interval."""
     lower = np.full(len(lags), 50.0)
     lower[-1] = np.inf
@@ -113,7 +113,7 @@ def nothing_resolved(lags: tuple[int, ...] = LAGS) -> Diagnosis:
     )
 
 
-def extreme() -> Diagnosis:
+def extreme() -> LayerDiagnosis:
     """Give a diagnosis with numbers at the ends of float64, and none at all."""
     return diagnosis(
         f=np.array([1.0, 1e-5, 1e-150, 1e-300, 0.0]),
@@ -132,7 +132,7 @@ def measured(
     kappa: float = 2.0,
     scale: float = 1.0,
     training: xr.Dataset | None = None,
-) -> Diagnosis:
+) -> LayerDiagnosis:
     """Give a diagnosis that holds all groups; N(l) follows from signal and noise."""
     known, random = np.array(resolved), np.random.default_rng(0)
     noise = np.linspace(0.5, 0.9, len(LAGS))
@@ -144,7 +144,7 @@ def measured(
         needed=needed, lower=true / 2, upper=needed * 2, training=training
     ).tree.copy()
     tree.attrs |= {
-        "measures": Measures().model_dump_json(),
+        "measures": DiagnosisOptions().model_dump_json(),
         "sequences": 500,
         "sample": 400,
     }
@@ -157,4 +157,4 @@ def measured(
     columns = {n: ("lag", np.full(len(LAGS), v)) for n, v in size.items()}
     psi = (("lag", "sequence"), random.standard_normal((len(LAGS), 60)))
     tree["evidence"] = tree["evidence"].to_dataset().assign(columns | {"psi": psi})
-    return Diagnosis(tree)
+    return LayerDiagnosis(tree)

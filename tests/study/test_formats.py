@@ -68,7 +68,7 @@ def test_a_file_of_another_format_is_refused(tmp_path):
         old = TREE.copy()
         old.attrs |= attributes
         old.to_netcdf(path, engine="h5netcdf")
-        for load in (load_tree, lw.Diagnosis.load, lw.Diagnoses.load):
+        for load in (load_tree, lw.LayerDiagnosis.load, lw.Diagnosis.load):
             with pytest.raises(ValueError, match=f"by learnability 0.0.3 {said}"):
                 load(path)
 

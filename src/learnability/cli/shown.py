@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..diagnosis import Diagnosis
+from ..diagnosis import LayerDiagnosis
 from ..study.settings import Settings
 from ..study.store import Store
 
@@ -47,7 +47,7 @@ def print_table(
 def show(
     rows: pd.DataFrame,
     settings: Settings,
-    runs: Mapping[str, Diagnosis],
+    runs: Mapping[str, LayerDiagnosis],
     store: Store,
 ) -> None:
     """Print the table of a study, over its seeds, and where its report lies.
@@ -75,7 +75,7 @@ def show(
     console.print(f"report: {store.report}", highlight=False, soft_wrap=True)
 
 
-def over_seeds(settings: Settings, runs: Mapping[str, Diagnosis]) -> pd.DataFrame:
+def over_seeds(settings: Settings, runs: Mapping[str, LayerDiagnosis]) -> pd.DataFrame:
     """Return the windows of a study over its seeds, as text."""
     from ..report import summary
     from ..study.pages import lines_of

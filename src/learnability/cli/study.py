@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from ..compiled import tune_process, using_threads, warm_up
-from ..diagnosis import Diagnosis
+from ..diagnosis import LayerDiagnosis
 from ..study.cost import check_memory
 from ..study.logs import check_logs, make_logger
 from ..study.parts import differing, joined, part_of
@@ -151,8 +151,8 @@ def _begin(settings: Settings, store: Store, display: Display) -> None:
 
 
 def _shown(
-    settings: Settings, runs: dict[str, Diagnosis], store: Store, display: Display
-) -> tuple[Settings, dict[str, Diagnosis]]:
+    settings: Settings, runs: dict[str, LayerDiagnosis], store: Store, display: Display
+) -> tuple[Settings, dict[str, LayerDiagnosis]]:
     """Return the study that the folder holds, of which a part may have been asked for.
 
     Where other parts are missing, give what was asked for.

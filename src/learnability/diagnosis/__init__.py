@@ -1,6 +1,6 @@
 """What was measured of a model, layer by layer, and what it says."""
 
-from .layer import Diagnosis
-from .result import Diagnoses
+from .layer import LayerDiagnosis
+from .result import Diagnosis
 
-__all__ = ["Diagnoses", "Diagnosis"]
+__all__ = ["Diagnosis", "LayerDiagnosis"]

@@ -10,7 +10,7 @@ from ..detection import decay
 from ..detection.decay_fit import FEWEST_LAGS
 
 if TYPE_CHECKING:
-    from .layer import Diagnosis
+    from .layer import LayerDiagnosis
 
 FAMILIES = (
     decay.Exponential,
@@ -20,7 +20,7 @@ FAMILIES = (
 )
 
 
-def advice(diagnosis: "Diagnosis", sequences: float | None = None) -> list[str]:
+def advice(diagnosis: "LayerDiagnosis", sequences: float | None = None) -> list[str]:
     """Give sentences on samples, on the envelope and on what buys a longer window.
 
     Args:
@@ -50,7 +50,7 @@ def advice(diagnosis: "Diagnosis", sequences: float | None = None) -> list[str]:
     return [first, _decay(envelope, need), *([how] if by_autograd else [])]
 
 
-def answer(diagnosis: "Diagnosis", sequences: float | None = None) -> str:
+def answer(diagnosis: "LayerDiagnosis", sequences: float | None = None) -> str:
     """Return the sentence that says which dependency first needs more sequences.
 
     Args:
@@ -66,7 +66,7 @@ def answer(diagnosis: "Diagnosis", sequences: float | None = None) -> str:
     return _samples(diagnosis, diagnosis.group("detection"), float(given))
 
 
-def _samples(diagnosis: "Diagnosis", need: xr.Dataset, given: float) -> str:
+def _samples(diagnosis: "LayerDiagnosis", need: xr.Dataset, given: float) -> str:
     """Say which dependency first needs more sequences than there are."""
     if need["needed"].isnull().all():
         left = float(need.attrs["left"]) ** 0.5
@@ -97,7 +97,7 @@ def _samples(diagnosis: "Diagnosis", need: xr.Dataset, given: float) -> str:
     )
 
 
-def _nothing(diagnosis: "Diagnosis") -> str:
+def _nothing(diagnosis: "LayerDiagnosis") -> str:
     """Say what would have been found; that nothing is there nobody can know."""
     attrs, found = diagnosis.tree.attrs, diagnosis.group("dependence")
     sizes = found["smallest"].values
@@ -118,14 +118,14 @@ def _nothing(diagnosis: "Diagnosis") -> str:
     )
 
 
-def _unresolved(diagnosis: "Diagnosis", one: xr.Dataset, given: float) -> str:
+def _unresolved(diagnosis: "LayerDiagnosis", one: xr.Dataset, given: float) -> str:
     """Say that a lag is not resolved, and whether more sequences were given."""
     sample = diagnosis.tree.attrs["sample"]
     least = float(one["lower"])
     at_least = f"it needs at least {_number(least)}; " if np.isfinite(least) else ""
     more = "diagnose more sequences to know."
     if given > sample:
-        more = f"you gave {given:,.0f}: look at more with Effort(sequences=...)."
+        more = f"you gave {given:,.0f}: look at more with DiagnosisOptions(sequences=...)."
     return (
         f"lag {int(one['lag'])} is not resolved: {sample:,.0f} sequences do not "
         f"tell its signal from nothing; {at_least}{more}"

@@ -1,4 +1,4 @@
-"""What is known of one recurrence: a `Diagnosis`."""
+"""What is known of one recurrence: a `LayerDiagnosis`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def numbers(given: float | Iterable[float]) -> list[float]:
 
 @final
 @dataclass(frozen=True, repr=False)
-class Diagnosis:
+class LayerDiagnosis:
     """How far back a network can learn, with everything it was computed from.
 
     Attributes:
@@ -141,7 +141,7 @@ class Diagnosis:
         save_tree(self.tree, path)
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> "Diagnosis":
+    def load(cls, path: str | PathLike[str]) -> "LayerDiagnosis":
         """Read what `save` wrote.
 
         Raises:

@@ -11,13 +11,13 @@ import xarray as xr
 
 from ..storage import load_tree, save_tree
 from .advice import advice
-from .layer import Diagnosis, numbers
+from .layer import LayerDiagnosis, numbers
 from .shown import card_of, text_of
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class Diagnoses(Mapping[str, Diagnosis]):
+class Diagnosis(Mapping[str, LayerDiagnosis]):
     """How far back each layer of a model can learn.
 
     Attributes:
@@ -26,10 +26,10 @@ class Diagnoses(Mapping[str, Diagnosis]):
         refused: why other modules have none, a sentence each, by name.
     """
 
-    layers: dict[str, Diagnosis]
+    layers: dict[str, LayerDiagnosis]
     refused: dict[str, str] = field(default_factory=dict)
 
-    def __getitem__(self, name: str) -> Diagnosis:
+    def __getitem__(self, name: str) -> LayerDiagnosis:
         if name in self.layers:
             return self.layers[name]
         begin_so = [full for full in self.layers if full.startswith(name)]
@@ -90,7 +90,7 @@ class Diagnoses(Mapping[str, Diagnosis]):
         save_tree(xr.DataTree.from_dict({"/": root} | trees), path)
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> "Diagnoses":
+    def load(cls, path: str | PathLike[str]) -> "Diagnosis":
         """Return what `save` wrote.
 
         Raises:
@@ -98,7 +98,7 @@ class Diagnoses(Mapping[str, Diagnosis]):
         """
         tree = load_tree(path)
         found = {
-            name: Diagnosis(xr.DataTree.from_dict(child.to_dict(relative=True)))
+            name: LayerDiagnosis(xr.DataTree.from_dict(child.to_dict(relative=True)))
             for name, child in tree.children.items()
             if "detection" in child.children
         }

@@ -9,11 +9,11 @@ import numpy as np
 from .advice import answer
 
 if TYPE_CHECKING:
-    from .layer import Diagnosis
+    from .layer import LayerDiagnosis
 
 LINES = 8  # of a text, at most
 
-Layers = Mapping[str, "Diagnosis"]
+Layers = Mapping[str, "LayerDiagnosis"]
 
 
 def text_of(layers: Layers, refused: Mapping[str, str] | None = None) -> str:
@@ -76,7 +76,7 @@ def _row(kind: str, cells: tuple[str, ...]) -> str:
     return "<tr>" + "".join(f"<{kind}>{escape(c)}</{kind}>" for c in cells) + "</tr>"
 
 
-def _window(one: "Diagnosis", count: float) -> str:
+def _window(one: "LayerDiagnosis", count: float) -> str:
     row = one.window(count).iloc[0]
     if np.isnan(row["window"]):
         return "all learnt"

@@ -1,7 +1,7 @@
 """Diagnosing PyTorch models as they are."""
 
 from .diagnose import diagnose
-from .measure import Effort
+from .measure import DiagnosisOptions
 from .monitor import Monitor
 
-__all__ = ["Effort", "Monitor", "diagnose"]
+__all__ = ["DiagnosisOptions", "Monitor", "diagnose"]

@@ -10,9 +10,9 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, nn, optim
 
-from ..diagnosis import Diagnoses, Diagnosis
+from ..diagnosis import Diagnosis, LayerDiagnosis
 from ..fitting import (
-    Measures,
+    DiagnosisOptions,
     fitted_detection,
     fitted_envelopes,
     fitted_evidence,
@@ -22,7 +22,7 @@ from .batches import Batch, device_of, dtype_of, first_items
 from .choice import found
 from .exponents import exponent_group
 from .losses import named
-from .measure import Effort, Measurement
+from .measure import DiagnosisOptions, Measurement
 from .modules import ModuleMeasurement
 from .own import explained
 from .quiet import kept_random_states, quiet
@@ -50,11 +50,11 @@ def diagnose(
     window: int | None = None,
     direction: Float[Tensor, "input"] | None = None,
     optimizer: optim.Optimizer | None = None,
-    measures: Measures | None = None,
-    effort: Effort | None = None,
+    measures: DiagnosisOptions | None = None,
+    effort: DiagnosisOptions | None = None,
     seed: int = 0,
     progress: Progress | None = None,
-) -> Diagnoses:
+) -> Diagnosis:
     """Diagnose every recurrent layer of a PyTorch model as it is.
 
     The model runs as in evaluation: dropout is off, statistics stand still. Modes,
@@ -110,7 +110,7 @@ def diagnose(
         >>> list(found)
         ['model[layer 0, forward]']
     """
-    measures, effort = measures or Measures(), effort or Effort()
+    measures, effort = measures or DiagnosisOptions(), effort or DiagnosisOptions()
     wanted, tell = _whole(lags), progress or silent
     data = list(data) if isinstance(data, Iterator) else data
 
@@ -153,10 +153,10 @@ def diagnose(
             continue
         attrs = attributes(layer, seed, measures, effort, given=reading.given)
         root = xr.Dataset(attrs={**attrs, "counted": reading.counted})
-        diagnoses[name] = Diagnosis(xr.DataTree.from_dict({"/": root, **measured}))
+        diagnoses[name] = LayerDiagnosis(xr.DataTree.from_dict({"/": root, **measured}))
     if not diagnoses:
         raise Refusal(next(iter(refused.values())))
-    return Diagnoses(diagnoses, refused)
+    return Diagnosis(diagnoses, refused)
 
 
 def _fitting(lags: list[int], reading: Reading, layer: Layer) -> list[int]:
@@ -219,7 +219,7 @@ def _module_groups(
 
 
 def attributes(
-    layer: Layer, seed: int, measures: Measures, effort: Effort, given: int
+    layer: Layer, seed: int, measures: DiagnosisOptions, effort: DiagnosisOptions, given: int
 ) -> dict[str, str | int]:
     """Return what is to be known of a diagnosis beside its numbers.
 

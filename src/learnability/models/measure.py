@@ -16,7 +16,7 @@ from .. import evidence
 from ..detection.dependence import strongest
 from ..evidence.probe import ProbeStatistics, probe_gradients, shifted, summed_up
 from ..evidence.sample import Sample, anchors
-from ..fitting import Measures
+from ..fitting import DiagnosisOptions
 from ..groups import envelope_group, time_scale_group
 from ..randomness import stream
 from ..transport import (
@@ -38,7 +38,7 @@ FEWEST_LAGS = 8  # of the detection window: fewer give no curve
 
 
 @final
-class Effort(BaseModel):
+class DiagnosisOptions(BaseModel):
     """How much of the data, and how much work, a diagnosis takes.
 
     Attributes:
@@ -83,8 +83,8 @@ class Measurement:
     layer: Layer
     lags: list[int]
     seed: int
-    measures: Measures
-    effort: Effort
+    measures: DiagnosisOptions
+    effort: DiagnosisOptions
     progress: Progress = silent
 
     def envelopes(self, optimizer: optim.Optimizer | None) -> dict[str, xr.Dataset]:

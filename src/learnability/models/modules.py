@@ -22,12 +22,12 @@ from ..detection.dependence import strongest
 from ..evidence.probe import ProbeStatistics, shifted, summed_up
 from ..evidence.sample import Sample
 from ..evidence.statistics import Chunk, SequenceGradients
-from ..fitting import Measures
+from ..fitting import DiagnosisOptions
 from ..randomness import stream
 from ..transport.clusters import RatioSums
 from .batches import Batch, device_of
 from .convert import Conversion
-from .measure import Effort, Measurement, thinned
+from .measure import DiagnosisOptions, Measurement, thinned
 from .module_tap import ModuleTap
 from .probing import Probes, along, dependencies, probes
 from .reading import Layer, Progress, Reading, silent
@@ -62,8 +62,8 @@ class ModuleMeasurement:
     layer: Layer
     lags: list[int]
     seed: int
-    measures: Measures
-    effort: Effort
+    measures: DiagnosisOptions
+    effort: DiagnosisOptions
     progress: Progress = silent
 
     @property

@@ -14,11 +14,11 @@ from torch import nn
 
 from ..checked import names_of
 from ..detection.window import window as detection_window
-from ..fitting import Measures, fitted_detection
+from ..fitting import DiagnosisOptions, fitted_detection
 from ..transport import Windows
 from .batches import kept
 from .losses import named
-from .measure import Effort, Measurement
+from .measure import DiagnosisOptions, Measurement
 from .quiet import kept_random_states, quiet
 from .reading import Reading
 from .record import Lengths, Loss
@@ -106,7 +106,7 @@ class Monitor:
         self.lags, self.budgets = sorted(lags), list(budgets)
         self.every, self.share, self.seed, self.clock = every, share, seed, clock
         self.layers = None if layers is None else names_of(layers)
-        self.effort = Effort(sequences=sequences, pairs=1, work=2e10)
+        self.effort = DiagnosisOptions(sequences=sequences, pairs=1, work=2e10)
         self.snapshots: list[Snapshot] = []
         self.names: list[str] = []
         self._calls, self._started = 0, clock()
@@ -171,7 +171,7 @@ class Monitor:
         windows, envelopes, layers = [], [], reading.layers()
         with quiet(self.model):  # a user's own cell steps while it is measured
             for layer in layers:
-                cell, measures = layer.track.cell, Measures()
+                cell, measures = layer.track.cell, DiagnosisOptions()
                 one = Measurement(layer, self.lags, self.seed, measures, self.effort)
                 statistics = one.gradients(most=LAGS)
                 need = fitted_detection(statistics, self.seed, measures)["detection"]

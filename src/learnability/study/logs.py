@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, Protocol, final
 
 from ..checked import check_unique, chosen_name
-from ..diagnosis import Diagnosis
+from ..diagnosis import LayerDiagnosis
 from ..storage import append_lines
 from .run import RunSettings
 from .store import Store
@@ -38,7 +38,7 @@ class Logger(Protocol):
         ...
 
 
-def log_run(logger: Logger, label: str, run: RunSettings, found: Diagnosis) -> None:
+def log_run(logger: Logger, label: str, run: RunSettings, found: LayerDiagnosis) -> None:
     """Tell a logger all about one run.
 
     Args:

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from ..diagnosis import Diagnosis
+from ..diagnosis import LayerDiagnosis
 from ..report import Again, Study
 from ..summaries import Trees
 from ..words import number, percent, span
 from .settings import Settings, load_settings, preset_names
 from .tables import identified
 
-Runs = Mapping[str, Diagnosis]
+Runs = Mapping[str, LayerDiagnosis]
 
 
 def lines_of(settings: Settings, runs: Runs) -> dict[str, Trees]:

@@ -30,7 +30,7 @@ from ..checked import (
     digest,
     in_any_case,
 )
-from ..fitting import Measures
+from ..fitting import DiagnosisOptions
 from ..randomness import Seed, stream
 from ..recipe import OptimizerName, Recipe
 from ..storage import stamp
@@ -209,7 +209,7 @@ class RunSettings(BaseModel):
     architecture: Architecture
     seed: StudySeed
     lags: Several[Whole]
-    measures: Measures
+    measures: DiagnosisOptions
 
     def identity(self) -> str:
         """Return a short hash of everything that decides the weights.

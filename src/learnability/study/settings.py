@@ -26,7 +26,7 @@ from ..checked import (
     digest,
     in_a_sentence,
 )
-from ..fitting import Measures
+from ..fitting import DiagnosisOptions
 from ..grid import checked_lags
 from ..recipe import Recipe
 from ..storage import check_format, stamp
@@ -102,7 +102,7 @@ class Settings(BaseModel):
     networks: Annotated[Several[NetworkSettings], Field(min_length=1)]
     lags: Several[Whole]
     budgets: Annotated[Several[Positive], Field(min_length=1)]
-    measures: Measures = Measures()
+    measures: DiagnosisOptions = DiagnosisOptions()
 
     @model_validator(mode="before")
     @classmethod

@@ -24,7 +24,7 @@ from torch import Tensor, optim
 from ..evidence import ProbeStatistics
 from ..fitting import fitted_detection, fitted_envelopes, fitted_evidence
 from ..models.diagnose import attributes
-from ..models.measure import Effort, Measurement
+from ..models.measure import DiagnosisOptions, Measurement
 from ..models.reading import Progress, Reading, silent
 from ..randomness import stream
 from ..recipe import make_optimizer
@@ -197,7 +197,7 @@ class Stages:
     def measurement(self) -> Measurement:
         """What measures the network, on all sequences of the diagnosis."""
         run, data = self.run, self.data.diagnosis
-        effort = Effort(sequences=len(data), work=ANY_WORK, memory=MEMORY)
+        effort = DiagnosisOptions(sequences=len(data), work=ANY_WORK, memory=MEMORY)
         reading = Reading(
             self.network,
             _half_square,

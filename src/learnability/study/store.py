@@ -10,7 +10,7 @@ from typing import final
 import tomlkit
 from upath import UPath
 
-from ..diagnosis import Diagnosis
+from ..diagnosis import LayerDiagnosis
 from ..storage import (
     append_lines,
     lock_held,
@@ -197,7 +197,7 @@ class Store:
                 "but how long runs took"
             ) from error
 
-    def finished(self, run: RunSettings, scale: float = 1.0) -> Diagnosis | None:
+    def finished(self, run: RunSettings, scale: float = 1.0) -> LayerDiagnosis | None:
         """Return a run's diagnosis if it was made with these settings by this version.
 
         Raises:
@@ -207,9 +207,9 @@ class Store:
         files = folder.find("fit", stage_keys(run, scale)["fit"])
         if files is None:
             return None
-        return Diagnosis(tree_from(files["fit.nc"], str(self.results(run))))
+        return LayerDiagnosis(tree_from(files["fit.nc"], str(self.results(run))))
 
-    def load(self) -> dict[str, Diagnosis]:
+    def load(self) -> dict[str, LayerDiagnosis]:
         """Read the diagnoses of all runs of the settings, by label.
 
         Raises:
@@ -220,7 +220,7 @@ class Store:
             settings.label(run): self.load_run(settings, run) for run in settings.runs()
         }
 
-    def load_run(self, settings: Settings, run: RunSettings) -> Diagnosis:
+    def load_run(self, settings: Settings, run: RunSettings) -> LayerDiagnosis:
         """Read the diagnosis of one run.
 
         Raises:

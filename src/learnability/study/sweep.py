@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import pandas as pd
 
-from ..diagnosis import Diagnosis
+from ..diagnosis import LayerDiagnosis
 from ..models.reading import Progress
 from ..summaries import Trees, summed
 from . import tables
@@ -51,7 +51,7 @@ def run_study(
     pool: Pool | None = None,
     every: float = CHECKPOINT_EVERY,
     loggers: Sequence[Logger] = (),
-) -> dict[str, Diagnosis]:
+) -> dict[str, LayerDiagnosis]:
     """Run what is missing of a study and return all of its diagnoses by label.
 
     A stage whose results are there, made with the same settings by the same version, is
@@ -98,7 +98,7 @@ class _Told:
     loggers: Sequence[Logger]
     pace: Pace
     left: dict[str, RunSettings] = field(default_factory=dict)
-    found: dict[str, Diagnosis] = field(default_factory=dict)
+    found: dict[str, LayerDiagnosis] = field(default_factory=dict)
 
     @cached_property
     def runs(self) -> dict[str, RunSettings]:
@@ -119,7 +119,7 @@ class _Told:
                 self.watcher.kept(label)
         return list(self.left.values())
 
-    def _loaded(self, run: RunSettings) -> Diagnosis | None:
+    def _loaded(self, run: RunSettings) -> LayerDiagnosis | None:
         scale = self.settings.scale
         if not self.store.whole(run, scale):
             return None
@@ -207,7 +207,7 @@ def outlook(settings: Settings, store: Store, pool: Pool | None = None) -> str:
 
 def write_results(
     settings: Settings,
-    runs: Mapping[str, Diagnosis],
+    runs: Mapping[str, LayerDiagnosis],
     store: Store,
     progress: Callable[[float], None],
     published: Published | None = None,
@@ -247,7 +247,7 @@ def write_results(
 
 def draw_files(
     settings: Settings,
-    runs: Mapping[str, Diagnosis],
+    runs: Mapping[str, LayerDiagnosis],
     store: Store,
     kinds: Sequence[Literal["png", "svg", "pdf"]],
     width: float,
@@ -283,7 +283,7 @@ def draw_files(
 
 
 def draw_by_seed(
-    settings: Settings, runs: Mapping[str, Diagnosis], store: Store
+    settings: Settings, runs: Mapping[str, LayerDiagnosis], store: Store
 ) -> list[str]:
     """Draw every figure of every seed and optimizer by itself; return their names.
 

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..diagnosis import Diagnosis
+from ..diagnosis import LayerDiagnosis
 from ..summaries import window_spread
 from ..summaries.spread import LEVELS
 from .folder import RunFolder
 from .settings import Settings
 
-Runs = Mapping[str, Diagnosis]
+Runs = Mapping[str, LayerDiagnosis]
 
 
 def identified(settings: Settings) -> dict[str, dict[str, object]]:
@@ -154,14 +154,14 @@ SIDES = ("first", "second")
 SHOWN = ("mean", "deviation", "censored")
 
 
-def grouped(settings: Settings, runs: Runs) -> dict[str, list[Diagnosis]]:
+def grouped(settings: Settings, runs: Runs) -> dict[str, list[LayerDiagnosis]]:
     """Return the diagnoses of all seeds, by network and optimizer.
 
     Args:
         settings: the study.
         runs: its diagnoses by label.
     """
-    groups: dict[str, list[Diagnosis]] = {}
+    groups: dict[str, list[LayerDiagnosis]] = {}
     for label, known in identified(settings).items():
         groups.setdefault(str(known["group"]), []).append(runs[label])
     return groups
