@@ -53,7 +53,7 @@ def main() -> None:
             (x[test], y[test]),
             functional.cross_entropy,
             lags,
-            effort=lw.DiagnosisOptions(sequences=len(test)),
+            options=lw.DiagnosisOptions(sequences=len(test)),
             seed=0,
         )
         runs[name] = found["gru[layer 0, forward]"]

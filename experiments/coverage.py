@@ -13,7 +13,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from learnability.cells import DiagGate
-from learnability.groups import with_interval
+from learnability.diagnosis.groups import with_interval
 from learnability.transport import SampledWindows, sampled_windows, transport
 from learnability.transport.clusters import RatioSums
 from learnability.unroll import unroll

@@ -28,8 +28,16 @@ from learnability.cli.app import NUMBER
 from learnability.cli.display import Display
 from learnability.diagnosis import Diagnosis
 
-MEASURES = DiagnosisOptions(exact_windows=2, anchors=1, resamples=20)
-EFFORT = DiagnosisOptions(sequences=64, pairs=4, axes=2, probes=2, work=1e8)
+OPTIONS = DiagnosisOptions(
+    exact_windows=2,
+    anchors=1,
+    resamples=20,
+    sequences=64,
+    pairs=4,
+    axes=2,
+    probes=2,
+    work=1e8,
+)
 USUAL = 0.93  # share of choices that fit together
 LAYERS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 CELLS = {"RNNCell": nn.RNNCell, "GRUCell": nn.GRUCell, "LSTMCell": nn.LSTMCell}
@@ -388,8 +396,8 @@ class Draw:
             "targets by name": {"targets": "y"},
             "direction": {"direction": torch.ones(1)},
             "direction 0": {"direction": torch.zeros(3)},
-            "strength": {"measures": MEASURES.model_copy(update={"strength": 0.3})},
-            "exponents": {"effort": EFFORT.model_copy(update={"exponents": 2})},
+            "strength": {"options": OPTIONS.model_copy(update={"effect_size": 0.3})},
+            "exponents": {"options": OPTIONS.model_copy(update={"exponents": 2})},
         }
         return odd.get(self.one("options", odd, usual="usual"), {})
 
@@ -424,7 +432,7 @@ def faults(found: Diagnosis) -> Iterator[str]:
     """Yield what is wrong with a result."""
     for name, one in found.items():
         need = one.group("detection")
-        if not np.isfinite(need.attrs["strength"]):
+        if not np.isfinite(need.attrs["effect_size"]):
             yield f"{name}: the strength is {need.attrs['strength']}"
         if np.isnan(need["needed"].values).any():
             yield f"{name}: N(l) is {need['needed'].values}"
@@ -440,7 +448,7 @@ def faults(found: Diagnosis) -> Iterator[str]:
 
 def ending(one: Case) -> tuple[str, str]:
     """Return how a case ends: "result", "sentence" or "finding", and in which words."""
-    options = {"measures": MEASURES, "effort": EFFORT, **one.arguments}
+    options = {"options": OPTIONS, **one.arguments}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", RuntimeWarning)

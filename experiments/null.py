@@ -21,15 +21,15 @@ from learnability.checked import checked_seed
 from learnability.cli.app import NUMBER
 from learnability.cli.display import Display
 from learnability.detection.window import window
-from learnability.fitting import fitted_detection
-from learnability.models.measure import Measurement
+from learnability.diagnosis.fitting import fitted_detection
+from learnability.diagnosis.measure import Measurement
 from learnability.models.quiet import kept_random_states
 from learnability.models.reading import Progress, Reading
 from learnability.randomness import stream, torch_generator
 
 LAGS = [1, 2, 4, 8]
 STEPS, INPUTS, CLASSES = 20, 2, 3
-MEASURES = DiagnosisOptions(exact_windows=2, anchors=1, resamples=20)
+OPTIONS = DiagnosisOptions(exact_windows=2, anchors=1, resamples=20)
 BUDGET = 1e12  # sequences: any lag that is detected at all is seen with so many
 LIMIT = 0.085  # share of studies that may find something: 17 of 200
 LIMIT_IN_ALL = 0.06  # and of all studies together: 72 of 1,200
@@ -151,24 +151,23 @@ def detected(model: nn.Module, kind: Kind, data: tuple[Tensor, ...]) -> list[flo
         kind: of outputs and loss.
         data: of a study.
     """
-    effort = DiagnosisOptions()
     reading = Reading(
         model,
         kind.loss,
         data,
-        sequences=effort.sequences,
-        memory=effort.memory,
+        sequences=OPTIONS.sequences,
+        memory=OPTIONS.memory,
         seed=0,
     )
     (layer,) = reading.layers()
-    statistics = Measurement(layer, LAGS, 0, MEASURES, effort).gradients()
-    groups = fitted_detection(statistics, 0, MEASURES)
+    statistics = Measurement(layer, LAGS, 0, OPTIONS).gradients()
+    groups = fitted_detection(statistics, 0, OPTIONS)
     return groups["detection"]["needed"].values.tolist()
 
 
 def diagnosed(model: nn.Module, kind: Kind, data: tuple[Tensor, ...]) -> list[float]:
     """Return the same by a whole diagnosis."""
-    (found,) = diagnose(model, data, kind.loss, LAGS, measures=MEASURES).values()
+    (found,) = diagnose(model, data, kind.loss, LAGS, options=OPTIONS).values()
     return found.group("detection")["needed"].values.tolist()
 
 

@@ -365,7 +365,10 @@ def test_second_run_keeps_the_first(study):
         (["theory", "Logarithmic", "--samples", "9", "--error", "0.5"], "give less"),
         (["run", "quick", "--threads", "0"], "0 threads can do nothing"),
         (["run", "quick", "--workers", "2", "--threads", "-1"], "-1 threads can do"),
-        (["run", "quick", "--error", "0.7"], "measures.error: 0.7 is no error"),
+        (
+            ["run", "quick", "--error", "0.7"],
+            "options.significance: 0.7 is no significance",
+        ),
         (["run", "quick", "--error", "nan"], "finite number"),
         (["run", "quick", "--budgets", "10", "1e1"], "10.0 appears twice"),
         (["run", "quick", "--log", "jsonl", "jsonl"], "jsonl appears twice"),

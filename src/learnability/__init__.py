@@ -19,9 +19,13 @@ if TYPE_CHECKING:  # what `__getattr__` loads when it is used
         TorchRNN,
     )
     from .detection import decay
-    from .diagnosis import Diagnosis, LayerDiagnosis
-    from .fitting import DiagnosisOptions
-    from .models import DiagnosisOptions, Monitor, diagnose
+    from .diagnosis import (
+        Diagnosis,
+        DiagnosisOptions,
+        LayerDiagnosis,
+        Monitor,
+        diagnose,
+    )
     from .recipe import Recipe
     from .tasks import MultiLag, Sequences
     from .training import Training, train
@@ -37,9 +41,8 @@ __all__ = [
     "ConstGate",
     "DiagGate",
     "Diagnosis",
+    "DiagnosisOptions",
     "LayerDiagnosis",
-    "DiagnosisOptions",
-    "DiagnosisOptions",
     "Monitor",
     "MultiLag",
     "Network",
@@ -63,12 +66,11 @@ __all__ = [
 ]
 
 _CELLS = "GRU LSTM Cell ConstGate DiagGate SharedGate TorchGRU TorchRNN"
+_RESULTS = "Diagnosis DiagnosisOptions LayerDiagnosis Monitor diagnose"
 _HOMES = {
     **dict.fromkeys(_CELLS.split(), "cells"),
     "decay": "detection",
-    **dict.fromkeys(("Diagnosis", "LayerDiagnosis"), "diagnosis"),
-    "DiagnosisOptions": "fitting",
-    **dict.fromkeys(("DiagnosisOptions", "Monitor", "diagnose"), "models"),
+    **dict.fromkeys(_RESULTS.split(), "diagnosis"),
     "dependence": "verdict",
     "Recipe": "recipe",
     **dict.fromkeys(("MultiLag", "Sequences"), "tasks"),

@@ -69,7 +69,9 @@ def test_what_is_not_resolved_says_so():
     assert "diagnose more sequences" in samples
     samples, _ = advice(diagnosis(needed, LOWER, upper, sample=256))
     assert "256 sequences do not tell" in samples
-    assert "you gave 5,000: look at more with DiagnosisOptions(sequences=...)" in samples
+    assert (
+        "you gave 5,000: look at more with DiagnosisOptions(sequences=...)" in samples
+    )
     lower = [*LOWER[:-1], np.inf]
     samples, _ = advice(diagnosis(needed, lower, upper))
     assert "at least" not in samples

@@ -6,8 +6,7 @@ import torch
 import xarray as xr
 
 import learnability as lw
-from learnability.diagnosis import LayerDiagnosis
-from learnability.fitting import DiagnosisOptions
+from learnability.diagnosis import DiagnosisOptions, LayerDiagnosis
 
 TASK = lw.MultiLag(lags=(1, 3), coefficients=(0.6, 0.5), inputs=2, steps=16)
 DIRECTION = TASK.direction(seed=0)
@@ -20,8 +19,8 @@ def half_square(outputs, targets):
     return 0.5 * (outputs - targets) ** 2
 
 
-def diagnosed(network, lags=LAGS, data=DATA, measures=FEW, **options):
-    found = lw.diagnose(network, data, half_square, lags, measures=measures, **options)
+def diagnosed(network, lags=LAGS, data=DATA, options=FEW, **others):
+    found = lw.diagnose(network, data, half_square, lags, options=options, **others)
     return found["cell"]
 
 
@@ -126,8 +125,8 @@ def test_every_stage_grows_and_ends_once():
 def test_stated_strength_is_used():
     stated = FEW.model_copy(update={"strength": 0.1})
     network = lw.Network(lw.GRU(2, 5))
-    found = diagnosed(network, measures=stated)
-    assert found.group("detection").attrs["strength"] == 0.1
+    found = diagnosed(network, options=stated)
+    assert found.group("detection").attrs["effect_size"] == 0.1
 
 
 def test_wrong_input_is_named():

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import learnability as lw
-from learnability.fitting import DiagnosisOptions
+from learnability.diagnosis import DiagnosisOptions
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.randn(64, 16, 2, generator=GENERATOR)
@@ -32,7 +32,7 @@ class Named(nn.Module):
 @pytest.fixture(scope="module")
 def found() -> lw.Diagnosis:
     quick = DiagnosisOptions(resamples=20, exact_windows=8)
-    return lw.diagnose(Named(), (X, Y), functional.mse_loss, [1, 2, 4], measures=quick)
+    return lw.diagnose(Named(), (X, Y), functional.mse_loss, [1, 2, 4], options=quick)
 
 
 def test_layers_are_found_by_the_beginning_of_their_name(found: lw.Diagnosis) -> None:
@@ -47,9 +47,7 @@ def test_layers_are_found_by_the_beginning_of_their_name(found: lw.Diagnosis) ->
 @pytest.mark.parametrize("layers", [1, 2, 12])
 def test_a_text_has_at_most_eight_lines_and_the_answer(layers: int) -> None:
     quick = DiagnosisOptions(resamples=20, exact_windows=8)
-    few = lw.diagnose(
-        Named(layers), (X, Y), functional.mse_loss, [1, 2], measures=quick
-    )
+    few = lw.diagnose(Named(layers), (X, Y), functional.mse_loss, [1, 2], options=quick)
     lines = repr(few).splitlines()
     assert len(lines) == min(8, layers + 2)
     assert lines[0].startswith(f"diagnosis of {len(few)} layers on 64 sequences")

@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 import learnability as lw
-from learnability.fitting import DiagnosisOptions
+from learnability.diagnosis import DiagnosisOptions
 from tests.models.test_groups import Summed
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -38,7 +38,7 @@ class Strict(Summed):
 def needed(model: type[nn.Module], data, loss=functional.mse_loss, **options):
     torch.manual_seed(0)
     quick = DiagnosisOptions(resamples=20, exact_windows=16)
-    found = lw.diagnose(model(), data, loss, [1, 2, 4], measures=quick, **options)
+    found = lw.diagnose(model(), data, loss, [1, 2, 4], options=quick, **options)
     return found["gru[layer 0, forward]"].group("detection")["needed"].values
 
 

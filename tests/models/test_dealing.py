@@ -332,10 +332,10 @@ def test_a_pass_for_every_pair_says_the_same(kind):
 
 
 def needed(model, loss, data, **options):
-    found = lw.diagnose(model, data, loss, [1, 2, 3], measures=FEW, **options)
+    found = lw.diagnose(model, data, loss, [1, 2, 3], options=FEW, **options)
     (layer,) = found.values()
     group = layer.group("detection")
-    return group.attrs["strength"], group["needed"].values
+    return group.attrs["effect_size"], group["needed"].values
 
 
 @cache

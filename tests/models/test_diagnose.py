@@ -11,9 +11,8 @@ from torch.nn import functional as F
 import learnability as lw
 from learnability.detection.dependence import strongest
 from learnability.diagnosis import Diagnosis
+from learnability.diagnosis.fitting import fitted_detection
 from learnability.evidence import probe_statistics
-from learnability.fitting import fitted_detection
-from learnability.models import DiagnosisOptions
 from learnability.models.probing import dependencies, probes
 from learnability.models.reading import Reading
 from tests.models.zoo import Looped, Sequential, Unrolled, draw, weighted
@@ -46,7 +45,7 @@ def test_squared_loss_and_linear_read_out_are_the_special_case(kind, along, fact
         lambda z, y: factor * half_square(z, y),
         LAGS,
         seed=0,
-        measures=FEW,
+        options=FEW,
         direction=u,
     )
     assert list(found) == ["cell"]
@@ -70,7 +69,7 @@ def last_step(seed=1):
 def both_ways():
     data = TASK.draw(160, seed=5, direction=DIRECTION)
     return lw.diagnose(
-        last_step(), (data.x, classes(data)), F.cross_entropy, LAGS, measures=FEW
+        last_step(), (data.x, classes(data)), F.cross_entropy, LAGS, options=FEW
     )
 
 
@@ -104,9 +103,9 @@ def test_anchors_stand_where_the_loss_looks():
     rnn = nn.LSTM(2, 4, batch_first=True)
     model = weighted(Sequential(rnn, last=True), seed=2)
     x, y = DATA.x.double(), draw(80, 2)
-    found = lw.diagnose(model, [(x, y)], F.mse_loss, LAGS, measures=FEW)
+    found = lw.diagnose(model, [(x, y)], F.mse_loss, LAGS, options=FEW)
     psi = found["rnn[layer 0, forward]"].group("evidence")["psi"]
-    total = lw.diagnose(model, [(x, y)], F.mse_loss, list(range(1, 16)), measures=FEW)[
+    total = lw.diagnose(model, [(x, y)], F.mse_loss, list(range(1, 16)), options=FEW)[
         "rnn[layer 0, forward]"
     ].group("evidence")["psi"]
     np.testing.assert_allclose(total.sel(lag=LAGS), psi)
@@ -124,7 +123,7 @@ def test_cells_are_diagnosed_like_layers(kind):
     whole.head.load_state_dict(looped.head.state_dict())
     x, y = DATA.x.double(), draw(80, 16, 2)
     one, two = (
-        lw.diagnose(model, [(x, y)], F.mse_loss, LAGS, measures=FEW)
+        lw.diagnose(model, [(x, y)], F.mse_loss, LAGS, options=FEW)
         for model in (looped, whole)
     )
     pd.testing.assert_frame_equal(
@@ -165,7 +164,7 @@ def test_a_users_own_cell_has_the_same_answers():
     own.head = known.head
     x, y = DATA.x.double(), draw(80, 16, 2)
     one, two = (
-        lw.diagnose(model, [(x, y)], F.mse_loss, LAGS, measures=FEW)["cell"]
+        lw.diagnose(model, [(x, y)], F.mse_loss, LAGS, options=FEW)["cell"]
         for model in (own, known)
     )
     orders = {"order": ["diagonal", "exact"]}
@@ -184,7 +183,7 @@ def test_the_order_of_sequences_and_batches_changes_nothing():
     model = weighted(LastLinear(), seed=3)
     data, order = TASK.draw(90, seed=5, direction=DIRECTION), torch.randperm(90)
     x, y = data.x.double(), classes(data)
-    options = {"measures": FEW, "seed": 3}
+    options = {"options": FEW, "seed": 3}
     one = lw.diagnose(model, (x, y), F.cross_entropy, LAGS, **options)
     mixed = list(zip(x[order].split(25), y[order].split(25), strict=True))
     two = lw.diagnose(model, mixed, F.cross_entropy, LAGS, **options)
@@ -200,8 +199,7 @@ def test_a_model_that_runs_again_gives_the_same(both_ways):
         (data.x, classes(data)),
         F.cross_entropy,
         LAGS,
-        measures=FEW,
-        effort=DiagnosisOptions(memory=1.0),
+        options=FEW.model_copy(update={"memory": 1.0}),
     )
     for name, one in both_ways.items():
         pd.testing.assert_frame_equal(again[name].summary(), one.summary())
@@ -225,7 +223,7 @@ def test_padding_changes_nothing():
     parts = [
         (x[k : k + 20], lengths[k : k + 20], y[k : k + 20]) for k in range(0, 80, 20)
     ]
-    options = {"measures": FEW, "seed": 3}
+    options = {"options": FEW, "seed": 3}
     one = lw.diagnose(model, [(x, lengths, y)], loss, LAGS, **options)
     two = lw.diagnose(model, [(other, lengths, y)], loss, LAGS, **options)
     three = lw.diagnose(model, parts, loss, LAGS, **options)
@@ -283,7 +281,7 @@ def test_a_model_trained_on_permuted_targets_has_window_0():
             F.mse_loss(model(data.x)[..., 0], y).backward()
             optimizer.step()
         found = lw.diagnose(
-            model, (data.x, y[..., None]), F.mse_loss, LAGS, measures=FEW
+            model, (data.x, y[..., None]), F.mse_loss, LAGS, options=FEW
         )
         windows[name] = int(found.window([1e4])["window"].iloc[0])
     assert windows["dealt"] == 0
@@ -322,8 +320,7 @@ def test_thinned_work_says_so():
         F.cross_entropy,
         lags,
         layers=["rnn[layer 1, forward]"],
-        measures=FEW,
-        effort=DiagnosisOptions(work=1e6),
+        options=FEW.model_copy(update={"work": 1e6}),
     )
     (one,) = found.values()
     group = one.group("detection")
@@ -349,7 +346,7 @@ def test_an_optimizer_adds_the_effective_envelope():
         F.mse_loss,
         LAGS,
         optimizer=optimizer,
-        measures=FEW,
+        options=FEW,
     )["rnn[layer 0, forward]"]
     rate = found.group("effective")["mean"] / found.group("envelope")["mean"]
     np.testing.assert_allclose(rate, 0.25, rtol=1e-5)

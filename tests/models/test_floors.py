@@ -28,8 +28,8 @@ def found(kind, steps, lags, dtype=torch.float32, sequences=64):
     x = torch.randn(sequences, steps, 3, generator=generator).to(dtype)
     model = Last(kind, 16).to(dtype)
     data = x, x[..., :1].roll(1, dims=1)
-    effort = lw.DiagnosisOptions(work=2e9)
-    return lw.diagnose(model, data, F.mse_loss, lags, measures=FEW, effort=effort)[
+    options = FEW.model_copy(update={"work": 2e9})
+    return lw.diagnose(model, data, F.mse_loss, lags, options=options)[
         "rnn[layer 0, forward]"
     ]
 
@@ -81,7 +81,7 @@ def test_a_typical_time_scale_is_that_of_one_window_where_all_are_alike():
     x = torch.randn(64, 40, 3, generator=torch.Generator().manual_seed(0))
     data = lw.Sequences(x, x[:, :, 0])
     lags = [1, 2, 4, 8, 16]
-    one = lw.diagnose(lw.Network(cell), data, F.mse_loss, lags, measures=FEW)["cell"]
+    one = lw.diagnose(lw.Network(cell), data, F.mse_loss, lags, options=FEW)["cell"]
     tau = one.group("time_scales").sel(order="zero")
     np.testing.assert_allclose(tau["tau"], -1 / np.log(0.8), rtol=1e-4)
     np.testing.assert_allclose(tau["tau_typical"], tau["tau"], rtol=1e-4)

@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 import learnability as lw
-from learnability.fitting import DiagnosisOptions
+from learnability.diagnosis import DiagnosisOptions
 from learnability.models.groups import in_parts, labels_of, overlapping, stretches
 from learnability.models.items import Items
 
@@ -47,7 +47,7 @@ def diagnosed(data, seed: int = 0, **options) -> lw.LayerDiagnosis:
     quick = DiagnosisOptions(resamples=20, exact_windows=16)
     loss = options.pop("loss", functional.mse_loss)
     lags = [1, 2, 4, 8]
-    found = lw.diagnose(Summed(), data, loss, lags, measures=quick, **options)
+    found = lw.diagnose(Summed(), data, loss, lags, options=quick, **options)
     return found["gru[layer 0, forward]"]
 
 

@@ -9,15 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import learnability as lw
-from learnability.fitting import DiagnosisOptions
-from learnability.models.measure import DiagnosisOptions
-from learnability.models.modules import SKETCH, sketched
+from learnability.diagnosis import DiagnosisOptions
+from learnability.diagnosis.modules import SKETCH, sketched
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.randn(64, 24, 2, generator=GENERATOR)
 Y = X[..., 0].roll(2, 1) + 0.5 * torch.randn(64, 24, generator=GENERATOR)
 LAGS = [1, 2, 3, 6]
-QUICK = DiagnosisOptions(resamples=20, exact_windows=64)
+QUICK = DiagnosisOptions(resamples=20, exact_windows=64, pairs=1)
 WAYS = ("whole", "chunks", "steps", "learnt start", "cut")
 
 
@@ -75,7 +74,7 @@ class On(nn.Module):
 
 
 def diagnosed(model: nn.Module, data=(X, Y), **options) -> lw.LayerDiagnosis:
-    options = {"measures": QUICK, "effort": DiagnosisOptions(pairs=1)} | options
+    options = {"options": QUICK} | options
     loss = options.pop("loss", functional.mse_loss)
     (found,) = lw.diagnose(model, data, loss, LAGS, **options).values()
     return found
@@ -224,7 +223,7 @@ def test_what_is_not_named_is_left_alone() -> None:
             return self.out(y + self.bad(y[:, -1], state)[:, None])[..., 0]
 
     found = lw.diagnose(
-        Two(), (X, Y), functional.mse_loss, LAGS, layers="good", measures=QUICK
+        Two(), (X, Y), functional.mse_loss, LAGS, layers="good", options=QUICK
     )
     assert list(found) == ["good[layer 0, forward]"]
     assert not found.refused
@@ -242,7 +241,7 @@ def test_a_layer_that_cannot_be_diagnosed_does_not_take_the_others() -> None:
             y = self.good(x)[0]
             return self.out(y + self.once(y[:, -1])[:, None])[..., 0]
 
-    found = lw.diagnose(Two(), (X, Y), functional.mse_loss, LAGS, measures=QUICK)
+    found = lw.diagnose(Two(), (X, Y), functional.mse_loss, LAGS, options=QUICK)
     assert list(found) == ["good[layer 0, forward]"]
     assert "once" in found.refused
     assert found.advice()[-1] == found.refused["once"]
@@ -334,7 +333,7 @@ class Stacked(nn.Module):
 
 
 def test_other_peoples_cells_are_recognised_by_their_calls() -> None:
-    options = {"measures": QUICK}
+    options = {"options": QUICK}
     loop = lw.diagnose(Loops(), (X, Y), functional.mse_loss, LAGS, **options)
     layer = lw.diagnose(Stacked(), (X, Y), functional.mse_loss, LAGS, **options)
     assert (list(loop), list(layer)) == (["cell"], ["layer"])

@@ -87,7 +87,7 @@ def test_its_envelope_is_that_of_a_diagnosis():
     monitor = monitor_of(model, every=1, sequences=80)
     monitor(0)
     few = lw.DiagnosisOptions(exact_windows=8, anchors=2, resamples=20)
-    found = lw.diagnose(model, BATCH, F.mse_loss, [1, 2, 4, 8], measures=few)
+    found = lw.diagnose(model, BATCH, F.mse_loss, [1, 2, 4, 8], options=few)
     record = monitor.record()
     assert record["layer"].values.tolist() == list(found)
     for name, one in found.items():

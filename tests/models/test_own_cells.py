@@ -258,7 +258,7 @@ DATA = draw(64, T, D), draw(64, T, 2, seed=1)
 
 
 def diagnosed(model, **options):
-    return lw.diagnose(model, [DATA], F.mse_loss, [1, 2, 4], measures=FEW, **options)
+    return lw.diagnose(model, [DATA], F.mse_loss, [1, 2, 4], options=FEW, **options)
 
 
 @pytest.mark.parametrize("kind", [LSTM, Named])

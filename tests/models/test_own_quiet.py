@@ -119,7 +119,7 @@ def test_training_goes_on_after_a_diagnosis():
     def loss(z, y):
         return F.cross_entropy(z.transpose(1, 2), y)
 
-    lw.diagnose(model, [(tokens, targets)], loss, [1, 2], measures=FEW)
+    lw.diagnose(model, [(tokens, targets)], loss, [1, 2], options=FEW)
     assert inventory(model) == before
     assert torch.equal(tokens, kept)
     model(tokens.clone()).sum().backward()
@@ -139,7 +139,7 @@ def test_a_tensor_of_the_last_training_step_keeps_its_graph():
     x = draw(64, 9, 3, dtype=torch.float32)
     model(x)
     kept = model.h
-    lw.diagnose(model, (x, draw(64, 9, 4).float()), F.mse_loss, [1, 2], measures=FEW)
+    lw.diagnose(model, (x, draw(64, 9, 4).float()), F.mse_loss, [1, 2], options=FEW)
     assert model.h is kept
     kept.sum().backward()
     assert model.rnn.weight_hh_l0.grad is not None

@@ -22,9 +22,9 @@ FEW = lw.DiagnosisOptions(exact_windows=16, anchors=2, resamples=20)
 
 def measured(model, data, loss, lags=LAGS):
     """Return the strength of the first layer, and what each lag needs."""
-    found = lw.diagnose(model, data, loss, lags=lags, measures=FEW)
+    found = lw.diagnose(model, data, loss, lags=lags, options=FEW)
     detection = next(iter(found.values())).group("detection")
-    return detection.attrs["strength"], detection["needed"].values
+    return detection.attrs["effect_size"], detection["needed"].values
 
 
 def check_the_same(case, control):

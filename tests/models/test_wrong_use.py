@@ -23,7 +23,7 @@ def model_of(**options):
 def refused(match, model=None, data=(X, Y), loss=F.mse_loss, lags=(1, 2), **options):
     model = model or model_of()
     with pytest.raises(ValueError, match=match) as caught:
-        lw.diagnose(model, data, loss, lags, measures=FEW, **options)
+        lw.diagnose(model, data, loss, lags, options=FEW, **options)
     sentence = str(caught.value)
     assert "\n" not in sentence
     assert ";" in sentence or ":" in sentence  # cause; remedy
@@ -31,7 +31,7 @@ def refused(match, model=None, data=(X, Y), loss=F.mse_loss, lags=(1, 2), **opti
 
 def answered(words, model=None, data=(X, Y), **options):
     """Tell that a recurrence is diagnosed by autograd, and why."""
-    found = lw.diagnose(model, data, F.mse_loss, (1, 2), measures=FEW, **options)
+    found = lw.diagnose(model, data, F.mse_loss, (1, 2), options=FEW, **options)
     (one,) = found.values()
     assert words in one.group("envelope").attrs["no_equation"]
     assert words in found.advice()[-1]
@@ -115,7 +115,7 @@ def test_data_without_batches():
 
 
 def test_few_sequences_have_no_tail_index_and_keep_the_rest():
-    few = lw.diagnose(model_of(), (X[:20], Y[:20]), F.mse_loss, (1, 2), measures=FEW)
+    few = lw.diagnose(model_of(), (X[:20], Y[:20]), F.mse_loss, (1, 2), options=FEW)
     (found,) = few.values()
     evidence = found.group("evidence")
     assert np.isnan(evidence["alpha"]).all()

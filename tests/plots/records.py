@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from learnability import LayerDiagnosis, DiagnosisOptions
+from learnability import DiagnosisOptions, LayerDiagnosis
 
 ORDERS = ("zero", "first", "diagonal", "exact")
 LAGS = (1, 2, 4, 8, 16)
@@ -144,7 +144,7 @@ def measured(
         needed=needed, lower=true / 2, upper=needed * 2, training=training
     ).tree.copy()
     tree.attrs |= {
-        "measures": DiagnosisOptions().model_dump_json(),
+        "options": DiagnosisOptions().model_dump_json(),
         "sequences": 500,
         "sample": 400,
     }

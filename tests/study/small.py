@@ -18,7 +18,7 @@ def small_settings() -> Settings:
         diagnosis_sequences=64,
         lags=[1, 2, 4, 8],
         recipe={"epochs": 2, "batch_size": 16},
-        measures={"exact_windows": 8, "anchors": 2, "resamples": 20},
+        options={"exact_windows": 8, "anchors": 2, "resamples": 20},
         networks=networks,
     )
 

@@ -86,9 +86,9 @@ def test_sequences_that_no_memory_holds(tmp_path):
         ({"task": {"steps": 10**12}}, "training sequences"),
         ({"task": {"inputs": 10**12}}, "training sequences"),
         ({"networks": [{"cell": "GRU", "units": 10**6}]}, "weights of 1000000 u"),
-        ({"measures": {"exact_windows": 10**15}}, "exact windows"),
-        ({"measures": {"anchors": 10**15}}, "anchors"),
-        ({"measures": {"resamples": 10**15}}, "resamples"),
+        ({"options": {"exact_windows": 10**15}}, "exact windows"),
+        ({"options": {"anchors": 10**15}}, "anchors"),
+        ({"options": {"resamples": 10**15}}, "resamples"),
     ],
 )
 def test_arrays_that_no_memory_holds(change, named):

@@ -109,9 +109,15 @@ def test_a_digest_is_of_canonical_json():
         ({"task": {"noise": -1}}, "task.noise"),
         ({"networks": [{"cell": "RNN"}]}, "networks.0.cell"),
         ({"networks": [{"cell": "GRU"}] * 2}, "GRU appears twice; name each network"),
-        ({"measures": {"error": 0.7}}, r"measures.error: 0.7 is no .* below 0.5"),
-        ({"measures": {"miss": 0.5}}, "measures.miss: 0.5 is no .* below 0.5"),
-        ({"measures": {"error": 5e-324}}, "5e-324 is no error .* at least 1e-300"),
+        (
+            {"options": {"significance": 0.7}},
+            r"options.significance: 0.7 is no .* below 0.5",
+        ),
+        ({"options": {"power": 0.5}}, "options.power: 0.5 is no .* above 0.5"),
+        (
+            {"options": {"significance": 5e-324}},
+            "5e-324 is no significance .* at least 1e-300",
+        ),
         ({"seeds": [3, 3]}, "3 appears twice; name each seed once"),
         ({"further_optimizers": [{"optimizer": "adamw"}]}, "adamw appears twice"),
         ({"further_optimizers": [{"optimizer": "lion"}]}, "further_optimizers.0"),
@@ -203,7 +209,7 @@ def test_a_grid_has_a_run_a_corner():
 def test_only_what_decides_the_weights_names_a_run():
     (run, *_) = QUICK.runs()
     for same in (
-        {"measures": {"error": 0.01}},
+        {"options": {"significance": 0.01}},
         {"lags": [1, 2]},
         {"budgets": [7]},
         {"diagnosis_sequences": 99},
@@ -315,7 +321,7 @@ def test_two_parts_of_a_study_join_to_the_runs_of_both(one, two):
     ("change", "names"),
     [
         ({"lags": [1, 2]}, ["lags"]),
-        ({"name": "other", "measures": {"error": 0.01}}, ["name", "measures"]),
+        ({"name": "other", "options": {"significance": 0.01}}, ["name", "options"]),
         ({"recipe": {"learning_rate": 0.5}}, []),
     ],
 )

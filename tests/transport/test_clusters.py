@@ -6,7 +6,7 @@ import torch
 import xarray as xr
 
 from learnability.cells import ConstGate
-from learnability.groups import envelope_group, with_interval
+from learnability.diagnosis.groups import envelope_group, with_interval
 from learnability.transport import ExactWindows, Windows, sampled_windows
 from learnability.transport.clusters import RatioSums
 from learnability.unroll import unroll

@@ -72,7 +72,7 @@ def diagnose(
         Seed from which every random stream is derived.
     """
     from ..compiled import tune_process
-    from ..models import diagnose as measured
+    from ..diagnosis import diagnose as measured
     from ..models.files import load_data, load_weights
 
     console = Console()

@@ -100,7 +100,7 @@ def run(
         budgets=budgets,
         training_sequences=sequences,
         recipe={"epochs": epochs},
-        measures={"error": error},
+        options={"significance": error},
     )
     settings = chosen if scale is None else chosen.scaled(scale)
     default = str(Path("runs") / _folder_name(settings))

@@ -74,7 +74,7 @@ def _samples(diagnosis: "LayerDiagnosis", need: xr.Dataset, given: float) -> str
             f"learnt: the error that is left is {left:.1g} of what the targets ask "
             "for, so that N(l) is not defined; diagnose earlier weights to know it."
         )
-    if not need.attrs["strength"] > 0:
+    if not need.attrs["effect_size"] > 0:
         return _nothing(diagnosis)
     held = need.dropna("lag", subset=["own"])
     own = held if held["lag"].size else need.assign(own=need["needed"])
@@ -125,7 +125,9 @@ def _unresolved(diagnosis: "LayerDiagnosis", one: xr.Dataset, given: float) -> s
     at_least = f"it needs at least {_number(least)}; " if np.isfinite(least) else ""
     more = "diagnose more sequences to know."
     if given > sample:
-        more = f"you gave {given:,.0f}: look at more with DiagnosisOptions(sequences=...)."
+        more = (
+            f"you gave {given:,.0f}: look at more with DiagnosisOptions(sequences=...)."
+        )
     return (
         f"lag {int(one['lag'])} is not resolved: {sample:,.0f} sequences do not "
         f"tell its signal from nothing; {at_least}{more}"

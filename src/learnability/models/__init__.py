@@ -1,7 +1,1 @@
-"""Diagnosing PyTorch models as they are."""
-
-from .diagnose import diagnose
-from .measure import DiagnosisOptions
-from .monitor import Monitor
-
-__all__ = ["DiagnosisOptions", "Monitor", "diagnose"]
+"""PyTorch models as they are: what each layer does, and what the loss asks of it."""

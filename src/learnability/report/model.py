@@ -46,7 +46,7 @@ def model_page(
         title=title,
         lines={name: [tree] for name, tree in layers.items()},
         budgets=chosen if budgets is None else budgets,
-        level=float(json.loads(first.attrs["measures"])["level"]),
+        level=float(json.loads(first.attrs["options"])["level"]),
         facets={name: {"layer": name} for name in layers},
         asked=f"Measured at lags from {lags[0]} to {lags[-1]} steps on "
         f"{number(float(first.attrs['sample']))} of {number(given)} sequences.",

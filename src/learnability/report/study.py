@@ -122,7 +122,7 @@ def study_page(
     found = summed(study.lines, study.budgets) if found is None else found
     heads = [headline(found, n, study.kind) for n in found.budgets]
     strengths = [
-        float(group(tree, "detection").attrs["strength"])
+        float(group(tree, "detection").attrs["effect_size"])
         for trees in study.lines.values()
         for tree in trees
     ]

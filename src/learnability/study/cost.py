@@ -105,7 +105,7 @@ def check_memory(runs: Iterable[RunSettings]) -> None:
 
 def _arrays(run: RunSettings) -> dict[str, float]:
     """Return the bytes of what a run has to hold at once, under its settings' names."""
-    steps, cell, measures = run.task.steps, run.architecture, run.measures
+    steps, cell, options = run.task.steps, run.architecture, run.options
     counts = {
         "training": run.training_sequences,
         "validation": run.validation_sequences,
@@ -118,9 +118,9 @@ def _arrays(run: RunSettings) -> dict[str, float]:
         f"{sum(counts.values())} sequences together": sum(counts.values()) * row,
         f"weights of {cell.units} units": cell.units * (cell.units + 1) * FLOAT,
         f"the states of a batch of {batch}": batch * steps * cell.units * FLOAT,
-        f"{measures.exact_windows} exact windows": 16 * measures.exact_windows,
-        f"{measures.anchors} anchors": 8 * measures.anchors,
-        f"{measures.resamples} resamples": 8 * measures.resamples,
+        f"{options.exact_windows} exact windows": 16 * options.exact_windows,
+        f"{options.anchors} anchors": 8 * options.anchors,
+        f"{options.resamples} resamples": 8 * options.resamples,
     }
 
 

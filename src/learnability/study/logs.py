@@ -38,7 +38,9 @@ class Logger(Protocol):
         ...
 
 
-def log_run(logger: Logger, label: str, run: RunSettings, found: LayerDiagnosis) -> None:
+def log_run(
+    logger: Logger, label: str, run: RunSettings, found: LayerDiagnosis
+) -> None:
     """Tell a logger all about one run.
 
     Args:

@@ -37,7 +37,7 @@ def study_of(settings: Settings, runs: Runs) -> Study:
         title=settings.title,
         lines=lines_of(settings, runs),
         budgets=settings.budgets,
-        level=settings.measures.level,
+        level=settings.options.level,
         facets=_facets(settings),
         asked=_asked(settings, runs),
         again=[_again(settings, runs)],
@@ -63,7 +63,7 @@ def both_of(first: tuple[Settings, Runs], second: tuple[Settings, Runs]) -> Stud
         title=" / ".join(settings.title for settings, _ in (first, second)),
         lines=lines,
         budgets=sorted({*first[0].budgets, *second[0].budgets}),
-        level=first[0].measures.level,
+        level=first[0].options.level,
         facets=facets,
         again=again,
     )
@@ -80,16 +80,16 @@ def _facets(settings: Settings) -> dict[str, dict[str, str]]:
 def _asked(settings: Settings, runs: Runs) -> str:
     """Say in a sentence what was asked."""
     needs = [run.group("detection") for run in runs.values()]
-    strengths = [float(need.attrs["strength"]) for need in needs]
+    strengths = [float(need.attrs["effect_size"]) for need in needs]
     what = f"dependencies of strength {span(min(strengths), max(strengths), 3)}"
     if not max(strengths) > 0:
         what = "any dependency (these targets hold none that can be measured)"
     first = min(int(need["lag"].min()) for need in needs)
     last = max(int(need["lag"].max()) for need in needs)
-    measures = settings.measures
+    options = settings.options
     return (
-        f"Asked for here: {what}, with {percent(measures.error)} false alarms and "
-        f"{percent(measures.miss)} misses, at lags from {number(first)} to "
+        f"Asked for here: {what}, with {percent(options.significance)} false alarms "
+        f"and {percent(1 - options.power)} misses, at lags from {number(first)} to "
         f"{number(last)} steps. The task's own lags are "
         f"{', '.join(map(str, settings.task.lags))}."
     )
@@ -107,7 +107,7 @@ def _again(settings: Settings, runs: Runs) -> Again:
     for name in ("learnability", "torch"):
         versions = sorted({str(a[name]) for a in attributes if name in a})
         facts[name] = ", ".join(versions) or "not recorded"
-    facts["level of intervals"] = percent(settings.measures.level)
+    facts["level of intervals"] = percent(settings.options.level)
     return Again(_command(settings), settings.to_toml(), facts)
 
 

@@ -30,7 +30,7 @@ from ..checked import (
     digest,
     in_any_case,
 )
-from ..fitting import DiagnosisOptions
+from ..diagnosis.options import DiagnosisOptions
 from ..randomness import Seed, stream
 from ..recipe import OptimizerName, Recipe
 from ..storage import stamp
@@ -196,7 +196,7 @@ class RunSettings(BaseModel):
         architecture: the network.
         seed: from which every random stream is derived.
         lags: lags in steps at which to diagnose.
-        measures: how finely to diagnose.
+        options: how finely to diagnose.
     """
 
     model_config = STRICT
@@ -209,14 +209,14 @@ class RunSettings(BaseModel):
     architecture: Architecture
     seed: StudySeed
     lags: Several[Whole]
-    measures: DiagnosisOptions
+    options: DiagnosisOptions
 
     def identity(self) -> str:
         """Return a short hash of everything that decides the weights.
 
         The diagnosis does not: a run diagnosed in another way keeps its training.
         """
-        deciding = {"lags", "measures", "diagnosis_sequences"}
+        deciding = {"lags", "options", "diagnosis_sequences"}
         return digest(self.model_dump(mode="json", exclude=deciding))
 
     def to_toml(self) -> str:
@@ -231,13 +231,13 @@ def stage_keys(run: RunSettings, scale: float = 1.0) -> dict[str, str]:
         run: the run.
         scale: of its study, which the results state.
     """
-    m, common = run.measures, [sorted(run.lags), run.diagnosis_sequences]
+    m, common = run.options, [sorted(run.lags), run.diagnosis_sequences]
     training = digest([stamp(), run.identity()])
     keys = {
         "training": training,
         "envelope": digest([training, *common, m.exact_windows]),
         "evidence": digest([training, *common, m.anchors]),
-        "probe": digest([training, *common]),
+        "probe": digest([training, *common, m.pairs, m.axes, m.probes, m.significance]),
     }
     fit = [*keys.values(), m.model_dump(mode="json"), scale]
     return {**keys, "fit": digest(fit)}

@@ -26,7 +26,7 @@ from ..checked import (
     digest,
     in_a_sentence,
 )
-from ..fitting import DiagnosisOptions
+from ..diagnosis.options import DiagnosisOptions
 from ..grid import checked_lags
 from ..recipe import Recipe
 from ..storage import check_format, stamp
@@ -85,7 +85,7 @@ class Settings(BaseModel):
             file a list ``cells`` stands for networks with none of their own.
         lags: lags in steps at which to diagnose.
         budgets: numbers of sequences N whose windows are reported.
-        measures: how finely to diagnose.
+        options: how finely to diagnose.
     """
 
     model_config = STRICT
@@ -102,7 +102,7 @@ class Settings(BaseModel):
     networks: Annotated[Several[NetworkSettings], Field(min_length=1)]
     lags: Several[Whole]
     budgets: Annotated[Several[Positive], Field(min_length=1)]
-    measures: DiagnosisOptions = DiagnosisOptions()
+    options: DiagnosisOptions = DiagnosisOptions()
 
     @model_validator(mode="before")
     @classmethod
@@ -171,7 +171,7 @@ class Settings(BaseModel):
             architecture=network.architecture,
             seed=seed,
             lags=self.lags,
-            measures=self.measures,
+            options=self.options,
         )
 
     def network(self, run: RunSettings) -> str:

@@ -21,10 +21,10 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, optim
 
+from ..diagnosis.diagnose import attributes
+from ..diagnosis.fitting import fitted_detection, fitted_envelopes, fitted_evidence
+from ..diagnosis.measure import Measurement
 from ..evidence import ProbeStatistics
-from ..fitting import fitted_detection, fitted_envelopes, fitted_evidence
-from ..models.diagnose import attributes
-from ..models.measure import DiagnosisOptions, Measurement
 from ..models.reading import Progress, Reading, silent
 from ..randomness import stream
 from ..recipe import make_optimizer
@@ -197,18 +197,19 @@ class Stages:
     def measurement(self) -> Measurement:
         """What measures the network, on all sequences of the diagnosis."""
         run, data = self.run, self.data.diagnosis
-        effort = DiagnosisOptions(sequences=len(data), work=ANY_WORK, memory=MEMORY)
+        whole = {"sequences": len(data), "work": ANY_WORK, "memory": MEMORY}
+        options = run.options.model_copy(update=whole)
         reading = Reading(
             self.network,
             _half_square,
             data,
-            sequences=effort.sequences,
-            memory=effort.memory,
+            sequences=options.sequences,
+            memory=options.memory,
             seed=run.seed,
         )
         (layer,) = reading.layers(self.progress)
         lags = sorted(run.lags)
-        return Measurement(layer, lags, run.seed, run.measures, effort, self.progress)
+        return Measurement(layer, lags, run.seed, options, self.progress)
 
     def _optimizer(self) -> optim.Optimizer | None:
         """Return the optimizer at the best weights, if it ever made a step."""
@@ -222,9 +223,7 @@ class Stages:
     def _envelope(self) -> xr.DataTree:
         one = self.measurement
         groups = one.envelopes(self._optimizer())
-        attrs = attributes(
-            one.layer, one.seed, one.measures, one.effort, len(one.layer)
-        )
+        attrs = attributes(one.layer, one.seed, one.options, len(one.layer))
         root = xr.Dataset(attrs=attrs)
         return xr.DataTree.from_dict({"/": root, **groups})
 
@@ -239,20 +238,20 @@ class Stages:
         tree = self._tree("envelope", self._envelope)
         psi = self._arrays("evidence", self._evidence)["psi"]
         statistics = ProbeStatistics(**self._arrays("probe", self._probe))
-        lags, measures = sorted(run.lags), run.measures
+        lags, options = sorted(run.lags), run.options
         self.progress("fit", 0.0)
         groups = {name: child.to_dataset() for name, child in tree.children.items()}
-        for name, group in fitted_envelopes(groups, measures).items():
+        for name, group in fitted_envelopes(groups, options).items():
             tree[name] = xr.DataTree(group)
-        tree["evidence"] = xr.DataTree(fitted_evidence(psi, lags, run.seed, measures))
+        tree["evidence"] = xr.DataTree(fitted_evidence(psi, lags, run.seed, options))
         self.progress("fit", 0.5)
-        for name, group in fitted_detection(statistics, run.seed, measures).items():
+        for name, group in fitted_detection(statistics, run.seed, options).items():
             tree[name] = xr.DataTree(group)
         record = json.loads(self.trained["history.json"])
         tree["training"] = xr.DataTree(_training_group(run, record))
         self.progress("fit", 1.0)
         tree.attrs |= {
-            "measures": measures.model_dump_json(),
+            "options": options.model_dump_json(),
             "settings": run.to_toml(),
             "identity": run.identity(),
             "scale": self.scale,

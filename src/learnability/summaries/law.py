@@ -266,7 +266,7 @@ def _floor(
     resolved = need["resolved"].values.astype(bool)
     least = np.where(resolved, need["needed"].values, need["lower"].values)
     kappa, size = need["kappa"].values, np.sqrt(np.maximum(need["signal"].values, 0))
-    signal, noise = float(need.attrs["strength"]) * size, need["noise"].values
+    signal, noise = float(need.attrs["effect_size"]) * size, need["noise"].values
     # z + z, which every resolved lag holds, gives the floor where nothing is resolved.
     z = _both_quantiles(tree)
     floor = np.stack([z * noise / n ** (1 / kappa) for n in budgets])
@@ -281,5 +281,6 @@ def _floor(
 
 def _both_quantiles(tree: xr.DataTree) -> float:
     """Return ``z_{1-a} + z_{1-b}`` of the run's error rates."""
-    measures = json.loads(tree.attrs["measures"])
-    return float(stats.norm.isf(measures["error"]) + stats.norm.isf(measures["miss"]))
+    options = json.loads(tree.attrs["options"])
+    quantiles = options["significance"], 1 - options["power"]
+    return float(sum(stats.norm.isf(q) for q in quantiles))

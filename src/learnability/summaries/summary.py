@@ -131,7 +131,7 @@ def _has_law(tree: xr.DataTree) -> bool:
 
 
 def _has_noise(tree: xr.DataTree) -> bool:
-    return "measures" in tree.attrs and "noise" in group(tree, "detection")
+    return "options" in tree.attrs and "noise" in group(tree, "detection")
 
 
 def _filled(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

@@ -10,28 +10,25 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, nn, optim
 
-from ..diagnosis import Diagnosis, LayerDiagnosis
-from ..fitting import (
-    DiagnosisOptions,
-    fitted_detection,
-    fitted_envelopes,
-    fitted_evidence,
-)
 from ..grid import checked_lags
-from .batches import Batch, device_of, dtype_of, first_items
-from .choice import found
+from ..models.batches import Batch, device_of, dtype_of, first_items
+from ..models.choice import found
+from ..models.losses import named
+from ..models.own import explained
+from ..models.quiet import kept_random_states, quiet
+from ..models.reading import Layer, Progress, Reading, silent
+from ..models.record import Lengths, Loss
+from ..models.refusal import Refusal
+from ..models.taking import Groups
+from ..models.taps import Tap
+from ..models.trees import moved
 from .exponents import exponent_group
-from .losses import named
-from .measure import DiagnosisOptions, Measurement
+from .fitting import fitted_detection, fitted_envelopes, fitted_evidence
+from .layer import LayerDiagnosis
+from .measure import Measurement
 from .modules import ModuleMeasurement
-from .own import explained
-from .quiet import kept_random_states, quiet
-from .reading import Layer, Progress, Reading, silent
-from .record import Lengths, Loss
-from .refusal import Refusal
-from .taking import Groups
-from .taps import Tap
-from .trees import moved
+from .options import DiagnosisOptions
+from .result import Diagnosis
 
 FEWEST = 8  # sequences: with fewer no interval means anything
 
@@ -50,8 +47,7 @@ def diagnose(
     window: int | None = None,
     direction: Float[Tensor, "input"] | None = None,
     optimizer: optim.Optimizer | None = None,
-    measures: DiagnosisOptions | None = None,
-    effort: DiagnosisOptions | None = None,
+    options: DiagnosisOptions | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Diagnosis:
@@ -88,8 +84,7 @@ def diagnose(
         direction: u of the probe ``u . x_{t-l}`` of a layer's inputs; None averages
             over the axes of the whitened inputs.
         optimizer: what trains the model, for its base rates.
-        measures: how finely to measure.
-        effort: how much of the data and how much work the exact parts take.
+        options: how finely to measure, how much of the data, with how much work.
         seed: of samples, directions and resamples.
         progress: called with the name of a stage and the share of it that is done.
 
@@ -110,7 +105,7 @@ def diagnose(
         >>> list(found)
         ['model[layer 0, forward]']
     """
-    measures, effort = measures or DiagnosisOptions(), effort or DiagnosisOptions()
+    options = options or DiagnosisOptions()
     wanted, tell = _whole(lags), progress or silent
     data = list(data) if isinstance(data, Iterator) else data
 
@@ -125,8 +120,8 @@ def diagnose(
             targets=targets,
             groups=groups,
             window=window,
-            sequences=effort.sequences,
-            memory=effort.memory,
+            sequences=options.sequences,
+            memory=options.memory,
             seed=seed,
         )
 
@@ -141,7 +136,7 @@ def diagnose(
         told = tell if len(cases) == 1 else _named(tell, name)
         try:
             chosen = _fitting(wanted, reading, layer)
-            settings = (layer, chosen, seed, measures, effort, told)
+            settings = (layer, chosen, seed, options, told)
             with quiet(model):  # a user's own cell steps while it is measured
                 if reason is None:
                     measured = _groups(Measurement(*settings), optimizer, direction)
@@ -151,7 +146,7 @@ def diagnose(
         except ValueError as error:
             refused[name] = f"{name}: {error}"
             continue
-        attrs = attributes(layer, seed, measures, effort, given=reading.given)
+        attrs = attributes(layer, seed, options, given=reading.given)
         root = xr.Dataset(attrs={**attrs, "counted": reading.counted})
         diagnoses[name] = LayerDiagnosis(xr.DataTree.from_dict({"/": root, **measured}))
     if not diagnoses:
@@ -191,14 +186,14 @@ def _groups(
     """Measure all of one recurrence, and fit what is fitted."""
     cell, rated = one.layer.track.cell, optimizer is not None
     groups = one.envelopes(optimizer if cell.recurrent else None)
-    groups = explained(fitted_envelopes(groups, one.measures), cell, rated=rated)
+    groups = explained(fitted_envelopes(groups, one.options), cell, rated=rated)
     psi = one.psi()
-    groups["evidence"] = fitted_evidence(psi, one.lags, one.seed, one.measures)
+    groups["evidence"] = fitted_evidence(psi, one.lags, one.seed, one.options)
     statistics = one.gradients(direction)
-    groups |= fitted_detection(statistics, one.seed, one.measures)
+    groups |= fitted_detection(statistics, one.seed, one.options)
     groups["detection"].attrs |= one.coverage(statistics)
-    if one.effort.exponents:
-        groups["lyapunov"] = exponent_group(one.layer.parts(), one.effort.exponents)
+    if one.options.exponents:
+        groups["lyapunov"] = exponent_group(one.layer.parts(), one.options.exponents)
     return groups
 
 
@@ -209,9 +204,9 @@ def _module_groups(
     reason: str,
 ) -> dict[str, xr.Dataset]:
     """Measure what can be measured of a module whose equation is not known."""
-    groups = fitted_envelopes(one.envelopes(optimizer), one.measures)
+    groups = fitted_envelopes(one.envelopes(optimizer), one.options)
     statistics = one.gradients(direction)
-    groups |= fitted_detection(statistics, one.seed, one.measures)
+    groups |= fitted_detection(statistics, one.seed, one.options)
     groups["detection"].attrs |= one.coverage(statistics)
     if reason:
         groups["envelope"].attrs["no_equation"] = reason
@@ -219,15 +214,14 @@ def _module_groups(
 
 
 def attributes(
-    layer: Layer, seed: int, measures: DiagnosisOptions, effort: DiagnosisOptions, given: int
+    layer: Layer, seed: int, options: DiagnosisOptions, given: int
 ) -> dict[str, str | int]:
     """Return what is to be known of a diagnosis beside its numbers.
 
     Args:
         layer: what was measured.
         seed: of everything drawn.
-        measures: how finely.
-        effort: with how much work.
+        options: how finely, and with how much work.
         given: sequences that the data held.
     """
     track = layer.track
@@ -258,6 +252,5 @@ def attributes(
         "counted": "sequences",
         "steps": int(layer.lengths.max()),
         "seed": seed,
-        "measures": measures.model_dump_json(),
-        "effort": effort.model_dump_json(),
+        "options": options.model_dump_json(),
     }

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..cells import Cell
 from ..evidence.sample import Sample
+from ..models.reading import joined
 from ..transport.lyapunov import Exponents, averaged
-from .reading import joined
 
 SEQUENCES = 16  # that they are averaged over, at most
 BURN = 0.25  # of the steps, until the directions have turned into the leading ones

@@ -14,14 +14,15 @@ from torch import nn
 
 from ..checked import names_of
 from ..detection.window import window as detection_window
-from ..fitting import DiagnosisOptions, fitted_detection
+from ..models.batches import kept
+from ..models.losses import named
+from ..models.quiet import kept_random_states, quiet
+from ..models.reading import Reading
+from ..models.record import Lengths, Loss
 from ..transport import Windows
-from .batches import kept
-from .losses import named
-from .measure import DiagnosisOptions, Measurement
-from .quiet import kept_random_states, quiet
-from .reading import Reading
-from .record import Lengths, Loss
+from .fitting import fitted_detection
+from .measure import Measurement
+from .options import DiagnosisOptions
 
 LAGS = 12  # of a snapshot, at most: enough for a curve
 
@@ -106,7 +107,7 @@ class Monitor:
         self.lags, self.budgets = sorted(lags), list(budgets)
         self.every, self.share, self.seed, self.clock = every, share, seed, clock
         self.layers = None if layers is None else names_of(layers)
-        self.effort = DiagnosisOptions(sequences=sequences, pairs=1, work=2e10)
+        self.options = DiagnosisOptions(sequences=sequences, pairs=1, work=2e10)
         self.snapshots: list[Snapshot] = []
         self.names: list[str] = []
         self._calls, self._started = 0, clock()
@@ -164,17 +165,18 @@ class Monitor:
             self._data,
             lengths=self.lengths,
             layers=self.layers,
-            sequences=self.effort.sequences,
-            memory=self.effort.memory,
+            sequences=self.options.sequences,
+            memory=self.options.memory,
             seed=self.seed,
         )
         windows, envelopes, layers = [], [], reading.layers()
         with quiet(self.model):  # a user's own cell steps while it is measured
             for layer in layers:
-                cell, measures = layer.track.cell, DiagnosisOptions()
-                one = Measurement(layer, self.lags, self.seed, measures, self.effort)
+                cell = layer.track.cell
+                one = Measurement(layer, self.lags, self.seed, self.options)
                 statistics = one.gradients(most=LAGS)
-                need = fitted_detection(statistics, self.seed, measures)["detection"]
+                found = fitted_detection(statistics, self.seed, self.options)
+                need = found["detection"]
                 windows.append(self._windows(need))
                 sums = Windows(cell, self.lags)
                 for sample in layer.parts():

@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Annotated, final
+from typing import final
 
 import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, optim
 
 from .. import evidence
 from ..detection.dependence import strongest
 from ..evidence.probe import ProbeStatistics, probe_gradients, shifted, summed_up
 from ..evidence.sample import Sample, anchors
-from ..fitting import DiagnosisOptions
-from ..groups import envelope_group, time_scale_group
+from ..models.lags import swept
+from ..models.probing import along, dependencies, probes
+from ..models.reading import Layer, Progress, silent
 from ..randomness import stream
 from ..transport import (
     Envelope,
@@ -28,42 +28,12 @@ from ..transport import (
     carried_steps,
     sampled_windows,
 )
-from .lags import swept
-from .probing import along, dependencies, probes
-from .reading import Layer, Progress, silent
+from .groups import envelope_group, time_scale_group
+from .options import DiagnosisOptions
 
 FEWEST_WINDOWS = 8  # of the exact envelope: fewer have no standard error to speak of
 FEWEST_SEQUENCES = 64  # of probe gradients, for the same reason
 FEWEST_LAGS = 8  # of the detection window: fewer give no curve
-
-
-@final
-class DiagnosisOptions(BaseModel):
-    """How much of the data, and how much work, a diagnosis takes.
-
-    Attributes:
-        sequences: that are read, about; where more are given, some at random or the
-            first of a loader.
-        pairs: of an input probe and an axis of the error signal that are measured
-            each; where there are more, one pair stands for all.
-        axes: of the error signal, at most.
-        probes: axes of the inputs, at most.
-        exponents: leading Lyapunov exponents to measure.
-        work: floating-point operations of each exact part, about; where more would be
-            needed, windows, sequences and lags are thinned out, and the results say so.
-        memory: bytes that may be kept of what a model did; where that is not enough,
-            the model runs again.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sequences: Annotated[int, Field(ge=8)] = 1024
-    pairs: Annotated[int, Field(ge=1)] = 16
-    axes: Annotated[int, Field(ge=1)] = 8
-    probes: Annotated[int, Field(ge=1)] = 16
-    exponents: Annotated[int, Field(ge=0)] = 0
-    work: Annotated[float, Field(gt=0)] = 3e11
-    memory: Annotated[float, Field(gt=0)] = 3e8
 
 
 @final
@@ -75,16 +45,14 @@ class Measurement:
         layer: the recurrence on its sequences.
         lags: lags in steps, ascending.
         seed: of sampled windows and directions.
-        measures: how finely to measure.
-        effort: how much work to take.
+        options: how finely to measure, with how much work.
         progress: called with the name of a stage and the share of it that is done.
     """
 
     layer: Layer
     lags: list[int]
     seed: int
-    measures: DiagnosisOptions
-    effort: DiagnosisOptions
+    options: DiagnosisOptions
     progress: Progress = silent
 
     def envelopes(self, optimizer: optim.Optimizer | None) -> dict[str, xr.Dataset]:
@@ -126,9 +94,9 @@ class Measurement:
         cell, lengths = self.layer.track.cell, self.layer.lengths
         inner = sum(getattr(cell, name).numel() for name in cell.recurrent)
         inner = max(inner, cell.state_size**2)
-        wanted = self.measures.exact_windows
+        wanted = self.options.exact_windows
         steps = carried_steps(lengths, self.lags, wanted) / wanted  # of a window
-        affordable = self.effort.work / (2 * inner * cell.units * steps)
+        affordable = self.options.work / (2 * inner * cell.units * steps)
         windows = max(min(FEWEST_WINDOWS, wanted), min(wanted, int(affordable)))
         seed = stream(self.seed, "windows")
         return sampled_windows(lengths, self.lags, windows=windows, seed=seed)
@@ -139,7 +107,7 @@ class Measurement:
         cell, found, done = self.layer.track.cell, [], 0
         direction = evidence.random_direction(cell, stream(self.seed, "direction"))
         for sample in self.layer.parts():
-            at = anchors(sample, self.lags, self.measures.anchors)
+            at = anchors(sample, self.lags, self.options.anchors)
             psi = swept(sample, direction, self.lags, at)
             known = sample.by_item((~psi.isnan()).T.double())
             total = sample.by_item(psi.nan_to_num().T.double())
@@ -158,16 +126,16 @@ class Measurement:
             direction: u of the probe, or None.
             most: the largest number of lags.
         """
-        effort, layer = self.effort, self.layer
+        options, layer = self.options, self.layer
         self.progress("detection", 0.0)
         chosen = probes(
-            layer, inputs=effort.probes, outputs=effort.axes, direction=direction
+            layer, inputs=options.probes, outputs=options.axes, direction=direction
         )
         target = dependencies(layer, chosen, [0, *self.lags])
-        room = effort.work / self._cost()
+        room = options.work / self._cost()
         lags = thinned(self.lags, most or len(self.lags))
-        if chosen.pairs > effort.pairs or chosen.pairs * len(lags) * len(layer) > room:
-            error = self.measures.error / 2
+        if chosen.pairs > options.pairs or chosen.pairs * len(lags) * len(layer) > room:
+            error = self.options.significance / 2
             chosen = along(chosen, strongest(target[1:], error)[1])
             count = max(FEWEST_SEQUENCES, int(room / len(lags)))
             layer = layer.first(count)

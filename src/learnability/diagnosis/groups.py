@@ -5,11 +5,11 @@ import xarray as xr
 from jaxtyping import Float
 from scipy import stats
 
-from . import stable
-from .detection.dependence import Dependence
-from .detection.samples import Requirement
-from .evidence import ProbeStatistics
-from .transport import Envelope, Order, time_scales
+from .. import stable
+from ..detection.dependence import Dependence
+from ..detection.samples import Requirement
+from ..evidence import ProbeStatistics
+from ..transport import Envelope, Order, time_scales
 
 ENVELOPE_MEANINGS = {
     "mean": "f(l) = mean over windows of sum_q |mu[q]|",
@@ -189,7 +189,7 @@ def detection_group(
     heavy = int((need.kappa > 2).sum())
     formula = f"stable quantiles at {heavy} of {len(lags)} lags, z at the others"
     group.attrs = {
-        "strength": float(need.strength),
+        "effect_size": float(need.strength),
         "left": float(statistics.left),
         "formula": formula if heavy else "Gaussian: z, kappa = 2",
     }

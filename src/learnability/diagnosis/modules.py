@@ -22,20 +22,20 @@ from ..detection.dependence import strongest
 from ..evidence.probe import ProbeStatistics, shifted, summed_up
 from ..evidence.sample import Sample
 from ..evidence.statistics import Chunk, SequenceGradients
-from ..fitting import DiagnosisOptions
+from ..models.batches import Batch, device_of
+from ..models.convert import Conversion
+from ..models.module_tap import ModuleTap
+from ..models.probing import Probes, along, dependencies, probes
+from ..models.reading import Layer, Progress, Reading, silent
+from ..models.refusal import Refusal
+from ..models.replay import Track
+from ..models.runs import agree, joined, known
+from ..models.sensitivity import Norms, Reach, sensitivity_group
+from ..models.trees import moved
 from ..randomness import stream
 from ..transport.clusters import RatioSums
-from .batches import Batch, device_of
-from .convert import Conversion
-from .measure import DiagnosisOptions, Measurement, thinned
-from .module_tap import ModuleTap
-from .probing import Probes, along, dependencies, probes
-from .reading import Layer, Progress, Reading, silent
-from .refusal import Refusal
-from .replay import Track
-from .runs import agree, joined, known
-from .sensitivity import Norms, Reach, sensitivity_group
-from .trees import moved
+from .measure import Measurement, thinned
+from .options import DiagnosisOptions
 
 SEQUENCES = 128  # whose gradients are made, each by a run of the model
 LAGS = 16  # at which they are made, at most
@@ -53,8 +53,7 @@ class ModuleMeasurement:
         layer: the module on its sequences.
         lags: in steps, ascending.
         seed: of random directions.
-        measures: how finely to measure.
-        effort: how much work to take.
+        options: how finely to measure, with how much work.
         progress: called with the name of a stage and the share of it that is done.
     """
 
@@ -62,8 +61,7 @@ class ModuleMeasurement:
     layer: Layer
     lags: list[int]
     seed: int
-    measures: DiagnosisOptions
-    effort: DiagnosisOptions
+    options: DiagnosisOptions
     progress: Progress = silent
 
     @property
@@ -83,13 +81,13 @@ class ModuleMeasurement:
         layer = self.layer
         chosen = probes(
             layer,
-            inputs=self.effort.probes,
-            outputs=self.effort.axes,
+            inputs=self.options.probes,
+            outputs=self.options.axes,
             direction=direction,
         )
         target = dependencies(layer, chosen, [0, *self.lags])
         if chosen.pairs > 1:
-            found = strongest(target[1:], self.measures.error / 2)[1]
+            found = strongest(target[1:], self.options.significance / 2)[1]
             chosen = along(chosen, found)
         lags = thinned(self.lags, LAGS)
         made = self._made(chosen, lags)
@@ -219,7 +217,7 @@ class ModuleMeasurement:
         lags = [lag for lag in self.lags if lag < longest]
         if not lags:
             raise ValueError(f"no state is handed on over {self.lags[0]} steps")
-        settings = (self.seed, self.measures, self.effort)
+        settings = (self.seed, self.options)
         found = Measurement(layer, lags, *settings).envelopes(optimizer)
         return {
             name: group.reindex(lag=self.lags) if "lag" in group.dims else group
