@@ -22,7 +22,7 @@ def diagnosis(needed, lower, upper, f=None, strength=0.5, sample=5000):
             "kappa": ("lag", np.full(len(lags), 2.0)),
         },
         coords={"lag": lags},
-        attrs={"strength": strength, "left": 9e-6},
+        attrs={"effect_size": strength, "left": 9e-6},
     )
     dependence = xr.Dataset(
         {

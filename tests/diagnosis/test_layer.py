@@ -123,7 +123,7 @@ def test_every_stage_grows_and_ends_once():
 
 
 def test_stated_strength_is_used():
-    stated = FEW.model_copy(update={"strength": 0.1})
+    stated = FEW.model_copy(update={"effect_size": 0.1})
     network = lw.Network(lw.GRU(2, 5))
     found = diagnosed(network, options=stated)
     assert found.group("detection").attrs["effect_size"] == 0.1

@@ -54,7 +54,7 @@ def test_a_text_has_at_most_eight_lines_and_the_answer(layers: int) -> None:
     assert lines[1].startswith("lstm[layer 0, forward]: ")
     (more,) = lines[7:] or [""]
     assert more == ("and 7 more" if layers == 12 else "")
-    assert len(repr(few["cells"]).splitlines()) == 2
+    assert len(repr(few["lstm[layer 0"]).splitlines()) == 2
 
 
 def test_a_card_shows_names_as_they_are(found: lw.Diagnosis) -> None:

@@ -51,7 +51,7 @@ def diagnosis(
                 "resolved": ("lag", np.isfinite(counts)),
             },
             coords={"lag": grid},
-            attrs={"strength": strength, "kappa": 2.0},
+            attrs={"effect_size": strength, "kappa": 2.0},
         ),
     }
     if training is not None:

@@ -128,7 +128,7 @@ def diagnose(
     def first() -> Batch:
         return moved(first_items(data, dtype_of(model)), device_of(model))
 
-    every = found(model, layers, read, first)
+    every = found(model, layers, read, first, tell)
     diagnoses, refused = {}, dict(every.refused)
     cases = [(*one, None) for one in every.recurrences] + every.modules
     for reading, layer, reason in cases:

@@ -103,7 +103,8 @@ class LayerDiagnosis:
         Raises:
             ValueError: if an N is not above 0.
         """
-        return window_table(self.group("detection"), numbers(n_sequences))
+        found = window_table(self.group("detection"), numbers(n_sequences))
+        return found.rename_axis("n_sequences")
 
     def needed_window(self, n_sequences: float | Iterable[float]) -> pd.DataFrame:
         """Return how far the dependencies that the targets hold can be detected.

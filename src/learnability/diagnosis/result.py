@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import final
+from pathlib import Path
+from typing import TYPE_CHECKING, final
 
 import pandas as pd
 import xarray as xr
@@ -13,6 +14,10 @@ from ..storage import load_tree, save_tree
 from .advice import advice
 from .layer import LayerDiagnosis, numbers
 from .shown import card_of, text_of
+
+if TYPE_CHECKING:  # drawing loads matplotlib: only where it is asked for
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @final
@@ -81,6 +86,75 @@ class Diagnosis(Mapping[str, LayerDiagnosis]):
             for sentence in advice(one, n_sequences)
         ]
         return found + list(self.refused.values())
+
+    def plot(
+        self,
+        name: str = "answer",
+        ax: "Axes | None" = None,
+        *,
+        n_sequences: float | Iterable[float] | None = None,
+    ) -> "Figure | Axes":
+        """Draw one of the figures that pages show, one line per layer.
+
+        Args:
+            name: answer (windows, how certain), samples (N(l)), windows (H_N against
+                N), envelope, time_scales or tail_index.
+            ax: matplotlib axes to draw into, for figures of one panel.
+            n_sequences: N to mark; a hundredth, a tenth and all of the data's unless
+                given.
+
+        Returns:
+            The axes where they were given, otherwise a figure.
+
+        Raises:
+            ValueError: if there is no such figure of these results, or it has several
+                panels and axes were given.
+        """
+        from ..plots import draw, pictures
+        from ..summaries import summed
+
+        trees = {layer: [one.tree] for layer, one in self.items()}
+        found = summed(trees, self._marked(n_sequences))
+        if ax is None:
+            return draw(name, found)
+        (picture,) = (p for p in pictures(found) if p.name == name)
+        if len(picture.panels) > 1:
+            raise ValueError(f"the figure {name!r} has several panels; leave out ax")
+        picture.panels[0][0](ax)
+        return ax
+
+    def _marked(self, n_sequences: float | Iterable[float] | None) -> list[float]:
+        if n_sequences is not None:
+            return numbers(n_sequences)
+        given = float(next(iter(self.values())).tree.attrs["sequences"])
+        return sorted({max(1.0, given // part) for part in (100, 10, 1)})
+
+    def report(
+        self,
+        path: str | PathLike[str],
+        *,
+        title: str = "How far back this model can learn",
+        n_sequences: float | Iterable[float] | None = None,
+    ) -> Path:
+        """Write a page that says and shows all of this; it asks nothing of anybody.
+
+        Args:
+            path: of the page, ending in ``.html``.
+            title: of the page.
+            n_sequences: N to choose from; see `plot`.
+
+        Returns:
+            Where it lies.
+
+        Raises:
+            ValueError: if the path has another ending, or cannot be written.
+        """
+        from ..report import model_page, write_page
+
+        trees = {layer: one.tree for layer, one in self.items()}
+        marked, notes = self._marked(n_sequences), self.advice()
+        page = model_page(trees, title=title, budgets=marked, notes=notes)
+        return write_page(page, path)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to one NetCDF-4 file; it appears whole or not at all."""

@@ -191,6 +191,8 @@ def _all(found: Summary) -> Iterator[Found]:
 def _special(found: Summary) -> Iterator[Found]:
     """Return name, title and panels of the figures for specialists."""
     of, told = partial(_panel, found), findings
+    if not found.tails:  # of no module is the equation known
+        return
     units = [of(found.scales, d) for d in (time_scales.beyond, time_scales.density)]
     yield "time_scales", told.kept(found), units
     alpha = tail_index.tail_index

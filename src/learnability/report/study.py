@@ -250,8 +250,8 @@ def _first(study: Study, found: Summary) -> Table:
 
 def _by_lag(found: Summary, member: int, name: str) -> Table:
     """Return what is known of a line at each lag."""
-    tables = (found.samples, found.envelopes, found.tails)
-    need, f, law = (records(table[name]) for table in tables)
+    need, f = (records(table[name]) for table in (found.samples, found.envelopes))
+    law = records(found.tails[name]) if name in found.tails else {}
     rows = [
         [
             str(lag),

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..detection import decay
 from ..detection.decay_fit import FEWEST_LAGS
 from ..summaries import group, records, trained, window_table
-from ..summaries.spread import ORDER
+from ..summaries.spread import ORDER, envelope, of_known
 from ..words import MISSING, number, reach, short
 from .answer import cell, fits
 
@@ -66,7 +66,7 @@ def table(
 def _row(
     budgets: tuple[float, ...], name: str, run: xr.DataTree, words: Decay
 ) -> dict[str, Value]:
-    f = group(run, "envelope").sel(order="exact")
+    f = envelope(run)
     training = next((record.attrs for record in trained([run])), {})
     return {
         "cell": name,
@@ -82,9 +82,11 @@ def _row(
 
 def _time_scales(run: xr.DataTree) -> dict[str, Value]:
     """Return quantiles that are time scales of units, so that inf stays what it is."""
+    names, shares = ("tau_median", "tau_low", "tau_high"), (0.5, 0.1, 0.9)
+    if not of_known(run):
+        return dict.fromkeys(names, np.nan)
     tau = group(run, "time_scales")["tau"].sel(order=ORDER).values
     known = tau[~np.isnan(tau)]
-    names, shares = ("tau_median", "tau_low", "tau_high"), (0.5, 0.1, 0.9)
     if not known.size:
         return dict.fromkeys(names, np.nan)
     found = np.quantile(known, shares, method="inverted_cdf")
@@ -93,8 +95,10 @@ def _time_scales(run: xr.DataTree) -> dict[str, Value]:
 
 def _tail_index(run: xr.DataTree) -> dict[str, Value]:
     """Return alpha at the lag where it is the median, with the interval of that lag."""
-    law = group(run, "evidence")
     names = ("alpha", "alpha_lower", "alpha_upper")
+    if not of_known(run):
+        return dict.fromkeys((*names, "alpha_lag"), np.nan)
+    law = group(run, "evidence")
     alpha = law["alpha"].values
     order = np.argsort(alpha)[: int(np.isfinite(alpha).sum())]
     if not order.size:

@@ -44,7 +44,7 @@ def by_lag(settings: Settings, runs: Runs) -> pd.DataFrame:
     """
     known = identified(settings)
     return pd.concat(
-        [_known(run.summary(), known[label]) for label, run in runs.items()],
+        [_known(run.summary(full=True), known[label]) for label, run in runs.items()],
         ignore_index=True,
     )
 
@@ -61,7 +61,10 @@ def by_budget(
     """
     known, chosen = identified(settings), budgets or settings.budgets
     return pd.concat(
-        [_known(run.window(chosen), known[label]) for label, run in runs.items()],
+        [
+            _known(run.window(chosen).rename_axis("budget"), known[label])
+            for label, run in runs.items()
+        ],
         ignore_index=True,
     )
 

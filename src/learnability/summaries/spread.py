@@ -28,6 +28,18 @@ def group(tree: xr.DataTree, name: str) -> xr.Dataset:
     return tree.children[name].to_dataset()
 
 
+def envelope(tree: xr.DataTree, order: str = "exact") -> xr.Dataset:
+    """Return the envelope of an order, of a module without orders the one it has."""
+    every = group(tree, "envelope")
+    there = order in every["order"]
+    return every.sel(order=order if there else every["order"].values[-1])
+
+
+def of_known(tree: xr.DataTree) -> bool:
+    """Tell whether the module's equation is known: else it has fewer results."""
+    return {"evidence", "time_scales"} <= set(tree.children)
+
+
 def records(table: pd.DataFrame) -> dict[Any, dict[str, Any]]:
     """Return the rows of a table as plain values, by their index.
 
@@ -211,7 +223,7 @@ def envelope_band(trees: Trees, order: str = "exact") -> pd.DataFrame:
         ``lower`` and ``upper``: a deviation of the logarithm away, or of one seed the
         interval over its sequences.
     """
-    tables = [group(tree, "envelope").sel(order=order) for tree in trees]
+    tables = [envelope(tree, order) for tree in trees]
     lags = np.asarray(tables[0]["lag"].values, int)
     with np.errstate(divide="ignore"):
         logs = np.log(np.stack([t["normalised"].values.astype(float) for t in tables]))

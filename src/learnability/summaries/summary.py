@@ -14,6 +14,7 @@ from .spread import (
     envelope_spread,
     group,
     noise_levels,
+    of_known,
     sample_spread,
     share_spread,
     tail_spread,
@@ -86,7 +87,8 @@ def summed(
             "there is nothing to sum up; give at least one diagnosis and one budget"
         )
     numbers = sorted(map(float, budgets))
-    whole = {n: trees for n, trees in lines.items() if all(map(_has_law, trees))}
+    known = {n: trees for n, trees in lines.items() if all(map(of_known, trees))}
+    whole = {n: trees for n, trees in known.items() if all(map(_has_law, trees))}
     noisy = {n: trees for n, trees in lines.items() if all(map(_has_noise, trees))}
     every = [tree for trees in lines.values() for tree in trees]
     return Summary(
@@ -99,13 +101,13 @@ def summed(
         },
         samples={n: sample_spread(trees) for n, trees in lines.items()},
         envelopes={n: envelope_spread(trees) for n, trees in lines.items()},
-        scales={n: unit_scales(trees) for n, trees in lines.items()},
-        tails={n: tail_spread(trees) for n, trees in lines.items()},
+        scales={n: unit_scales(trees) for n, trees in known.items()},
+        tails={n: tail_spread(trees) for n, trees in known.items()},
         curves=_filled({n: curve_spread(trees) for n, trees in lines.items()}),
         shares=_filled({n: share_spread(trees) for n, trees in lines.items()}),
         laws={n: pd.concat(map(law_points, trees)) for n, trees in whole.items()},
         estimators={n: mean_alphas(trees) for n, trees in whole.items()},
-        split={n: envelope_shares(trees) for n, trees in lines.items()},
+        split={n: envelope_shares(trees) for n, trees in known.items()},
         floors={n: noise_floor(trees, numbers) for n, trees in noisy.items()},
         task_lags=task_lags(every),
         noise=tuple(noise_levels(every)),
