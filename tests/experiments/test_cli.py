@@ -31,8 +31,8 @@ def test_the_product_knows_no_experiments():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["calibrate", "small", "--workers", "1.5"], "'1.5' is no whole number"),
-        (["claims", "--seed", "0.5"], "'0.5' is no whole number"),
+        (["calibrate", "small", "--workers", "1.5"], "'1.5': input should be a valid"),
+        (["claims", "--seed", "0.5"], "'0.5': input should be a valid"),
         (["claims", "--output", ""], "an empty path names no place"),
         (["claims", "--output", "foo://x"], "foo://x cannot be reached"),
         (["calibrate", "tiny", "--output", ""], "an empty path names no place"),

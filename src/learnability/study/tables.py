@@ -60,13 +60,9 @@ def by_budget(
         budgets: numbers of sequences N; the study's unless given.
     """
     known, chosen = identified(settings), budgets or settings.budgets
-    return pd.concat(
-        [
-            _known(run.window(chosen).rename_axis("budget"), known[label])
-            for label, run in runs.items()
-        ],
-        ignore_index=True,
-    )
+    reached = {n: run.window(chosen).rename_axis("budget") for n, run in runs.items()}
+    rows = [_known(table, known[label]) for label, table in reached.items()]
+    return pd.concat(rows, ignore_index=True)
 
 
 def _known(rows: pd.DataFrame, known: Mapping[str, object]) -> pd.DataFrame:
