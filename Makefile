@@ -1,16 +1,22 @@
 # make demo: install and run the demonstration study.  make test: install and test.
+# make test-all: with the tests that take longer, too.
 # make claims, make calibrate PRESET=small: the evidence about the product.
 PYTHON ?= python3
 BIN = .venv/bin
 PRESET ?= small
 
-.PHONY: demo test check format bench claims calibrate clean
+.PHONY: demo test test-slow test-all check format bench claims calibrate clean
 
 demo: .venv/installed
 	$(BIN)/learnability run quick
 
 test: .venv/developing
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -m "not slow" --durations=15
+
+test-slow: .venv/developing
+	$(BIN)/python -m pytest -n 2 -m slow --durations=15
+
+test-all: test test-slow
 
 check: .venv/developing
 	$(BIN)/ruff check .

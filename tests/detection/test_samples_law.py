@@ -9,6 +9,7 @@ from learnability.detection.samples import quantile_sum
 from learnability.stable import kappa, law, tail_constant
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [1.3, 1.6, 1.9])
 def test_means_of_so_many_values_err_so_often(alpha):
     expected = 0.1

@@ -252,6 +252,7 @@ def wide_classes(data):
 WIDE = lw.MultiLag(lags=(1, 3), coefficients=(0.6, 0.5), inputs=12, steps=16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "label"), [(TASK, classes), (WIDE, wide_classes)])
 def test_permuted_targets_hold_a_dependency_in_hardly_any_case(task, label):
     """Also where one pair of 24 stands for all: it is chosen after the test."""

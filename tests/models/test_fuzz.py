@@ -7,6 +7,7 @@ from experiments.fuzz import case, ending
 GROUP = 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", range(10))
 def test_generated_diagnoses(group):
     for number in range(group * GROUP, (group + 1) * GROUP):
@@ -25,6 +26,7 @@ def test_a_case_can_be_made_again():
     assert str(one) != str(case(1, 3))
 
 
+@pytest.mark.slow
 def test_cases_end_in_both_ways():
     assert {ending(case(0, number))[0] for number in range(30)} >= {
         "result",

@@ -109,6 +109,7 @@ def test_a_group_is_in_one_part() -> None:
     assert sum(map(len, parts)) == (labels >= 0).sum()
 
 
+@pytest.mark.slow
 def test_nothing_is_found_in_overlapping_windows_of_independent_series() -> None:
     found = 0
     for seed in range(12):

@@ -84,6 +84,7 @@ def model_of(way: str, kind: type[nn.Module]) -> nn.Module:
     return (Ways if kind is nn.LSTM else Chunks)(way, kind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
 def test_every_way_to_call_a_recurrence_gives_what_its_equation_gives(
     kind: type[nn.Module],
@@ -114,6 +115,7 @@ def test_every_way_to_call_a_recurrence_gives_what_its_equation_gives(
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
 def test_where_a_state_is_cut_off_nothing_passes(kind: type[nn.Module]) -> None:
     cut, uncut = (diagnosed(model_of(way, kind)) for way in ("cut", "chunks"))

@@ -42,6 +42,7 @@ def test_every_counts_calls():
     assert monitor.record()["step"].values.tolist() == [0, 4, 8]
 
 
+@pytest.mark.slow
 def test_the_share_bounds_the_overhead():
     """A measurement of a quarter second waits for 6.25 s of training at 4 %."""
     clock = Clock()

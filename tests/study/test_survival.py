@@ -31,6 +31,7 @@ def again(folder, settings=SETTINGS) -> Watcher:
     return watcher
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_change_no_byte(alone, tmp_path):
     def whole():
         assert contents(Store(tmp_path)) == alone[1]

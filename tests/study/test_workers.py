@@ -53,6 +53,7 @@ def dying(pool: Pool) -> Pool:
     return replace(pool, call=partial(die_in_training, pool.call))
 
 
+@pytest.mark.slow
 def test_a_pool_survives_the_death_of_a_worker(alone, tmp_path):
     watcher, pool = Watcher(), dying(processes(2))
     run_study(SETTINGS, Store(tmp_path), watcher, pool=pool, every=0.0)
@@ -64,6 +65,7 @@ def test_a_pool_survives_the_death_of_a_worker(alone, tmp_path):
     assert contents(Store(tmp_path)) == alone
 
 
+@pytest.mark.slow
 def test_a_cluster_survives_the_death_of_a_worker(alone, tmp_path):
     distributed = pytest.importorskip("distributed")
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
@@ -169,6 +171,7 @@ def die_where_bad(name: str) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_a_cluster_names_the_run_that_kills_its_workers():
     distributed = pytest.importorskip("distributed")
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}

@@ -89,6 +89,7 @@ def test_a_record_does_not_know_how_many_threads_there_are(folder):
             assert (made / name).read_bytes() == (kept / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_processes_make_the_same_records(folder, tmp_path):
     chosen = {run.identity(): run for run in TINY.runs()[4:6]}
     do_all(run_one, "runs", chosen, store_of(tmp_path), 2, None)
@@ -223,6 +224,7 @@ def test_the_predictor_that_decides_wins():
     assert abs(scores.loc["learnt share at that step", "auc"] - 0.5) < 0.2
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_page(folder, monkeypatch):
     for name in ("DIAGNOSED", "MIDDLE"):
         monkeypatch.setattr(brute, name, 500)

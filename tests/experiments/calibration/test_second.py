@@ -31,6 +31,7 @@ def table(seed, families=("one", "two", "three"), cells=("A", "B", "C")):
     return pd.concat(rows, ignore_index=True)
 
 
+@pytest.mark.slow
 def test_the_law_that_decides_passes_and_the_average_is_the_mean():
     found = second_round(table(0), table(1)).set_index(["method", "family"])
     right, blind = found.loc["G strength and share"], found.loc["J saturating curve"]
@@ -44,6 +45,7 @@ def test_the_law_that_decides_passes_and_the_average_is_the_mean():
     assert (right["error"] <= right["error_upper"]).all()
 
 
+@pytest.mark.slow
 def test_a_law_never_sees_the_family_it_is_used_on():
     fitted, tried = table(0), table(1)
     own = fitted["family"] == "two"
