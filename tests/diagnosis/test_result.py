@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -95,3 +96,30 @@ def test_all_comes_back_from_a_file(found: lw.Diagnosis, tmp_path) -> None:
     assert repr(kept).splitlines()[-1] == "decoder: 3 steps are too few"
     pd.testing.assert_frame_equal(again.summary(full=True), kept.summary(full=True))
     assert np.isfinite(again.window(100)["window"]).all()
+
+
+def test_lags_are_chosen_unless_given() -> None:
+    quick = DiagnosisOptions(resamples=20, exact_windows=8)
+    few = lw.diagnose(Named(1), (X, Y), functional.mse_loss, options=quick)
+    lags = few["lstm"].summary().index
+    assert (lags[0], lags[-1]) == (1, 15)
+
+
+def test_figures_and_a_page(found: lw.Diagnosis, tmp_path) -> None:
+    page = found.report(tmp_path / "mine.html").read_text()
+    for name in ("lstm[layer 0, forward]", "cells.&lt;b&gt;&amp;[layer 0, forward]"):
+        assert name in page
+    assert "<b>&[" not in page
+    assert found.plot().axes
+    with pytest.raises(ValueError, match="is no page"):
+        found.report(tmp_path / "mine.txt")
+    with pytest.raises(ValueError, match="figure"):
+        found.plot("nonsense")
+
+
+def test_a_figure_goes_into_given_axes(found: lw.Diagnosis) -> None:
+    ax = Figure().subplots()
+    assert found.plot("samples", ax, n_sequences=100) is ax
+    assert ax.lines
+    with pytest.raises(ValueError, match="several panels"):
+        found.plot("time_scales", ax)

@@ -47,7 +47,8 @@ def advice(diagnosis: "LayerDiagnosis", sequences: float | None = None) -> list[
     by_autograd = envelope.attrs.get("no_equation")
     how = f"measured by autograd as the model calls it, since {by_autograd}."
     first = answer(diagnosis, sequences)
-    return [first, _decay(envelope, need), *([how] if by_autograd else [])]
+    second = _past(diagnosis) or _decay(envelope, need)
+    return [first, second, *([how] if by_autograd else [])]
 
 
 def answer(diagnosis: "LayerDiagnosis", sequences: float | None = None) -> str:
@@ -131,6 +132,22 @@ def _unresolved(diagnosis: "LayerDiagnosis", one: xr.Dataset, given: float) -> s
     return (
         f"lag {int(one['lag'])} is not resolved: {sample:,.0f} sequences do not "
         f"tell its signal from nothing; {at_least}{more}"
+    )
+
+
+def _past(diagnosis: "LayerDiagnosis") -> str:
+    """Say where a module's past ends, if it does."""
+    known = diagnosis.tree.children
+    attrs = diagnosis.group(
+        "sensitivity" if "sensitivity" in known else "envelope"
+    ).attrs
+    if "past_ends" not in attrs:
+        return ""
+    if not attrs["past_ends"]:
+        return "nothing earlier than the present step reaches what it gives."
+    return (
+        f"its past ends {attrs['past_ends']} steps back: nothing that lies farther "
+        "reaches what it gives, nor does any gradient."
     )
 
 

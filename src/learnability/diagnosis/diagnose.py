@@ -10,7 +10,7 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, nn, optim
 
-from ..grid import checked_lags
+from ..grid import checked_lags, spread_lags
 from ..models.batches import Batch, device_of, dtype_of, first_items
 from ..models.choice import found
 from ..models.losses import named
@@ -31,6 +31,7 @@ from .options import DiagnosisOptions
 from .result import Diagnosis
 
 FEWEST = 8  # sequences: with fewer no interval means anything
+FEW_LAGS = 24  # unless they are given
 
 
 @kept_random_states()
@@ -38,7 +39,7 @@ def diagnose(
     model: nn.Module,
     data: Any,
     loss: Loss | str,
-    lags: Iterable[int],
+    lags: Iterable[int] | None = None,
     *,
     layers: Iterable[str] | None = None,
     lengths: Lengths | None = None,
@@ -70,6 +71,7 @@ def diagnose(
             model's outputs and the targets: a mean or sum over sequences, or a value
             each.
         lags: lags in steps, from 1 to T - 1; a backward layer counts them backward.
+            Some 24 of them, evenly in logarithm, unless given.
         layers: names of modules or of single layers to diagnose; all unless given.
         lengths: gives the steps of each sequence of a batch where sequences are padded
             and not packed.
@@ -106,7 +108,7 @@ def diagnose(
         ['model[layer 0, forward]']
     """
     options = options or DiagnosisOptions()
-    wanted, tell = _whole(lags), progress or silent
+    wanted, tell = None if lags is None else _whole(lags), progress or silent
     data = list(data) if isinstance(data, Iterator) else data
 
     def read(taps: list[Tap]) -> Reading:
@@ -154,13 +156,15 @@ def diagnose(
     return Diagnosis(diagnoses, refused)
 
 
-def _fitting(lags: list[int], reading: Reading, layer: Layer) -> list[int]:
+def _fitting(lags: list[int] | None, reading: Reading, layer: Layer) -> list[int]:
     """Return the lags that fit into a layer's steps, if it has sequences enough."""
     if len(layer) < FEWEST:
         raise ValueError(
             f"{len(layer)} {reading.counted} are too few; give at least {FEWEST}"
         )
     steps = int(layer.lengths.max())
+    if lags is None:
+        return spread_lags(max(1, steps - 1), FEW_LAGS)
     fitting = [lag for lag in lags if lag < steps]
     return checked_lags(fitting or lags, steps)
 
