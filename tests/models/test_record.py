@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 import learnability as lw
 from learnability.evidence import lag_gradients
+from learnability.models.layer_taps import taps_of
 from learnability.models.record import Recorder
-from learnability.models.taps import taps_of
 from learnability.transport import jacobians
 from tests.models.zoo import (
     INPUTS,

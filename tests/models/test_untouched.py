@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from learnability.models.layer_taps import taps_of
 from learnability.models.quiet import kept_random_states
 from learnability.models.record import Recorder
-from learnability.models.taps import taps_of
 from tests.models.zoo import INPUTS, STEPS, UNITS, draw
 
 

@@ -7,11 +7,12 @@ from typing import final
 from torch import nn
 
 from .batches import Batch
+from .layer_taps import StepTap, taps_of
 from .module_tap import ModuleTap
 from .reading import Layer, Progress, Reading, silent
 from .recognised import recognised
 from .refusal import LayerRefusal, Refusal
-from .taps import StepTap, Tap, taps_of
+from .taps import Tap
 
 NAMED = 6  # modules that a sentence names at most
 

@@ -15,12 +15,13 @@ from ..unroll import Network
 from .batches import Batch, device_of
 from .convert import check_values
 from .dealing import SHARED_BY, by_step, part_of_sequences, present, targets_part
+from .layer_taps import taps_of
 from .quiet import kept_random_states
 from .record import Lengths, Loss, Recorder
 from .refusal import Refusal
 from .replay import Trace, Track
 from .taking import Groups, taken
-from .taps import Tap, taps_of
+from .taps import Tap
 from .trees import Place, moved
 
 Progress = Callable[[str, float], None]

@@ -27,10 +27,11 @@ from .dealing import (
     shifts,
 )
 from .items import Items, found_items
+from .layer_taps import StepTap
 from .quiet import quiet, random_state, set_random_state
 from .refusal import LayerRefusal, Refusal
 from .replay import Trace, Track, replay, tracks_of
-from .taps import Asked, Seen, StepTap, Tap
+from .taps import Asked, Seen, Tap
 from .trees import Place, placed, shapes
 
 Loss = Callable[[Any, Any], Tensor]

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from ..cells import Cell
 from ..unroll import unroll
 from .convert import CLOSE, Conversion, check_values, converted
+from .layer_taps import StepTap
 from .module_tap import ModuleTap
 from .own import Stepped
 from .refusal import LayerRefusal
-from .taps import Asked, Seen, StepTap, Tap
+from .taps import Asked, Seen, Tap
 
 
 @final
