@@ -8,7 +8,7 @@ from torch import nn
 
 from .batches import Batch
 from .module_tap import ModuleTap
-from .reading import Layer, Reading
+from .reading import Layer, Progress, Reading, silent
 from .recognised import recognised
 from .refusal import LayerRefusal, Refusal
 from .taps import StepTap, Tap, taps_of
@@ -37,7 +37,11 @@ class Found:
 
 
 def found(
-    model: nn.Module, layers: Iterable[str] | str | None, read: Read, first: First
+    model: nn.Module,
+    layers: Iterable[str] | str | None,
+    read: Read,
+    first: First,
+    progress: Progress = silent,
 ) -> Found:
     """Read all recurrences of a model, or the modules that are named.
 
@@ -48,6 +52,7 @@ def found(
         layers: names of modules or single recurrences.
         read: reads the model with some taps.
         first: gives some items of the data.
+        progress: called with the name of a stage and the share of it that is done.
 
     Raises:
         ValueError: if there is none, a name is none of them, or no module can be read.
@@ -59,7 +64,9 @@ def found(
     while taps:
         try:
             reading = read(taps)
-            result.recurrences.extend((reading, layer) for layer in reading.layers())
+            result.recurrences.extend(
+                (reading, layer) for layer in reading.layers(progress)
+            )
             break
         except LayerRefusal as refusal:
             reasons[refusal.path] = str(refusal)

@@ -21,6 +21,7 @@ from ..grid import checked_lags
 from .batches import Batch, device_of, dtype_of, first_items
 from .choice import found
 from .exponents import exponent_group
+from .judging import HeldOut
 from .losses import named
 from .measure import Effort, Measurement
 from .modules import ModuleMeasurement
@@ -32,6 +33,7 @@ from .refusal import Refusal
 from .taking import Groups
 from .taps import Tap
 from .trees import moved
+from .verdicts import verdict_group
 
 FEWEST = 8  # sequences: with fewer no interval means anything
 
@@ -49,6 +51,7 @@ def diagnose(
     groups: Groups | None = None,
     window: int | None = None,
     direction: Float[Tensor, "input"] | None = None,
+    heldout: Any = None,
     optimizer: optim.Optimizer | None = None,
     measures: Measures | None = None,
     effort: Effort | None = None,
@@ -87,7 +90,9 @@ def diagnose(
             of so many steps.
         direction: u of the probe ``u . x_{t-l}`` of a layer's inputs; None averages
             over the axes of the whitened inputs.
-        optimizer: what trains the model, for its base rates.
+        heldout: data like those that train the model, which it has not seen: what is
+            learnt, and whether a further step pays, is measured on them.
+        optimizer: what trains the model, for its base rates and its next step.
         measures: how finely to measure.
         effort: how much of the data and how much work the exact parts take.
         seed: of samples, directions and resamples.
@@ -114,16 +119,17 @@ def diagnose(
     wanted, tell = _whole(lags), progress or silent
     data = list(data) if isinstance(data, Iterator) else data
 
-    def read(taps: list[Tap]) -> Reading:
+    def read(taps: list[Tap], given: Any = data) -> Reading:
+        of_data = groups if given is data or callable(groups) else None
         return Reading(
             model,
             named(loss),
-            data,
+            given,
             taps=taps,
             lengths=lengths,
             layers=layers,
             targets=targets,
-            groups=groups,
+            groups=of_data,
             window=window,
             sequences=effort.sequences,
             memory=effort.memory,
@@ -133,9 +139,12 @@ def diagnose(
     def first() -> Batch:
         return moved(first_items(data, dtype_of(model)), device_of(model))
 
-    every = found(model, layers, read, first)
+    held_out = HeldOut(read, heldout, optimizer)
+    every = found(model, layers, read, first, tell)
     diagnoses, refused = {}, dict(every.refused)
     cases = [(*one, None) for one in every.recurrences] + every.modules
+    for reading, _, _ in cases:
+        held_out.descent(reading)  # what is wrong with it is wrong of all layers
     for reading, layer, reason in cases:
         name = layer.track.name
         told = tell if len(cases) == 1 else _named(tell, name)
@@ -144,16 +153,19 @@ def diagnose(
             settings = (layer, chosen, seed, measures, effort, told)
             with quiet(model):  # a user's own cell steps while it is measured
                 if reason is None:
-                    measured = _groups(Measurement(*settings), optimizer, direction)
+                    one = Measurement(*settings)
+                    measured = _groups(one, optimizer, direction)
                 else:
                     one = ModuleMeasurement(reading, *settings)
                     measured = _module_groups(one, optimizer, direction, reason)
+                group = verdict_group(one, reading, held_out, direction)
         except ValueError as error:
             refused[name] = f"{name}: {error}"
             continue
         attrs = attributes(layer, seed, measures, effort, given=reading.given)
         root = xr.Dataset(attrs={**attrs, "counted": reading.counted})
-        diagnoses[name] = Diagnosis(xr.DataTree.from_dict({"/": root, **measured}))
+        tree = {"/": root, **measured, "verdict": group}
+        diagnoses[name] = Diagnosis(xr.DataTree.from_dict(tree))
     if not diagnoses:
         raise Refusal(next(iter(refused.values())))
     return Diagnoses(diagnoses, refused)
