@@ -9,12 +9,12 @@ from learnability.verdict.memory import innovations, memory
 from learnability.verdict.shares import Coefficients, fieller
 
 
-def parts_of(x, columns, *, pieces=1, lengths=None):
+def parts_of(x, columns, *, pieces=1, lengths=None, looks=True):
     """Return sequences in some pieces, each sequence a cluster."""
     steps = np.arange(x.shape[1])
     last = np.full(len(x), x.shape[1]) if lengths is None else lengths
     own = steps < last[:, None]
-    every = x, columns, own, own, np.arange(len(x))
+    every = x, columns, own, own & looks, np.arange(len(x))
     split = [np.array_split(values, pieces) for values in every]
     return lambda: [Part(*one) for one in zip(*split, strict=True)]
 
@@ -26,21 +26,24 @@ def past(x, lag):
     return found
 
 
+@pytest.mark.parametrize("some", [False, True])
 @pytest.mark.parametrize("longest", [2, 7])  # 7 leaves too few steps with all lags
-def test_sums_are_those_of_loops_whatever_the_pieces(longest):
+def test_sums_are_those_of_loops_whatever_the_pieces(longest, some):
     r = np.random.default_rng(0)
     x, columns = r.normal(size=(12, 9, 2)), r.normal(size=(12, 9, 3))
     lengths = r.integers(5, 10, 12)
-    found = lag_sums(parts_of(x, columns, pieces=5, lengths=lengths), longest, 12)
+    looks = r.random((12, 9)) < (0.6 if some else 2)
+    parts = parts_of(x, columns, pieces=5, lengths=lengths, looks=looks)
+    found = lag_sums(parts, longest, 12)
     first = 2 if longest == 2 else 0
     own = np.arange(9) < lengths[:, None]
-    count = own.sum(0)[:, None]
-    phi = (x - (x * own[..., None]).sum(0) / count) * own[..., None]
-    y = columns - (columns * own[..., None]).sum(0) / count
+    looks &= own
+    phi = (x - (x * own[..., None]).sum(0) / own.sum(0)[:, None]) * own[..., None]
+    y = columns - (columns * looks[..., None]).sum(0) / looks.sum(0)[:, None]
     xx, xy = np.zeros(found.xx.shape), np.zeros(found.xy.shape)
     rows = 0
     for n in range(12):
-        for t in range(first, lengths[n]):
+        for t in np.flatnonzero(looks[n])[np.flatnonzero(looks[n]) >= first]:
             lagged = [
                 phi[n, t - lag] if t >= lag else np.zeros(2)
                 for lag in range(longest + 1)

@@ -10,7 +10,7 @@ from .features import PART
 from .observed import FEWEST_SHARING
 from .regression import HELD, Moments, few_enough
 
-MOST = 64
+MOST = 32
 """Clusters beyond which neighbours are put together: more change no interval."""
 LATE = 0.25  # of the looking steps that have all lags, from which on they are enough
 
@@ -86,8 +86,9 @@ def lag_sums(parts: Parts, longest: int, clusters: int) -> LagSums:
     width, number = features.shape[1], columns.shape[1]
     size = few_enough(longest + 1, width)
     groups = min(clusters, MOST, max(FEWEST_SHARING, HELD // size**2))
-    xx, xy = np.zeros((groups, size, size)), np.zeros((groups, size, number))
-    yy, rows, sequences = np.zeros((groups, number, number)), 0, 0
+    edges, first_row = np.zeros((groups, size, size)), np.zeros((groups, size, width))
+    xy, yy = np.zeros((groups, size, number)), np.zeros((groups, number, number))
+    rows, sequences = 0, 0
     most = max(1, PART // (len(features) * size))
     for part in parts():
         steps = part.own.shape[1]
@@ -98,14 +99,48 @@ def lag_sums(parts: Parts, longest: int, clusters: int) -> LagSums:
         for g in np.unique(own):
             chosen = np.flatnonzero(own == g)
             for some in np.array_split(chosen, -(-len(chosen) // most)):
-                x = lagged(phi[some], longest)[looks[some]]
-                values = y[some][looks[some]]
-                xx[g] += x.T @ x
+                x, there = lagged(phi[some], longest), looks[some]
+                edges[g] += _edges(x, there)
+                x, values = x[there], y[some][there]
+                first_row[g] += x.T @ x[:, :width]
                 xy[g] += x.T @ values
                 yy[g] += values.T @ values
                 rows += len(x)
         sequences += len(phi)
+    xx = _by_shift(first_row, edges)
     return LagSums(xx, xy, yy, rows, first, sequences, longest + 1)
+
+
+def _edges(
+    x: Float[np.ndarray, "sequence step coefficient"],
+    looks: Bool[np.ndarray, "sequence step"],
+) -> Float[np.ndarray, "coefficient coefficient"]:
+    """Return by what X'X changes if all rows are those one step earlier."""
+    change = np.diff(looks.astype(float), axis=1, append=0)
+    here = change != 0
+    return (x[here] * change[here][:, None]).T @ x[here]
+
+
+def _by_shift(
+    first: Float[np.ndarray, "cluster coefficient feature"],
+    edges: Float[np.ndarray, "cluster coefficient coefficient"],
+) -> Float[np.ndarray, "cluster coefficient coefficient"]:
+    """Return X'X from its products with lag 0: lags one further are a step earlier.
+
+    ``X'X(l + 1, m + 1) = X'X(l, m) + E(l, m)``, E the change at the first and the last
+    of the rows, so that the rows' number costs nothing.
+
+    Args:
+        first: ``X'X(l, 0)``.
+        edges: E.
+    """
+    width, xx = first.shape[-1], np.empty_like(edges)
+    xx[:, :, :width] = first
+    xx[:, :width] = first.swapaxes(1, 2)
+    for start in range(width, xx.shape[1], width):
+        own, nearer = slice(start, start + width), slice(start - width, start)
+        xx[:, own, width:] = xx[:, nearer, :-width] + edges[:, nearer, :-width]
+    return xx
 
 
 def lagged(
