@@ -6,7 +6,7 @@ from math import nan
 import pytest
 
 from learnability.verdict.explained import WORDS, explanation
-from learnability.verdict.rules import RULES, Case, verdict
+from learnability.verdict.rules import RULES, Case, verdict, with_progress
 
 OPEN = Case(
     lag=40,
@@ -34,6 +34,7 @@ OPEN = Case(
 CASES = [
     ("too few steps", {}),
     ("too few steps", {"gain": nan}),
+    ("too few steps", {"gain": -0.01, "progress": 0.02}),
     ("not in the data", {"found": False}),
     ("not resolved", {"found": False, "smallest": 0.6}),
     ("not resolved", {"found": False, "smallest": nan}),
@@ -68,6 +69,16 @@ def test_each_verdict_is_given_where_it_belongs(said, change):
 def test_every_rule_has_words_and_a_case():
     rules = {rule.verdict for rule in RULES}
     assert rules == set(WORDS) == {said for said, _ in CASES}
+
+
+def test_what_is_learnt_at_other_lags_is_progress_and_what_is_known_is_none():
+    rising = replace(OPEN, lag=2, gain=0.03)
+    falling = replace(OPEN, lag=4, gain=-0.02)
+    done = replace(OPEN, lag=8, share=0.9, share_lower=0.8, gain=0.5)
+    found = with_progress({c.lag: c for c in (rising, falling, done)})
+    assert {c.progress for c in found.values()} == {0.03}
+    assert verdict(found[4]) == "too few steps"
+    assert verdict(with_progress({4: falling, 8: done})[4]) == "stuck"
 
 
 def test_lag_0_never_vanishes():

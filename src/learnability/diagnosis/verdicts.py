@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..verdict.explained import Explanation, explanation
-from ..verdict.rules import Case, verdict
+from ..verdict.rules import Case, verdict, with_progress
 
 if TYPE_CHECKING:
     from .layer import Diagnosis
@@ -60,7 +60,7 @@ def cases(one: "Diagnosis") -> dict[int, Case]:
             **own,
             **of_step,
         )
-    return found
+    return with_progress(found)
 
 
 def verdict_table(one: "Diagnosis") -> pd.DataFrame:

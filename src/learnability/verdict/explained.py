@@ -103,9 +103,9 @@ def _few_sequences(case: Case) -> tuple[str, ...]:
 
 
 def _few_steps(case: Case) -> tuple[str, ...]:
-    gain = f"; it raises the share {_share(case)} by {case.gain:.1g}"
+    more = f"; it raises the share {_share(case)} by {case.gain:.1g}"
     return (
-        f"the next step {_pays(case)}{'' if isnan(case.gain) else gain}",
+        f"the next step {_pays(case)}{more if case.gain > 0 else ''}",
         "train on, five times as long",
         "epochs = 5 * epochs",
         "keep watching the held-out loss; how long it takes is not foretold.",
@@ -115,7 +115,7 @@ def _few_steps(case: Case) -> tuple[str, ...]:
 def _forgotten(case: Case) -> tuple[str, ...]:
     return (
         f"the state holds {case.kept:.2f} ({_around(case.kept, case.kept_error)}) of "
-        "what was new at the lag, and the next step raises no share",
+        "what was new at the lag, and the next step raises no lag's share",
         "give the layer more units",
         f"hidden_size = {2 * case.units}",
         "a linear read-out tells what is held; what is coded otherwise is not seen.",
@@ -124,8 +124,8 @@ def _forgotten(case: Case) -> tuple[str, ...]:
 
 def _stuck(case: Case) -> tuple[str, ...]:
     return (
-        f"the next step changes the share {_share(case)} by {case.gain:.1g} although "
-        f"the state holds {case.kept:.2f} of the lag",
+        f"the next step changes the share {_share(case)} by {case.gain:.1g} and "
+        f"raises that of no lag, although the state holds {case.kept:.2f}",
         "train from another start",
         f"torch.manual_seed({case.lag})  # before the model is made",
         "a plateau may end by itself: compare with a longer training.",

@@ -4,7 +4,7 @@ Every threshold stands here and nowhere else.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, isnan, nan
 from typing import NamedTuple
 
@@ -38,6 +38,8 @@ class Case:
         kept_error: its standard error.
         gain: by how much the next step raises the learnt share.
         gain_error: its standard error.
+        progress: the largest gain of all lags that are not learnt: while one of them is
+            learnt, others may fall for a while.
         b: by how much the next step lowers the held-out loss.
         b_error: its standard error.
         rel: that over by how much it lowers the training loss.
@@ -61,6 +63,7 @@ class Case:
     kept_error: float = nan
     gain: float = nan
     gain_error: float = nan
+    progress: float = nan
     b: float = nan
     b_error: float = nan
     rel: float = nan
@@ -91,11 +94,18 @@ RULES = (
     Rule("vanishes", lambda c: c.hidden and c.envelope < ENVELOPE),
     Rule("not resolved", lambda c: isnan(c.b) or isnan(c.share)),
     Rule("too few sequences", lambda c: c.b <= 0 or not c.rel >= REL),
-    Rule("too few steps", lambda c: isnan(c.gain) or c.gain > 0),
+    Rule("too few steps", lambda c: isnan(c.gain) or max(c.gain, c.progress) > 0),
     Rule("forgotten", lambda c: c.kept < MEMORY),
     Rule("stuck", lambda c: isfinite(c.kept)),
     Rule("not resolved", lambda c: True),
 )
+
+
+def with_progress(cases: dict[int, Case]) -> dict[int, Case]:
+    """Return the cases of a layer's lags with the largest gain among them."""
+    gains = [c.gain for c in cases.values() if c.found and c.share < SHARE]
+    most = max((gain for gain in gains if not isnan(gain)), default=nan)
+    return {lag: replace(case, progress=most) for lag, case in cases.items()}
 
 
 def verdict(case: Case) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-SMALLEST = 1e-6
+SMALLEST = 0.01
 """Of what c would be on data that the weights do not know: all is fitted below it."""
 
 Group = tuple[Float[np.ndarray, "parameter"], int]
@@ -72,8 +72,9 @@ class Step(NamedTuple):
         b_error: its standard error over held-out sequences.
         h: ``E[g]'P E[g]`` of held-out sequences, from pairs of different ones.
         tau: ``tr(P Sigma_h)/N``, what the noise of N sequences adds to c.
-        rel: b/c; nan where the training data are fitted so far that c is rounding.
-        unfitted: what rel is of weights that do not know these data, ``h/(h + tau)``.
+        rel: b/c; nan where c is below a hundredth of ``h + tau``: all is fitted.
+        unfitted: what rel is of weights that do not know these data, ``h/(h + tau)``; 0
+            where h is not above 0.
         fitted: the share of the training data's noise that is fitted.
     """
 
@@ -121,4 +122,4 @@ def step(
     c = float(own @ (rates * own)) - fewer * train.noise(rates)
     scale = max(h, 0.0) + tau
     rel = b / c if c > SMALLEST * scale else np.nan
-    return Step(c, b, error, h, tau, rel, h / (h + tau), 1 - (c - b) / tau)
+    return Step(c, b, error, h, tau, rel, max(h, 0.0) / scale, 1 - (c - b) / tau)
