@@ -13,6 +13,7 @@ from ..storage import load_tree, save_tree
 from ..verdict.explained import Explanation
 from .advice import advice
 from .layer import Diagnosis, numbers
+from .lengths import Lengths, lengths_of
 from .shown import card_of, text_of
 from .verdicts import explained
 
@@ -85,6 +86,10 @@ class Diagnoses(Mapping[str, Diagnosis]):
             lag: in steps; off the grid both neighbours are named.
         """
         return explained(self, lag)
+
+    def lengths(self) -> Lengths:
+        """Return how long to backpropagate, to warm up and to look back."""
+        return lengths_of(self)
 
     def advice(self, n_sequences: float | None = None) -> list[str]:
         """Return what the numbers say about each layer, in sentences.

@@ -34,6 +34,7 @@ from .taking import Groups
 from .taps import Tap
 from .trees import moved
 from .verdicts import verdict_group
+from .warm_up import warm_up_groups
 
 FEWEST = 8  # sequences: with fewer no interval means anything
 
@@ -158,14 +159,14 @@ def diagnose(
                 else:
                     one = ModuleMeasurement(reading, *settings)
                     measured = _module_groups(one, optimizer, direction, reason)
-                group = verdict_group(one, reading, held_out, direction)
+                measured["verdict"] = verdict_group(one, reading, held_out, direction)
+                measured |= warm_up_groups(reading, name)
         except ValueError as error:
             refused[name] = f"{name}: {error}"
             continue
         attrs = attributes(layer, seed, measures, effort, given=reading.given)
         root = xr.Dataset(attrs={**attrs, "counted": reading.counted})
-        tree = {"/": root, **measured, "verdict": group}
-        diagnoses[name] = Diagnosis(xr.DataTree.from_dict(tree))
+        diagnoses[name] = Diagnosis(xr.DataTree.from_dict({"/": root, **measured}))
     if not diagnoses:
         raise Refusal(next(iter(refused.values())))
     return Diagnoses(diagnoses, refused)

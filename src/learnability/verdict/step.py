@@ -120,6 +120,12 @@ def step(
     own = train.mean
     fewer = 1 / train.counts.sum() - 1 / sequences
     c = float(own @ (rates * own)) - fewer * train.noise(rates)
-    scale = max(h, 0.0) + tau
-    rel = b / c if c > SMALLEST * scale else np.nan
-    return Step(c, b, error, h, tau, rel, max(h, 0.0) / scale, 1 - (c - b) / tau)
+    signal = max(h, 0.0)
+    rel = b / c if c > SMALLEST * (signal + tau) else np.nan
+    unfitted = _over(signal, signal + tau)
+    return Step(c, b, error, h, tau, rel, unfitted, 1 - _over(c - b, tau))
+
+
+def _over(above: float, below: float) -> float:
+    """Return a ratio, nan where there is nothing to relate to."""
+    return above / below if below > 0 else np.nan
