@@ -218,6 +218,19 @@ def test_what_is_not_given_is_said(young):
     assert one.verdicts().share[list(LAGS)].notna().all()
 
 
+def test_what_is_said_of_the_start_is_that_of_its_weights(young):
+    model, optimizer, _ = young
+    start = Model(seed=3)
+    of_start = found_of(start, DATA, None)["rnn"].envelope["normalised"]
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    found = found_of(model, DATA, optimizer, start=start.state_dict())
+    group = found["rnn"].group("verdict")["start"]
+    np.testing.assert_allclose(group.sel(lag=GRID), of_start, rtol=1e-5)
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    with pytest.raises(ValueError, match="the start does not fit the model"):
+        found_of(model, DATA, optimizer, start=Model(units=3).state_dict())
+
+
 @pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.RMSprop])
 def test_rates_are_the_optimizers(kind):
     model = Model()

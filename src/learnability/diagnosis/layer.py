@@ -34,7 +34,8 @@ class Diagnosis:
     Attributes:
         tree: an `xarray.DataTree` with the groups ``envelope`` and ``effective``
             (with base rates, if an optimizer was given), ``time_scales``,
-            ``evidence`` and ``detection``; units, versions and settings are
+            ``evidence``, ``detection``, ``dependence``, ``verdict`` and, where it could
+            be measured, ``warm_up``; units, versions and settings are
             attributes. What cannot be told is nan: ``below`` of the envelopes and
             ``reason`` of the evidence say why.
     """

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .layer import Diagnosis
 
 OF_LAG = (
+    "start",
     "strength",
     "smallest",
     "kept",

@@ -1,6 +1,6 @@
 """The composition: any PyTorch model and data go in, a diagnosis a layer comes out."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from numbers import Integral
 from typing import Any
@@ -54,6 +54,7 @@ def diagnose(
     direction: Float[Tensor, "input"] | None = None,
     heldout: Any = None,
     optimizer: optim.Optimizer | None = None,
+    start: Mapping[str, Tensor] | None = None,
     measures: Measures | None = None,
     effort: Effort | None = None,
     seed: int = 0,
@@ -94,6 +95,7 @@ def diagnose(
         heldout: data like those that train the model, which it has not seen: what is
             learnt, and whether a further step pays, is measured on them.
         optimizer: what trains the model, for its base rates and its next step.
+        start: the model's state dict before the training: what it let through is told.
         measures: how finely to measure.
         effort: how much of the data and how much work the exact parts take.
         seed: of samples, directions and resamples.
@@ -119,6 +121,7 @@ def diagnose(
     measures, effort = measures or Measures(), effort or Effort()
     wanted, tell = _whole(lags), progress or silent
     data = list(data) if isinstance(data, Iterator) else data
+    heldout = list(heldout) if isinstance(heldout, Iterator) else heldout
 
     def read(taps: list[Tap], given: Any = data) -> Reading:
         of_data = groups if given is data or callable(groups) else None
@@ -140,12 +143,12 @@ def diagnose(
     def first() -> Batch:
         return moved(first_items(data, dtype_of(model)), device_of(model))
 
-    held_out = HeldOut(read, heldout, optimizer)
+    held_out = HeldOut(read, heldout, optimizer, start)
     every = found(model, layers, read, first, tell)
     diagnoses, refused = {}, dict(every.refused)
     cases = [(*one, None) for one in every.recurrences] + every.modules
     for reading, _, _ in cases:
-        held_out.descent(reading)  # what is wrong with it is wrong of all layers
+        held_out.check(reading)
     for reading, layer, reason in cases:
         name = layer.track.name
         told = tell if len(cases) == 1 else _named(tell, name)

@@ -1,6 +1,6 @@
 """What a model does on held-out data, now and after the optimizer's next step."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -16,7 +16,6 @@ from .batches import device_of
 from .quiet import quiet
 from .reading import Layer, Reading
 from .refusal import Refusal
-from .taps import Tap
 from .trees import moved
 
 GROUPS = 64  # of sequences whose gradients are taken, about
@@ -24,7 +23,7 @@ FRACTION = 0.01  # of a step that is made: a whole one is none to first order
 FEWEST = 8  # held-out sequences: with fewer no interval means anything
 FEWEST_GROUPS = 8  # with fewer no error can be told
 
-ReadOf = Callable[[list[Tap], Any], Reading]
+ReadOf = Callable[..., Reading]  # of taps, and of data unless they are the model's
 
 
 @final
@@ -44,21 +43,29 @@ class Descent:
     gradient: Float[np.ndarray, "parameter"]
     facts: Step
 
-    @contextmanager
-    def made(self) -> Iterator[None]:
-        """Let the parameters be what they are after `FRACTION` of ``-P g_t``."""
-        before = [p.detach().clone() for p in self.parameters]
+    def after(self) -> list[Tensor]:
+        """Return what the parameters are after `FRACTION` of ``-P g_t``."""
         change = torch.from_numpy(FRACTION * self.rates * self.gradient)
-        parts = change.split([p.numel() for p in before])
-        try:
-            with torch.no_grad():
-                for p, part in zip(self.parameters, parts, strict=True):
-                    p -= part.view_as(p).to(p)
-            yield
-        finally:
-            with torch.no_grad():
-                for p, value in zip(self.parameters, before, strict=True):
-                    p.copy_(value)
+        parts = change.split([p.numel() for p in self.parameters])
+        pairs = zip(self.parameters, parts, strict=True)
+        return [p.detach() - part.view_as(p).to(p) for p, part in pairs]
+
+
+@contextmanager
+def changed(tensors: list[Tensor], values: list[Tensor]) -> Iterator[None]:
+    """Let tensors have other values meanwhile."""
+    before = [t.detach().clone() for t in tensors]
+    try:
+        _copy(values, tensors)
+        yield
+    finally:
+        _copy(before, tensors)
+
+
+@torch.no_grad()
+def _copy(values: list[Tensor], tensors: list[Tensor]) -> None:
+    for tensor, value in zip(tensors, values, strict=True):
+        tensor.copy_(value)
 
 
 @final
@@ -70,14 +77,30 @@ class HeldOut:
         read: reads the model with some taps on some data.
         data: the held-out ones.
         optimizer: what trains the model.
+        start: the weights that the training began with, a state dict.
     """
 
     read: ReadOf
     data: Any = None
     optimizer: optim.Optimizer | None = None
+    start: Mapping[str, Tensor] | None = None
     _found: dict[int, tuple[Reading, dict[str, Layer], Descent | str]] = field(
         default_factory=dict
     )
+
+    def check(self, reading: Reading) -> None:
+        """Read the held-out data and look at the start.
+
+        Raises:
+            ValueError: if they do not fit the model, or are too few.
+        """
+        self.descent(reading)
+        own, start = reading.model.state_dict(), self.start
+        if start is not None and _shapes(own) != _shapes(start):
+            raise Refusal(
+                "the start does not fit the model; give the state_dict() that it had "
+                "before the training"
+            )
 
     @property
     def given(self) -> bool:
@@ -101,14 +124,20 @@ class HeldOut:
         if isinstance(descent, str):
             yield {}
             return
-        with descent.made():
-            again = self.read(reading.recorder.taps, self.data)
-            yield {layer.track.name: layer for layer in again.layers()}
+        with changed([*descent.parameters], descent.after()):
+            yield _layers(self.read(reading.recorder.taps, self.data))
+
+    @contextmanager
+    def began(self, reading: Reading) -> Iterator[Reading]:
+        """Give the model on the training data at the weights that it began with."""
+        own, start = reading.model.state_dict(keep_vars=True), self.start or {}
+        with changed([*own.values()], [start[name] for name in own]):
+            yield self.read(reading.recorder.taps)
 
     def _of(self, reading: Reading) -> tuple[Reading, dict[str, Layer], Descent | str]:
         if id(reading) not in self._found:
             held = self.read(reading.recorder.taps, self.data)
-            layers = {layer.track.name: layer for layer in held.layers()}
+            layers = _layers(held)
             fewest = min(len(layer) for layer in layers.values())
             if fewest < FEWEST:
                 raise Refusal(
@@ -133,6 +162,14 @@ class HeldOut:
             )
         facts = step(train, other, rates, reading.given)
         return Descent(parameters, rates, train.mean, facts)
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in state.items()}
+
+
+def _layers(reading: Reading) -> dict[str, Layer]:
+    return {layer.track.name: layer for layer in reading.layers()}
 
 
 def trained(

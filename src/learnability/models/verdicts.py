@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,13 @@ from .judging import FRACTION, HeldOut
 from .measure import Measurement
 from .modules import ModuleMeasurement
 from .probing import Probes, probes
-from .reading import Layer, Reading
+from .reading import Layer, Reading, silent
 
 FEWEST = 64  # sequences that are looked at, whatever the work
 PARTS = 4  # of the work, for training and held-out data before and after a step
 
 MEANINGS = {
+    "start": "f(l)/f(0) at the start of the training",
     "strength": "dependence of the targets on the lag given all others",
     "smallest": "strength that would have been found",
     "found": "whether the dependence was told from nothing",
@@ -127,7 +128,24 @@ def _facts(
     other = None if held is None else looked.sums(held, states=True)
     with held_out.after(reading) as layers:
         after = looked.sums(layers[name], states=False) if layers else None
-    return facts(train, other, after, lags, len(looked.chosen.axes), FRACTION)
+    table = facts(train, other, after, lags, len(looked.chosen.axes), FRACTION)
+    return table.assign(start=_start(one, reading, held_out).reindex(lags))
+
+
+def _start(
+    one: Measurement | ModuleMeasurement, reading: Reading, held_out: HeldOut
+) -> pd.Series:
+    """Return f(l)/f(0) at the start of the training, nan where that is not given."""
+    if held_out.start is None:
+        return pd.Series(np.nan, one.lags)
+    with held_out.began(reading) as began:
+        found = {layer.track.name: layer for layer in began.layers()}
+        layer = found[one.layer.track.name]
+        changes: dict[str, Any] = {"layer": layer, "progress": silent}
+        if isinstance(one, ModuleMeasurement):
+            changes["reading"] = began
+        envelope = replace(one, **changes).envelopes(None)["envelope"]
+    return pd.Series(envelope["normalised"].values[-1], envelope["lag"].values)
 
 
 def _looked(one: Measurement | ModuleMeasurement, direction: Tensor | None) -> Looked:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from math import isfinite, isnan
 
-from .rules import Case, verdict
+from .rules import TO_LEARN, Case, verdict
 
 Z = 1.96  # standard errors on both sides of a number: 95 %
 GATED = ("LSTM", "GRU", "TorchGRU", "DiagGate")
@@ -76,10 +76,12 @@ def _learnt(case: Case) -> tuple[str, ...]:
 
 
 def _vanishes(case: Case) -> tuple[str, ...]:
-    known = isfinite(case.needed)
-    need = f"needs {case.needed:,.0f} sequences" if known else "shows nothing of it"
-    have = f"you have {case.sequences:,}"
-    evidence = f"f({case.lag})/f(0) is {case.envelope:.1g}; one gradient {need}, {have}"
+    need = "no number of sequences shows it in one gradient"
+    if isfinite(case.needed):
+        need = f"{case.needed:,.0f} sequences show it in one gradient, to learn takes "
+        need += f"about {TO_LEARN} times as many"
+    evidence = f"f({case.lag})/f(0) is {case.envelope:.1g}{_start(case)}; {need}, "
+    evidence += f"you have {case.sequences:,}"
     caveat = "it is for a new training from the start, not for the trained weights."
     if case.cell in GATED:
         advice = f"start with gates that keep {case.lag} steps, and train again"
@@ -125,7 +127,8 @@ def _forgotten(case: Case) -> tuple[str, ...]:
 def _stuck(case: Case) -> tuple[str, ...]:
     return (
         f"the next step changes the share {_share(case)} by {case.gain:.1g} and "
-        f"raises that of no lag, although the state holds {case.kept:.2f}",
+        f"raises that of no lag, although the state holds {case.kept:.2f}"
+        f"{_begun(case)}",
         "train from another start",
         f"torch.manual_seed({case.lag})  # before the model is made",
         "a plateau may end by itself: compare with a longer training.",
@@ -178,6 +181,17 @@ def _pays(case: Case) -> str:
         f"{said}, {case.rel:.2f} of what it takes off the training loss "
         f"({case.unfitted:.2f} if these data were new)"
     )
+
+
+def _begun(case: Case) -> str:
+    """Return the same of a plateau."""
+    found = _start(case)
+    return f"; f({case.lag})/f(0) is {case.envelope:.1g}{found}" if found else ""
+
+
+def _start(case: Case) -> str:
+    """Return what the envelope was at the start, where it is known."""
+    return "" if isnan(case.start) else f" ({case.start:.1g} at the start)"
 
 
 def _share(case: Case) -> str:

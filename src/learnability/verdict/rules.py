@@ -11,6 +11,7 @@ from typing import NamedTuple
 SEEN = 0.3  # standard deviations of the targets: what is smaller may go unseen
 SHARE = 0.5  # from which on a dependency is learnt
 SHARE_LOWER = 0.25  # likewise, the lower end of its interval
+TO_LEARN = 10  # times the sequences that show a lag are needed to learn it (3 to 70)
 ENVELOPE = 0.01  # f(l)/f(0), below which transport is what is missing
 REL = 0.3  # b/c, below which a further step fits noise
 MEMORY = 0.1  # R^2, below which a state holds nothing of a lag
@@ -34,6 +35,7 @@ class Case:
         share_upper: upper end of its interval.
         needed: N(l), sequences that show the lag in one gradient.
         envelope: ``f(l)/f(0)``.
+        start: the same at the start of the training.
         kept: R^2 of the state for what was new at the lag.
         kept_error: its standard error.
         gain: by how much the next step raises the learnt share.
@@ -59,6 +61,7 @@ class Case:
     share_upper: float = nan
     needed: float = nan
     envelope: float = nan
+    start: float = nan
     kept: float = nan
     kept_error: float = nan
     gain: float = nan
@@ -71,8 +74,8 @@ class Case:
 
     @property
     def hidden(self) -> bool:
-        """Return whether one gradient of N sequences does not show the lag."""
-        return self.lag > 0 and not self.needed <= self.sequences
+        """Return whether a gradient of N sequences shows too little of the lag."""
+        return self.lag > 0 and not TO_LEARN * self.needed <= self.sequences
 
 
 class Rule(NamedTuple):

@@ -107,7 +107,7 @@ def step(
         >>> one = [(row, 1) for row in g]
         >>> train = gradient_sums(one, rates, np.zeros(3))
         >>> held = gradient_sums(one, rates, train.mean)
-        >>> step(train, held, rates, 8).rel
+        >>> float(step(train, held, rates, 8).rel)
         1.0
     """
     n = held.counts.sum()
