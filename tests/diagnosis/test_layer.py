@@ -115,7 +115,8 @@ def test_every_stage_grows_and_ends_once():
         progress=lambda *share: seen.append(share),
     )
     stages = dict.fromkeys(stage for stage, _ in seen)
-    assert list(stages) == ["running the model", "envelope", "evidence", "detection"]
+    stages_of_a_layer = ["envelope", "evidence", "detection", "verdict"]
+    assert list(stages) == ["running the model", *stages_of_a_layer]
     for stage in stages:
         shares = [share for name, share in seen if name == stage]
         assert shares == sorted(shares)

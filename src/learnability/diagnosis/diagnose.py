@@ -1,6 +1,6 @@
 """The composition: any PyTorch model and data go in, a diagnosis a layer comes out."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from numbers import Integral
 from typing import Any
@@ -24,11 +24,14 @@ from ..models.taps import Tap
 from ..models.trees import moved
 from .exponents import exponent_group
 from .fitting import fitted_detection, fitted_envelopes, fitted_evidence
+from .judging import HeldOut
 from .layer import LayerDiagnosis
 from .measure import Measurement
 from .modules import ModuleMeasurement
 from .options import DiagnosisOptions
 from .result import Diagnosis
+from .verdict_group import verdict_group
+from .warm_up import warm_up_groups
 
 FEWEST = 8  # sequences: with fewer no interval means anything
 FEW_LAGS = 24  # unless they are given
@@ -47,7 +50,9 @@ def diagnose(
     groups: Groups | None = None,
     window: int | None = None,
     direction: Float[Tensor, "input"] | None = None,
+    heldout: Any = None,
     optimizer: optim.Optimizer | None = None,
+    start: Mapping[str, Tensor] | None = None,
     options: DiagnosisOptions | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -85,7 +90,10 @@ def diagnose(
             of so many steps.
         direction: u of the probe ``u . x_{t-l}`` of a layer's inputs; None averages
             over the axes of the whitened inputs.
-        optimizer: what trains the model, for its base rates.
+        heldout: data like those that train the model, which it has not seen: what is
+            learnt, and whether a further step pays, is measured on them.
+        optimizer: what trains the model, for its base rates and its next step.
+        start: the model's state dict before the training: what it let through is told.
         options: how finely to measure, how much of the data, with how much work.
         seed: of samples, directions and resamples.
         progress: called with the name of a stage and the share of it that is done.
@@ -110,17 +118,19 @@ def diagnose(
     options = options or DiagnosisOptions()
     wanted, tell = None if lags is None else _whole(lags), progress or silent
     data = list(data) if isinstance(data, Iterator) else data
+    heldout = list(heldout) if isinstance(heldout, Iterator) else heldout
 
-    def read(taps: list[Tap]) -> Reading:
+    def read(taps: list[Tap], given: Any = data) -> Reading:
+        of_data = groups if given is data or callable(groups) else None
         return Reading(
             model,
             named(loss),
-            data,
+            given,
             taps=taps,
             lengths=lengths,
             layers=layers,
             targets=targets,
-            groups=groups,
+            groups=of_data,
             window=window,
             sequences=options.sequences,
             memory=options.memory,
@@ -130,9 +140,12 @@ def diagnose(
     def first() -> Batch:
         return moved(first_items(data, dtype_of(model)), device_of(model))
 
+    held_out = HeldOut(read, heldout, optimizer, start)
     every = found(model, layers, read, first, tell)
     diagnoses, refused = {}, dict(every.refused)
     cases = [(*one, None) for one in every.recurrences] + every.modules
+    for reading, _, _ in cases:
+        held_out.check(reading)
     for reading, layer, reason in cases:
         name = layer.track.name
         told = tell if len(cases) == 1 else _named(tell, name)
@@ -141,10 +154,13 @@ def diagnose(
             settings = (layer, chosen, seed, options, told)
             with quiet(model):  # a user's own cell steps while it is measured
                 if reason is None:
-                    measured = _groups(Measurement(*settings), optimizer, direction)
+                    one = Measurement(*settings)
+                    measured = _groups(one, optimizer, direction)
                 else:
                     one = ModuleMeasurement(reading, *settings)
                     measured = _module_groups(one, optimizer, direction, reason)
+                measured["verdict"] = verdict_group(one, reading, held_out, direction)
+                measured |= warm_up_groups(reading, name)
         except ValueError as error:
             refused[name] = f"{name}: {error}"
             continue

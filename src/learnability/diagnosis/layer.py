@@ -11,7 +11,9 @@ import xarray as xr
 
 from ..storage import load_tree, save_tree
 from ..summaries.spread import window_table
+from ..verdict.explained import Explanation
 from .shown import card_of, text_of
+from .verdicts import explained, verdict_table
 
 
 def numbers(given: float | Iterable[float]) -> list[float]:
@@ -32,7 +34,8 @@ class LayerDiagnosis:
     Attributes:
         tree: an `xarray.DataTree` with the groups ``envelope`` and ``effective``
             (with base rates, if an optimizer was given), ``time_scales``,
-            ``evidence`` and ``detection``; units, versions and settings are
+            ``evidence``, ``detection``, ``dependence``, ``verdict`` and, where it could
+            be measured, ``warm_up``; units, versions and settings are
             attributes. What cannot be told is nan: ``below`` of the envelopes and
             ``reason`` of the evidence say why.
     """
@@ -130,6 +133,26 @@ class LayerDiagnosis:
             rows.append((window, lags[-1] if len(lags) else np.nan))
         index = pd.Index(wanted, name="n_sequences")
         return pd.DataFrame(rows, index=index, columns=["window", "farthest"])
+
+    def verdicts(self) -> pd.DataFrame:
+        """Return what stops each lag, one row each, lag 0 first.
+
+        Returns:
+            ``verdict``: not in the data, learnt, vanishes, too few sequences, too few
+            steps, forgotten, stuck or not resolved; and the numbers that it rests on.
+
+        Raises:
+            ValueError: if it comes from a file that is older than verdicts.
+        """
+        return verdict_table(self)
+
+    def explain(self, lag: int) -> Explanation:
+        """Return the verdict on a lag, its evidence and one thing to try.
+
+        Args:
+            lag: in steps; off the grid both neighbours are named.
+        """
+        return explained({str(self.tree.attrs["layer"]): self}, lag)
 
     def __repr__(self) -> str:
         return text_of({str(self.tree.attrs["layer"]): self})

@@ -11,9 +11,12 @@ import pandas as pd
 import xarray as xr
 
 from ..storage import load_tree, save_tree
+from ..verdict.explained import Explanation
 from .advice import advice
 from .layer import LayerDiagnosis, numbers
+from .lengths import Lengths, lengths_of
 from .shown import card_of, text_of
+from .verdicts import explained
 
 if TYPE_CHECKING:  # drawing loads matplotlib: only where it is asked for
     from matplotlib.axes import Axes
@@ -72,6 +75,26 @@ class Diagnosis(Mapping[str, LayerDiagnosis]):
         wanted = numbers(n_sequences)
         tables = {name: one.needed_window(wanted) for name, one in self.items()}
         return pd.concat(tables, names=["layer", "n_sequences"])
+
+    def verdicts(self) -> pd.DataFrame:
+        """Return one row per layer and lag; see `LayerDiagnosis.verdicts`."""
+        tables = {name: one.verdicts() for name, one in self.items()}
+        return pd.concat(tables, names=["layer", "lag"])
+
+    def explain(self, lag: int) -> Explanation:
+        """Return the verdict on a lag, its evidence and one thing to try.
+
+        Of several layers it is that of the one that has learnt most of the lag, or
+        whose state holds most of it.
+
+        Args:
+            lag: in steps; off the grid both neighbours are named.
+        """
+        return explained(self, lag)
+
+    def lengths(self) -> Lengths:
+        """Return how long to backpropagate, to warm up and to look back."""
+        return lengths_of(self)
 
     def advice(self, n_sequences: float | None = None) -> list[str]:
         """Return what the numbers say about each layer, in sentences.

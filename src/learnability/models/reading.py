@@ -172,6 +172,25 @@ class Reading:
             for track in self.tracks()
         ]
 
+    def groups(self, most: int) -> Iterator[tuple[Batch, int]]:
+        """Yield the items of neighbouring samples together, and how many they are.
+
+        Args:
+            most: how many groups there shall be, about; whole batches are groups where
+                the model takes no other number of items.
+        """
+        samples = [int(numbers[-1]) + 1 for numbers in self._samples_of]
+        for batch, numbers, own in zip(
+            self.batches, self._samples_of, samples, strict=True
+        ):
+            count = min(own, max(1, round(most * own / sum(samples))))
+            if self.recorder.fixed is not None or count == 1:
+                yield batch, len(numbers)
+                continue
+            for group in range(count):
+                (chosen,) = torch.where(numbers * count // own == group)
+                yield self.recorder.items.take(batch, chosen), len(chosen)
+
     def _parts_of(self, name: str) -> Callable[[], Iterable[Sample]]:
         def parts() -> Iterable[Sample]:
             if self._kept is not None:

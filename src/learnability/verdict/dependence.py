@@ -159,7 +159,7 @@ def dependence(
     name = features if isinstance(features, str) else "own"
     many = len(seen.inputs) >= FEWEST_SHARING
     sequences = len(seen.inputs) if many else len(fitted.deviations)
-    table, bands = _lags_and_bands(fitted, sorted({0, *asked}), sequences)
+    table, bands = lags_and_bands(fitted, sorted({0, *asked}), sequences)
     p_value = whole.test(0, longest, sequences).p_value
     share, error = whole.r_squared, whole.error
     joint = Joint(float(share[-1]), float(error[-1]), p_value, p_value <= JOINT)
@@ -179,10 +179,10 @@ def _with_company(data: Observed) -> Observed:
     return data.chosen(np.bincount(data.step)[data.step] >= FEWEST_SHARING)
 
 
-def _lags_and_bands(
+def lags_and_bands(
     fitted: Regression, asked: list[int], sequences: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the tests of single lags and of bands.
+    """Return the tests of single lags and of bands, one row each.
 
     A lag in a band counts as found if the band is, at its share of the significance,
     and the lag at its own; with a ridge only the band does, since

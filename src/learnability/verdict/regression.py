@@ -132,12 +132,7 @@ def moments(
     Raises:
         ValueError: if there are more than 2,048 coefficients.
     """
-    size = (longest + 1) * features.width
-    if size > LARGEST:
-        raise ValueError(
-            f"{longest + 1} lags of {features.width} features are {size} coefficients; "
-            f"ask for fewer lags or features, at most {LARGEST} together"
-        )
+    size = few_enough(longest + 1, features.width)
     y = targets_of(data)
     most = int(np.clip(HELD // size**2, FOLDS, None))
     number = int(cluster.max()) + 1
@@ -158,6 +153,20 @@ def moments(
     return Moments(xx, xy, yy, len(y), tails)
 
 
+def few_enough(lags: int, width: int) -> int:
+    """Return the number of coefficients.
+
+    Raises:
+        ValueError: if there are more than 2,048.
+    """
+    if lags * width > LARGEST:
+        raise ValueError(
+            f"{lags} lags of {width} features are {lags * width} coefficients; "
+            f"ask for fewer lags or features, at most {LARGEST} together"
+        )
+    return lags * width
+
+
 def best_ridge(found: Moments) -> float:
     """Return what foretells left-out clusters best, 0 where rows are many."""
     size = found.xy.shape[1]
@@ -167,13 +176,16 @@ def best_ridge(found: Moments) -> float:
     return RIDGES[int(np.argmin(errors))]
 
 
-def regression(found: Moments, lags: int, ridge: float) -> Regression:
+def regression(
+    found: Moments, lags: int, ridge: float, *, nested: bool = True
+) -> Regression:
     """Return the regression on all lags and what nested ones foretell.
 
     Args:
         found: sums of products.
         lags: L + 1.
         ridge: added to the covariance.
+        nested: whether to tell what nested ones foretell; nan otherwise.
     """
     size = found.xy.shape[1]
     y = found.xy.sum(0)
@@ -184,8 +196,11 @@ def regression(found: Moments, lags: int, ridge: float) -> Regression:
         linalg.solve(added - xx, y - xy, assume_a="pos")
         for xx, xy in zip(found.xx, found.xy, strict=True)
     ]
-    depths = [(lag + 1) * (size // lags) for lag in range(lags)]
-    share, error = _shares(_heldout(found, ridge, depths), found.yy)
+    share = error = np.full(lags, np.nan)
+    if nested:
+        depths = [(lag + 1) * (size // lags) for lag in range(lags)]
+        errors = _heldout(found, ridge, depths)
+        share, error = explained(errors, found.yy[:, None])
     left = found.yy.sum() - np.sum(beta * (2 * y - total @ beta))
     shrunk = linalg.inv(added)
     freedom = found.rows - np.sum(shrunk * total)
@@ -247,11 +262,19 @@ def _heldout(
     return errors
 
 
-def _shares(
-    errors: Float[np.ndarray, "cluster lag"], total: Float[np.ndarray, "cluster"]
+def explained(
+    errors: Float[np.ndarray, "cluster lag"],
+    total: Float[np.ndarray, "cluster lag"] | Float[np.ndarray, "cluster 1"],
 ) -> tuple[Float[np.ndarray, "lag"], Float[np.ndarray, "lag"]]:
-    """Return R^2 of every depth and its standard error, that of a ratio of sums."""
-    unexplained = errors.sum(0) / total.sum()
-    apart = errors - unexplained * total[:, None]
-    error = np.sqrt((apart**2).sum(0) * len(total) / (len(total) - 1)) / total.sum()
+    """Return R^2 of each lag and its standard error, that of a ratio of sums.
+
+    Args:
+        errors: squared errors.
+        total: squares of what was foretold; where they are 0, R^2 is nan.
+    """
+    whole = total.sum(0)
+    whole = np.where(whole > 0, whole, np.nan)
+    unexplained = errors.sum(0) / whole
+    apart = errors - unexplained * total
+    error = np.sqrt((apart**2).sum(0) * len(total) / (len(total) - 1)) / whole
     return 1 - unexplained, error

@@ -1,0 +1,159 @@
+"""The group ``verdict`` of a layer: what each lag's verdict rests on."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from torch import Tensor
+
+from ..evidence.sample import Sample
+from ..models.probing import Probes, probes
+from ..models.reading import Layer, Reading, silent
+from ..verdict.facts import facts
+from ..verdict.lag_sums import LagSums, Part, lag_sums
+from ..verdict.regression import LARGEST
+from .judging import FRACTION, HeldOut
+from .measure import Measurement
+from .modules import ModuleMeasurement
+
+FEWEST = 64  # sequences that are looked at, whatever the work
+PARTS = 4  # of the work, for training and held-out data before and after a step
+
+MEANINGS = {
+    "start": "f(l)/f(0) at the start of the training",
+    "strength": "dependence of the targets on the lag given all others",
+    "smallest": "strength that would have been found",
+    "found": "whether the dependence was told from nothing",
+    "kept": "R^2 of the state for what was new at the lag",
+    "kept_error": "its standard error",
+    "share": "learnt share, on held-out data",
+    "share_lower": "lower end of its interval at 95 %",
+    "share_upper": "upper end of its interval at 95 %",
+    "gain": "change of the learnt share towards 1 by the optimizer's next step",
+    "gain_error": "its standard error",
+}
+
+
+class Looked(NamedTuple):
+    """What all layers are looked at with.
+
+    Attributes:
+        chosen: probes of the inputs and axes of the error signal.
+        longest: L.
+        work: floating-point operations of one pass, about.
+    """
+
+    chosen: Probes
+    longest: int
+    work: float
+
+    def sums(self, layer: Layer, *, states: bool) -> LagSums:
+        """Return the sums of both parts of the error signal, and of the states."""
+        size = (self.longest + 1) * len(self.chosen.inputs)
+        steps = int(layer.lengths.max())
+        some = layer.first(max(FEWEST, int(self.work / (2 * steps * size**2))))
+
+        def parts() -> Iterator[Part]:
+            before = 0
+            for sample in some.parts():
+                yield self._part(sample, before, states)
+                before += len(sample)
+
+        return lag_sums(parts, self.longest, len(some))
+
+    def _part(self, sample: Sample, before: int, states: bool) -> Part:
+        axes = self.chosen.axes.double()
+        axes = axes / (axes**2).sum(dim=-1, keepdim=True)
+        asked = sample.by_step(sample.target).double() @ axes.T
+        given = sample.by_step(sample.delta - sample.target).double() @ axes.T
+        columns = [asked, given, *[sample.states.double()] * states]
+        phi = self.chosen.signals(sample).double().movedim(0, -1)
+        arrays = (phi, torch.cat(columns, dim=-1), sample.own, sample.looks)
+        numbers = (values.cpu().numpy() for values in arrays)
+        return Part(*numbers, cluster=before + sample.item.numpy())
+
+
+def verdict_group(
+    one: Measurement | ModuleMeasurement,
+    reading: Reading,
+    held_out: HeldOut,
+    direction: Tensor | None = None,
+) -> xr.Dataset:
+    """Return what verdicts rest on, over lag, lag 0 first.
+
+    All is nan, and ``notes`` says why, where there are too few sequences or so many
+    lags that no regression takes them together.
+
+    Args:
+        one: the layer on the training data.
+        reading: the model on them.
+        held_out: the same model on others.
+        direction: u of the probe, or None.
+    """
+    lags, notes = [0, *one.lags], []
+    one.progress("verdict", 0.0)
+    descent = held_out.descent(reading)
+    attrs = {} if isinstance(descent, str) else descent.facts._asdict()
+    notes += [descent] if isinstance(descent, str) else []
+    notes += [] if held_out.given else ["measured on training data"]
+    try:
+        table = _facts(one, reading, held_out, direction)
+    except ValueError as error:
+        table = pd.DataFrame(np.nan, pd.Index(lags), list(MEANINGS))
+        notes.append(str(error))
+    one.progress("verdict", 1.0)
+    data = {
+        name: ("lag", table[name].to_numpy(float), {"long_name": meaning})
+        for name, meaning in MEANINGS.items()
+    }
+    axis = xr.DataArray(lags, dims="lag", attrs={"units": "steps"})
+    return xr.Dataset(data, {"lag": axis}, {**attrs, "notes": "; ".join(notes)})
+
+
+def _facts(
+    one: Measurement | ModuleMeasurement,
+    reading: Reading,
+    held_out: HeldOut,
+    direction: Tensor | None,
+) -> pd.DataFrame:
+    """Measure one layer on training data, held-out data, and these after a step."""
+    name, lags = one.layer.track.name, [0, *one.lags]
+    looked = _looked(one, direction)
+    held = held_out.layer(reading, name)
+    train = looked.sums(one.layer, states=held is None)
+    other = None if held is None else looked.sums(held, states=True)
+    with held_out.after(reading) as layers:
+        after = looked.sums(layers[name], states=False) if layers else None
+    table = facts(train, other, after, lags, len(looked.chosen.axes), FRACTION)
+    return table.assign(start=_start(one, reading, held_out).reindex(lags))
+
+
+def _start(
+    one: Measurement | ModuleMeasurement, reading: Reading, held_out: HeldOut
+) -> pd.Series:
+    """Return f(l)/f(0) at the start of the training, nan where that is not given."""
+    if held_out.start is None:
+        return pd.Series(np.nan, one.lags)
+    with held_out.began(reading) as began:
+        found = {layer.track.name: layer for layer in began.layers()}
+        layer = found[one.layer.track.name]
+        changes: dict[str, Any] = {"layer": layer, "progress": silent}
+        if isinstance(one, ModuleMeasurement):
+            changes["reading"] = began
+        envelope = replace(one, **changes).envelopes(None)["envelope"]
+    return pd.Series(envelope["normalised"].values[-1], envelope["lag"].values)
+
+
+def _looked(one: Measurement | ModuleMeasurement, direction: Tensor | None) -> Looked:
+    """Choose probes and axes, as many as one regression takes."""
+    options, longest = one.options, one.lags[-1]
+    chosen = probes(
+        one.layer, inputs=options.probes, outputs=options.axes, direction=direction
+    )
+    room = LARGEST // (longest + 1)
+    inputs = chosen.inputs.first(max(1, min(room, options.pairs)))
+    return Looked(replace(chosen, inputs=inputs), longest, options.work / PARTS)

@@ -1,0 +1,317 @@
+"""What stops each lag: small models whose causes are known, files, forms, refusals."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import learnability as lw
+from learnability.diagnosis.judging import trained
+from learnability.tasks.multilag import learnt_shares
+
+LAGS = (1, 4)
+TASK = lw.MultiLag(lags=LAGS, coefficients=(0.6, 0.6), inputs=2, steps=24, noise=0.5)
+U = TASK.direction(seed=0)
+GRID = [1, 2, 4, 8]
+QUICK = lw.DiagnosisOptions(resamples=20, exact_windows=16)
+
+
+def drawn(count, seed):
+    data = TASK.draw(count, seed=seed, direction=U)
+    return data.x, data.y
+
+
+DATA, HELD = drawn(96, 1), drawn(128, 2)
+
+
+class Model(nn.Module):
+    """A recurrence with a read-out, and a layer before it that is trained, too."""
+
+    def __init__(self, kind=nn.GRU, units=16, seed=0):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.before = nn.Linear(2, 2)
+        self.rnn, self.out = kind(2, units, batch_first=True), nn.Linear(units, 1)
+
+    def forward(self, x):
+        return self.out(self.rnn(self.before(x))[0])[..., 0]
+
+
+def fitted(model, data, updates, batch=32, kind=torch.optim.Adam):
+    """Train a model; return its optimizer."""
+    x, y = data
+    optimizer = kind(model.parameters(), lr=5e-3)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(updates):
+        chosen = torch.randperm(len(x), generator=generator)[:batch]
+        optimizer.zero_grad()
+        functional.mse_loss(model(x[chosen]), y[chosen]).backward()
+        optimizer.step()
+    return optimizer
+
+
+def found_of(model, data, optimizer, held=HELD, lags=GRID, **options):
+    options = {"options": QUICK, **options}
+    return lw.diagnose(
+        model, data, "mse", lags, heldout=held, optimizer=optimizer, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def young():
+    model = Model()
+    optimizer = fitted(model, drawn(1024, 3), 60)
+    return model, optimizer, found_of(model, drawn(1024, 3), optimizer)
+
+
+@pytest.fixture(scope="module")
+def learnt():
+    model = Model()
+    optimizer = fitted(model, drawn(2048, 3), 1500, batch=64)
+    return model, optimizer, found_of(model, DATA, optimizer)
+
+
+def verdicts(found):
+    (one,) = found.values()
+    return one.verdicts()
+
+
+def test_what_a_model_has_learnt_is_learnt_and_the_rest_is_not_in_the_data(learnt):
+    model, _, found = learnt
+    table = verdicts(found)
+    assert table.verdict[list(LAGS)].tolist() == ["learnt", "learnt"]
+    assert set(table.verdict.drop(list(LAGS))) == {"not in the data"}
+    x, _ = drawn(2000, 9)
+    with torch.no_grad():
+        truth = learnt_shares(TASK, x, model(x), U)
+    for lag, share in zip(LAGS, truth, strict=True):
+        row = table.loc[lag]
+        width = row.share_upper - row.share_lower
+        assert abs(row.share - share) < width
+
+
+def test_a_young_model_has_too_few_steps(young):
+    table = verdicts(young[2])
+    assert "too few steps" in table.verdict[list(LAGS)].tolist()
+    assert (table.b > 0).all()
+
+
+def test_targets_of_other_sequences_are_not_in_the_data(young):
+    model, optimizer, _ = young
+    dealt, held = (DATA[0], DATA[1].roll(5, 0)), (HELD[0], HELD[1].roll(5, 0))
+    table = verdicts(found_of(model, dealt, optimizer, held))
+    assert set(table.verdict) == {"not in the data"}
+    assert table.smallest.max() < 0.3
+
+
+def test_a_model_that_knows_noise_by_heart_has_too_few_sequences():
+    x, y = drawn(16, 5)
+    noise = torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
+    few = x, y + 2 * noise
+    model = Model(units=32)
+    optimizer = fitted(model, few, 600, batch=16)
+    table = verdicts(found_of(model, few, optimizer, drawn(256, 6)))
+    assert table.verdict[4] == "too few sequences"
+
+
+def test_a_start_that_forgets_vanishes():
+    task = lw.MultiLag(lags=(40,), coefficients=(1.0,), inputs=2, steps=64, noise=0.1)
+    u = task.direction(seed=0)
+    data, held = (task.draw(64, seed=s, direction=u) for s in (1, 2))
+    model = Model(nn.LSTM)
+    optimizer = fitted(model, (data.x, data.y), 30)
+    found = found_of(model, (data.x, data.y), optimizer, (held.x, held.y), [2, 8, 40])
+    assert verdicts(found).verdict[40] == "vanishes"
+    code = found.explain(40).code
+    assert code == "lw.design.gate_bias(40, units=16, samples=64).apply(model.rnn)"
+    before = model.rnn.bias_ih_l0.detach().clone()
+    exec(code, {"lw": lw, "model": model})
+    assert not torch.equal(before, model.rnn.bias_ih_l0)
+
+
+def test_b_is_the_slope_of_the_held_out_loss_and_gain_that_of_the_share(young):
+    """The step is made in full smallness, by hand."""
+    model, optimizer, found = young
+    (one,) = found.values()
+    facts = one.group("verdict").attrs
+    parameters, rates = trained(model, optimizer)
+    x, y = drawn(1024, 3)
+
+    def loss(pair):
+        return functional.mse_loss(model(pair[0]), pair[1])
+
+    gradient = torch.autograd.grad(loss((x, y)), parameters)
+    flat = torch.cat([g.flatten() for g in gradient]).double().numpy()
+    assert facts["c"] == pytest.approx(flat @ (rates * flat), rel=1e-3)
+    other = torch.autograd.grad(loss(HELD), parameters)
+    held = torch.cat([g.flatten() for g in other]).double().numpy()
+    assert facts["b"] == pytest.approx(held @ (rates * flat), rel=1e-3)
+    now, change = by_lag(model), 0.01
+    step = torch.from_numpy(change * rates * flat).float()
+    with torch.no_grad():
+        kept = [p.clone() for p in parameters]
+        sizes = [p.numel() for p in parameters]
+        for p, part in zip(parameters, step.split(sizes), strict=True):
+            p -= part.view_as(p)
+        after = by_lag(model)
+        for p, value in zip(parameters, kept, strict=True):
+            p.copy_(value)
+    table = one.verdicts()
+    for lag in LAGS:
+        asked = now[1][lag]
+        by_hand = (after[0][lag] - now[0][lag]) @ asked / (asked @ asked) / change
+        towards = np.sign(1 - table.share[lag])
+        assert table.gain[lag] == pytest.approx(towards * by_hand, rel=0.02)
+
+
+def by_lag(model):
+    """Return the coefficients of outputs and targets on all lags, held-out data."""
+    x, y = (v - v.mean(dim=0) for v in HELD)
+    with torch.no_grad():
+        output = model(HELD[0])
+    output = output - output.mean(dim=0)
+    past = [x[:, 8 - lag : 24 - lag] for lag in range(9)]
+    design = torch.cat(past, dim=-1).flatten(0, 1).double().numpy()
+    values = torch.stack([output[:, 8:], y[:, 8:]], dim=-1).flatten(0, 1)
+    fit = np.linalg.lstsq(design, values.double().numpy())[0]
+    return fit[:, 0].reshape(9, 2), fit[:, 1].reshape(9, 2)
+
+
+def test_neither_the_model_nor_its_optimizer_is_changed(young):
+    model, optimizer, _ = young
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    state = optimizer.state_dict()["state"][0]["exp_avg_sq"].clone()
+    found_of(model, DATA, optimizer)
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    assert torch.equal(state, optimizer.state_dict()["state"][0]["exp_avg_sq"])
+
+
+def test_a_file_holds_all_that_is_explained(young, tmp_path):
+    found = young[2]
+    found.save(tmp_path / "found.nc")
+    again = lw.Diagnosis.load(tmp_path / "found.nc")
+    assert again.verdicts().equals(found.verdicts())
+    assert again.explain(4) == found.explain(4)
+    assert list(found.verdicts().index.names) == ["layer", "lag"]
+
+
+def test_lags_that_were_not_measured_name_both_neighbours(young):
+    words = str(young[2].explain(3))
+    assert "lag 2: not in the data; lag 4: " in words
+    assert len(words.splitlines()) <= 6
+    assert "lag 8: " in str(young[2].explain(20))
+
+
+def test_what_is_not_given_is_said(young):
+    model, _, _ = young
+    alone = found_of(model, DATA, None, None)
+    (one,) = alone.values()
+    assert "measured on training data" in one.group("verdict").attrs["notes"]
+    assert "give heldout=" in one.group("verdict").attrs["notes"]
+    table = one.verdicts()
+    assert table[["share", "gain", "b"]].isna().to_numpy().all()
+    assert set(table.verdict[list(LAGS)]) == {"not resolved"}
+    assert "heldout=heldout" in alone.explain(4).code
+    (one,) = found_of(model, DATA, None).values()
+    assert "give optimizer=" in one.group("verdict").attrs["notes"]
+    assert one.verdicts().share[list(LAGS)].notna().all()
+
+
+def test_what_is_said_of_the_start_is_that_of_its_weights(young):
+    model, optimizer, _ = young
+    start = Model(seed=3)
+    of_start = found_of(start, DATA, None)["rnn"].envelope["normalised"]
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    found = found_of(model, DATA, optimizer, start=start.state_dict())
+    group = found["rnn"].group("verdict")["start"]
+    np.testing.assert_allclose(group.sel(lag=GRID), of_start, rtol=1e-5)
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    with pytest.raises(ValueError, match="the start does not fit the model"):
+        found_of(model, DATA, optimizer, start=Model(units=3).state_dict())
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.RMSprop])
+def test_rates_are_the_optimizers(kind):
+    model = Model()
+    optimizer = fitted(model, DATA, 20, kind=kind)
+    table = verdicts(found_of(model, DATA, optimizer))
+    assert table.b.notna().all()
+
+
+def test_any_module_has_verdicts():
+    """A convolution over the past, of which only what it takes and gives is known."""
+
+    class Inner(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.past, self.out = PastLayer(), nn.Linear(8, 1)
+
+        def forward(self, x):
+            return self.out(self.past(x))[..., 0]
+
+    class PastLayer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.convolution = nn.Conv1d(2, 8, 6)
+
+        def forward(self, x):
+            padded = functional.pad(x.transpose(1, 2), (5, 0))
+            return self.convolution(padded).transpose(1, 2)
+
+    model = Inner()
+    optimizer = fitted(model, drawn(512, 3), 400)
+    table = verdicts(found_of(model, DATA, optimizer, layers=["past"]))
+    assert table.verdict[list(LAGS)].tolist() == ["learnt", "learnt"]
+    assert table.kept[1] > 0.5
+    assert table.kept[8] < 0.1  # further back than the kernel reaches
+
+
+def test_classes_of_sequences_have_verdicts():
+    """Is the input above its median four steps before the end?"""
+    x = drawn(1024, 7)[0]
+    y = (x[:, -5] @ U > 0).long()
+    hx, hy = HELD[0], (HELD[0][:, -5] @ U > 0).long()
+
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.rnn, self.out = nn.GRU(2, 8, batch_first=True), nn.Linear(8, 2)
+
+        def forward(self, values):
+            return self.out(self.rnn(values)[0][:, -1])
+
+    model = Last()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(150):
+        optimizer.zero_grad()
+        functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    found = lw.diagnose(
+        model, (x, y), "ce", GRID, heldout=(hx, hy), optimizer=optimizer, options=QUICK
+    )
+    table = verdicts(found)
+    assert table.found[4]
+    assert table.verdict[4] == "learnt"
+    assert table.strength[4] > 0.5 > table.strength.drop(4).max()
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (drawn(5, 1), "heldout has 5 sequences; give at least 8"),
+        ((HELD[0][..., :1], HELD[1]), "cannot take inputs of shape"),
+    ],
+)
+def test_held_out_data_that_do_not_fit_are_refused(held, said):
+    with pytest.raises(ValueError, match=said):
+        found_of(Model(), DATA, None, held)
+
+
+def test_an_optimizer_without_a_step_is_refused():
+    model = Model()
+    optimizer = torch.optim.Adam(model.parameters())
+    with pytest.raises(ValueError, match="has made no step yet; train first"):
+        found_of(model, DATA, optimizer)

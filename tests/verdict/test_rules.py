@@ -1,0 +1,94 @@
+"""The table of rules: each verdict where it belongs, the first that fits."""
+
+from dataclasses import replace
+from math import nan
+
+import pytest
+
+from learnability.verdict.explained import WORDS, explanation
+from learnability.verdict.rules import RULES, Case, verdict, with_progress
+
+OPEN = Case(
+    lag=40,
+    layer="rnn.gru[layer 0, forward]",
+    cell="TorchGRU",
+    units=32,
+    sequences=512,
+    strength=0.4,
+    found=True,
+    smallest=0.05,
+    share=0.2,
+    share_lower=0.1,
+    share_upper=0.3,
+    needed=40.0,
+    envelope=0.2,
+    kept=0.5,
+    kept_error=0.05,
+    gain=0.01,
+    gain_error=0.001,
+    b=0.02,
+    b_error=0.004,
+    rel=0.8,
+    unfitted=0.9,
+)
+CASES = [
+    ("too few steps", {}),
+    ("too few steps", {"gain": nan}),
+    ("too few steps", {"gain": -0.01, "progress": 0.02}),
+    ("not in the data", {"found": False}),
+    ("not resolved", {"found": False, "smallest": 0.6}),
+    ("not resolved", {"found": False, "smallest": nan}),
+    ("learnt", {"share": 0.8, "share_lower": 0.6}),
+    ("too few steps", {"share": 0.8, "share_lower": 0.2}),
+    ("vanishes", {"needed": 5000.0, "envelope": 1e-6}),
+    ("vanishes", {"needed": nan, "envelope": 1e-6}),
+    ("vanishes", {"needed": 100.0, "envelope": 1e-6}),
+    ("too few steps", {"needed": 5000.0}),
+    ("too few steps", {"envelope": 1e-6}),
+    ("too few sequences", {"b": -0.01, "rel": -0.5}),
+    ("too few sequences", {"rel": 0.1}),
+    ("too few sequences", {"rel": nan}),
+    ("forgotten", {"gain": -0.01, "kept": 0.02}),
+    ("stuck", {"gain": -0.01}),
+    ("not resolved", {"gain": -0.01, "kept": nan}),
+    ("not resolved", {"share": nan, "b": nan, "rel": nan}),
+    ("not resolved", {"b": nan, "rel": nan}),
+    ("not resolved", {"share": nan}),
+]
+
+
+@pytest.mark.parametrize(("said", "change"), CASES)
+def test_each_verdict_is_given_where_it_belongs(said, change):
+    case = replace(OPEN, **change)
+    assert verdict(case) == said
+    lines = str(explanation(case)).splitlines()
+    assert lines[0] == f"lag 40 of rnn.gru[layer 0, forward]: {said}"
+    assert 2 <= len(lines) <= 6
+    assert "nan" not in str(explanation(case)).replace("dominant", "")
+
+
+def test_every_rule_has_words_and_a_case():
+    rules = {rule.verdict for rule in RULES}
+    assert rules == set(WORDS) == {said for said, _ in CASES}
+
+
+def test_what_is_learnt_at_other_lags_is_progress_and_what_is_known_is_none():
+    rising = replace(OPEN, lag=2, gain=0.03)
+    falling = replace(OPEN, lag=4, gain=-0.02)
+    done = replace(OPEN, lag=8, share=0.9, share_lower=0.8, gain=0.5)
+    found = with_progress({c.lag: c for c in (rising, falling, done)})
+    assert {c.progress for c in found.values()} == {0.03}
+    assert verdict(found[4]) == "too few steps"
+    assert verdict(with_progress({4: falling, 8: done})[4]) == "stuck"
+
+
+def test_lag_0_never_vanishes():
+    assert verdict(replace(OPEN, lag=0, needed=nan, envelope=0.0)) != "vanishes"
+
+
+@pytest.mark.parametrize(("cell", "said"), [("LSTM", "gate_bias(40"), ("TorchRNN", "")])
+def test_gates_are_set_where_there_are_some(cell, said):
+    case = replace(OPEN, needed=nan, envelope=1e-6, cell=cell)
+    code = explanation(case).code
+    assert said in code
+    assert ("model.rnn.gru" in code) == bool(said)
