@@ -18,6 +18,7 @@ from .judging import FRACTION, HeldOut
 from .measure import Measurement
 from .modules import ModuleMeasurement
 from .probing import Probes, probes
+from .quiet import quiet
 from .reading import Layer, Reading, silent
 
 FEWEST = 64  # sequences that are looked at, whatever the work
@@ -144,7 +145,8 @@ def _start(
         changes: dict[str, Any] = {"layer": layer, "progress": silent}
         if isinstance(one, ModuleMeasurement):
             changes["reading"] = began
-        envelope = replace(one, **changes).envelopes(None)["envelope"]
+        with quiet(began.model):
+            envelope = replace(one, **changes).envelopes(None)["envelope"]
     return pd.Series(envelope["normalised"].values[-1], envelope["lag"].values)
 
 
