@@ -116,6 +116,13 @@ def test_without_held_out_data_no_share_is_told():
     assert table.kept[0] > 0.99
 
 
+def test_targets_that_ask_for_nothing_are_refused():
+    x = np.random.default_rng(0).normal(size=(16, 12, 1))
+    sums = lag_sums(parts_of(x, 0 * np.concatenate([x, x, x], axis=-1)), 3, 16)
+    with pytest.raises(ValueError, match="up to 3 the targets ask for nothing"):
+        facts(sums, None, None, [0, 3], 1)
+
+
 def test_a_ratio_whose_denominator_may_be_0_has_no_interval():
     moved = np.random.default_rng(0).normal(size=16)
     size = float(np.linalg.norm(moved))

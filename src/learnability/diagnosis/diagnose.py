@@ -159,8 +159,8 @@ def diagnose(
                 else:
                     one = ModuleMeasurement(reading, *settings)
                     measured = _module_groups(one, optimizer, direction, reason)
-                measured["verdict"] = verdict_group(one, reading, held_out, direction)
-                measured |= warm_up_groups(reading, name)
+            measured["verdict"] = verdict_group(one, reading, held_out, direction)
+            measured |= warm_up_groups(reading, name)
         except ValueError as error:
             refused[name] = f"{name}: {error}"
             continue

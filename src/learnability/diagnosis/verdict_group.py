@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..evidence.sample import Sample
 from ..models.probing import Probes, probes
+from ..models.quiet import quiet
 from ..models.reading import Layer, Reading, silent
 from ..verdict.facts import facts
 from ..verdict.lag_sums import LagSums, Part, lag_sums
@@ -144,7 +145,8 @@ def _start(
         changes: dict[str, Any] = {"layer": layer, "progress": silent}
         if isinstance(one, ModuleMeasurement):
             changes["reading"] = began
-        envelope = replace(one, **changes).envelopes(None)["envelope"]
+        with quiet(began.model):
+            envelope = replace(one, **changes).envelopes(None)["envelope"]
     return pd.Series(envelope["normalised"].values[-1], envelope["lag"].values)
 
 

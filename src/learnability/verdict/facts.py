@@ -39,8 +39,17 @@ def facts(
         what was new, and its ``kept_error``; the learnt ``share``, ``share_lower``,
         ``share_upper``; ``gain``, the change of the share towards 1 by the next step,
         and its ``gain_error``.
+
+    Raises:
+        ValueError: if the targets ask for nothing.
     """
-    unit = (train.rows / np.trace(train.yy[:, :axes, :axes].sum(0))) ** 0.5
+    asked = float(np.trace(train.yy[:, :axes, :axes].sum(0)))
+    if not asked > 0:
+        raise ValueError(
+            f"at steps that have all lags up to {train.lags - 1} the targets ask for "
+            "nothing; give shorter lags or longer sequences"
+        )
+    unit = (train.rows / asked) ** 0.5
     every = [sums.moments(np.full(axes, unit)) for sums in (train, held) if sums]
     sequences = train.sequences + (held.sequences if held else 0)
     whole = _fitted(_together(every), train.lags)
