@@ -142,7 +142,7 @@ def test_a_disk_that_fills_up_loses_nothing(alone, tmp_path, monkeypatch, writes
     ("change", "made"),
     [
         ({"budgets": [5, 50]}, None),
-        ({"options": {"significance": 0.01}}, ("fit",)),
+        ({"options": {"significance": 0.01}}, ("probe", "fit")),
         ({"options": {"level": 0.9}}, ("fit",)),
         ({"options": {"anchors": 3}}, ("evidence", "fit")),
         ({"options": {"exact_windows": 9}}, ("envelope", "fit")),
