@@ -252,7 +252,7 @@ def _gated(layer: nn.Module) -> bool:
 
 def _check(layer: nn.Module, units: int) -> None:
     """Refuse a layer whose gates cannot get biases for so many units."""
-    own = int(layer.units if isinstance(layer, Cell) else layer.hidden_size)  # pyright: ignore
+    own = layer.units if isinstance(layer, Cell) else layer.hidden_size
     if own != units:
         raise ValueError(
             f"the biases are for {units} units, but a layer has {own}; design them for "

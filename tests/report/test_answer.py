@@ -64,7 +64,7 @@ def test_networks_whose_intervals_overlap_are_not_ranked():
 
 
 def test_equal_networks_are_called_equal_and_one_alone_is_not_the_farthest():
-    assert "all 2 networks see equally far: 1 step back" in told(
+    assert "both networks see equally far: 1 step back" in told(
         10.0, GRU=[FAR], LSTM=[NEAR]
     )
     assert (
@@ -75,7 +75,7 @@ def test_equal_networks_are_called_equal_and_one_alone_is_not_the_farthest():
 def test_where_all_reach_the_last_lag_it_names_no_winner():
     other = needing(50, 60, 70, 80, 90)
     said = told(2000.0, GRU=[FAR] * 2, LSTM=[other] * 2)
-    assert "all 2 networks see 16 or more steps back" in said
+    assert "both networks see 16 or more steps back" in said
     assert "only longer lags can tell" in said
 
 

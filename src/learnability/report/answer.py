@@ -81,6 +81,7 @@ def cell(row: Row) -> str:
 def _seen(rows: Mapping[str, Row], kind: str) -> str:
     """Say who sees farthest and who is told apart from it, or that nobody can tell."""
     count = len(rows)
+    together = "both" if count == 2 else f"all {count}"
     if count == 1:
         ((name, row),) = rows.items()
         return f"{name} sees {middle(row)} ({ends(row)})"
@@ -88,14 +89,14 @@ def _seen(rows: Mapping[str, Row], kind: str) -> str:
     low, high = min(every, key=_order), max(every, key=_order)
     if all(row["censored"] == row["seeds"] for row in every):
         return (
-            f"all {count} {kind}s see {middle(high)}, to the longest lag measured; "
+            f"{together} {kind}s see {middle(high)}, to the longest lag measured; "
             "which sees farthest only longer lags can tell"
         )
     if not any(row["mean"] for row in every):
         return f"no {kind} sees even the shortest lag ({_all_ends(every)})"
     if _order(low) == _order(high):
         return (
-            f"all {count} {kind}s see equally far: {middle(high)} ({_all_ends(every)})"
+            f"{together} {kind}s see equally far: {middle(high)} ({_all_ends(every)})"
         )
     if any(row["seeds"] == 1 for row in every):
         far = steps(high["mean"], high["censored"] > 0)
