@@ -201,10 +201,12 @@ def regression(
         depths = [(lag + 1) * (size // lags) for lag in range(lags)]
         errors = _heldout(found, ridge, depths)
         share, error = explained(errors, found.yy[:, None])
-    left = found.yy.sum() - np.sum(beta * (2 * y - total @ beta))
-    shrunk = linalg.inv(added)
-    freedom = found.rows - np.sum(shrunk * total)
-    rare = found.tails > HEAVY
+    plain = np.zeros_like(total)
+    if found.tails > HEAVY:
+        left = found.yy.sum() - np.sum(beta * (2 * y - total @ beta))
+        shrunk = linalg.inv(added)
+        freedom = found.rows - np.sum(shrunk * total)
+        plain = (shrunk @ total @ shrunk) * left / freedom
     return Regression(
         beta=beta,
         deviations=beta - np.array(left_out),
@@ -212,7 +214,7 @@ def regression(
         r_squared=share,
         error=error,
         ridge=ridge,
-        plain=rare * (shrunk @ total @ shrunk) * left / freedom,
+        plain=plain,
     )
 
 
