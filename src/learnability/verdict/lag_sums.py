@@ -8,10 +8,12 @@ from jaxtyping import Bool, Float, Int, Num
 
 from .features import PART
 from .observed import FEWEST_SHARING
-from .regression import HELD, Moments, few_enough
+from .regression import Moments, few_enough
 
 MOST = 32
 """Clusters beyond which neighbours are put together: more change no interval."""
+HELD = 2**23
+"""Numbers of all clusters' sums, 64 MB, beyond which there are fewer clusters."""
 LATE = 0.25  # of the looking steps that have all lags, from which on they are enough
 
 
@@ -132,15 +134,18 @@ def _by_shift(
 
     Args:
         first: ``X'X(l, 0)``.
-        edges: E.
+        edges: E, whose place X'X takes.
     """
-    width, xx = first.shape[-1], np.empty_like(edges)
-    xx[:, :, :width] = first
-    xx[:, :width] = first.swapaxes(1, 2)
-    for start in range(width, xx.shape[1], width):
-        own, nearer = slice(start, start + width), slice(start - width, start)
-        xx[:, own, width:] = xx[:, nearer, :-width] + edges[:, nearer, :-width]
-    return xx
+    width = first.shape[-1]
+    for xx, row in zip(edges, first, strict=True):
+        change = xx[:width].copy()
+        xx[:width] = row.T
+        for start in range(width, len(xx), width):
+            own, nearer = slice(start, start + width), slice(start - width, start)
+            moved = xx[nearer, :-width] + change[:, :-width]
+            change = xx[own].copy()
+            xx[own, :width], xx[own, width:] = row[own], moved
+    return edges
 
 
 def lagged(

@@ -38,7 +38,7 @@ def memory(
     filters = innovations(xx / sums.rows, probes, ridge)
     hx = sums.xy[:, :, states].swapaxes(1, 2) @ filters
     hh = sums.yy[:, states, states]
-    zz = np.einsum("cl,gcd,dl->gl", filters, sums.xx, filters, optimize=True)
+    zz = (filters * (sums.xx @ filters)).sum(1)
     clusters, size = hx.shape[:2]
     folds = np.arange(clusters) * FOLDS // clusters
     errors = np.empty_like(zz)
@@ -48,7 +48,7 @@ def memory(
         added = RIDGE * np.trace(covariance) / size + NO_RIDGE
         covariance.flat[:: size + 1] += added
         fit = linalg.solve(covariance, hx[~own].sum(0), assume_a="pos")
-        foretold = np.einsum("sl,gst,tl->gl", fit, hh[own], fit, optimize=True)
+        foretold = (fit * (hh[own] @ fit)).sum(1)
         errors[own] = zz[own] - 2 * np.einsum("sl,gsl->gl", fit, hx[own]) + foretold
     return explained(errors, zz)
 
