@@ -8,6 +8,7 @@ from learnability.cli import call
 from .calibration.cli import calibrate
 from .claims.cli import claims
 from .fuzz import fuzz
+from .interventions.cli import interventions
 from .null import null
 
 app = App(
@@ -23,6 +24,7 @@ app.command(claims)
 app.command(calibrate)
 app.command(null)
 app.command(fuzz)
+app.command(interventions)
 
 
 def main(words: list[str] | None = None) -> None:

@@ -1,0 +1,227 @@
+"""How often does what a verdict advises help most, against simpler ways to choose?
+
+A case is a lag that holds something and is not learnt as it is. It is decided where the
+best change raises the learnt share by more than 0.1 beyond the second best and beyond
+no change at all.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int, Shaped
+
+from .plan import HELD_OUT_CELLS, HELD_OUT_FAMILIES, PARTS
+from .trainings import BATCH, INTERVENTIONS
+
+SAME = ["family", "cell", "given", "budget", "lag"]
+LEARNT, APART = 0.5, 0.1
+PASSES, REL = 100, 0.3
+RULES = "src/learnability/verdict/rules.py"
+PLAN = "experiments/interventions"
+ADVISED = {
+    "too few sequences": "sequences",
+    "too few steps": "updates",
+    "vanishes": "gates",
+    "stuck": "gates",
+    "forgotten": "units",
+}
+"""What a verdict advises; with all others nothing is to be changed."""
+
+
+Names = Shaped[np.ndarray, "case"]
+
+
+class Score(NamedTuple):
+    """A share or a mean with its interval over trainings."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+def records(folder: Path) -> pd.DataFrame:
+    """Return one row per training and lag.
+
+    Raises:
+        ValueError: if there is none, or one was made at a commit whose rules or plan
+            are others than those of today.
+    """
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise ValueError(f"{folder} holds no trainings; make some first")
+    rows = []
+    for path in files:
+        record = json.loads(path.read_text())
+        _same_rules(path, record["commit"])
+        rows += [_row(record, lag) for lag in record["lags"]]
+    return pd.DataFrame(rows)
+
+
+def _same_rules(path: Path, commit: str) -> None:
+    """Check that rules and plan have not changed since a training was made.
+
+    Raises:
+        ValueError: if they have, or if it was made with changes not committed.
+    """
+    where = ["git", "diff", "--quiet", commit, "HEAD", "--", RULES, f"{PLAN}/plan.py"]
+    if commit.endswith("-dirty") or subprocess.run(where, check=False).returncode:
+        raise ValueError(
+            f"{path.name} was made at {commit[:12]}, with other rules or another plan "
+            "than those committed now; move it away and make it again"
+        )
+
+
+def _row(record: dict[str, Any], lag: str) -> dict[str, Any]:
+    one, facts = record["training"], record["lags"][lag]
+    held = one["family"] in HELD_OUT_FAMILIES or one["cell"] in HELD_OUT_CELLS
+    shares = {name: found.get(lag, np.nan) for name, found in record["shares"].items()}
+    curve = record["curve"]
+    return {
+        **{name: one[name] for name in ("family", "cell", "seed")},
+        "given": one["sequences"],
+        "budget": one["updates"],
+        "part": PARTS[held],
+        "lag": int(lag),
+        "there": int(lag) in record["there"],
+        **facts,
+        "rel_last": record["rel_last"],
+        "late": int(np.argmin(curve)) >= 0.9 * (len(curve) - 1),
+        "passes": one["updates"] * BATCH / one["sequences"],
+        "before": shares["as it is"],
+        **{name: shares.get(name, np.nan) for name in INTERVENTIONS},
+    }
+
+
+def decided(cases: pd.DataFrame) -> pd.DataFrame:
+    """Return the decided cases, with the best change and what each change gains."""
+    some = cases.loc[cases["there"] & (cases["before"] < LEARNT)]
+    before = some["before"].clip(upper=1)
+    gains = some[[*INTERVENTIONS]].clip(upper=1).sub(before, axis=0)
+    ordered = np.sort(gains.fillna(-1).assign(nothing=0.0).to_numpy(), axis=1)
+    found = some.assign(
+        best=gains.fillna(-1).idxmax(axis=1),
+        most=gains.max(axis=1),
+        **{f"gain of {name}": gains[name].fillna(0.0) for name in INTERVENTIONS},
+    )
+    return found.loc[ordered[:, -1] - ordered[:, -2] > APART]
+
+
+def choices(cases: pd.DataFrame) -> dict[str, Names]:
+    """Return what each way to choose would change, in each case."""
+    rel, last, passes = (
+        cases[n].to_numpy(float) for n in ("rel", "rel_last", "passes")
+    )
+    needed, given = cases["needed"].to_numpy(float), cases["given"].to_numpy(float)
+    verdicts = [ADVISED.get(verdict, "nothing") for verdict in cases["verdict"]]
+    more_steps = {
+        "always updates": np.ones(len(cases), dtype=bool),
+        "always sequences": np.zeros(len(cases), dtype=bool),
+        "100 passes": passes <= PASSES,
+        "validation curve": cases["late"].to_numpy(bool),
+        "rel at best and last": (rel > REL) & (last > REL),
+        "N(l) > N": needed <= given,
+    }
+    either = {
+        name: np.where(steps, "updates", "sequences")
+        for name, steps in more_steps.items()
+    }
+    return {"verdict": np.array(verdicts), **either}
+
+
+def twins(cases: pd.DataFrame) -> pd.DataFrame:
+    """Return the cases beside those of other seeds, each pair once from either side."""
+    others = cases.loc[:, [*SAME, "seed", "best"]]
+    pairs = cases.merge(others, on=SAME, suffixes=("", " twin"))
+    return pairs.loc[pairs["seed"] != pairs["seed twin"]]
+
+
+def scores(cases: pd.DataFrame) -> pd.DataFrame:
+    """Return (a) how often and (b) with how much of the best gain each way helps.
+
+    The last row is the ceiling: the best change of another seed.
+
+    Args:
+        cases: decided ones.
+    """
+    rows = {name: scored(cases, found) for name, found in choices(cases).items()}
+    pairs = twins(cases)
+    if len(pairs):
+        rows["another seed"] = scored(pairs, pairs["best twin"].to_numpy())
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def scored(cases: pd.DataFrame, chosen: Names) -> dict[str, float]:
+    """Return how often a change is the best, and how much of the best gain it has."""
+    gains = np.column_stack([cases[f"gain of {name}"] for name in INTERVENTIONS])
+    place = [
+        INTERVENTIONS.index(name) if name in INTERVENTIONS else -1 for name in chosen
+    ]
+    gain = np.column_stack([gains, np.zeros(len(gains))])[np.arange(len(gains)), place]
+    training = _trainings(cases)
+    right = (chosen == cases["best"].to_numpy()).astype(float)
+    found = {
+        "right": over_trainings(right, np.ones(len(right)), training),
+        "gain": over_trainings(gain, cases["most"].to_numpy(), training),
+    }
+    ends = ("", " from", " to")
+    columns = {
+        f"{name}{end}": value
+        for name, score in found.items()
+        for end, value in zip(ends, score, strict=True)
+    }
+    return {**columns, "cases": len(cases), "trainings": len(np.unique(training))}
+
+
+def precision(cases: pd.DataFrame) -> pd.DataFrame:
+    """Return (c) how often a verdict is what the trainings say.
+
+    learnt: the model foretells half of it or more; not in the data: there is nothing;
+    vanishes: neither more sequences nor updates nor units teach half of it.
+
+    Args:
+        cases: all of them.
+    """
+    others = cases[["sequences", "updates", "units"]].max(axis=1)
+    true = {
+        "learnt": cases["before"] >= LEARNT,
+        "not in the data": ~cases["there"],
+        "vanishes": cases["there"] & ~(others >= LEARNT),
+    }
+    rows = {}
+    for name, holds in true.items():
+        some = (cases["verdict"] == name).to_numpy()
+        right = holds.to_numpy(float)[some]
+        if len(right):
+            training = _trainings(cases.loc[some])
+            score = over_trainings(right, np.ones(len(right)), training)
+            rows[name] = {**score._asdict(), "cases": len(right)}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def taken_for(cases: pd.DataFrame) -> pd.DataFrame:
+    """Return how often each verdict stands where each change is the best."""
+    return pd.crosstab(cases["verdict"], cases["best"])
+
+
+def _trainings(cases: pd.DataFrame) -> Int[np.ndarray, "case"]:
+    """Return a number for the training of each case."""
+    return np.unique(
+        cases.groupby([*SAME[:-1], "seed"]).ngroup().to_numpy(), return_inverse=True
+    )[1]
+
+
+def over_trainings(
+    above: Float[np.ndarray, "case"],
+    below: Float[np.ndarray, "case"],
+    training: Int[np.ndarray, "case"],
+) -> Score:
+    """Return a ratio of sums with its interval at 95 %, trainings being drawn anew."""
+    sums = np.stack([np.bincount(training, weights=w) for w in (above, below)])
+    drawn = np.random.default_rng(0).integers(sums.shape[1], size=(2000, sums.shape[1]))
+    many = sums[:, drawn].sum(-1)
+    ends = np.quantile(many[0] / many[1], [0.025, 0.975])
+    return Score(float(sums[0].sum() / sums[1].sum()), *map(float, ends))
