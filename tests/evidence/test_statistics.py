@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from learnability.detection.samples import requirement
-from learnability.evidence.statistics import Chunk, SequenceGradients, statistics
+from learnability.evidence.gradients import Numbers
+from learnability.evidence.statistics import SequenceGradients, statistics
 
 
 def measured(s, g, size=5):
@@ -14,9 +15,9 @@ def measured(s, g, size=5):
     places = [slice(start, min(start + size, len(s))) for start in starts]
 
     def chunks(rows):
-        return (Chunk(p, probes[p, rows], losses[p]) for p in places)
+        return (Numbers(p, probes[p, rows], losses[p]) for p in places)
 
-    made = SequenceGradients(len(s), 1, s.shape[1], probes.dtype, chunks)
+    made = SequenceGradients(len(s), 1, s.shape[1], s.nbytes, chunks)
     return [values[0] for values in statistics(made)]
 
 

@@ -1,5 +1,6 @@
 """Probe gradients: kept or made twice, compiled or not, they are the same."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -67,6 +68,34 @@ def test_ways_agree(sample, chosen, monkeypatch):
     for name in ("square", "dot", "projection", "tilt"):
         one, other = getattr(kept, name), getattr(again, name)
         np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("read_out", [False, True])
+def test_products_over_steps_are_the_numbers(sample, chosen, monkeypatch, read_out):
+    if read_out:
+        axis = chosen[1][0].clone()
+        axis[sample.cell.units :] = 0  # a read-out sees h alone
+        sample = replace(sample, read_out=axis)
+    numbers = measured(sample, chosen)
+    monkeypatch.setattr(probe, "by_products", lambda sample, held: True)
+    kept = measured(sample, chosen, (3, 5, 3))
+    monkeypatch.setattr(statistics, "KEPT_BYTES", 0)
+    monkeypatch.setattr(statistics, "SUM_BYTES", 1e5)
+    monkeypatch.setattr(probe, "PRODUCT_BYTES", 0)
+    again = measured(sample, chosen, (3, 5, 3))
+    for name in ("square", "dot", "projection", "tilt"):
+        for found in (kept, again):
+            one, other = getattr(numbers, name), getattr(found, name)
+            np.testing.assert_allclose(other, one, rtol=1e-8, atol=1e-12)
+
+
+def test_products_are_for_cells_whose_gradients_are_too_many_to_hold(sample):
+    large = replace(sample, known=lw.LSTM(3, 64))
+    assert probe.by_products(large, statistics.KEPT_BYTES)
+    assert not probe.by_products(large, statistics.KEPT_BYTES // 4)
+    assert not probe.by_products(sample, statistics.KEPT_BYTES)  # steps are many
+    together = replace(large, item=torch.arange(11) // 2)
+    assert not probe.by_products(together, statistics.KEPT_BYTES)
 
 
 def test_statistics_are_those_of_autograd(sample, chosen):

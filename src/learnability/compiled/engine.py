@@ -27,7 +27,13 @@ from .checks import (
     obstacle,
     refusal,
 )
-from .threads import in_threads, threads, tune_process, using_threads
+from .threads import (
+    in_threads,
+    one_blas_thread,
+    threads,
+    tune_process,
+    using_threads,
+)
 from .unrolling import Unrolling, backward_bytes
 from .windows import Sums
 
@@ -43,6 +49,7 @@ __all__ = [
     "in_threads",
     "lag_projection",
     "obstacle",
+    "one_blas_thread",
     "ready",
     "row_gradients",
     "sums_windows",

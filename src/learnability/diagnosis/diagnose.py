@@ -10,6 +10,7 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, nn, optim
 
+from ..compiled.engine import one_blas_thread
 from ..grid import checked_lags, spread_lags
 from ..models.batches import Batch, device_of, dtype_of, first_items
 from ..models.choice import found
@@ -38,6 +39,7 @@ FEW_LAGS = 24  # unless they are given
 
 
 @kept_random_states()
+@one_blas_thread()
 def diagnose(
     model: nn.Module,
     data: Any,

@@ -19,9 +19,10 @@ from torch import Tensor, nn, optim
 
 from ..cells import Cell
 from ..detection.dependence import strongest
+from ..evidence.gradients import Chunk, Numbers
 from ..evidence.probe import ProbeStatistics, shifted, summed_up
 from ..evidence.sample import Sample
-from ..evidence.statistics import Chunk, SequenceGradients
+from ..evidence.statistics import SequenceGradients
 from ..models.batches import Batch, device_of
 from ..models.convert import Conversion
 from ..models.module_tap import ModuleTap
@@ -125,9 +126,10 @@ class ModuleMeasurement:
         count, rows, size = whole.shape
 
         def chunks(place: slice) -> Iterator[Chunk]:
-            yield Chunk(slice(0, count), whole[:, :-1][:, place], whole[:, -1])
+            yield Numbers(slice(0, count), whole[:, :-1][:, place], whole[:, -1])
 
-        return SequenceGradients(count, rows - 1, size, whole.dtype, chunks)
+        held = count * size * whole.element_size()
+        return SequenceGradients(count, rows - 1, size, held, chunks)
 
     def _gradients(
         self,

@@ -15,15 +15,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..cells.closed import ClosedForm
 from ..compiled.engine import obstacle, row_gradients
 from ..grid import checked_lags
 from ..tasks import Sequences
 from ..unroll import Network
+from .gradients import Chunk, Numbers, Products, blocks
 from .sample import Sample
-from .sequence_gradients import cell_gradients
-from .statistics import Chunk, SequenceGradients, statistics
+from .sequence_gradients import cell_gradients, pre_cotangents
+from .statistics import KEPT_BYTES, SequenceGradients, statistics
 
 PART_BYTES = 8 * 2**20  # of the gradients of some sequences, made at a time
+PRODUCT_BYTES = 64 * 2**20  # of products over steps, likewise
 FEWEST = 16  # sequences made at a time, so that two threads and their blocks have work
 
 Parts = Callable[[], Iterable[Sample]]
@@ -162,28 +165,98 @@ def probe_gradients(
         kinds: the axis of every row.
         compiled: whether to use the compiled engine where it knows the cell.
     """
+    first = next(iter(parts()))
+    size = sum(p.numel() for p in first.cell.parameters())
+    if by_products(first, size * first.x.element_size() * count):
+        return _as_products(parts, count, weights, axes, list(kinds))
     make = _compiled if compiled else _reference
     mean = _mean(parts, count, axes, make)
 
     def chunks(rows: slice) -> Iterator[Chunk]:
         along, start = list(kinds)[rows], 0
         for sample in parts():
-            size = _size(sample) * sample.x.element_size() * (len(along) + 1)
-            size *= int(sample.item.bincount().max())
-            for own in _pieces(sample, max(FEWEST, PART_BYTES // size)):
+            room = size * sample.x.element_size() * (len(along) + 1)
+            room *= int(sample.item.bincount().max())
+            for own in _pieces(sample, max(FEWEST, PART_BYTES // room)):
                 place = slice(start, start + len(own))
                 weight = weights(own, place, rows)
                 found = make(own, weight, axes[along], mean[along])
                 found = own.by_item(found)
-                yield Chunk(place, found[:, :-1], found[:, -1])
+                yield Numbers(place, found[:, :-1], found[:, -1])
                 start = place.stop
 
-    return SequenceGradients(count, len(kinds), mean.shape[1], mean.dtype, chunks)
+    held = count * mean.shape[1] * mean.element_size()
+    return SequenceGradients(count, len(kinds), mean.shape[1], held, chunks)
 
 
-def _size(sample: Sample) -> int:
-    """Return the numbers of one gradient, about."""
-    return sum(p.numel() for p in sample.cell.parameters())
+def by_products(sample: Sample, held: int) -> bool:
+    """Return whether gradients are better left as products over steps.
+
+    So it is where those of a row are too many to hold, and a product over pairs of
+    steps costs less than the numbers would.
+
+    Args:
+        sample: some sequences.
+        held: bytes of one row's gradients.
+    """
+    cell, steps = sample.cell, sample.x.shape[1]
+    if not (isinstance(cell, ClosedForm) and sample.single and 2 * held > KEPT_BYTES):
+        return False
+    size = sum(p.numel() for p in cell.parameters())
+    return steps * (cell.units + cell.inputs + size // cell.units) < size
+
+
+def _as_products(
+    parts: Parts, count: int, weights: Weights, axes: Tensor, kinds: list[int]
+) -> SequenceGradients:
+    """Return what `probe_gradients` says, of large cells."""
+    dtype, every = axes.dtype, list(range(len(axes)))
+    none = axes.new_zeros(len(axes), 1)
+
+    def looks(own: Sample, place: slice, rows: slice) -> Tensor:
+        weight = (own.looks / own.count[:, None]).to(dtype)
+        return weight[:, None].expand(-1, len(axes), -1)
+
+    def made(
+        weigh: Weights, rows: slice, along: list[int], mean: Tensor
+    ) -> Iterator[Products]:
+        start = 0
+        for sample in parts():
+            one = sample.x[0].numel() + 8 * sample.states[0].numel() * (len(along) + 1)
+            for own in _pieces(sample, max(1, PRODUCT_BYTES // (one * 4))):
+                place = slice(start, start + len(own))
+                yield _products(own, place, weigh(own, place, rows), axes[along], mean)
+                start = place.stop
+
+    mean = torch.zeros(())
+    for one in made(looks, slice(None), every, none):
+        mean = mean + one.total() / count
+    first = next(iter(parts()))
+    pre = mean.shape[1] // first.cell.units
+    held = count * first.x.shape[1] * pre * first.x.element_size()
+
+    def chunks(rows: slice) -> Iterator[Chunk]:
+        yield from made(weights, rows, kinds[rows], mean[kinds[rows]])
+
+    return SequenceGradients(count, len(kinds), mean.shape[1], held, chunks)
+
+
+def _products(
+    sample: Sample, place: slice, weight: Tensor, axes: Tensor, mean: Tensor
+) -> Products:
+    """Return the gradients of some sequences as products over steps."""
+    cell = sample.cell
+    assert isinstance(cell, ClosedForm)  # `by_products` has asked
+    cotangent = torch.cat((weight[..., None] * axes[:, None], sample.delta[:, None]), 1)
+    with torch.no_grad():
+        p, norm = pre_cotangents(cell, sample.x, sample.states, cotangent)
+        left, right = blocks(cell.factors(sample.states, sample.x).values(), p)
+    beside = [*norm.values()]
+    if sample.read_out is not None:
+        beside.append(_by_read_out(sample, weight, axes))
+    numbers = torch.cat(beside, -1) if beside else weight.new_zeros(*p.shape[:2], 0)
+    level = weight.sum(-1)
+    return Products(place, left, right, numbers, level, mean)
 
 
 def _pieces(sample: Sample, size: int) -> Iterator[Sample]:

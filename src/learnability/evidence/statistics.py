@@ -10,22 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .gradients import Chunk
+
 KEPT_BYTES = 128 * 2**20  # of gradients held at once; beyond it speed gains nothing
 SUM_BYTES = 128 * 2**20  # of the sums of all rows, where no gradient is held
-
-
-class Chunk(NamedTuple):
-    """Gradients of some sequences.
-
-    Attributes:
-        place: of the sequences among all.
-        probes: ``S_n`` of every row.
-        losses: ``G_n``.
-    """
-
-    place: slice
-    probes: Float[Tensor, "sequence row place"]
-    losses: Float[Tensor, "sequence place"]
 
 
 Chunks = Callable[[], Iterable[Chunk]]
@@ -40,7 +28,7 @@ class SequenceGradients:
         count: of sequences.
         rows: of probes.
         size: numbers of one gradient.
-        dtype: of the gradients.
+        held: bytes that one row of all sequences takes.
         chunks: makes those of some rows and of the losses, some sequences at a time, in
             order.
     """
@@ -48,7 +36,7 @@ class SequenceGradients:
     count: int
     rows: int
     size: int
-    dtype: torch.dtype
+    held: int
     chunks: Callable[[slice], Iterator[Chunk]]
 
 
@@ -74,9 +62,10 @@ def statistics(
         gradients: of probes and losses.
         progress: called with the share of the work that is done.
     """
-    one = gradients.size * gradients.dtype.itemsize * gradients.count
+    one = gradients.held
     held = 2 * one <= KEPT_BYTES
-    room = KEPT_BYTES // one - 1 if held else SUM_BYTES // (gradients.size * 64)
+    room = KEPT_BYTES // one - 1 if held else gradients.rows
+    room = min(room, SUM_BYTES // (gradients.size * 64)) if not held else room
     step, found = max(1, int(room)), []
     for start in range(0, gradients.rows, step):
         rows = slice(start, min(start + step, gradients.rows))
@@ -104,20 +93,22 @@ def _of_rows(chunks: Chunks, count: int) -> RowStatistics:
     """
     total, square, own = _sums(chunks)
     length = torch.linalg.vector_norm(total, dim=-1, keepdim=True)
-    unit = total / torch.where(length > 0, length, 1.0)
-    along, weighted, plain = [], 0.0, 0.0
+    some = torch.where(length > 0, length, 1.0)
+    unit = total / some
+    dots, along, weighted, plain = [], [], 0.0, 0.0
     for chunk in chunks():
-        losses = chunk.losses.double()
-        p = unit @ losses.T
+        dot, p = chunk.along(unit)
+        dots.append(dot * some)
         along.append(p)
         # What a sequence's own part in the sum adds to its projection is taken off.
-        p = p - own[:, chunk.place] / torch.where(length > 0, length, 1.0)
-        weighted = weighted + p @ losses - (p**2).sum(dim=1, keepdim=True) * unit
-        plain = plain + losses.sum(dim=0) - p.sum(dim=1, keepdim=True) * unit
-    q, along = weighted, torch.cat(along, dim=1)
-    p = along - own / torch.where(length > 0, length, 1.0)
-    q = q - p.mean(dim=1, keepdim=True) * plain
-    dot, turned = _products(chunks, total, q)
+        p = p - own[:, chunk.place] / some
+        weighted = weighted + chunk.losses(p) - (p**2).sum(dim=1, keepdim=True) * unit
+        every = chunk.losses(torch.ones_like(p[:1]))
+        plain = plain + every - p.sum(dim=1, keepdim=True) * unit
+    dot, along = torch.cat(dots, dim=1), torch.cat(along, dim=1)
+    p = along - own / some
+    q = weighted - p.mean(dim=1, keepdim=True) * plain
+    turned = torch.cat([chunk.along(q)[0] for chunk in chunks()], dim=1)
     return _leave_one_out(length, square, own, along, dot, turned)
 
 
@@ -125,21 +116,10 @@ def _sums(chunks: Chunks) -> tuple[Tensor, Tensor, Tensor]:
     """Return ``S``, ``||S_n||^2`` and ``G_n . S_n``, one row per probe."""
     total, squares, own = torch.zeros((), dtype=torch.float64), [], []
     for chunk in chunks():
-        total = total + chunk.probes.sum(dim=0, dtype=torch.float64)
-        squares.append(torch.linalg.vector_norm(chunk.probes, dim=-1).T.double() ** 2)
-        products = torch.einsum("nrp,np->rn", chunk.probes, chunk.losses)
-        own.append(products.double())
+        total = total + chunk.total()
+        for found, values in zip((squares, own), chunk.squares(), strict=True):
+            found.append(values)
     return total, torch.cat(squares, dim=1), torch.cat(own, dim=1)
-
-
-def _products(chunks: Chunks, *by: Tensor) -> Iterable[Tensor]:
-    """Return the products of all ``S_n`` with one vector per row, or with several."""
-    found = [[] for _ in by]
-    for chunk in chunks():
-        for row, vector in zip(found, by, strict=True):
-            own = torch.einsum("nrp,rp->rn", chunk.probes, vector.to(chunk.probes))
-            row.append(own.double())
-    return (torch.cat(row, dim=1) for row in found)
 
 
 def _leave_one_out(

@@ -87,7 +87,8 @@ def lag_sums(parts: Parts, longest: int, clusters: int) -> LagSums:
     first = longest if looking[longest:].sum() >= LATE * looking.sum() else 0
     width, number = features.shape[1], columns.shape[1]
     size = few_enough(longest + 1, width)
-    groups = min(clusters, MOST, max(FEWEST_SHARING, HELD // size**2))
+    room = HELD // max(size, number) ** 2
+    groups = min(clusters, MOST, max(FEWEST_SHARING, room))
     edges, first_row = np.zeros((groups, size, size)), np.zeros((groups, size, width))
     xy, yy = np.zeros((groups, size, number)), np.zeros((groups, number, number))
     rows, sequences = 0, 0

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from scipy import linalg
 
 from .lag_sums import LagSums
-from .regression import FOLDS, NO_RIDGE, explained
+from .regression import FOLDS, NO_RIDGE, explained, solved
 
 RIDGE = 1e-4
 """Added to a state's covariance, in shares of its mean variance."""
@@ -41,13 +41,13 @@ def memory(
     zz = (filters * (sums.xx @ filters)).sum(1)
     clusters, size = hx.shape[:2]
     folds = np.arange(clusters) * FOLDS // clusters
-    errors = np.empty_like(zz)
+    errors, total, by_probe = np.empty_like(zz), hh.sum(0), hx.sum(0)
     for fold in range(FOLDS):
         own = folds == fold
-        covariance = hh[~own].sum(0)
+        covariance = total - hh[own].sum(0)
         added = RIDGE * np.trace(covariance) / size + NO_RIDGE
         covariance.flat[:: size + 1] += added
-        fit = linalg.solve(covariance, hx[~own].sum(0), assume_a="pos")
+        fit = solved(covariance, by_probe - hx[own].sum(0))
         foretold = (fit * (hh[own] @ fit)).sum(1)
         errors[own] = zz[own] - 2 * np.einsum("sl,gsl->gl", fit, hx[own]) + foretold
     return explained(errors, zz)

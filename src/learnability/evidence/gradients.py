@@ -1,0 +1,203 @@
+"""Gradients of some sequences, as numbers or as products over steps.
+
+A large cell's gradient has millions of numbers; what leads to it has few: of each step
+a cotangent p of the pre-activations and what the weights multiplied, z, and the
+gradient is ``sum_t p_t outer z_t``. Squares and products need no more than that:
+``<S, V> = sum_t p_t' V z_t`` and ``<S, S'> = sum_ts (p_t . p'_s)(z_t . z_s)``.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..cells.closed import OuterProductFactor
+
+
+class Chunk(Protocol):
+    """The gradients S_n of every row, and G_n, of some sequences."""
+
+    @property
+    def place(self) -> slice:
+        """Return where the sequences are among all."""
+        ...
+
+    def total(self) -> Float[Tensor, "row place"]:
+        """Return the sum of ``S_n``."""
+        ...
+
+    def squares(self) -> tuple[Float[Tensor, "row sequence"], ...]:
+        """Return ``||S_n||^2`` and ``S_n . G_n``."""
+        ...
+
+    def along(
+        self, vectors: Float[Tensor, "row place"]
+    ) -> tuple[Float[Tensor, "row sequence"], ...]:
+        """Return ``S_n . v`` and ``G_n . v``, v of each row."""
+        ...
+
+    def losses(
+        self, weights: Float[Tensor, "row sequence"]
+    ) -> Float[Tensor, "row place"]:
+        """Return the weighted sums of ``G_n``."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class Numbers:
+    """Gradients as they are.
+
+    Attributes:
+        place: of the sequences among all.
+        probes: ``S_n`` of every row.
+        by_loss: ``G_n``.
+    """
+
+    place: slice
+    probes: Float[Tensor, "sequence row place"]
+    by_loss: Float[Tensor, "sequence place"]
+
+    def total(self) -> Float[Tensor, "row place"]:
+        """Return the sum of ``S_n``."""
+        return self.probes.sum(dim=0, dtype=torch.float64)
+
+    def squares(self) -> tuple[Float[Tensor, "row sequence"], ...]:
+        """Return ``||S_n||^2`` and ``S_n . G_n``."""
+        square = torch.linalg.vector_norm(self.probes, dim=-1).T.double() ** 2
+        own = torch.einsum("nrp,np->rn", self.probes, self.by_loss)
+        return square, own.double()
+
+    def along(
+        self, vectors: Float[Tensor, "row place"]
+    ) -> tuple[Float[Tensor, "row sequence"], ...]:
+        """Return ``S_n . v`` and ``G_n . v``, v of each row."""
+        v = vectors.to(self.probes)
+        own = torch.einsum("nrp,rp->rn", self.probes, v)
+        return own.double(), vectors @ self.by_loss.double().T
+
+    def losses(
+        self, weights: Float[Tensor, "row sequence"]
+    ) -> Float[Tensor, "row place"]:
+        """Return the weighted sums of ``G_n``."""
+        return weights @ self.by_loss.double()
+
+
+@final
+@dataclass(frozen=True)
+class Products:
+    """Gradients as products over steps, and some numbers beside them.
+
+    Attributes:
+        place: of the sequences among all.
+        left: p of each block of parameters, of all rows and then of the loss.
+        right: z of each block.
+        beside: numbers that are no products; of all rows and then of the loss.
+        level: how often the mean gradient is taken off.
+        mean: of each row.
+    """
+
+    place: slice
+    left: list[Float[Tensor, "sequence row_and_loss step _"]]
+    right: list[Float[Tensor, "sequence step _"]]
+    beside: Float[Tensor, "sequence row_and_loss beside"]
+    level: Float[Tensor, "sequence row"]
+    mean: Float[Tensor, "row place"]
+
+    def total(self) -> Float[Tensor, "row place"]:
+        """Return the sum of ``S_n``."""
+        rows = range(self.level.shape[1])
+        found = torch.stack([self._sum(row, None) for row in rows])
+        return found - self.level.sum(0)[:, None].double() * self.mean
+
+    def squares(self) -> tuple[Float[Tensor, "row sequence"], ...]:
+        """Return ``||S_n||^2`` and ``S_n . G_n``."""
+        square = (self.beside[:, :-1] ** 2).sum(-1)
+        own = (self.beside[:, :-1] * self.beside[:, -1:]).sum(-1)
+        for left, right in zip(self.left, self.right, strict=True):
+            z = (right @ right.transpose(1, 2))[:, None]
+            p, loss = left[:, :-1], left[:, -1:]
+            square = square + ((p @ p.transpose(2, 3)) * z).sum((2, 3))
+            own = own + ((p @ loss.transpose(2, 3)) * z).sum((2, 3))
+        size = (self.mean**2).sum(-1)
+        by_mean, loss_by_mean = self._along(self.mean)
+        level = self.level.double().T
+        square = square.T - 2 * level * by_mean + level**2 * size[:, None]
+        return square.clamp(min=0), own.T - level * loss_by_mean
+
+    def along(
+        self, vectors: Float[Tensor, "row place"]
+    ) -> tuple[Float[Tensor, "row sequence"], ...]:
+        """Return ``S_n . v`` and ``G_n . v``, v of each row."""
+        own, by_loss = self._along(vectors)
+        mean = (self.mean * vectors).sum(-1, keepdim=True)
+        return own - self.level.double().T * mean, by_loss
+
+    def losses(
+        self, weights: Float[Tensor, "row sequence"]
+    ) -> Float[Tensor, "row place"]:
+        """Return the weighted sums of ``G_n``."""
+        return torch.stack([self._sum(-1, one) for one in weights])
+
+    def _sum(self, row: int, weights: Tensor | None) -> Float[Tensor, "place"]:
+        """Return the sum of a row's gradients over the sequences."""
+        found = []
+        for left, right in zip(self.left, self.right, strict=True):
+            p = left[:, row]
+            p = p if weights is None else p * weights.to(p)[:, None, None]
+            found.append((p.flatten(0, 1).T @ right.flatten(0, 1)).flatten())
+        beside = self.beside[:, row]
+        by = beside.new_ones(len(beside)) if weights is None else weights.to(beside)
+        return torch.cat([*found, by @ beside]).double()
+
+    def _along(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Return products with vectors, the mean not taken off."""
+        found = []
+        for row, (matrices, beside) in enumerate(map(self._blocks, vectors)):
+            own = self.beside[:, [row, -1]] @ beside
+            for left, right, v in zip(self.left, self.right, matrices, strict=True):
+                turned = right @ v.T
+                own = own + (left[:, [row, -1]] * turned[:, None]).sum((2, 3))
+            found.append(own)
+        own, by_loss = torch.stack(found).double().unbind(-1)
+        return own, by_loss
+
+    def _blocks(self, vector: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return one gradient's place for each block, and those beside."""
+        shapes = [
+            (left.shape[-1], right.shape[-1])
+            for left, right in zip(self.left, self.right, strict=True)
+        ]
+        sizes = [a * b for a, b in shapes]
+        *parts, beside = vector.to(self.beside).split(
+            [*sizes, len(vector) - sum(sizes)]
+        )
+        return [
+            part.view(shape) for part, shape in zip(parts, shapes, strict=True)
+        ], beside
+
+
+def blocks(
+    factors: Iterable[OuterProductFactor], p: Float[Tensor, "sequence row step pre"]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return p and z of blocks of parameters that multiply the same.
+
+    Args:
+        factors: of a cell's parameters.
+        p: cotangents of the pre-activations.
+    """
+    sources: dict[tuple[int, int], OuterProductFactor] = {}
+    columns: dict[tuple[int, int], list[Tensor]] = {}
+    for factor in factors:
+        key = id(factor.source), id(factor.scale)
+        sources[key] = factor
+        own = p[..., factor.columns]
+        own = own if factor.scale is None else own * factor.scale[:, None]
+        columns.setdefault(key, []).append(own)
+    ones = p.new_ones(len(p), p.shape[2], 1)
+    left = [torch.cat(some, dim=-1) for some in columns.values()]
+    right = [ones if one.source is None else one.source for one in sources.values()]
+    return left, right
