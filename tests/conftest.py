@@ -28,7 +28,7 @@ CHECKED = [
     "learnability.transport.orders",
     "learnability.transport.livi2025",
     "learnability.transport.lyapunov",
-    "learnability.unroll.network",
+    "learnability.unroll.recurrence",
     "learnability.unroll.reference",
     "learnability.verdict",
 ]

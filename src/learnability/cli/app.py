@@ -27,8 +27,8 @@ def _checked(kind: Any, tokens: Sequence[Token]) -> Any:
         raise ValueError(f"{given!r}: {first['msg'].lower()}; mend it") from error
 
 
+# Characters of a wrong value that an error repeats.
 LONGEST_SHOWN = 100
-"""Characters of a wrong value that an error repeats."""
 MANY = Parameter(consume_multiple=True, negative="", validator=_some)
 NUMBER = Parameter(converter=_checked)
 
@@ -44,6 +44,7 @@ app = App(
     result_action="return_value",
 )
 
+# What each command does. Its module is imported when it is called: torch takes seconds.
 COMMANDS = {
     "study:run": (
         "Train and diagnose the networks of a study, print its table, write its report."
@@ -77,8 +78,6 @@ COMMANDS = {
         "level that N samples can still tell from noise."
     ),
 }
-"""What each command does. Its module is imported when it is called: torch takes
-seconds."""
 
 for where, text in COMMANDS.items():
     name = where.partition(":")[2].removesuffix("_studies")

@@ -19,8 +19,8 @@ from .display import Display
 from .places import output_file
 from .shown import print_table
 
+# Lags measured unless they are given, spread evenly in logarithm.
 FEW_LAGS = 24
-"""Lags measured unless they are given, spread evenly in logarithm."""
 
 
 def diagnose(

@@ -10,8 +10,8 @@ from upath import UPath
 from ..storage import check_target, place, unwritable
 from ..study.store import Store
 
+# The folder in which studies lie unless they are told otherwise.
 HOME = "runs"
-"""The folder in which studies lie unless they are told otherwise."""
 
 
 def named_store(word: str) -> Store:

@@ -12,8 +12,8 @@ from ..diagnosis import LayerDiagnosis
 from ..study.settings import Settings
 from ..study.store import Store
 
+# Columns of a table where nothing says how many there are, as in a file.
 WIDE = 160
-"""Columns of a table where nothing says how many there are, as in a file."""
 
 
 def wide_console() -> Console:

@@ -23,8 +23,8 @@ from .places import named_store, output_file
 from .shown import show
 
 DRAWING = "figures and report"
+# Inches of a column in most journals.
 WIDTH = 3.35
-"""Inches of a column in most journals."""
 
 
 def run(

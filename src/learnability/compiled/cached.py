@@ -19,8 +19,8 @@ from typing import Any
 
 from numba import njit
 
+# Of the hash in a name.
 DIGITS = 12
-"""Of the hash in a name."""
 
 
 def kernel(function: Callable) -> Any:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..cells.layernorm import EPS
+from ..cells.closed import EPS
 from .vectors import load, part, root, sigmoid, splat, store, tanh, total
 
 CONST, SHARED, OWN, MEMORY = 0, 1, 2, 3  # the gate: fixed, one, a unit's own; LSTM

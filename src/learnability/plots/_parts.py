@@ -29,17 +29,17 @@ from .style import Style, ink, styles
 
 Values = Float[np.ndarray, " value"]
 Tables = Mapping[str, pd.DataFrame]
+# Options of what matplotlib draws.
 Look = dict[str, Any]
-"""Options of what matplotlib draws."""
 
+# Factor of room at the ends of a logarithmic axis.
 ROOM = 1.25
-"""Factor of room at the ends of a logarithmic axis."""
+# So many lags can each have a tick of their own.
 FEW_LAGS = 6
-"""So many lags can each have a tick of their own."""
+# Inches beside a panel, of a tick's digit, and between two ticks.
 MARGIN, DIGIT, GAP = 0.55, 0.067, 0.06
-"""Inches beside a panel, of a tick's digit, and between two ticks."""
+# Decades below which a logarithmic axis has room for ticks at 1, 2 and 5.
 SHORT_AXIS = 2.6
-"""Decades below which a logarithmic axis has room for ticks at 1, 2 and 5."""
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

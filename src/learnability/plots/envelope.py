@@ -24,10 +24,10 @@ from ._parts import (
 from .legends import keys, open_mark, stroke
 
 Scaling = Literal["exponential", "power", "logarithmic"]
+# Axes on which an exponential decay, a power law, a decay with log lag is a line.
 SCALINGS: tuple[Scaling, ...] = ("exponential", "power", "logarithmic")
-"""Axes on which an exponential decay, a power law, a decay with log lag is a line."""
+# Below the square of a float32's rounding nothing arrives that training could use.
 FLOOR = 1e-12
-"""Below the square of a float32's rounding nothing arrives that training could use."""
 SHARES = {
     "gates": "gates alone",
     "network": "whole network",

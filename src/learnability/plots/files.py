@@ -21,10 +21,10 @@ UNDATED = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
+# Numbers of 1 and more with more than two decimals: hundredths of a point do.
 LONG = re.compile(r"(?<![\w#.])(-?[1-9]\d*\.\d\d)\d+")
-"""Numbers of 1 and more with more than two decimals: hundredths of a point do."""
+# Of an SVG to an inch.
 POINTS = 72
-"""Of an SVG to an inch."""
 
 
 def rendered(

@@ -11,8 +11,8 @@ from . import envelope, law, samples, tail_index
 from ._parts import Values, values
 from .windows import LEARNT
 
+# An upper end of alpha from which on the interval holds 2, but for its rounding.
 GAUSS_SEEN = 1.995
-"""An upper end of alpha from which on the interval holds 2, but for its rounding."""
 
 
 def reached(found: Summary) -> tuple[str, ...]:

@@ -24,8 +24,8 @@ from .legends import keys, stroke
 from .style import ink
 from .windows import LEARNT
 
+# Epochs of a curve that carry a mark.
 MARKS = 6
-"""Epochs of a curve that carry a mark."""
 
 
 def curves(

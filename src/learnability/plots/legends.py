@@ -13,16 +13,16 @@ from matplotlib.lines import Line2D
 from ._parts import Group, Look, whole_figure
 from .style import Style, ink
 
+# What a legend calls the runs beside which others are laid.
 OWN = "this study"
-"""What a legend calls the runs beside which others are laid."""
+# Letters of a name in a legend; at column width more do not fit beside another.
 LONGEST_LABEL = 28
-"""Letters of a name in a legend; at column width more do not fit beside another."""
+# Size of a legend's letters in points.
 LETTERS = 7.5
-"""Size of a legend's letters in points."""
+# Letters of a title to an inch.
 TITLE_LETTERS = 12.0
-"""Letters of a title to an inch."""
+# Inches of a legend's row, of a letter in it and of a handle with its gaps.
 LEGEND_ROW, LETTER, HANDLE = 0.165, 0.064, 0.42
-"""Inches of a legend's row, of a letter in it and of a handle with its gaps."""
 
 
 def open_mark(marker: str, text: str) -> Line2D:

@@ -13,10 +13,10 @@ from ._parts import lag_axis, number_axis, own, series
 from .legends import keys, stroke
 from .style import styles
 
+# Envelopes drawn, at most: from the first measurement to the last.
 CURVES = 6
-"""Envelopes drawn, at most: from the first measurement to the last."""
+# Of f(l)/f(0): below it nothing arrives that anyone would see.
 LOWEST = 1e-6
-"""Of f(l)/f(0): below it nothing arrives that anyone would see."""
 
 
 def layer_names(record: xr.Dataset) -> list[str]:

@@ -18,6 +18,7 @@ from .style import PAGE, figure
 
 Panel = tuple[Callable[[Axes], Axes], Callable[[], list[Line2D]]]
 
+# What each figure shows, and how to read it.
 CAPTIONS = {
     "answer": (
         "A bar reaches as far back as the gradient of so many sequences shows a "
@@ -77,9 +78,8 @@ CAPTIONS = {
         "largest difference: where they disagree trust no alpha."
     ),
 }
-"""What each figure shows, and how to read it."""
+# What the answer's figure shows where nothing is known of what was learnt.
 UNLEARNT = CAPTIONS["answer"].partition(" Dotted")[0]
-"""What the answer's figure shows where nothing is known of what was learnt."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +224,8 @@ def _plain(tables: Any, names: Sequence[str]) -> list[Line2D]:
     return keys(styled(tables, names))
 
 
+# What returns the legend's entries of each kind of panel, where there is more to say
+# than the names of its lines.
 ENTRIES: dict[Any, Any] = {
     samples.samples: samples.sample_keys,
     seen.windows: seen.window_keys,
@@ -236,5 +238,3 @@ ENTRIES: dict[Any, Any] = {
     tail_index.tail_index: tail_index.tail_keys,
     law.law: law.law_keys,
 }
-"""What returns the legend's entries of each kind of panel, where there is more to say
-than the names of its lines."""

@@ -31,8 +31,8 @@ NOT_RESOLVED = "not resolved, at least"
 NO_END = "not resolved, no lower end"
 NOTHING = "no lag is resolved and none has a lower end:\nthe diagnosis saw no signal"
 NO_SIGNAL = "no lag is resolved:\nno signal above 0\nwas seen"
+# Fewer sequences than one there are not: what needs less stands here.
 ONE = 1.0
-"""Fewer sequences than one there are not: what needs less stands here."""
 
 
 def samples(

@@ -15,12 +15,12 @@ from matplotlib.typing import ColorType
 
 Theme = Literal["light", "dark"]
 
+# Width in inches of a column of a two-column page.
 COLUMN = 3.4
-"""Width in inches of a column of a two-column page."""
+# Width in inches of a page's text.
 PAGE = 7.0
-"""Width in inches of a page's text."""
+# Widths in inches between which figures are drawn.
 NARROWEST, WIDEST = 2.5, 12.0
-"""Widths in inches between which figures are drawn."""
 
 
 class Ink(NamedTuple):
@@ -63,6 +63,7 @@ PALETTE: dict[Theme, tuple[str, ...]] = {
 }
 MARKERS = ("o", "s", "D", "v", "P", "X", "p", "h")
 Dash = str | tuple[float, tuple[float, ...]]
+# Strokes of lines without marks; in grey print nothing else tells them apart.
 DASHES: tuple[Dash, ...] = (
     "-",
     (0, (4.0, 1.6)),
@@ -70,11 +71,10 @@ DASHES: tuple[Dash, ...] = (
     (0, (6.0, 1.4, 1.0, 1.4)),
     (0, (2.4, 1.0, 2.4, 3.0)),
 )
-"""Strokes of lines without marks; in grey print nothing else tells them apart."""
+# Points between the marks of neighbours, and at most between the first and last.
 APART, FARTHEST = 1.6, 8.0
-"""Points between the marks of neighbours, and at most between the first and last."""
+# Architectures with a place in the palette of their own, first places first.
 KNOWN = ("ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM")
-"""Architectures with a place in the palette of their own, first places first."""
 
 
 @dataclass(frozen=True)

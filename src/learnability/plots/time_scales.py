@@ -12,8 +12,8 @@ from ._parts import Look, Values, hits, note, number_axis, own, styled
 from .legends import keys, open_mark
 from .style import Style
 
+# Bins a decade of the density.
 BINS = 6
-"""Bins a decade of the density."""
 NO_SCALE = "no unit lasts long enough\nto have a time scale"
 Scales = Mapping[str, Values]
 Steps = Literal["post", "mid"]

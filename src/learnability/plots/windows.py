@@ -28,10 +28,10 @@ from .legends import keys, label, open_mark
 from .style import Style, ink
 
 NO_WINDOW = "no window: not even the shortest lag\nis detected with any number shown"
+# Share of a lag in the prediction from which on it counts as learnt.
 LEARNT = 0.5
-"""Share of a lag in the prediction from which on it counts as learnt."""
+# Rows that the picture of an answer has room for, however few lines there are.
 FEWEST_ROWS = 3
-"""Rows that the picture of an answer has room for, however few lines there are."""
 
 
 def answer(

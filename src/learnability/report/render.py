@@ -14,10 +14,10 @@ from markupsafe import Markup, escape
 from ..plots import Picture, inline, theme
 from ..plots.style import style_sheet
 
+# Width in inches of a panel on a page: legible on a phone, two abreast on a desk.
 PANEL = 3.9
-"""Width in inches of a panel on a page: legible on a phone, two abreast on a desk."""
+# Letters from which a cell of a table holds words rather than numbers.
 LONG_CELL = 26
-"""Letters from which a cell of a table holds words rather than numbers."""
 
 
 @dataclass(frozen=True)

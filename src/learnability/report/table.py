@@ -25,8 +25,8 @@ NAMED = (
     decay.Stretched,
     decay.TruncatedPower,
 )
+# A fitted time scale this many times the last lag is none that the lags can show.
 TOO_LONG = 10
-"""A fitted time scale this many times the last lag is none that the lags can show."""
 
 
 def table(

@@ -9,18 +9,18 @@ from numpy.typing import ArrayLike, NDArray
 
 Reals: TypeAlias = NDArray[np.float64] | np.float64
 
+# The tables of the law begin here; the theory of learning needs alpha > 1.
 LOWEST_ALPHA = 0.5
-"""The tables of the law begin here; the theory of learning needs alpha > 1."""
 
+# For 2 - alpha below this the law is expanded around the Gaussian: its tail is a number
+# of order (2 - alpha), which the table would lose against rounding.
 NEARLY_GAUSSIAN = 1e-6
-"""For 2 - alpha below this the law is expanded around the Gaussian: its tail is a
-number of order (2 - alpha), which the table would lose against rounding."""
 
+# Below this the 5 % quantile rests on two values and no estimator is usable.
 FEWEST_VALUES = 50
-"""Below this the 5 % quantile rests on two values and no estimator is usable."""
 
+# Of the middle half of values: its inverse and squares of values are numbers then.
 SMALLEST_WIDTH, LARGEST_WIDTH = 1e-290, 1e150
-"""Of the middle half of values: its inverse and squares of values are numbers then."""
 
 
 def tail_index(alpha: ArrayLike, *, mean_exists: bool = False) -> NDArray[np.float64]:

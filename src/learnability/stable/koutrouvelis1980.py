@@ -34,28 +34,28 @@ from .checks import (
 from .law import Estimate
 from .mcculloch1986 import mcculloch
 
+# In units of 1/sigma. Asymptotic efficiency for alpha, sigma, location at least .93 for
+# alpha in [1.05, 2); low frequencies carry the tail, at 1.8 little is left.
 FREQUENCIES = np.geomspace(0.03, 1.8, 12)
-"""In units of 1/sigma. Asymptotic efficiency for alpha, sigma, location at least .93
-for alpha in [1.05, 2); low frequencies carry the tail, at 1.8 little is left."""
 
+# The start is consistent, so every iteration gains a factor of n^-1/2 or so.
 ITERATIONS = 6
-"""The start is consistent, so every iteration gains a factor of n^-1/2 or so."""
 
+# Added to the unit diagonal of a correlation matrix that is singular to rounding.
 RIDGE = 1e-9
-"""Added to the unit diagonal of a correlation matrix that is singular to rounding."""
 
+# From so many values on the characteristic function is summed by cells, which takes a
+# tenth of the time for 200,000.
 MANY = 20_000
-"""From so many values on the characteristic function is summed by cells, which takes a
-tenth of the time for 200,000."""
 
+# Width of a cell in units of 1/u, cells on either side of the median (22 sigma), and
+# orders of the series in a cell: what is left out is below 1e-12.
 CELL, CELLS, ORDERS = 0.02, 2000, 5
-"""Width of a cell in units of 1/u, cells on either side of the median (22 sigma), and
-orders of the series in a cell: what is left out is below 1e-12."""
 
 
+# At 2 - alpha below this the errors are those at this distance: the estimate stops at 2
+# and has no standard error of its own.
 EDGE = 1e-3
-"""At 2 - alpha below this the errors are those at this distance: the estimate stops at
-2 and has no standard error of its own."""
 
 
 class Errors(NamedTuple):

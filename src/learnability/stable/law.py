@@ -23,11 +23,11 @@ from .checks import (
     tail_index,
 )
 
+# So close to 1/2 the distribution bends by less than its square, 1e-14.
 STRAIGHT = 1e-7
-"""So close to 1/2 the distribution bends by less than its square, 1e-14."""
 
+# With more distinct tail indices than this, one table per index no longer pays.
 FEW_ALPHAS = 64
-"""With more distinct tail indices than this, one table per index no longer pays."""
 
 
 class Estimate(NamedTuple):

@@ -19,26 +19,26 @@ from .checks import LOWEST_ALPHA, NEARLY_GAUSSIAN, Reals, sample_values, tail_in
 from .koutrouvelis1980 import koutrouvelis
 from .law import Estimate
 
+# Between here and 2 the likelihood is not told apart from the Gaussian's.
 LARGEST_ALPHA = 2 - NEARLY_GAUSSIAN
-"""Between here and 2 the likelihood is not told apart from the Gaussian's."""
 
+# Slope of the log likelihood a standard error, at which the climb ends.
 TOLERANCE = 1e-3
-"""Slope of the log likelihood a standard error, at which the climb ends."""
 
+# Where rounding ends the climb earlier: a twentieth of a standard error is left.
 LARGEST_GRADIENT = 0.05
-"""Where rounding ends the climb earlier: a twentieth of a standard error is left."""
 
 STEPS = 100
 
+# Of log sigma from its start: the likelihood of many equal values has no maximum, it
+# grows without end as sigma shrinks to them.
 FARTHEST = 20.0
-"""Of log sigma from its start: the likelihood of many equal values has no maximum, it
-grows without end as sigma shrinks to them."""
 
+# Gauss-Legendre nodes a panel; 16 change the information by less than 1e-10.
 PANEL_NODES = 8
-"""Gauss-Legendre nodes a panel; 16 change the information by less than 1e-10."""
 
+# The integrals stop where the probability left is TAIL_MASS.
 TAIL_PANELS, TAIL_MASS = 40, 1e-16
-"""The integrals stop where the probability left is TAIL_MASS."""
 
 
 class Point(NamedTuple):

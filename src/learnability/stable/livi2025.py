@@ -16,26 +16,26 @@ from .koutrouvelis1980 import characteristic_function
 from .law import Estimate
 from .mcculloch1986 import LEVELS, from_quantiles
 
+# The programme's lower bound of alpha.
 LOWEST = 1.0
-"""The programme's lower bound of alpha."""
 
+# In units of 1.349 over the interquartile range.
 FREQUENCIES = np.linspace(0.05, 3.0, 50)
-"""In units of 1.349 over the interquartile range."""
 
+# Interquartile range of a Gaussian of unit variance, as rounded by the programme.
 GAUSSIAN_WIDTH = 1.349
-"""Interquartile range of a Gaussian of unit variance, as rounded by the programme."""
 
+# Range of |phi|^2 inside which a frequency counts, and the one used instead where fewer
+# than FEWEST_STRICT frequencies do.
 STRICT, RELAXED = (0.01, 0.95), (1e-4, 0.999)
-"""Range of |phi|^2 inside which a frequency counts, and the one used instead where
-fewer than FEWEST_STRICT frequencies do."""
 
 FEWEST_STRICT = 5
 
+# Weights exp(-2 (log|phi|^2 + 0.7)^2): they prefer |phi|^2 near one half.
 WEIGHT_CENTRE, WEIGHT_RATE = -0.7, 2.0
-"""Weights exp(-2 (log|phi|^2 + 0.7)^2): they prefer |phi|^2 near one half."""
 
+# Above this size the programme draws a subsample, always the same.
 LARGEST_SAMPLE, SUBSAMPLE_SEED = 100_000, 42
-"""Above this size the programme draws a subsample, always the same."""
 
 
 def mcculloch_livi2025(values: ArrayLike) -> Estimate:

@@ -12,11 +12,11 @@ from . import law
 from .checks import LOWEST_ALPHA, sample_values
 from .law import Estimate
 
+# McCulloch's quantiles.
 LEVELS = np.array([0.05, 0.25, 0.50, 0.75, 0.95])
-"""McCulloch's quantiles."""
 
+# Fine enough that the inverse of the ratio is exact to 1e-7.
 GRID = np.linspace(LOWEST_ALPHA, 2.0, 301)
-"""Fine enough that the inverse of the ratio is exact to 1e-7."""
 
 
 def mcculloch(values: ArrayLike) -> Estimate:

@@ -33,29 +33,29 @@ STABLE: Verdict = "compatible with a stable law"
 FINITE: Verdict = "finite variance: kappa = 2"
 UNDECIDED: Verdict = "undecided"
 
+# Blocks are doubled as long as a quarter of the sequences, or 500 blocks, are left; 100
+# at least, where the interval of alpha = 1.8 still ends near 2.
 FEWEST_BLOCKS, ENOUGH_BLOCKS = 100, 500
-"""Blocks are doubled as long as a quarter of the sequences, or 500 blocks, are left;
-100 at least, where the interval of alpha = 1.8 still ends near 2."""
 
+# Of the intervals of alpha, of single values and of the largest blocks, that must end
+# below 2 for a stable law. The second is strict because a few wide values among narrow
+# ones look stable until many are averaged.
 LEVEL, LEVEL_OF_MEANS = 0.95, 0.99
-"""Of the intervals of alpha, of single values and of the largest blocks, that must end
-below 2 for a stable law. The second is strict because a few wide values among narrow
-ones look stable until many are averaged."""
 
+# Of each of three tests against a stable law: together about 5 %.
 SIGNIFICANCE = 0.02
-"""Of each of three tests against a stable law: together about 5 %."""
 
+# Which of the largest values the tail statistic looks at.
 RANKS = np.array([1, 2, 5, 10, 20, 50])
-"""Which of the largest values the tail statistic looks at."""
 
+# Size of a bootstrap sample: beyond it the null laws no longer move visibly.
 LARGEST_RESAMPLE = 4000
-"""Size of a bootstrap sample: beyond it the null laws no longer move visibly."""
 
+# Laws nearer than this share a null law, which changes slowly with alpha.
 ALPHA_STEP = 0.1
-"""Laws nearer than this share a null law, which changes slowly with alpha."""
 
+# Keeps logarithms finite where a tail is impossible under the fitted law.
 SMALLEST_PROBABILITY = 1e-300
-"""Keeps logarithms finite where a tail is impossible under the fitted law."""
 
 
 @dataclass(frozen=True)

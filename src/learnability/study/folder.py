@@ -20,10 +20,10 @@ from upath import UPath
 
 from ..storage import lock_held, replace_file, stamp, sweep_out
 
+# What a record holds of every file.
 DESCRIBED = ("bytes", "sha256")
-"""What a record holds of every file."""
+# What a checkpoint begins with; a checksum of the rest follows.
 SEAL = b"learnability checkpoint "
-"""What a checkpoint begins with; a checksum of the rest follows."""
 
 
 def _description(content: bytes) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from .run import RunSettings
 from .store import Store
 
 Values = Mapping[str, float]
+# Characters of another's complaint that are passed on.
 LONGEST = 200
-"""Characters of another's complaint that are passed on."""
 
 
 class Logger(Protocol):

@@ -10,8 +10,8 @@ from ..recipe import Recipe
 from .run import Further, NetworkSettings
 from .settings import Settings
 
+# Settings of a study whose product is the grid of its runs.
 GRID = {"networks", "seeds", "recipe", "further_optimizers"}
-"""Settings of a study whose product is the grid of its runs."""
 
 
 def part_of(

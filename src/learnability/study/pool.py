@@ -28,10 +28,10 @@ GONE = (
     "command again: what is done is kept"
 )
 LOCAL = "local:"
+# Runs handed to a scheduler at once: all, as workers may join later.
 UNLIMITED = 2**31
-"""Runs handed to a scheduler at once: all, as workers may join later."""
+# Seconds to wait for a scheduler.
 START = 10.0
-"""Seconds to wait for a scheduler."""
 SCHEMES = ("tcp", "tls", "ws", "wss")
 Tell = Callable[[str], None]
 Part = TypeVar("Part")

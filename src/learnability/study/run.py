@@ -48,8 +48,8 @@ CellName = Annotated[
     Literal["ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM"],
     in_any_case(kind.__name__ for kind in GATE_ARGUMENT),
 ]
+# Sequences below which no interval of a diagnosis means anything.
 FEWEST_DIAGNOSED = 50
-"""Sequences below which no interval of a diagnosis means anything."""
 Diagnosed = Annotated[Whole, Field(ge=FEWEST_DIAGNOSED, le=LARGEST)]
 
 
@@ -149,6 +149,7 @@ class Further(BaseModel):
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
+# How a name says what differs between networks of one cell.
 WORDS: dict[str, Callable[[Any], str]] = {
     "units": str,
     "learning_rate": lambda rate: "" if rate is None else f"lr {rate}",
@@ -156,7 +157,6 @@ WORDS: dict[str, Callable[[Any], str]] = {
     "layernorm": lambda normal: "LayerNorm" if normal else "no LayerNorm",
     "init": "{} weights".format,
 }
-"""How a name says what differs between networks of one cell."""
 
 
 def network_names(networks: Sequence[NetworkSettings]) -> tuple[str, ...]:

@@ -40,8 +40,8 @@ from .run import (
     network_names,
 )
 
+# Bytes of a study's name, which with its scale is that of a folder.
 LONGEST_NAME = 200
-"""Bytes of a study's name, which with its scale is that of a folder."""
 
 
 def _named(name: str) -> str:

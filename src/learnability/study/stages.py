@@ -38,12 +38,12 @@ from .run import RunData, RunSettings, run_data, stage_keys
 Files = dict[str, bytes]
 Arrays = dict[str, np.ndarray]
 
+# A study measures as finely as it says, whatever work that is, and keeps as many bytes
+# of what a network did as that.
 ANY_WORK, MEMORY = 1e30, 1e9
-"""A study measures as finely as it says, whatever work that is, and keeps as many
-bytes of what a network did as that."""
 
+# Seconds of training that a killed process loses at most.
 CHECKPOINT_EVERY = 60.0
-"""Seconds of training that a killed process loses at most."""
 
 
 @final

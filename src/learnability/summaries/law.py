@@ -15,15 +15,15 @@ from .. import stable
 from ..stable import law
 from .spread import Trees, group, spread
 
+# Error probability of the sign of a mean, at which the law counts sequences.
 ERROR = 0.05
-"""Error probability of the sign of a mean, at which the law counts sequences."""
 ESTIMATORS: dict[str, Callable] = {
     "koutrouvelis": stable.koutrouvelis,
     "mcculloch": stable.mcculloch,
     "likelihood": stable.maximum_likelihood,
 }
+# Columns of `law_points` across and up: the confounded and the honest way.
 PANELS = (("confounded", "log_needed"), ("attenuation", "log_noise"))
-"""Columns of `law_points` across and up: the confounded and the honest way."""
 
 Points = Float[np.ndarray, " point"]
 

@@ -13,14 +13,14 @@ from ..detection.decay_fit import FEWEST_LAGS
 from ..detection.window import window
 
 Trees = Sequence[xr.DataTree]
+# Values of one row of a table, by column.
 Row = Mapping[str, Any]
-"""Values of one row of a table, by column."""
 
+# Percentiles over seeds, by the name of their column.
 LEVELS = {"p10": 10, "p25": 25, "median": 50, "p75": 75, "p90": 90}
-"""Percentiles over seeds, by the name of their column."""
 FAMILIES = (decay.Exponential, decay.PowerLaw, decay.Logarithmic, decay.Stretched)
+# A unit's own decay. The exact transport adds what comes back through other units.
 ORDER = "diagonal"
-"""A unit's own decay. The exact transport adds what comes back through other units."""
 
 
 def group(tree: xr.DataTree, name: str) -> xr.Dataset:

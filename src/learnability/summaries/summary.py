@@ -22,8 +22,8 @@ from .spread import (
     window_spread,
 )
 
+# Two budgets a decade, from one sequence to a million.
 BUDGETS = tuple(float(n) for n in np.logspace(0, 6, 13))
-"""Two budgets a decade, from one sequence to a million."""
 
 
 @dataclass(frozen=True)
