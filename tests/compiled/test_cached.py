@@ -11,13 +11,13 @@ from pathlib import Path
 import numba.core.caching
 import pytest
 
-from learnability.compiled import row_gradients, scan, sweep, windows
-from learnability.compiled.cached import DIGITS, kernel, source_hash
+from learnability.compiled import _row_gradients, _scan, _sweep, _windows
+from learnability.compiled.runtime import DIGITS, kernel, source_hash
 
 PACKAGE = {
     "__init__.py": "",
     "loops.py": """
-from learnability.compiled.cached import kernel
+from learnability.compiled.runtime import kernel
 from .parts.helper import step
 
 @kernel
@@ -107,20 +107,20 @@ def test_all_that_is_kept_on_disk_is_named_so():
     for path in root.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.keyword) and node.arg == "cache":
-                assert path.name == "cached.py", path
+                assert path.name == "runtime.py", path
 
 
 @pytest.mark.parametrize(
     ("loop", "helper"),
     [
-        (scan.forward, "compiled/pointwise.py"),
-        (scan.backward, "compiled/transposed.py"),
-        (scan.tangent, "cells/layernorm.py"),
-        (windows.all_windows, "compiled/carry.py"),
-        (windows.all_windows, "compiled/bits.py"),
-        (sweep.partials, "compiled/pointwise.py"),
-        (sweep.sweep_block, "compiled/tile.py"),
-        (row_gradients.block_gradients, "compiled/scan.py"),
+        (_scan.forward, "compiled/_pointwise.py"),
+        (_scan.backward, "compiled/_transposed.py"),
+        (_scan.tangent, "cells/closed.py"),
+        (_windows.all_windows, "compiled/_carry.py"),
+        (_windows.all_windows, "compiled/_vectors.py"),
+        (_sweep.partials, "compiled/_pointwise.py"),
+        (_sweep.sweep_block, "compiled/_tile.py"),
+        (_row_gradients.block_gradients, "compiled/_scan.py"),
     ],
 )
 def test_the_library_s_loops_follow_their_helpers(tmp_path, loop, helper):

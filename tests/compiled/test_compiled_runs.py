@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from learnability.cells import DiagGate
-from learnability.compiled import threads as workers
+from learnability.compiled import runtime as workers
 from learnability.compiled.engine import backward_bytes, unrolling
 from learnability.unroll import unroll, warm_up
 from tests.networks import ALL, KINDS, make_cell

@@ -112,10 +112,7 @@ class Cell(nn.Module, ABC):
 
     @abstractmethod
     def row_gradients(
-        self,
-        p: Float[Tensor, "sequence row step pre"],
-        states: States,
-        x: Inputs,
+        self, p: Float[Tensor, "sequence row step pre"], states: States, x: Inputs
     ) -> Float[Tensor, "sequence row parameter"]:
         """Return each sequence's and row's gradient, LayerNorm's parameters apart.
 

@@ -34,10 +34,7 @@ def run(
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
     scale: Annotated[float | None, NUMBER] = None,
     seeds: Annotated[
-        list[int] | None,
-        MANY,
-        NUMBER,
-        Parameter(name=["--seeds", "--seed"]),
+        list[int] | None, MANY, NUMBER, Parameter(name=["--seeds", "--seed"])
     ] = None,
     cells: Annotated[list[str] | None, MANY] = None,
     optimizers: Annotated[list[str] | None, MANY] = None,

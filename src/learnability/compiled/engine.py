@@ -14,9 +14,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..cells import Cell, ConstGate, Steps
+from ..cells.base import Inputs, States
 from ..grid import checked_lags
-from . import row_gradients as rows
-from . import scan, sweep, windows
+from . import _row_gradients as rows
+from . import _scan as scan
+from . import _sweep as sweep
+from . import _windows as windows
+from ._unrolling import Unrolling, backward_bytes
+from ._windows import Sums
 from .checks import (
     Engine,
     check_direction,
@@ -27,9 +32,7 @@ from .checks import (
     obstacle,
     refusal,
 )
-from .threads import in_threads, threads, tune_process, using_threads
-from .unrolling import Unrolling, backward_bytes
-from .windows import Sums
+from .runtime import in_threads, threads, tune_process, using_threads
 
 __all__ = [
     "Engine",
@@ -58,7 +61,7 @@ __all__ = [
 def unrolling(
     cell: Cell,
     values: Mapping[str, Tensor],
-    x: Float[Tensor, "sequence step input"],
+    x: Inputs,
     state: Float[Tensor, "sequence state"] | None,
     read: Float[Tensor, "unit"] | None = None,
 ) -> Unrolling:
@@ -84,12 +87,12 @@ def unrolling(
 
 def tangent(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
+    x: Inputs,
     direction: Mapping[str, Tensor],
     state: Float[Tensor, "sequence state"] | None = None,
     *,
     carry: bool = True,
-) -> Float[Tensor, "sequence step state"]:
+) -> States:
     """Return the derivative of every state along a direction of the parameters.
 
     Args:
@@ -109,9 +112,9 @@ def tangent(
 
 def lag_projection(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    delta: Float[Tensor, "sequence step state"],
-    source: Float[Tensor, "sequence step state"],
+    x: Inputs,
+    delta: States,
+    source: States,
     lags: Iterable[int],
     anchors: Iterable[SupportsIndex],
 ) -> Float[Tensor, "lag sequence anchor"]:
@@ -136,7 +139,7 @@ def lag_projection(
 
 def exact_gains(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
+    x: Inputs,
     ends: Int[Tensor, "window 2"],
     reach: Int[Tensor, "window"],
     lags: Iterable[int],
@@ -169,10 +172,10 @@ def exact_gains(
 
 def row_gradients(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
+    x: Inputs,
     weight: Float[Tensor, "sequence row step"],
     axes: Float[Tensor, "row state"],
-    delta: Float[Tensor, "sequence step state"],
+    delta: States,
     mean: Float[Tensor, "row place"] | None = None,
 ) -> Float[Tensor, "sequence row_and_loss place"]:
     """Return each sequence's gradient of every row, then that of its own loss.

@@ -126,11 +126,7 @@ def sample_keys(
 
 
 def noise_floor(
-    tables: Tables,
-    ax: Axes,
-    *,
-    asked: Sequence[int] = (),
-    names: Sequence[str] = (),
+    tables: Tables, ax: Axes, *, asked: Sequence[int] = (), names: Sequence[str] = ()
 ) -> Axes:
     """Draw the signal of each lag beside the noise floor of N sequences.
 

@@ -33,11 +33,7 @@ GAUSS = 2.0
 
 
 def tail_index(
-    tables: Tables,
-    ax: Axes,
-    *,
-    estimator: str | None = None,
-    names: Sequence[str] = (),
+    tables: Tables, ax: Axes, *, estimator: str | None = None, names: Sequence[str] = ()
 ) -> Axes:
     """Draw alpha by lag with its interval, and a line at 2, the Gaussian's.
 

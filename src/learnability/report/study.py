@@ -8,9 +8,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from ..plots import (
-    pictures,
-)
+from ..plots import pictures
 from ..summaries import Published, Summary, Trees, group, laid_over, records, summed
 from ..words import MISSING, number, short
 from .answer import (

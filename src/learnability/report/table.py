@@ -261,8 +261,7 @@ def _alpha(row: Mapping) -> str:
 
 
 def summary(
-    lines: Mapping[str, Sequence[xr.DataTree]],
-    reached: Mapping[str, pd.DataFrame],
+    lines: Mapping[str, Sequence[xr.DataTree]], reached: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
     """Return one row per network and optimizer as text: R², and a window per budget.
 

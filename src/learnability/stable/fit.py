@@ -224,8 +224,7 @@ def distance() -> Distance:
     gaps = np.concatenate([[0.0], gap])
     alphas = 2 - gaps
     return Distance(
-        PchipInterpolator(alphas[::-1], length[::-1]),
-        PchipInterpolator(length, alphas),
+        PchipInterpolator(alphas[::-1], length[::-1]), PchipInterpolator(length, alphas)
     )
 
 

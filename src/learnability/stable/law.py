@@ -15,13 +15,7 @@ from scipy.optimize import elementwise
 from scipy.special import gamma, ndtr, ndtri
 
 from . import _numerics
-from .checks import (
-    NEARLY_GAUSSIAN,
-    Reals,
-    positive,
-    probability,
-    tail_index,
-)
+from .checks import NEARLY_GAUSSIAN, Reals, positive, probability, tail_index
 
 # So close to 1/2 the distribution bends by less than its square, 1e-14.
 STRAIGHT = 1e-7
@@ -254,11 +248,7 @@ def _upper_quantile(
     return np.sinh(root.x)
 
 
-def _evaluate(
-    kind: _numerics.Kind,
-    x: Reals,
-    alpha: NDArray[np.float64],
-) -> Reals:
+def _evaluate(kind: _numerics.Kind, x: Reals, alpha: NDArray[np.float64]) -> Reals:
     """Return density or survival at x >= 0 with the branch that suits each value."""
     x, alpha = np.broadcast_arrays(x, alpha)
     values, index = x.ravel(), alpha.ravel()
@@ -277,9 +267,7 @@ def _evaluate(
 
 
 def _near(
-    kind: _numerics.Kind,
-    x: NDArray[np.float64],
-    alpha: NDArray[np.float64],
+    kind: _numerics.Kind, x: NDArray[np.float64], alpha: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     distinct, which = np.unique(alpha, return_inverse=True)
     if distinct.size > FEW_ALPHAS:
@@ -294,9 +282,7 @@ def _near(
 
 
 def _near_gaussian(
-    kind: _numerics.Kind,
-    x: NDArray[np.float64],
-    alpha: NDArray[np.float64],
+    kind: _numerics.Kind, x: NDArray[np.float64], alpha: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the law for 2 - alpha < 1e-6: the Gaussian and its first-order change."""
     gauss = (

@@ -136,10 +136,7 @@ def checked_workers(workers: int) -> int:
 
 
 def execute_in(
-    pool: Pool,
-    work: Callable[[Part], Result],
-    parts: Mapping[str, Part],
-    tell: Tell,
+    pool: Pool, work: Callable[[Part], Result], parts: Mapping[str, Part], tell: Tell
 ) -> Iterator[Result]:
     """Do work in a pool; yield results as they come.
 

@@ -6,13 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self, final
 
 import tomlkit
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from ..checked import (
     STRICT,

@@ -13,15 +13,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..cells import Cell
-from . import scan
-from .cached import kernel
+from . import _scan as scan
+from ._pointwise import MEMORY, advance, differentiate, recall
+from ._scan import flat, step_back, write_state
+from ._tile import TILE
+from ._transposed import vjp
+from ._vectors import load, part, store, zeros
 from .layout import Prepared, prepared
-from .pointwise import MEMORY, advance, differentiate, recall
-from .scan import flat, step_back, write_state
-from .threads import share
-from .tile import TILE
-from .transposed import vjp
-from .vectors import load, part, store, zeros
+from .runtime import kernel, share
 
 # Sequences of a block: the forward pass wants many, the kept partial derivatives few
 # (100 kB a sequence and 32 steps at 128 units).
@@ -33,9 +32,9 @@ ROWS = 64
 
 def lag_projection(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    delta: Float[Tensor, "sequence step state"],
-    source: Float[Tensor, "sequence step state"],
+    x: Tensor,
+    delta: Tensor,
+    source: Tensor,
     lags: list[int],
     anchors: list[int],
 ) -> Float[Tensor, "lag sequence anchor"]:
@@ -59,7 +58,7 @@ def lag_projection(
 
 def exact_gains(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
+    x: Tensor,
     sequence: Int[np.ndarray, "window"],
     step: Int[np.ndarray, "window"],
     reach: Int[np.ndarray, "window"],

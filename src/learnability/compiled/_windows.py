@@ -19,9 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..cells import Steps
-from .bits import exponent, mantissa
-from .cached import kernel
-from .carry import (
+from ._carry import (
     CORRECTION,
     EXIT,
     FIRST_EXPONENT,
@@ -32,8 +30,11 @@ from .carry import (
     carry,
     carry_two,
     dead,
+    exponent,
+    mantissa,
 )
-from .vectors import WIDTH, load, part, splat, store, zeros
+from ._vectors import WIDTH, load, part, splat, store, zeros
+from .runtime import kernel
 
 # Sources of a block: mantissas in [1, 2) multiplied this often stay below 2^127.
 BLOCK = 96

@@ -1,11 +1,11 @@
 """The pointwise partial derivatives at work: backward (transposed) and tangent.
 
-Both read what `pointwise.differentiate` wrote in `saved`, so neither knows the equation
-of a cell.
+Both read what `differentiate` of `_pointwise` wrote in `saved`, so neither knows the
+equation of a cell.
 """
 
-from .pointwise import AFTER, MEMORY, SHARED, slots
-from .vectors import load, part, splat, store, total
+from ._pointwise import AFTER, MEMORY, SHARED, slots
+from ._vectors import load, part, splat, store, total
 
 
 @part
