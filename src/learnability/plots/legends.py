@@ -90,6 +90,40 @@ def label(name: str) -> str:
     return ("\u2009" + plain if plain.startswith("_") else plain).replace("$", r"\$")
 
 
+def explain(
+    ax: Axes,
+    found: Mapping[str, Style],
+    *more: Line2D,
+    marked: bool = True,
+    dashed: bool = False,
+) -> Axes:
+    """Give axes what their legend says: an entry per line, and others.
+
+    Entries are lines without points, which `matplotlib.axes.Axes.legend` finds.
+
+    Args:
+        ax: axes to explain.
+        found: styles by name of line.
+        more: further entries.
+        marked: whether the lines carry marks.
+        dashed: whether the lines are dashed.
+
+    Returns:
+        The axes.
+    """
+    for entry in (*keys(found, marked=marked, dashed=dashed), *more):
+        ax.add_line(entry)
+    return ax
+
+
+def explained(*panels: Axes) -> list[Line2D]:
+    """Return the entries that `explain` gave to axes, each label once."""
+    entries = {}
+    for ax in panels:
+        entries |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    return list(entries.values())
+
+
 def legend(
     where: Axes | Figure, handles: Sequence[Line2D], title: str | None = None
 ) -> None:

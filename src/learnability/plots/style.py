@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
@@ -39,8 +41,8 @@ INKS: dict[Theme, Ink] = {
 
 # Searched for the largest smallest distance in OKLab over normal sight and the three
 # dichromacies (Machado et al. 2009), at a contrast of 4.5 or more to the paper.
-PALETTE: dict[Theme, tuple[str, ...]] = {
-    "light": (
+PALETTE: dict[Theme, list[str]] = {
+    "light": [
         "#917100",
         "#004A1D",
         "#166DFA",
@@ -49,8 +51,8 @@ PALETTE: dict[Theme, tuple[str, ...]] = {
         "#8B5A00",
         "#9E4347",
         "#037E98",
-    ),
-    "dark": (
+    ],
+    "dark": [
         "#F1A500",
         "#B4FCC3",
         "#68BBF0",
@@ -59,7 +61,20 @@ PALETTE: dict[Theme, tuple[str, ...]] = {
         "#FFE520",
         "#FB757E",
         "#7FE2FF",
-    ),
+    ],
+}
+# What of matplotlib has which of the colours that carry no data.
+INKED = {
+    "paper": ("axes.facecolor", "figure.facecolor", "savefig.facecolor"),
+    "text": [
+        "axes.labelcolor",
+        "axes.titlecolor",
+        "text.color",
+        "xtick.labelcolor",
+        "ytick.labelcolor",
+    ],
+    "quiet": ("axes.edgecolor", "xtick.color", "ytick.color"),
+    "grid": ("grid.color",),
 }
 MARKERS = ("o", "s", "D", "v", "P", "X", "p", "h")
 Dash = str | tuple[float, tuple[float, ...]]
@@ -101,12 +116,12 @@ class Style:
 
 
 def current_theme() -> Theme:
-    """Give the theme in force: the caller's figures have light paper or dark."""
+    """Return the theme in force: the caller's figures have light paper or dark."""
     return _theme_of(mpl.rcParams["figure.facecolor"])
 
 
 def theme_of(made: Figure) -> Theme:
-    """Give the theme that a figure was made in.
+    """Return the theme that a figure was made in.
 
     Args:
         made: the figure.
@@ -121,12 +136,12 @@ def _theme_of(paper: ColorType) -> Theme:
 
 
 def ink() -> Ink:
-    """Give the colours of the theme in force that carry no data."""
+    """Return the colours of the theme in force that carry no data."""
     return INKS[current_theme()]
 
 
 def styles(names: Iterable[str]) -> dict[str, Style]:
-    """Give every architecture its colour and marker.
+    """Return every architecture its colour and marker.
 
     They depend on the names, not on their order: the cells of this package have places
     of their own, others take free ones by a hash of their names. Of one cell with
@@ -179,7 +194,7 @@ def _parted(name: str) -> tuple[str, str]:
 
 
 def _slots(names: list[str]) -> dict[str, int]:
-    """Give every name a slot of its own: colour and marker follow from it."""
+    """Return every name a slot of its own: colour and marker follow from it."""
     slots = {name: KNOWN.index(name) for name in names if name in KNOWN}
     strangers = sorted(set(names) - set(KNOWN))
     free = max(len(PALETTE["light"]), len(KNOWN) + len(strangers)) - len(KNOWN)
@@ -245,47 +260,22 @@ def _colours() -> dict[Theme, list[str]]:
 
 
 def rc_parameters(name: Theme) -> dict[Any, Any]:
-    """Give matplotlib's parameters of a theme, from matplotlib's defaults on."""
-    paper, text, quiet, grid = INKS[name]
-    own = {
-        "axes.edgecolor": quiet,
-        "axes.facecolor": paper,
-        "axes.grid": True,
-        "axes.labelcolor": text,
-        "axes.labelsize": 8,
-        "axes.linewidth": 0.7,
-        "axes.prop_cycle": cycler(color=PALETTE[name]),
-        "axes.spines.right": False,
-        "axes.spines.top": False,
-        "axes.titlecolor": text,
-        "axes.titlelocation": "left",
-        "axes.titlesize": 8.5,
-        "axes.titleweight": "bold",
-        "figure.facecolor": paper,
-        "font.size": 8,
-        "grid.color": grid,
-        "grid.linewidth": 0.5,
-        "lines.linewidth": 1.4,
-        "lines.markersize": 3.6,
-        # TrueType: letters that can be searched and edited, which journals ask for.
-        "pdf.fonttype": 42,
-        "ps.fonttype": 42,
-        "savefig.dpi": 200,
-        "savefig.facecolor": paper,
-        "svg.fonttype": "none",
-        # A fixed salt: the names inside an SVG are otherwise new ones every time.
-        "svg.hashsalt": "learnability",
-        "text.color": text,
-        "xtick.color": quiet,
-        "xtick.labelcolor": text,
-        "xtick.labelsize": 7.5,
-        "ytick.color": quiet,
-        "ytick.labelcolor": text,
-        "ytick.labelsize": 7.5,
-    }
+    """Return matplotlib's parameters of a theme, from matplotlib's defaults on.
+
+    What both themes share stands in ``figures.mplstyle``.
+    """
+    inks = INKS[name]._asdict()
+    own = {key: inks[role] for role, keys in INKED.items() for key in keys}
+    return {**_shared(), **own, "axes.prop_cycle": cycler(color=PALETTE[name])}
+
+
+@cache
+def _shared() -> dict[Any, Any]:
+    """Return the parameters of both themes; the caller's backend stays."""
+    file = Path(__file__).with_name("figures.mplstyle")
     kept = {"backend", "backend_fallback", "interactive", "toolbar", "webagg.port"}
-    base = {k: v for k, v in mpl.rcParamsDefault.items() if k not in kept}
-    return {**base, **own}
+    every = mpl.rc_params_from_file(file, fail_on_error=True)
+    return {key: value for key, value in every.items() if key not in kept}
 
 
 def figure(

@@ -1,6 +1,6 @@
 """The tables of a study: plain values, and as people read them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,6 @@ from ..words import MISSING, number, reach, short
 from .answer import cell, fits
 
 Value = str | float | bool
-Decay = Callable[[ArrayLike, ArrayLike], str]
 
 # The other families of `decay` describe mixtures: better fits, but not one word.
 NAMED = (
@@ -29,19 +28,12 @@ NAMED = (
 TOO_LONG = 10
 
 
-def table(
-    runs: Mapping[str, xr.DataTree],
-    budgets: Iterable[float],
-    *,
-    fitted: Decay | None = None,
-) -> pd.DataFrame:
+def table(runs: Mapping[str, xr.DataTree], budgets: Iterable[float]) -> pd.DataFrame:
     """Return the numbers of a study, one row per run.
 
     Args:
         runs: diagnoses by label.
         budgets: numbers of sequences N.
-        fitted: gives the decay of an envelope as words, from lags and f(l)/f(0);
-            `fitted_decay` unless given.
 
     Returns:
         ``cell``; ``r2`` and ``ceiling``; ``tau_median``, ``tau_low`` and ``tau_high``
@@ -57,15 +49,12 @@ def table(
     """
     if not runs:
         raise ValueError("there are no runs to put into a table; give at least one")
-    words = fitted_decay if fitted is None else fitted
     numbers = tuple(budgets)
-    rows = [_row(numbers, name, run, words) for name, run in runs.items()]
+    rows = [_row(numbers, name, run) for name, run in runs.items()]
     return pd.DataFrame(rows)
 
 
-def _row(
-    budgets: tuple[float, ...], name: str, run: xr.DataTree, words: Decay
-) -> dict[str, Value]:
+def _row(budgets: tuple[float, ...], name: str, run: xr.DataTree) -> dict[str, Value]:
     f = envelope(run)
     training = next((record.attrs for record in trained([run])), {})
     return {
@@ -73,7 +62,7 @@ def _row(
         "r2": float(training.get("r2", np.nan)),
         "ceiling": float(training.get("ceiling", np.nan)),
         **_time_scales(run),
-        "decay": words(f["lag"].values, f["normalised"].values),
+        "decay": fitted_decay(f["lag"].values, f["normalised"].values),
         **_tail_index(run),
         **_windows(run, budgets),
         "outcome": str(training["outcome"]) if training.get("diverged") else "",
