@@ -1,8 +1,10 @@
-"""The application that every command joins."""
+"""The application that every command joins; a wrong call ends in one sentence."""
 
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
+import cyclopts
 from cyclopts import App, Parameter, Token
 
 from .. import __version__
@@ -31,6 +33,14 @@ def _checked(kind: Any, tokens: Sequence[Token]) -> Any:
 LONGEST_SHOWN = 100
 MANY = Parameter(consume_multiple=True, negative="", validator=_some)
 NUMBER = Parameter(converter=_checked)
+# Kinds of options.
+Whole = Annotated[int | None, NUMBER]
+Wholes = Annotated[list[int] | None, MANY, NUMBER]
+Real = Annotated[float | None, NUMBER]
+Reals = Annotated[list[float] | None, MANY, NUMBER]
+Words = Annotated[list[str] | None, MANY]
+Flag = Annotated[bool, Parameter(negative="")]
+Output = Annotated[str | None, Parameter(name=["--output", "-o"])]
 
 app = App(
     name="learnability",
@@ -82,3 +92,52 @@ COMMANDS = {
 for where, text in COMMANDS.items():
     name = where.partition(":")[2].removesuffix("_studies")
     app.command(f"learnability.cli.{where}", name=name, help=text)
+
+
+FULL = (
+    "this machine's memory is too small for it; take fewer sequences, units or workers "
+    "and run the same command again: what is done is kept"
+)
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run the command line; a wrong call ends in one sentence and exit code 2.
+
+    Args:
+        words: the words after the command's name; those of the process unless given.
+    """
+    call(app, words, name="learnability")
+
+
+def call(commands: App, words: list[str] | None, *, name: str) -> None:
+    """Run one command; a wrong call ends in one sentence and exit code 2.
+
+    Args:
+        commands: the application that it belongs to.
+        words: the words after the application's name; those of the process where None.
+        name: what a sentence on the error stream begins with.
+    """
+    try:
+        commands(words, exit_on_error=False, print_error=False)
+    except cyclopts.UnusedCliTokensError as error:
+        extra = " ".join(map(repr, error.unused_tokens or ()))
+        print(f"{name}: {extra} is too much; leave it out", file=sys.stderr)
+        sys.exit(2)
+    except (ValueError, cyclopts.CycloptsError) as error:
+        sentence = " ".join(str(error).split())
+        print(f"{name}: {sentence}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # a folder that is read-only, a name that is too long
+        what = f"{error.filename}: " if error.filename else ""
+        why = error.strerror or str(error)
+        print(f"{name}: {what}{why}; choose another path", file=sys.stderr)
+        sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        # PyTorch has no type of its own for memory that the processor lacks.
+        if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+            raise
+        print(f"{name}: {FULL}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; finished runs are kept", file=sys.stderr)
+        sys.exit(130)

@@ -232,9 +232,7 @@ def plain_number(value: float, _: object = None) -> str:
     return f"10{str(round(np.log10(abs(value)))).translate(RAISED)}"
 
 
-def lag_axis(
-    ax: Axes, lags: Iterable[float] | Tables, *, logarithmic: bool = True
-) -> None:
+def lag_axis(ax: Axes, lags: Any, *, logarithmic: bool = True) -> None:
     """Lay out the axis of lags, from the first to the last with a little room.
 
     Args:

@@ -142,7 +142,8 @@ def law(tables: Tables, ax: Axes, *, panel: int = 1, names: Sequence[str] = ()) 
             drawn += ax.plot(ends, fit, color=style.colour, ls=style.dash)
         own(drawn, style)
         says = [f"{name} at lag {lag}" for lag in table.index]
-        parts.hits(ax, style, *parts.columns(table, x, y)[1:], says)
+        _, across, up = parts.columns(table, x, y)
+        parts.hits(ax, style, across, up, says)
     _near(ax, parts.every(tables, x, y).reshape(-1, 2))
     ax.set(xlabel=AXES[panel][0], ylabel=AXES[panel][1], title=LAW_TITLES[panel])
     unsure = any(table["censored"].any() for table in tables.values())
@@ -152,7 +153,7 @@ def law(tables: Tables, ax: Axes, *, panel: int = 1, names: Sequence[str] = ()) 
 def explained(tables: Tables, panel: int) -> float:
     """Return the median share of the variance that the lines of a panel explain."""
     lines = [law_lines(table)[panel] for table in tables.values()]
-    shares = [line.r2 for line in lines if line is not None]
+    shares = [float(line.rvalue**2) for line in lines if line is not None]
     return float(np.median(shares)) if shares else np.nan
 
 

@@ -160,9 +160,10 @@ def grouped(settings: Settings, runs: Runs) -> dict[str, list[LayerDiagnosis]]:
         settings: the study.
         runs: its diagnoses by label.
     """
-    groups: dict[str, list[LayerDiagnosis]] = {}
-    for label, known in identified(settings).items():
-        groups.setdefault(str(known["group"]), []).append(runs[label])
+    known, groups = identified(settings), {}
+    for label, run in runs.items():
+        name = str(known[label]["group"]) if label in known else label
+        groups.setdefault(name, []).append(run)
     return groups
 
 
@@ -172,14 +173,11 @@ def index(settings: Settings) -> pd.DataFrame:
     Args:
         settings: the study.
     """
+    shown = ("run", "architecture", "optimizer", "seed")
+    known = identified(settings).values()
     rows = [
-        {
-            "run": settings.label(run),
-            "architecture": settings.network(run),
-            "optimizer": run.recipe.optimizer,
-            "seed": run.seed,
-            "folder": str(RunFolder.below(Path(), run.identity()).path),
-        }
-        for run in settings.runs()
+        {name: one[name] for name in shown}
+        | {"folder": str(RunFolder.below(Path(), run.identity()).path)}
+        for run, one in zip(settings.runs(), known, strict=True)
     ]
     return pd.DataFrame(rows)

@@ -2,17 +2,15 @@
 
 from .law import (
     ESTIMATORS,
-    Line,
     alphas,
     envelope_shares,
-    law_columns,
     law_lines,
     law_points,
     mean_alphas,
     noise_floor,
     regression,
 )
-from .overlay import Published, laid_over
+from .published import Published, laid_over
 from .spread import (
     Row,
     Trees,
@@ -21,7 +19,6 @@ from .spread import (
     envelope_band,
     envelope_spread,
     group,
-    log_band,
     noise_levels,
     records,
     sample_spread,
@@ -29,7 +26,6 @@ from .spread import (
     spread,
     tail_spread,
     trained,
-    unit_scales,
     window_spread,
     window_table,
 )
@@ -38,7 +34,6 @@ from .summary import BUDGETS, Summary, summed, task_lags
 __all__ = [
     "BUDGETS",
     "ESTIMATORS",
-    "Line",
     "Published",
     "Row",
     "Summary",
@@ -51,10 +46,8 @@ __all__ = [
     "envelope_spread",
     "group",
     "laid_over",
-    "law_columns",
     "law_lines",
     "law_points",
-    "log_band",
     "mean_alphas",
     "noise_floor",
     "noise_levels",
@@ -67,7 +60,6 @@ __all__ = [
     "tail_spread",
     "task_lags",
     "trained",
-    "unit_scales",
     "window_spread",
     "window_table",
 ]

@@ -1,7 +1,8 @@
 """What several seeds have in common, computed once for all figures and pages."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ from .spread import (
     window_spread,
 )
 
+Table = TypeVar("Table")
+Tables = dict[str, pd.DataFrame]
 # Two budgets a decade, from one sequence to a million.
 BUDGETS = tuple(float(n) for n in np.logspace(0, 6, 13))
 
@@ -54,18 +57,18 @@ class Summary:
 
     names: tuple[str, ...]
     budgets: tuple[float, ...]
-    reached: dict[str, pd.DataFrame]
-    windows: dict[str, pd.DataFrame]
-    samples: dict[str, pd.DataFrame]
-    envelopes: dict[str, pd.DataFrame]
+    reached: Tables
+    windows: Tables
+    samples: Tables
+    envelopes: Tables
     scales: dict[str, np.ndarray]
-    tails: dict[str, pd.DataFrame]
-    curves: dict[str, pd.DataFrame]
-    shares: dict[str, pd.DataFrame]
-    laws: dict[str, pd.DataFrame] = field(default_factory=dict)
-    estimators: dict[str, pd.DataFrame] = field(default_factory=dict)
-    split: dict[str, pd.DataFrame] = field(default_factory=dict)
-    floors: dict[str, pd.DataFrame] = field(default_factory=dict)
+    tails: Tables
+    curves: Tables
+    shares: Tables
+    laws: Tables = field(default_factory=dict)
+    estimators: Tables = field(default_factory=dict)
+    split: Tables = field(default_factory=dict)
+    floors: Tables = field(default_factory=dict)
     task_lags: tuple[int, ...] = ()
     noise: tuple[float, ...] = ()
 
@@ -94,24 +97,28 @@ def summed(
     return Summary(
         names=tuple(lines),
         budgets=tuple(numbers),
-        reached={n: window_spread(trees, numbers) for n, trees in lines.items()},
-        windows={
-            n: window_spread(trees, sorted({*BUDGETS, *numbers}))
-            for n, trees in lines.items()
-        },
-        samples={n: sample_spread(trees) for n, trees in lines.items()},
-        envelopes={n: envelope_spread(trees) for n, trees in lines.items()},
-        scales={n: unit_scales(trees) for n, trees in known.items()},
-        tails={n: tail_spread(trees) for n, trees in known.items()},
-        curves=_filled({n: curve_spread(trees) for n, trees in lines.items()}),
-        shares=_filled({n: share_spread(trees) for n, trees in lines.items()}),
+        reached=_each(window_spread, lines, numbers),
+        windows=_each(window_spread, lines, sorted({*BUDGETS, *numbers})),
+        samples=_each(sample_spread, lines),
+        envelopes=_each(envelope_spread, lines),
+        scales=_each(unit_scales, known),
+        tails=_each(tail_spread, known),
+        curves=_filled(_each(curve_spread, lines)),
+        shares=_filled(_each(share_spread, lines)),
         laws={n: pd.concat(map(law_points, trees)) for n, trees in whole.items()},
-        estimators={n: mean_alphas(trees) for n, trees in whole.items()},
-        split={n: envelope_shares(trees) for n, trees in known.items()},
-        floors={n: noise_floor(trees, numbers) for n, trees in noisy.items()},
+        estimators=_each(mean_alphas, whole),
+        split=_each(envelope_shares, known),
+        floors=_each(noise_floor, noisy, numbers),
         task_lags=task_lags(every),
         noise=tuple(noise_levels(every)),
     )
+
+
+def _each(
+    make: Callable[..., Table], lines: Mapping[str, Trees], *options: object
+) -> dict[str, Table]:
+    """Return what is made of each line."""
+    return {name: make(trees, *options) for name, trees in lines.items()}
 
 
 def task_lags(trees: Iterable[xr.DataTree]) -> tuple[int, ...]:
