@@ -28,7 +28,7 @@ CHECKED = [
     "learnability.transport.orders",
     "learnability.transport.livi2025",
     "learnability.transport.lyapunov",
-    "learnability.unroll.recurrence",
+    "learnability.unroll.network",
     "learnability.unroll.reference",
     "learnability.verdict",
 ]

@@ -77,7 +77,7 @@ def test_a_second_process_compiles_nothing():
     code = """
 import torch, warnings
 warnings.simplefilter("error")
-from learnability.compiled import scan
+from learnability.compiled import _scan as scan
 from learnability.unroll import warm_up
 warm_up(torch.float32)
 kernels = scan.forward, scan.backward, scan.tangent

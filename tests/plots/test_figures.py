@@ -13,16 +13,13 @@ from learnability import plots
 from learnability.plots import envelope, learning, tails, windows
 from learnability.plots._parts import Group, lag_axis
 from learnability.plots.style import KNOWN
-from learnability.summaries import (
-    Summary,
+from learnability.summaries import Summary, summed
+from learnability.summaries.law import envelope_shares, mean_alphas, noise_floor
+from learnability.summaries.spread import (
     curve_spread,
-    envelope_shares,
     envelope_spread,
-    mean_alphas,
-    noise_floor,
     sample_spread,
     share_spread,
-    summed,
     tail_spread,
     window_spread,
 )

@@ -19,7 +19,8 @@ from learnability.study.tables import (
     by_lag,
     compared,
 )
-from learnability.summaries import regression, window_spread
+from learnability.summaries.law import regression
+from learnability.summaries.spread import window_spread
 from tests.plots.records import diagnosis, training_group
 
 GRID = load_settings("quick").changed(

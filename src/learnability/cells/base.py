@@ -10,6 +10,8 @@ from torch.nn import functional
 
 Inputs = Float[Tensor, "sequence step input"]
 States = Float[Tensor, "sequence step state"]
+State = Float[Tensor, "sequence state"]
+AnyState = Float[Tensor, "*batch state"]
 Units = Float[Tensor, "sequence step unit"]
 Projected = Float[Tensor, "*batch pre"]
 
@@ -69,9 +71,7 @@ class Cell(nn.Module, ABC):
         """Return the inputs' share of all pre-activations, biases included."""
 
     @abstractmethod
-    def step_projected(
-        self, state: Float[Tensor, "*batch state"], projected: Projected
-    ) -> Float[Tensor, "*batch state"]:
+    def step_projected(self, state: AnyState, projected: Projected) -> AnyState:
         """Return the next state from the last one and the projected input."""
 
     @abstractmethod
@@ -96,10 +96,8 @@ class Cell(nn.Module, ABC):
 
     @abstractmethod
     def vjp(
-        self,
-        adjoint: Float[Tensor, "*batch state"],
-        local: Float[Tensor, "*#batch derivative unit"],
-    ) -> tuple[Float[Tensor, "*batch state"], Projected]:
+        self, adjoint: AnyState, local: Float[Tensor, "*#batch derivative unit"]
+    ) -> tuple[AnyState, Projected]:
         """Return ``J_t^T lambda`` in closed form, a few products with the weights.
 
         Args:
@@ -122,9 +120,7 @@ class Cell(nn.Module, ABC):
             x: the inputs of the same steps.
         """
 
-    def step(
-        self, state: Float[Tensor, "*batch state"], x: Float[Tensor, "*batch input"]
-    ) -> Float[Tensor, "*batch state"]:
+    def step(self, state: AnyState, x: Float[Tensor, "*batch input"]) -> AnyState:
         """Return the next state: the cell's equation."""
         return self.step_projected(state, self.input_projection(x))
 
@@ -133,11 +129,11 @@ class Cell(nn.Module, ABC):
 
     def parameter_jvp(
         self,
-        before: Float[Tensor, "*batch state"],
+        before: AnyState,
         x: Float[Tensor, "*batch input"],
         at: dict[str, Tensor],
         along: dict[str, Tensor],
-    ) -> Float[Tensor, "*batch state"]:
+    ) -> AnyState:
         """Return the next state's derivative along a direction of the parameters.
 
         Args:

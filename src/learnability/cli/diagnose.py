@@ -38,6 +38,9 @@ def diagnose(
 ) -> None:
     """Diagnose the recurrent layers of a trained PyTorch model.
 
+    Weights and data never run code; --model imports the module that it names, and so
+    does run that module's code.
+
     Parameters
     ----------
     weights

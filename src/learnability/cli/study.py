@@ -46,6 +46,9 @@ def run(
 ) -> None:
     """Train and diagnose the networks of a study, print its table, write its report.
 
+    What is there already, made with the same settings, is kept; an interrupted study
+    goes on where it was. How long the rest takes is said once the first epoch is done.
+
     Parameters
     ----------
     preset

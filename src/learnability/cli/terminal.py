@@ -168,7 +168,7 @@ def over_seeds(settings: Settings, runs: Mapping[str, LayerDiagnosis]) -> pd.Dat
     """Return the windows of a study over its seeds, as text."""
     from ..report import summary
     from ..study.pages import lines_of
-    from ..summaries import window_spread
+    from ..summaries.spread import window_spread
 
     lines = lines_of(settings, runs)
     reached = {n: window_spread(trees, settings.budgets) for n, trees in lines.items()}

@@ -21,7 +21,10 @@ def theory(
     error: Annotated[float, NUMBER] = 0.05,
     parameters: Words = None,
 ) -> None:
-    """Return the window of an envelope family without any network.
+    """Print the window of an envelope family without any network.
+
+    With one noise floor at all lags, H_N is where the envelope falls to the level that
+    N samples can still tell from noise.
 
     Parameters
     ----------

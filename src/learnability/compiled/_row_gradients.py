@@ -22,7 +22,7 @@ from ._scan import (
     write_inputs,
     write_state,
 )
-from ._sweep import unrolled
+from ._sweep import room, unrolled
 from ._transposed import vjp
 from ._vectors import load, part, splat, store, zeros
 from .layout import Layout, prepared
@@ -158,11 +158,8 @@ def block_gradients(rec, back, x, states, saved, weight, axes, delta, mean, foun
     lanes, panels, wide = saved.shape[3], rec.live.shape[1], rec.weight.shape[0]
     steps, rows, count = x.shape[1], found.shape[1], x.shape[0]
     total, size = count * rows, PAIRS
-    past = zeros((size, panels, lanes), x.dtype)
-    past_c, turned = zeros(past.shape, x.dtype), zeros(past.shape, x.dtype)
-    lines = zeros((size, saved.shape[2], lanes), x.dtype)
+    past, past_c, turned, _, lines, gains = room(rec, size, saved)
     grads = zeros((steps, size, wide + 1, lanes), x.dtype)
-    gains = zeros((2, panels, lanes), x.dtype)
     norm = zeros((size, 2 * rec.gain.shape[1], lanes), x.dtype)
     sources = sources_of(rec, steps, x.dtype)
     cells = zeros((steps, panels, lanes), x.dtype)

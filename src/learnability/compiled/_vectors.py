@@ -98,19 +98,15 @@ def _operator(function: Any, instruction: str) -> None:
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vector = context.get_value_type(sig.return_type)
-        return getattr(builder, instruction)(
-            *(
-                value
-                if isinstance(kind, Vector)
-                else spread(
-                    builder,
-                    context.cast(builder, value, kind, sig.return_type.dtype),
-                    vector,
-                )
-                for value, kind in zip(args, sig.args, strict=True)
-            ),
-            flags=FLAGS,
-        )
+
+        def widened(value: Any, kind: Any) -> Any:
+            if isinstance(kind, Vector):
+                return value
+            scalar = context.cast(builder, value, kind, sig.return_type.dtype)
+            return spread(builder, scalar, vector)
+
+        both = map(widened, args, sig.args)
+        return getattr(builder, instruction)(*both, flags=FLAGS)
 
     for kinds in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
         lower_builtin(function, *kinds)(lower)

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..cells import Cell, ConstGate, Steps
-from ..cells.base import Inputs, States
+from ..cells.base import Inputs, State, States, Units
 from ..grid import checked_lags
 from . import _row_gradients as rows
 from . import _scan as scan
@@ -62,7 +62,7 @@ def unrolling(
     cell: Cell,
     values: Mapping[str, Tensor],
     x: Inputs,
-    state: Float[Tensor, "sequence state"] | None,
+    state: State | None,
     read: Float[Tensor, "unit"] | None = None,
 ) -> Unrolling:
     """Return a cell with given parameters on a batch, ready to go through time.
@@ -89,7 +89,7 @@ def tangent(
     cell: Cell,
     x: Inputs,
     direction: Mapping[str, Tensor],
-    state: Float[Tensor, "sequence state"] | None = None,
+    state: State | None = None,
     *,
     carry: bool = True,
 ) -> States:
@@ -218,8 +218,7 @@ def sums_windows(*tensors: Tensor | None) -> bool:
 
 
 def window_sums(
-    parts: Sequence[tuple[Steps, Float[Tensor, "sequence step unit"] | None]],
-    lags: Sequence[int],
+    parts: Sequence[tuple[Steps, Units | None]], lags: Sequence[int]
 ) -> list[Sums]:
     """Return the sums over all windows of some sequences, of each part.
 

@@ -6,9 +6,9 @@ old machine code would run on. Here names say from what sources it was made.
 
 Threads are made once and kept, like those of any BLAS: a new one costs more than a
 short loop. They belong to this package; nothing of the caller's process changes unless
-`tune_process` asks for it."""
+`tune_process` asks for it.
+"""
 
-import ast
 import ctypes
 import os
 import platform
@@ -32,6 +32,8 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 
 # Of the hash in a name.
 DIGITS = 12
+# Whose modules loops are made from: a change in any of them makes all anew.
+FOLDERS = ("compiled", "cells")
 
 
 def kernel(function: Callable) -> Any:
@@ -41,10 +43,10 @@ def kernel(function: Callable) -> Any:
     that is read-only. What was made of the same loop from other sources is deleted.
 
     Args:
-        function: the loop, whose name gets the hash of all that it is made from.
+        function: the loop, whose name gets the hash of all that loops are made from.
     """
     module, name = function.__module__, function.__qualname__
-    made_from = source_hash(module, resources.files(module.partition(".")[0]))
+    made_from = _made_from()
     function.__qualname__ += f"_{made_from}"
     try:
         made = njit(cache=True, nogil=True)(function)
@@ -69,53 +71,24 @@ def _sweep(folder: Path, start: str, made_from: str) -> None:
                 file.unlink()
 
 
-def source_hash(module: str, root: Traversable) -> str:
-    """Return a hash of a module's source and of all that it imports of its package.
+def source_hash(root: Traversable) -> str:
+    """Return a hash of every source that loops are made from.
 
     Args:
-        module: its name, such as ``package.part.module``.
         root: the package's folder.
     """
-    found: dict[str, bytes] = {}
-    left = {module}
-    while left:
-        name = left.pop()
-        file = _file(name, root)
-        if file is not None and name not in found:
-            found[name] = file.read_bytes()
-            left.update(_imported(name, found[name], file.name == "__init__.py"))
     whole = sha256()
-    for name in sorted(found):
-        whole.update(sha256(name.encode()).digest() + sha256(found[name]).digest())
+    for folder in FOLDERS:
+        for file in sorted(root.joinpath(folder).iterdir(), key=lambda f: f.name):
+            if file.name.endswith(".py"):
+                whole.update(sha256(f"{folder}/{file.name}".encode()).digest())
+                whole.update(sha256(file.read_bytes()).digest())
     return whole.hexdigest()[:DIGITS]
 
 
-def _file(module: str, root: Traversable) -> Traversable | None:
-    """Return the file of a module, or None where a name is that of something else."""
-    place = root.joinpath(*module.split(".")[1:])
-    beside = root.joinpath(*module.split(".")[1:-1], f"{module.split('.')[-1]}.py")
-    files = (place.joinpath("__init__.py"), beside)
-    return next((file for file in files if file.is_file()), None)
-
-
 @cache
-def _imported(module: str, source: bytes, is_package: bool) -> frozenset[str]:
-    """Return what a module imports of its package: modules, and names in them."""
-    package = module.partition(".")[0]
-    names = set(_names(module, ast.parse(source), is_package))
-    return frozenset(n for n in names if n.partition(".")[0] == package)
-
-
-def _names(module: str, tree: ast.Module, is_package: bool) -> Iterator[str]:
-    parts = module.split(".")
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = parts[: len(parts) - node.level + is_package] if node.level else []
-            base = ".".join([*above, *filter(None, [node.module])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+def _made_from() -> str:
+    return source_hash(resources.files("learnability"))
 
 
 Part = TypeVar("Part")

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..summaries import Row, Summary, records
+from ..summaries import Summary
+from ..summaries.spread import Row, records
 from ..words import interval, percent, sequences, short, span, steps
 from . import envelope, windows
 from . import tails as laws

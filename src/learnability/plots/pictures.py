@@ -9,27 +9,15 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..summaries import ESTIMATORS, Summary
+from ..summaries import Summary
+from ..summaries.law import ESTIMATORS
 from . import envelope, findings, learning, tails
 from . import windows as seen
 from .legends import explained, legend
 from .style import PAGE, Theme, figure, theme
 
 Panel = Callable[[Axes], Axes]
-# The order of figures on a page, and whether each is for specialists.
-SPECIAL = {
-    "answer": False,
-    "windows": False,
-    "samples": False,
-    "envelope": False,
-    "noise_floor": False,
-    "learning": False,
-    "time_scales": True,
-    "tail_index": True,
-    "envelope_split": True,
-    "law": True,
-    "estimators": True,
-}
+SPECIAL = {"time_scales", "tail_index", "envelope_split", "law", "estimators"}
 
 
 @dataclass(frozen=True)
@@ -87,17 +75,16 @@ def pictures(found: Summary) -> list[Picture]:
         found: of `summaries.summed`.
     """
     rows = max(len(found.reached), seen.FEWEST_ROWS)
-    made = {
-        name: Picture(
+    return [
+        Picture(
             name,
             (title,) if isinstance(title, str) else title,
             panels,
-            special=SPECIAL[name],
+            special=name in SPECIAL,
             rows=rows if name == "answer" else 0,
         )
         for name, title, panels in _all(found)
-    }
-    return [made[name] for name in SPECIAL if name in made]
+    ]
 
 
 Found = tuple[str, str | tuple[str, ...], list[Panel]]
@@ -117,9 +104,9 @@ def _all(found: Summary) -> Iterator[Found]:
         told.reached(found),
         [of(seen.answer, found.reached, shares=shares, **asked)],
     )
+    yield "windows", told.grown(found), [of(seen.windows, found.windows, budgets=n)]
     need = of(seen.samples, found.samples, budgets=n, **asked)
     yield "samples", told.needed(found), [need]
-    yield "windows", told.grown(found), [of(seen.windows, found.windows, budgets=n)]
     yield "envelope", told.left(found), [of(envelope.envelope, found.envelopes)]
     if found.floors:
         floors = of(seen.noise_floor, found.floors, **asked)

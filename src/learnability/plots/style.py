@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 import matplotlib as mpl
-from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
@@ -34,47 +33,21 @@ class Ink(NamedTuple):
     grid: str
 
 
-INKS: dict[Theme, Ink] = {
-    "light": Ink("#FFFFFF", "#1C2128", "#5B6470", "#DDE1E6"),
-    "dark": Ink("#14171C", "#E6E9ED", "#9AA4B1", "#2E343D"),
-}
+@cache
+def _sheet(name: str, *, whole: bool = False) -> dict[Any, Any]:
+    """Return what a style sheet beside this module says, or all from defaults on."""
+    file = Path(__file__).with_name(f"{name}.mplstyle")
+    return dict(mpl.rc_params_from_file(file, True, whole))
 
-# Searched for the largest smallest distance in OKLab over normal sight and the three
-# dichromacies (Machado et al. 2009), at a contrast of 4.5 or more to the paper.
-PALETTE: dict[Theme, list[str]] = {
-    "light": [
-        "#917100",
-        "#004A1D",
-        "#166DFA",
-        "#D42B9A",
-        "#660082",
-        "#8B5A00",
-        "#9E4347",
-        "#037E98",
-    ],
-    "dark": [
-        "#F1A500",
-        "#B4FCC3",
-        "#68BBF0",
-        "#E93B70",
-        "#9062FB",
-        "#FFE520",
-        "#FB757E",
-        "#7FE2FF",
-    ],
+
+LOOKS: tuple[Theme, ...] = ("light", "dark")
+_SHEETS: dict[Theme, dict[Any, Any]] = {look: _sheet(look) for look in LOOKS}
+_ROLES = ("figure.facecolor", "text.color", "axes.edgecolor", "grid.color")
+INKS: dict[Theme, Ink] = {
+    look: Ink(*(rc[role] for role in _ROLES)) for look, rc in _SHEETS.items()
 }
-# What of matplotlib has which of the colours that carry no data.
-INKED = {
-    "paper": ("axes.facecolor", "figure.facecolor", "savefig.facecolor"),
-    "text": [
-        "axes.labelcolor",
-        "axes.titlecolor",
-        "text.color",
-        "xtick.labelcolor",
-        "ytick.labelcolor",
-    ],
-    "quiet": ("axes.edgecolor", "xtick.color", "ytick.color"),
-    "grid": ("grid.color",),
+PALETTE: dict[Theme, list[str]] = {
+    look: rc["axes.prop_cycle"].by_key()["color"] for look, rc in _SHEETS.items()
 }
 MARKERS = ("o", "s", "D", "v", "P", "X", "p", "h")
 Dash = str | tuple[float, tuple[float, ...]]
@@ -262,20 +235,11 @@ def _colours() -> dict[Theme, list[str]]:
 def rc_parameters(name: Theme) -> dict[Any, Any]:
     """Return matplotlib's parameters of a theme, from matplotlib's defaults on.
 
-    What both themes share stands in ``figures.mplstyle``.
+    The caller's backend stays what it is.
     """
-    inks = INKS[name]._asdict()
-    own = {key: inks[role] for role, keys in INKED.items() for key in keys}
-    return {**_shared(), **own, "axes.prop_cycle": cycler(color=PALETTE[name])}
-
-
-@cache
-def _shared() -> dict[Any, Any]:
-    """Return the parameters of both themes; the caller's backend stays."""
-    file = Path(__file__).with_name("figures.mplstyle")
     kept = {"backend", "backend_fallback", "interactive", "toolbar", "webagg.port"}
-    every = mpl.rc_params_from_file(file, fail_on_error=True)
-    return {key: value for key, value in every.items() if key not in kept}
+    both = {k: v for k, v in _sheet("figures", whole=True).items() if k not in kept}
+    return both | _SHEETS[name]
 
 
 def figure(

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ..summaries import ESTIMATORS
-from ..summaries.law import PANELS, law_lines
+from ..summaries.law import ESTIMATORS, PANELS, law_lines
 from ..words import short
 from . import _parts as parts
 from ._parts import Look, Tables, own, styled

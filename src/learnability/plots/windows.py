@@ -15,7 +15,7 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
-from ..summaries import Row, records
+from ..summaries.spread import Row, records
 from ..words import reach, sequences, short
 from . import _parts as parts
 from ._parts import Group, Look, Tables, Values, hits, own, styled

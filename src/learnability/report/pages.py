@@ -14,7 +14,8 @@ import xarray as xr
 
 from ..plots import pictures
 from ..storage import replace_file
-from ..summaries import Published, Summary, Trees, group, laid_over, records, summed
+from ..summaries import Published, Summary, laid_over, summed
+from ..summaries.spread import Trees, group, records
 from ..words import MISSING, listed, number, short, span
 from . import answer
 from .answer import cell

@@ -26,20 +26,18 @@ so that every alpha, 2 included, is held with probability `level` (Neyman 1937, 
 Trans. R. Soc. A 236, 333).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.integrate import cumulative_trapezoid
 from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtri
 
-from .checks import LOWEST_ALPHA, NEARLY_GAUSSIAN, probability, values_by_lag
+from .checks import LOWEST_ALPHA, NEARLY_GAUSSIAN, Array, probability, values_by_lag
 from .koutrouvelis1980 import influence, koutrouvelis, variances
 from .law import Estimate
 
@@ -64,6 +62,7 @@ TELLING, RISE = 0.43, 0.15
 # Of the grid of mu: linear interpolation errs by less than 1e-4.
 STEPS = 200
 
+Samples = Float[np.ndarray, "lag sequence"]
 Lags = Float[np.ndarray, " lag"]
 Counts = Int[np.ndarray, "resample sequence"]
 Drawn = Float[np.ndarray, "three resample lag"]
@@ -160,9 +159,7 @@ def draw_counts(sequences: int, resamples: int, seed: Any) -> Counts:
     return np.stack(drawn).astype(np.uint16)
 
 
-def draws(
-    values: Float[np.ndarray, "lag sequence"], counts: Counts, estimate: Estimate
-) -> Drawn:
+def draws(values: Samples, counts: Counts, estimate: Estimate) -> Drawn:
     """Return the estimates of all lags on all resamples, to first order.
 
     estimate + sum_j count_j influence_j, alpha on the scale of its distance from 2
@@ -177,9 +174,7 @@ def draws(
 
 
 def _drawn(
-    values: Float[np.ndarray, "lag sequence"],
-    counts: Counts,
-    laws: Float[np.ndarray, "lag three"],
+    values: Samples, counts: Counts, laws: Float[np.ndarray, "lag three"]
 ) -> Drawn:
     rows = [influence(row, *one) for row, one in zip(values, laws, strict=True)]
     steps = _sums(counts, np.concatenate(rows)).reshape(len(values), 3, -1)
@@ -228,7 +223,7 @@ def distance() -> Distance:
     )
 
 
-def _moved(alpha: float, steps: NDArray[np.float64]) -> NDArray[np.float64]:
+def _moved(alpha: float, steps: Array) -> Array:
     """Return alpha after steps that are linear on the scale of R."""
     scale = distance()
     slope = float(scale.of_alpha(alpha, 1))

@@ -15,8 +15,6 @@ iteration. Residuals are taken of phi itself, divided by the slope of log(-log),
 noise where phi is small stays linear.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
@@ -26,12 +24,13 @@ from numpy.typing import ArrayLike, NDArray
 from .checks import (
     LOWEST_ALPHA,
     NEARLY_GAUSSIAN,
+    Array,
     Reals,
     positive,
     sample_values,
     tail_index,
 )
-from .law import Estimate
+from .law import Batch, Estimate
 from .mcculloch1986 import mcculloch
 
 # In units of 1/sigma. Asymptotic efficiency for alpha, sigma, location at least .93 for
@@ -58,12 +57,17 @@ CELL, CELLS, ORDERS = 0.02, 2000, 5
 EDGE = 1e-3
 
 
+Values = Float[np.ndarray, " sequence"]
+Grid = Float[np.ndarray, "*batch frequency"]
+Waves = Complex[np.ndarray, "*batch frequency"]
+
+
 class Errors(NamedTuple):
     """Standard errors of alpha, sigma and location, each of the shape of alpha."""
 
-    alpha: Float[np.ndarray, "*batch"]
-    sigma: Float[np.ndarray, "*batch"]
-    location: Float[np.ndarray, "*batch"]
+    alpha: Batch
+    sigma: Batch
+    location: Batch
 
 
 class Regression(NamedTuple):
@@ -76,9 +80,9 @@ class Regression(NamedTuple):
     """
 
     estimator: Float[np.ndarray, "*batch 2 frequency"]
-    centre: Float[np.ndarray, "*batch frequency"]
+    centre: Grid
     covariance: Float[np.ndarray, "*batch 2 2"]
-    location_variance: Float[np.ndarray, "*batch"]
+    location_variance: Batch
 
 
 def koutrouvelis(values: ArrayLike) -> Estimate:
@@ -111,9 +115,8 @@ def koutrouvelis(values: ArrayLike) -> Estimate:
 
 
 def characteristic_function(
-    values: Float[np.ndarray, "*batch sequence"],
-    frequencies: Float[np.ndarray, "*batch frequency"],
-) -> Complex[np.ndarray, "*batch frequency"]:
+    values: Float[np.ndarray, "*batch sequence"], frequencies: Grid
+) -> Waves:
     """Return the empirical characteristic function.
 
     phi(u) = (1/n) sum_j exp(i u x_j)
@@ -145,7 +148,7 @@ def characteristic_function(
 
 
 def _sums_by_cells(
-    values: Float[np.ndarray, " sequence"], frequencies: Float[np.ndarray, " frequency"]
+    values: Values, frequencies: Float[np.ndarray, " frequency"]
 ) -> Complex[np.ndarray, " frequency"]:
     """Return sum_j exp(i u x_j) by the moments of the values in narrow cells.
 
@@ -169,11 +172,7 @@ def _sums_by_cells(
     return sums * np.exp(1j * frequencies * centre)
 
 
-def iterate(
-    phi: Complex[np.ndarray, "*batch frequency"],
-    frequencies: Float[np.ndarray, "*batch frequency"],
-    start: Estimate,
-) -> Estimate:
+def iterate(phi: Waves, frequencies: Grid, start: Estimate) -> Estimate:
     """Improve a consistent estimate by regressions with renewed weights.
 
     (d alpha, d log sigma) = (X' Z^-1 X)^-1 X' Z^-1 r,  X = (log(sigma u), alpha)
@@ -213,9 +212,7 @@ def iterate(
     return Estimate(alpha, sigma, location)
 
 
-def regression(
-    alpha: Float[np.ndarray, "*batch"], t: Float[np.ndarray, "*batch frequency"]
-) -> Regression:
+def regression(alpha: Batch, t: Grid) -> Regression:
     """Return weights and covariance of the regression.
 
     Z = D^-1 Cov D^-1,  D = c log c,  covariance = (X' Z^-1 X)^-1
@@ -287,7 +284,7 @@ def standard_errors(alpha: ArrayLike, sigma: ArrayLike, sequences: int) -> Error
     return Errors(errors[0], errors[1] * scale, errors[2] * scale)
 
 
-def variances(alpha: Reals) -> NDArray[np.float64]:
+def variances(alpha: Reals) -> Array:
     """Return n times the variances (3, ...) of alpha, log sigma and location/sigma."""
     index = np.asarray(alpha)
     fit = regression(
@@ -298,7 +295,7 @@ def variances(alpha: Reals) -> NDArray[np.float64]:
 
 
 def influence(
-    values: Float[np.ndarray, " sequence"], alpha: float, sigma: float, location: float
+    values: Values, alpha: float, sigma: float, location: float
 ) -> Float[np.ndarray, "three sequence"]:
     """Return what each value adds to alpha, log sigma and location/sigma, over n.
 

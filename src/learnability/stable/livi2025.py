@@ -5,13 +5,11 @@ estimator is McCulloch's with alpha kept in [1, 2]; its characteristic-function
 estimator is a single weighted regression with settings of its own.
 """
 
-from __future__ import annotations
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from . import law
-from .checks import sample_values
+from .checks import Array, sample_values
 from .koutrouvelis1980 import characteristic_function
 from .law import Estimate
 from .mcculloch1986 import LEVELS, from_quantiles
@@ -95,7 +93,7 @@ def ecf_livi2025(values: ArrayLike) -> Estimate:
     return Estimate(alpha, sigma, np.median(array, axis=-1))
 
 
-def _subsample(row: NDArray[np.float64]) -> NDArray[np.float64]:
+def _subsample(row: Array) -> Array:
     if row.size <= LARGEST_SAMPLE:
         return row
     # The legacy generator, because only it draws the programme's subsample.
@@ -103,7 +101,7 @@ def _subsample(row: NDArray[np.float64]) -> NDArray[np.float64]:
     return row[legacy.choice(row.size, LARGEST_SAMPLE, replace=False)]
 
 
-def _one(row: NDArray[np.float64]) -> tuple[float, float]:
+def _one(row: Array) -> tuple[float, float]:
     upper, lower = np.quantile(row, [0.75, 0.25])
     frequencies = FREQUENCIES * GAUSSIAN_WIDTH / (upper - lower)
     power = np.abs(characteristic_function(row, frequencies)) ** 2

@@ -8,7 +8,8 @@ import pandas as pd
 from .. import plots, report
 from ..diagnosis import LayerDiagnosis
 from ..report import Again, Study
-from ..summaries import Published, Trees, summed
+from ..summaries import Published, summed
+from ..summaries.spread import Trees
 from ..words import number, percent, span
 from .settings import Settings, load_settings, preset_names
 from .store import Store

@@ -9,6 +9,7 @@ import tomlkit
 import torch
 from pydantic import AfterValidator, BaseModel, Field
 
+from .. import checked
 from ..cells import (
     CELLS,
     GRU,
@@ -19,17 +20,7 @@ from ..cells import (
     Initialisation,
     SharedGate,
 )
-from ..checked import (
-    LARGEST,
-    STRICT,
-    Count,
-    Positive,
-    Several,
-    StudySeed,
-    Whole,
-    digest,
-    in_any_case,
-)
+from ..checked import digest
 from ..diagnosis.options import DiagnosisOptions
 from ..randomness import Seed, stream
 from ..recipe import OptimizerName, Recipe
@@ -46,11 +37,11 @@ GATE_ARGUMENT: dict[type[Cell], str] = {
 
 CellName = Annotated[
     Literal["ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM"],
-    in_any_case(kind.__name__ for kind in GATE_ARGUMENT),
+    checked.in_any_case(kind.__name__ for kind in GATE_ARGUMENT),
 ]
 # Sequences below which no interval of a diagnosis means anything.
 FEWEST_DIAGNOSED = 50
-Diagnosed = Annotated[Whole, Field(ge=FEWEST_DIAGNOSED, le=LARGEST)]
+Diagnosed = Annotated[checked.Whole, Field(ge=FEWEST_DIAGNOSED, le=checked.LARGEST)]
 
 
 class Architecture(BaseModel):
@@ -65,10 +56,10 @@ class Architecture(BaseModel):
         init: how the weights start.
     """
 
-    model_config = STRICT
+    model_config = checked.STRICT
 
     cell: CellName
-    units: Count = 32
+    units: checked.Count = 32
     layernorm: bool = True
     gate: Annotated[float, Field(gt=0, lt=1)] = 0.05
     init: Initialisation = "published"
@@ -112,7 +103,7 @@ class NetworkSettings(Architecture):
     """
 
     name: Annotated[str, Field(min_length=1), AfterValidator(_name)] | None = None
-    learning_rate: Positive | None = None
+    learning_rate: checked.Positive | None = None
 
     @property
     def architecture(self) -> Architecture:
@@ -141,10 +132,10 @@ class Further(BaseModel):
         momentum: of the optimizer ``momentum``; the recipe's unless given.
     """
 
-    model_config = STRICT
+    model_config = checked.STRICT
 
     optimizer: OptimizerName
-    learning_rate: Positive | None = None
+    learning_rate: checked.Positive | None = None
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
 
@@ -199,16 +190,16 @@ class RunSettings(BaseModel):
         options: how finely to diagnose.
     """
 
-    model_config = STRICT
+    model_config = checked.STRICT
 
     task: MultiLag
-    training_sequences: Count
-    validation_sequences: Count
+    training_sequences: checked.Count
+    validation_sequences: checked.Count
     diagnosis_sequences: Diagnosed
     recipe: Recipe
     architecture: Architecture
-    seed: StudySeed
-    lags: Several[Whole]
+    seed: checked.StudySeed
+    lags: checked.Several[checked.Whole]
     options: DiagnosisOptions
 
     def identity(self) -> str:

@@ -8,8 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from ..diagnosis import LayerDiagnosis
-from ..summaries import window_spread
-from ..summaries.spread import LEVELS
+from ..summaries.spread import LEVELS, window_spread
 from .folder import RunFolder
 from .settings import Settings
 

@@ -1,65 +1,6 @@
 """Diagnoses of several seeds summed up: every table and figure rests on these."""
 
-from .law import (
-    ESTIMATORS,
-    alphas,
-    envelope_shares,
-    law_lines,
-    law_points,
-    mean_alphas,
-    noise_floor,
-    regression,
-)
-from .published import Published, laid_over
-from .spread import (
-    Row,
-    Trees,
-    curve_spread,
-    deviation,
-    envelope_band,
-    envelope_spread,
-    group,
-    noise_levels,
-    records,
-    sample_spread,
-    share_spread,
-    spread,
-    tail_spread,
-    trained,
-    window_spread,
-    window_table,
-)
-from .summary import BUDGETS, Summary, summed, task_lags
+from .published import Published, laid_over, read_published
+from .summary import Summary, summed
 
-__all__ = [
-    "BUDGETS",
-    "ESTIMATORS",
-    "Published",
-    "Row",
-    "Summary",
-    "Trees",
-    "alphas",
-    "curve_spread",
-    "deviation",
-    "envelope_band",
-    "envelope_shares",
-    "envelope_spread",
-    "group",
-    "laid_over",
-    "law_lines",
-    "law_points",
-    "mean_alphas",
-    "noise_floor",
-    "noise_levels",
-    "records",
-    "regression",
-    "sample_spread",
-    "share_spread",
-    "spread",
-    "summed",
-    "tail_spread",
-    "task_lags",
-    "trained",
-    "window_spread",
-    "window_table",
-]
+__all__ = ["Published", "Summary", "laid_over", "read_published", "summed"]

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, final
+from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..cells import Cell
+from ..cells.base import Inputs, State, States
 from ..compiled import engine as loops
 from ..compiled.engine import Engine, check_direction, chosen
-from ..randomness import Seed, torch_generator
 from . import reference
 
 Watcher = Callable[[Cell, Tensor, Tensor | None, Tensor], Tensor]
@@ -20,12 +20,8 @@ _watchers: list[Watcher] = []
 
 
 def unroll(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    state: Float[Tensor, "sequence state"] | None = None,
-    *,
-    engine: Engine = "auto",
-) -> Float[Tensor, "sequence step state"]:
+    cell: Cell, x: Inputs, state: State | None = None, *, engine: Engine = "auto"
+) -> States:
     """Give the state after every step, ``state_t = step(state_{t-1}, x_t)``.
 
     ``auto`` takes the compiled engine for this package's cells in float32 or float64
@@ -63,11 +59,7 @@ def unroll(
 
 
 def outputs(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    weight: Float[Tensor, "unit"],
-    *,
-    engine: Engine = "auto",
+    cell: Cell, x: Inputs, weight: Float[Tensor, "unit"], *, engine: Engine = "auto"
 ) -> Float[Tensor, "sequence step"]:
     """Give what a linear read-out sees of every step, ``weight . h_t``.
 
@@ -107,12 +99,12 @@ def outputs(
 
 def tangent(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
+    x: Inputs,
     direction: Mapping[str, Tensor],
-    state: Float[Tensor, "sequence state"] | None = None,
+    state: State | None = None,
     *,
     engine: Engine = "auto",
-) -> Float[Tensor, "sequence step state"]:
+) -> States:
     """Give the derivative of every state along a direction of the parameters.
 
     ``v_t = J_t v_{t-1} + b_t`` with ``v_{-1} = 0``: ``b_t`` is the derivative of
@@ -230,60 +222,3 @@ def _differentiable(
     asked = [tensor for tensor, want in both if want and tensor is not None]
     found = iter(torch.autograd.grad(out, asked, grad, create_graph=True))
     return [next(found) if want else None for want in wanted]
-
-
-@final
-class Network(nn.Module):
-    """A recurrent network with one output, ``yhat_t = w_out . h_t + b_out``.
-
-    Args:
-        cell: the recurrence.
-        seed: NumPy-style seed of the read-out's weights, uniform in 1/sqrt(H).
-        engine: what unrolls the cell, see `unroll`.
-
-    Example:
-        >>> import torch
-        >>> from learnability.cells import GRU
-        >>> Network(GRU(3, 4))(torch.zeros(2, 5, 3)).shape
-        torch.Size([2, 5])
-    """
-
-    def __init__(self, cell: Cell, *, seed: Seed = 0, engine: Engine = "auto") -> None:
-        super().__init__()
-        self.cell = cell
-        self.engine: Engine = engine
-        bound = cell.units**-0.5
-        weight = torch.empty(cell.units)
-        weight.uniform_(-bound, bound, generator=torch_generator(seed))
-        self.w_out = nn.Parameter(weight)
-        self.b_out = nn.Parameter(torch.zeros(()))
-
-    def states(
-        self, x: Float[Tensor, "sequence step input"]
-    ) -> Float[Tensor, "sequence step state"]:
-        """Give the state after every step."""
-        return unroll(self.cell, x, engine=self.engine)
-
-    def read(self, states: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch"]:
-        """Give the outputs of given states."""
-        return states[..., self.cell.output] @ self.w_out + self.b_out
-
-    def forward(
-        self, x: Float[Tensor, "sequence step input"]
-    ) -> Float[Tensor, "sequence step"]:
-        return outputs(self.cell, x, self.w_out, engine=self.engine) + self.b_out
-
-    def error_signal(
-        self,
-        states: Float[Tensor, "sequence step state"],
-        y: Float[Tensor, "sequence step"],
-    ) -> Float[Tensor, "sequence step state"]:
-        """Give ``delta_t = (yhat_t - y_t) w_out`` on h and 0 on c.
-
-        It is the derivative of the step's loss ``1/2 (yhat_t - y_t)^2`` by the state
-        at a fixed past.
-        """
-        delta = torch.zeros_like(states)
-        error = self.read(states) - y
-        delta[..., self.cell.output] = error[..., None] * self.w_out
-        return delta.detach()
