@@ -101,7 +101,45 @@ class ClosedForm(Cell):
 
     def activation(self, a: Float[Tensor, "*batch unit"]) -> Tensor:
         """Return a candidate from its pre-activation, ``tanh(LN(a))``."""
-        return torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
+        return torch.tanh(self.normalised(a))
+
+    def normalised(self, a: Float[Tensor, "*batch unit"]) -> Tensor:
+        """Return ``LN(a) = weight * (a - mean a) / sqrt(var a + eps) + bias``.
+
+        Without LayerNorm it is the identity.
+        """
+        if self.ln_weight is None:
+            return a
+        shape = a.shape[-1:]
+        return functional.layer_norm(a, shape, self.ln_weight, self.ln_bias, EPS)
+
+    def own_derivative(
+        self,
+        a: Float[Tensor, "*batch unit"],
+        diagonal: Tensor,
+        columns: Callable[[Tensor], Tensor],
+    ) -> Float[Tensor, "*batch unit"]:
+        """Return the derivative of each unit's ``LN(a)`` by its own past state.
+
+        With ``A = da/dh``: ``k_q = weight_q/std (A_qq - mean_i A_iq - xhat_q
+        mean_i(xhat_i A_iq))``, and ``A_qq`` without LayerNorm.
+
+        Args:
+            a: the pre-activation.
+            diagonal: ``A_qq``; (unit,) or like ``a``.
+            columns: the map ``y -> sum_i y_i A_iq``, over the last axis of ``y``.
+        """
+        if self.ln_weight is None:
+            return diagonal.expand_as(a)
+        variance, mean = torch.var_mean(a, dim=-1, keepdim=True, correction=0)
+        std = torch.sqrt(variance + EPS)
+        xhat = (a - mean) / std
+        flat, tilted = columns(a.new_ones(self.units)), columns(xhat)
+        return (
+            self.ln_weight
+            / std
+            * (diagonal - flat / self.units - xhat * tilted / self.units)
+        )
 
     def local_derivatives(self, states: Tensor, x: Tensor) -> Tensor:
         """Return `derivatives`, with LayerNorm's in place of the last two."""
@@ -167,45 +205,6 @@ def logit(p: float) -> float:
 
 
 EPS = 1e-5  # the value of the published runs, and PyTorch's default
-
-
-def normalise(
-    a: Float[Tensor, "*batch unit"], weight: Tensor | None, bias: Tensor | None
-) -> Float[Tensor, "*batch unit"]:
-    """Return ``LN(a) = weight * (a - mean a) / sqrt(var a + eps) + bias``.
-
-    Without a weight it is the identity.
-    """
-    if weight is None:
-        return a
-    return functional.layer_norm(a, a.shape[-1:], weight, bias, EPS)
-
-
-def own_derivative(
-    a: Float[Tensor, "*batch unit"],
-    weight: Tensor | None,
-    diagonal: Tensor,
-    columns: Callable[[Tensor], Tensor],
-) -> Float[Tensor, "*batch unit"]:
-    """Return the derivative of each unit's ``LN(a)`` by its own past state.
-
-    With ``A = da/dh``: ``k_q = weight_q/std (A_qq - mean_i A_iq - xhat_q mean_i(xhat_i
-    A_iq))``, and ``A_qq`` without LayerNorm.
-
-    Args:
-        a: the pre-activation.
-        weight: LayerNorm's gain, or None.
-        diagonal: ``A_qq``; (unit,) or like ``a``.
-        columns: the map ``y -> sum_i y_i A_iq``, over the last axis of ``y``.
-    """
-    if weight is None:
-        return diagonal.expand_as(a)
-    units = a.shape[-1]
-    variance, mean = torch.var_mean(a, dim=-1, keepdim=True, correction=0)
-    std = torch.sqrt(variance + EPS)
-    xhat = (a - mean) / std
-    flat, tilted = columns(a.new_ones(units)), columns(xhat)
-    return weight / std * (diagonal - flat / units - xhat * tilted / units)
 
 
 def scaled_slopes(

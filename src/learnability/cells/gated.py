@@ -9,13 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .base import Steps, previous
-from .closed import (
-    ClosedForm,
-    Options,
-    OuterProductFactor,
-    normalise_vjp,
-    own_derivative,
-)
+from .closed import ClosedForm, Options, OuterProductFactor, normalise_vjp
 
 
 class Gated(ClosedForm):
@@ -106,7 +100,7 @@ class Reset(Gated):
     def diagonal_jacobian(self, states: Tensor, x: Tensor) -> Steps:
         """Return ``1 - z`` and ``(g - h) z' U_z[q, q] + z (1 - g^2) k``."""
         keep, by_z, r, turned, slope, a = self.derivatives(states, x)
-        k = own_derivative(a, self.ln_weight, *self.through(r, turned))
+        k = self.own_derivative(a, *self.through(r, turned))
         return Steps(keep, by_z * self.U_z.diagonal() + slope * k)
 
 
@@ -329,6 +323,6 @@ class LSTM(Gated):
         """
         f, e, by_i, by_f, _, slope, a = self.derivatives(states, x)
         diagonal = self.U_g.diagonal()
-        own = own_derivative(a, self.ln_weight, diagonal, lambda y: y @ self.U_g)
+        own = self.own_derivative(a, diagonal, lambda y: y @ self.U_g)
         k = by_f * self.U_f.diagonal() + slope * own + by_i * self.U_i.diagonal()
         return Steps(leak=f, correction=k * previous(e), exit=e)

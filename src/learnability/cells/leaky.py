@@ -8,14 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .base import Steps, previous
-from .closed import (
-    ClosedForm,
-    Options,
-    OuterProductFactor,
-    normalise,
-    normalise_vjp,
-    own_derivative,
-)
+from .closed import ClosedForm, Options, OuterProductFactor, normalise_vjp
 
 
 class OneCandidate(ClosedForm):
@@ -41,7 +34,7 @@ class OneCandidate(ClosedForm):
     def own_slope(self, a: Tensor) -> Tensor:
         """Return `own_derivative` of the candidate's ``LN(a)``, with ``A = W_h``."""
         diagonal = self.W_h.diagonal()
-        return own_derivative(a, self.ln_weight, diagonal, lambda y: y @ self.W_h)
+        return self.own_derivative(a, diagonal, lambda y: y @ self.W_h)
 
 
 class Leaky(OneCandidate):
@@ -321,7 +314,7 @@ class TorchRNN(OneCandidate):
     def candidate(self, h: Tensor, projected: Tensor) -> tuple[Tensor, Tensor]:
         """Return the pre-activation and what stands inside the nonlinearity."""
         a = projected + h @ self.W_h.T
-        return a, normalise(a, self.ln_weight, self.ln_bias)
+        return a, self.normalised(a)
 
     def step_projected(self, state: Tensor, projected: Tensor) -> Tensor:
         _, inside = self.candidate(state, projected)

@@ -9,14 +9,8 @@ from pathlib import Path
 from typing import Any, final
 
 import pandas as pd
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 from upath import UPath
@@ -179,7 +173,7 @@ LINE_EVERY = 10.0  # seconds between plain lines of one stage
 
 
 @final
-class Display(Progress):
+class Display(bars.Progress):
     """Bars or lines for the stages of a study; use it as a context.
 
     Args:
@@ -188,12 +182,12 @@ class Display(Progress):
 
     def __init__(self, console: Console) -> None:
         super().__init__(
-            TextColumn("{task.description:32}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f} %"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            bars.TextColumn("{task.description:32}"),
+            bars.BarColumn(),
+            bars.TextColumn("{task.percentage:3.0f} %"),
+            bars.TimeElapsedColumn(),
+            bars.TextColumn("left"),
+            bars.TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
         )

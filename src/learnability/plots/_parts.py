@@ -6,19 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from matplotlib import ticker
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import (
-    FixedLocator,
-    FuncFormatter,
-    LogLocator,
-    MaxNLocator,
-    NullFormatter,
-    NullLocator,
-)
 from matplotlib.transforms import (
     ScaledTranslation,
     Transform,
@@ -245,14 +238,14 @@ def lag_axis(ax: Axes, lags: Any, *, logarithmic: bool = True) -> None:
     if not logarithmic:
         ax.set_xlim(0, grid.max() * 1.05)
         most = int(np.clip(_room(ax.xaxis), 3, 9))
-        ax.xaxis.set_major_locator(MaxNLocator(most, integer=True))
+        ax.xaxis.set_major_locator(ticker.MaxNLocator(most, integer=True))
         return
     ax.set_xscale("log")
     ax.set_xlim(grid.min() / ROOM, grid.max() * ROOM)
     number_axis(ax.xaxis)
     if grid.size <= FEW_LAGS:
-        ax.xaxis.set_major_locator(FixedLocator(grid.tolist()))
-        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_locator(ticker.FixedLocator(grid.tolist()))
+        ax.xaxis.set_minor_locator(ticker.NullLocator())
     else:
         _mark_last(ax.xaxis, grid.max())
 
@@ -263,7 +256,7 @@ def _mark_last(axis: Axis, last: float) -> None:
     ticks = [t for t in axis.get_majorticklocs() if low <= t <= high]
     nearest = np.log10(high / low) / max(_room(axis), 2)
     kept = [t for t in ticks if abs(np.log10(last / t)) > nearest]
-    axis.set_major_locator(FixedLocator([*kept, last]))
+    axis.set_major_locator(ticker.FixedLocator([*kept, last]))
 
 
 def number_axis(axis: Axis) -> None:
@@ -272,9 +265,9 @@ def number_axis(axis: Axis) -> None:
     decades = np.log10(high / low)
     choices = [(1.0, 2.0, 5.0), (1.0, 3.0)] if decades < SHORT_AXIS else []
     fitting = (subs for subs in choices if decades * len(subs) < _room(axis))
-    axis.set_major_locator(LogLocator(subs=next(fitting, (1.0,)), numticks=9))
-    axis.set_major_formatter(FuncFormatter(plain_number))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(ticker.LogLocator(subs=next(fitting, (1.0,)), numticks=9))
+    axis.set_major_formatter(ticker.FuncFormatter(plain_number))
+    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _room(axis: Axis) -> float:
@@ -291,7 +284,7 @@ def _room(axis: Axis) -> float:
 def epoch_axis(ax: Axes, last: int) -> None:
     """Mark whole epochs only; a single one keeps its place in the middle."""
     ax.set_xlim(0 if last < 2 else 1 - 0.03 * last, 2 if last < 2 else 1.03 * last)
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    ax.xaxis.set_major_locator(ticker.MaxNLocator(6, integer=True, min_n_ticks=1))
     ax.set_xlabel("epoch")
 
 

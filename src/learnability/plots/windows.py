@@ -5,15 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import (
-    FixedLocator,
-    FuncFormatter,
-    MaxNLocator,
-    NullFormatter,
-    NullLocator,
-)
 
 from ..summaries.spread import Row, records
 from ..words import reach, sequences, short
@@ -66,7 +60,7 @@ def samples(
         _needed(ax, name, tables[name], style, top)
     if not np.isfinite(ends).any():
         parts.note(ax, NOTHING)
-        ax.yaxis.set_major_formatter(NullFormatter())  # a scale of nothing
+        ax.yaxis.set_major_formatter(ticker.NullFormatter())  # a scale of nothing
     needed, lower = parts.every(tables, "needed", "lower").reshape(-1, 2).T
     known = np.isfinite(lower[np.isinf(needed)])
     entries += [open_mark("^", NOT_RESOLVED)] * bool(known.any())
@@ -226,9 +220,9 @@ def _steps_axis(ax: Axes, last: float) -> None:
         near = min(_root(tick) - _root(ticks[-1]), _root(last) - _root(tick))
         if near > _root(last) / 9:
             ticks.append(tick)
-    ax.xaxis.set_major_locator(FixedLocator([*ticks, last]))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(parts.plain_number))
+    ax.xaxis.set_major_locator(ticker.FixedLocator([*ticks, last]))
+    ax.xaxis.set_minor_locator(ticker.NullLocator())
+    ax.xaxis.set_major_formatter(ticker.FuncFormatter(parts.plain_number))
     ax.set_xlabel("steps back")
 
 
@@ -315,7 +309,7 @@ def windows(
         own(ax.plot(n, mean, color=style.colour, lw=0.5, alpha=0.6), style)
     ax.set(xlabel="sequences N", ylabel="window in steps")
     parts.number_axis(ax.xaxis)
-    ax.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ax.yaxis.set_major_locator(ticker.MaxNLocator(6, integer=True))
     if not parts.every(tables, "upper").any():
         parts.note(ax, NO_WINDOW)
     censored = bool(parts.every(tables, "censored").any())

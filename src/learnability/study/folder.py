@@ -48,6 +48,7 @@ class RunFolder:
 
     @property
     def checkpoint_file(self) -> Path | UPath:
+        """Return the path of what an unfinished training goes on from."""
         return self.path / "checkpoint.bin"
 
     @classmethod

@@ -10,16 +10,7 @@ import torch
 from pydantic import AfterValidator, BaseModel, Field
 
 from .. import checked
-from ..cells import (
-    CELLS,
-    GRU,
-    LSTM,
-    Cell,
-    ConstGate,
-    DiagGate,
-    Initialisation,
-    SharedGate,
-)
+from ..cells import CELLS, Cell, Initialisation
 from ..checked import digest
 from ..diagnosis.options import DiagnosisOptions
 from ..randomness import Seed, stream
@@ -27,17 +18,13 @@ from ..recipe import OptimizerName, Recipe
 from ..storage import stamp
 from ..tasks import MultiLag, Sequences
 
-GATE_ARGUMENT: dict[type[Cell], str] = {
-    ConstGate: "s",
-    SharedGate: "s0",
-    DiagGate: "s0",
-    GRU: "z0",
-    LSTM: "f0",
-}
+# What each cell calls the start of the gate that makes the leak.
+GATE_ARGUMENT = {"ConstGate": "s", "SharedGate": "s0", "DiagGate": "s0"}
+GATE_ARGUMENT |= {"GRU": "z0", "LSTM": "f0"}
 
 CellName = Annotated[
     Literal["ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM"],
-    checked.in_any_case(kind.__name__ for kind in GATE_ARGUMENT),
+    checked.in_any_case(GATE_ARGUMENT),
 ]
 # Sequences below which no interval of a diagnosis means anything.
 FEWEST_DIAGNOSED = 50
@@ -71,16 +58,9 @@ class Architecture(BaseModel):
             inputs: D, units of the input.
             seed: of the weights.
         """
-        kind = CELLS[self.cell]
-        options = {GATE_ARGUMENT[kind]: self.gate}
-        return kind(
-            inputs,
-            self.units,
-            layernorm=self.layernorm,
-            init=self.init,
-            seed=seed,
-            **options,  # pyright: ignore[reportArgumentType]
-        )
+        options: Any = self.model_dump(include={"layernorm", "init"})
+        options |= {GATE_ARGUMENT[self.cell]: self.gate, "seed": seed}
+        return CELLS[self.cell](inputs, self.units, **options)
 
 
 def _name(name: str) -> str:

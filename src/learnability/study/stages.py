@@ -115,10 +115,12 @@ class Stages:
 
     @cached_property
     def data(self) -> RunData:
+        """The run's sequences."""
         return run_data(self.run)
 
     @cached_property
     def trained(self) -> Files:
+        """The files of the stage training."""
         return self._files("training", self._train)
 
     def _new_network(self) -> Network:

@@ -12,18 +12,11 @@ import tomlkit
 from pydantic import BaseModel
 from upath import UPath
 
+from .. import storage
 from ..checked import check_unique, chosen_name
 from ..diagnosis import LayerDiagnosis
 from ..recipe import Recipe
-from ..storage import (
-    append_lines,
-    lock_held,
-    place,
-    replace_file,
-    stamp,
-    sweep_out,
-    tree_from,
-)
+from ..storage import stamp, tree_from
 from .folder import Damaged, RunFolder
 from .run import Further, NetworkSettings, RunSettings, stage_keys
 from .settings import Settings
@@ -52,7 +45,7 @@ class Store:
     folder: Path | UPath
 
     def __init__(self, folder: str | PathLike[str]) -> None:
-        object.__setattr__(self, "folder", place(folder))
+        object.__setattr__(self, "folder", storage.place(folder))
 
     @property
     def address(self) -> str:
@@ -77,16 +70,17 @@ class Store:
         return self.run(run).file("fit.nc")
 
     def figure(self, name: str) -> Path | UPath:
+        """Return the path of a figure."""
         return self.folder / "figures" / f"{name}.png"
 
     def write(self, path: Path | UPath, content: str | bytes) -> None:
         """Write one file of the study, whole or not at all.
 
         Raises:
-            ValueError: if the place cannot be written.
+            ValueError: if the storage.place cannot be written.
         """
         raw = content.encode() if isinstance(content, str) else content
-        replace_file(path, raw)
+        storage.replace_file(path, raw)
 
     def begin(self, settings: Settings) -> Settings:
         """Take the folder for a study, and return the study that it then holds.
@@ -106,14 +100,14 @@ class Store:
             self.write(self.settings_file, tomlkit.dumps(stamp()) + study.to_toml())
         for folder in (self.folder, self.folder / "figures"):
             if isinstance(folder, Path):
-                sweep_out(folder)
+                storage.sweep_out(folder)
         return study
 
     def _held(self) -> AbstractContextManager[object]:
         """Hold the settings against other processes; only local files know locks."""
         if not isinstance(self.folder, Path):
             return nullcontext()
-        return lock_held(self.folder / ".settings.toml.lock")
+        return storage.lock_held(self.folder / ".settings.toml.lock")
 
     def check(self, settings: Settings) -> None:
         """Find out whether the folder is free for a study; write nothing.
@@ -178,10 +172,10 @@ class Store:
         """Keep the seconds that a whole run took.
 
         Raises:
-            ValueError: if the place cannot be written.
+            ValueError: if the storage.place cannot be written.
         """
         line = json.dumps({"run": run.identity(), "seconds": round(seconds, 3)}) + "\n"
-        append_lines(self.times, line.encode())
+        storage.append_lines(self.times, line.encode())
 
     def load_times(self) -> dict[str, float]:
         """Return the seconds that whole runs took, by their identity.

@@ -8,20 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from . import spread
 from .law import envelope_shares, law_points, mean_alphas, noise_floor
-from .spread import (
-    Trees,
-    curve_spread,
-    envelope_spread,
-    group,
-    noise_levels,
-    of_known,
-    sample_spread,
-    share_spread,
-    tail_spread,
-    unit_scales,
-    window_spread,
-)
 
 Table = TypeVar("Table")
 Tables = dict[str, pd.DataFrame]
@@ -74,7 +62,7 @@ class Summary:
 
 
 def summed(
-    lines: Mapping[str, Trees], budgets: Sequence[float] = (10, 100, 1000)
+    lines: Mapping[str, spread.Trees], budgets: Sequence[float] = (10, 100, 1000)
 ) -> Summary:
     """Sum up the seeds of each line.
 
@@ -90,32 +78,32 @@ def summed(
             "there is nothing to sum up; give at least one diagnosis and one budget"
         )
     numbers = sorted(map(float, budgets))
-    known = {n: trees for n, trees in lines.items() if all(map(of_known, trees))}
+    known = {n: trees for n, trees in lines.items() if all(map(spread.of_known, trees))}
     whole = {n: trees for n, trees in known.items() if all(map(_has_law, trees))}
     noisy = {n: trees for n, trees in lines.items() if all(map(_has_noise, trees))}
     every = [tree for trees in lines.values() for tree in trees]
     return Summary(
         names=tuple(lines),
         budgets=tuple(numbers),
-        reached=_each(window_spread, lines, numbers),
-        windows=_each(window_spread, lines, sorted({*BUDGETS, *numbers})),
-        samples=_each(sample_spread, lines),
-        envelopes=_each(envelope_spread, lines),
-        scales=_each(unit_scales, known),
-        tails=_each(tail_spread, known),
-        curves=_filled(_each(curve_spread, lines)),
-        shares=_filled(_each(share_spread, lines)),
+        reached=_each(spread.window_spread, lines, numbers),
+        windows=_each(spread.window_spread, lines, sorted({*BUDGETS, *numbers})),
+        samples=_each(spread.sample_spread, lines),
+        envelopes=_each(spread.envelope_spread, lines),
+        scales=_each(spread.unit_scales, known),
+        tails=_each(spread.tail_spread, known),
+        curves=_filled(_each(spread.curve_spread, lines)),
+        shares=_filled(_each(spread.share_spread, lines)),
         laws={n: pd.concat(map(law_points, trees)) for n, trees in whole.items()},
         estimators=_each(mean_alphas, whole),
         split=_each(envelope_shares, known),
         floors=_each(noise_floor, noisy, numbers),
         task_lags=task_lags(every),
-        noise=tuple(noise_levels(every)),
+        noise=tuple(spread.noise_levels(every)),
     )
 
 
 def _each(
-    make: Callable[..., Table], lines: Mapping[str, Trees], *options: object
+    make: Callable[..., Table], lines: Mapping[str, spread.Trees], *options: object
 ) -> dict[str, Table]:
     """Return what is made of each line."""
     return {name: make(trees, *options) for name, trees in lines.items()}
@@ -129,18 +117,18 @@ def task_lags(trees: Iterable[xr.DataTree]) -> tuple[int, ...]:
     found: set[int] = set()
     for tree in trees:
         if "training" in tree.children:
-            found |= set(group(tree, "training")["task_lag"].values.tolist())
-        elif "own" in (need := group(tree, "detection")):
+            found |= set(spread.group(tree, "training")["task_lag"].values.tolist())
+        elif "own" in (need := spread.group(tree, "detection")):
             found |= set(need["own"].dropna("lag")["lag"].values.tolist())
     return tuple(sorted(found))
 
 
 def _has_law(tree: xr.DataTree) -> bool:
-    return {"psi", "sigma", "location_lower"} <= set(group(tree, "evidence"))
+    return {"psi", "sigma", "location_lower"} <= set(spread.group(tree, "evidence"))
 
 
 def _has_noise(tree: xr.DataTree) -> bool:
-    return "options" in tree.attrs and "noise" in group(tree, "detection")
+    return "options" in tree.attrs and "noise" in spread.group(tree, "detection")
 
 
 def _filled(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
