@@ -65,16 +65,13 @@ def labels(ax) -> list[str]:
     return ax.get_legend_handles_labels()[1]
 
 
-@pytest.mark.parametrize("scaling", envelope.SCALINGS)
-def test_an_envelope_is_the_record_on_the_axes_of_its_scaling(scaling):
+def test_an_envelope_is_the_record_on_logarithmic_axes():
     table = envelope_spread([diagnosis().tree])
-    ax = envelope.envelope({"GRU": table}, axes(), scaling=scaling)
+    ax = envelope.envelope({"GRU": table}, axes())
     assert set(zip(LAGS, table["mean"], strict=True)) <= drawn(ax)
     band = ax.collections[0].get_paths()[0].vertices
     assert band[:, 1].max() == pytest.approx(table["upper"].max())
-    kinds = {"exponential": ("linear", "log"), "power": ("log", "log")}
-    expected = kinds.get(scaling, ("log", "linear"))
-    assert (ax.get_xscale(), ax.get_yscale()) == expected
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
 
 
 def test_an_envelope_that_has_gone_is_marked_at_the_edge():
@@ -298,9 +295,6 @@ def test_a_point_far_out_does_not_flatten_the_others_and_is_counted():
 
 
 def test_wrong_calls_are_refused():
-    tables = {"GRU": envelope_spread([diagnosis().tree])}
-    with pytest.raises(ValueError, match="no scaling 'cubic'"):
-        envelope.envelope(tables, axes(), scaling="cubic")
     with pytest.raises(ValueError, match="no runs"):
         windows.windows({}, axes())
     with pytest.raises(ValueError, match="no figure 'none' of these results"):

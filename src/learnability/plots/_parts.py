@@ -225,21 +225,15 @@ def plain_number(value: float, _: object = None) -> str:
     return f"10{str(round(np.log10(abs(value)))).translate(RAISED)}"
 
 
-def lag_axis(ax: Axes, lags: Any, *, logarithmic: bool = True) -> None:
+def lag_axis(ax: Axes, lags: Any) -> None:
     """Lay out the axis of lags, from the first to the last with a little room.
 
     Args:
         ax: axes to lay out.
         lags: in steps, or tables over them.
-        logarithmic: whether equal factors are equally long.
     """
     grid = lags_of(lags) if isinstance(lags, Mapping) else np.fromiter(lags, float)
     ax.set_xlabel("lag in steps")
-    if not logarithmic:
-        ax.set_xlim(0, grid.max() * 1.05)
-        most = int(np.clip(_room(ax.xaxis), 3, 9))
-        ax.xaxis.set_major_locator(ticker.MaxNLocator(most, integer=True))
-        return
     ax.set_xscale("log")
     ax.set_xlim(grid.min() / ROOM, grid.max() * ROOM)
     number_axis(ax.xaxis)

@@ -14,9 +14,6 @@ from ._parts import Look, Tables, Values, own, styled
 from .legends import explain, open_mark, stroke
 from .style import Style
 
-Scaling = Literal["exponential", "power", "logarithmic"]
-# Axes on which an exponential decay, a power law, a decay with log lag is a line.
-SCALINGS: tuple[Scaling, ...] = ("exponential", "power", "logarithmic")
 # Below the square of a float32's rounding nothing arrives that training could use.
 FLOOR = 1e-12
 SHARES = {
@@ -32,36 +29,21 @@ Scales = Mapping[str, Values]
 
 
 def envelope(
-    tables: Tables,
-    ax: Axes,
-    *,
-    scaling: Scaling = "power",
-    column: str = "mean",
-    names: Sequence[str] = (),
+    tables: Tables, ax: Axes, *, column: str = "mean", names: Sequence[str] = ()
 ) -> Axes:
     """Draw f(l)/f(0) against the lag, its interval as a band, the likeliest fit dashed.
 
     Args:
-        tables: of `summaries.envelope_spread` or `envelope_shares`, by line.
+        tables: of `summaries.spread.envelope_spread` or `envelope_shares`, by line.
         ax: axes to draw into.
-        scaling: exponential (log f against l), power (log f against log l) or
-            logarithmic (f against log l).
         column: to draw; of `envelope_shares` one of its three.
         names: of all lines of the page.
 
     Returns:
         The axes.
-
-    Raises:
-        ValueError: if there is no such scaling.
     """
-    if scaling not in SCALINGS:
-        raise ValueError(
-            f"there is no scaling {scaling!r}; choose one of {', '.join(SCALINGS)}"
-        )
-    found, straight = styled(tables, names), scaling == "logarithmic"
-    least = -np.inf if straight else FLOOR
-    parts.lag_axis(ax, tables, logarithmic=scaling != "exponential")
+    found = styled(tables, names)
+    parts.lag_axis(ax, tables)
     for name, style in found.items():
         table = tables[name]
         lag, f = parts.columns(table, column)
@@ -71,14 +53,18 @@ def envelope(
             for x, value in zip(lag, f, strict=True)
         ]
         known = [table[end] for end in ("lower", "upper") if end in table]
-        ends = [np.maximum(end, least) for end in known] or None
-        look: Look = {"opened": f < least, "arrow": "v", "band": True}
-        y = np.where(f < least, least, f)
+        ends = [np.maximum(end, FLOOR) for end in known] or None
+        look: Look = {"opened": f < FLOOR, "arrow": "v", "band": True}
+        y = np.where(f < FLOOR, FLOOR, f)
         parts.series(ax, style, lag, y, ends=ends, says=says, **look)
         if "fitted" in table:
-            fit = table["fitted"].where(table["fitted"] >= least)
+            fit = table["fitted"].where(table["fitted"] >= FLOOR)
             own(ax.plot(lag, fit, color=style.colour, lw=0.9, ls="--"), style)
-    _height(ax, parts.every(tables, column), straight)
+    ax.set_yscale("log")
+    # f(0)/f(0) = 1 is the level that everything decays from.
+    top = np.nanmax([1.0, *parts.every(tables, column)])
+    ax.set_ylim(min(max(ax.get_ylim()[0], FLOOR / 2), 0.1), 1.4 * top)
+    parts.number_axis(ax.yaxis)
     ax.set_ylabel("share left, f(l)/f(0)")
     return explain(ax, found, *_entries(tables, column))
 
@@ -93,18 +79,6 @@ def _entries(tables: Tables, column: str) -> list[Line2D]:
     if (parts.every(tables, column) < FLOOR).any():
         entries.append(open_mark("v", f"below {parts.plain_number(FLOOR)}"))
     return entries
-
-
-def _height(ax: Axes, seen: Values, straight: bool) -> None:
-    """Lay out the axis of f(l)/f(0), logarithmic unless it is to be straight."""
-    # f(0)/f(0) = 1 is the level that everything decays from.
-    top = np.nanmax([1.0, *seen])
-    if straight:
-        ax.set_ylim(0, 1.05 * top)
-        return
-    ax.set_yscale("log")
-    ax.set_ylim(min(max(ax.get_ylim()[0], FLOOR / 2), 0.1), 1.4 * top)
-    parts.number_axis(ax.yaxis)
 
 
 def split(tables: Tables, ax: Axes, *, column: str, names: Sequence[str] = ()) -> Axes:

@@ -27,7 +27,7 @@ PANELS = (("confounded", "log_needed"), ("attenuation", "log_noise"))
 Points = Float[np.ndarray, " point"]
 
 
-def law_points(tree: xr.DataTree, order: str = "exact") -> pd.DataFrame:
+def law_points(tree: xr.DataTree) -> pd.DataFrame:
     """Return what the law ``N(l) ~ f(l)^-kappa`` relates, one row per lag.
 
     ``kappa = alpha/(alpha - 1)``, ``N = (sigma q/|m|)^kappa`` with q the quantile of
@@ -37,7 +37,6 @@ def law_points(tree: xr.DataTree, order: str = "exact") -> pd.DataFrame:
 
     Args:
         tree: a diagnosis.
-        order: of transport.
 
     Returns:
         Over ``lag``: ``attenuation`` (-log f(l)/f(0)), ``confounded`` (kappa times
@@ -45,7 +44,7 @@ def law_points(tree: xr.DataTree, order: str = "exact") -> pd.DataFrame:
         of m holds 0, so that both logarithms are lower ends.
     """
     record = group(tree, "evidence")
-    f = group(tree, "envelope").sel(order=order)["normalised"].values
+    f = group(tree, "envelope").sel(order="exact")["normalised"].values
     alpha, sigma = record["alpha"].values, record["sigma"].values
     low, high = record["location_lower"].values, record["location_upper"].values
     censored = ~((low > 0) | (high < 0))

@@ -5,11 +5,12 @@ A folder holds ``seed_*`` folders, each with ``H_N_summary.csv`` (``N`` and a co
 ``<model>_summary.csv`` (a row a lag ``ell``).
 """
 
+import itertools
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -233,34 +234,26 @@ def laid_over(found: Summary, published: Published) -> Summary:
         found: ours.
         published: theirs.
     """
-    windows, envelopes = dict(found.windows), dict(found.envelopes)
-    laws, estimators = dict(found.laws), dict(found.estimators)
+    kinds = ("windows", "envelopes", "laws", "estimators")
+    more = {kind: dict(getattr(found, kind)) for kind in kinds}
     if len(published.windows):
-        theirs = published.windows
-        kinds = set(zip(theirs["architecture"], theirs["method"], strict=True))
-        for cell, method in sorted(kinds):
+        theirs = published.windows.groupby(["architecture", "method"])
+        for kind, rows in theirs:
+            cell, method = cast("tuple[str, str]", kind)
             name = f"{cell}, {MARK}" + (f" ({method})" if method else "")
-            own = (theirs["architecture"] == cell) & (theirs["method"] == method)
-            if len(table := _known(theirs.loc[own, :], "budget", "window")):
-                windows[name] = _windows(table)
+            if len(table := _known(rows, "budget", "window")):
+                more["windows"][name] = _windows(table)
     if len(published.lags):
         for cell, rows in published.lags.groupby("architecture", sort=False):
             name = f"{cell}, {MARK}"
             if "envelope" in rows and len(table := _known(rows, "lag", "envelope")):
-                envelopes[name] = _envelope(table)
+                more["envelopes"][name] = _envelope(table)
             if {"envelope", "alpha", "sigma", "signal"} <= set(rows):
-                laws[name] = _law(rows)
+                more["laws"][name] = _law(rows)
             if {"alpha_koutrouvelis", "alpha_mcculloch"} <= set(rows):
-                estimators[name] = _estimators(rows)
-    names = dict.fromkeys([*found.names, *windows, *envelopes, *laws, *estimators])
-    return replace(
-        found,
-        names=tuple(names),
-        windows=windows,
-        envelopes=envelopes,
-        laws=laws,
-        estimators=estimators,
-    )
+                more["estimators"][name] = _estimators(rows)
+    names = dict.fromkeys(itertools.chain(found.names, *more.values()))
+    return replace(found, names=tuple(names), **more)
 
 
 def _windows(table: pd.DataFrame) -> pd.DataFrame:
