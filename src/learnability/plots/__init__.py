@@ -1,8 +1,9 @@
 """Figures: every one drawn once, for files and for pages.
 
-`learnability.summaries.summed` makes the record that they draw; each file of this
+`learnability.summaries.summed` makes the record that they draw. Each file of this
 package has functions ``draw(records, axes) -> axes`` of one kind of figure, whose axes
-know what their legend says.
+know what their legend says; ``names`` are those of all lines of a page, of which a
+figure may have some.
 """
 
 from .files import inline, rendered

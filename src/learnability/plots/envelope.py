@@ -35,12 +35,7 @@ def envelope(
 
     Args:
         tables: of `summaries.spread.envelope_spread` or `envelope_shares`, by line.
-        ax: axes to draw into.
         column: to draw; of `envelope_shares` one of its three.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     found = styled(tables, names)
     parts.lag_axis(ax, tables)
@@ -88,12 +83,7 @@ def split(tables: Tables, ax: Axes, *, column: str, names: Sequence[str] = ()) -
 
     Args:
         tables: of `summaries.envelope_shares`, by line.
-        ax: axes to draw into.
         column: gates, network or trained.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     envelope(tables, ax, column=column, names=names)
     every = parts.every(tables)
@@ -119,11 +109,6 @@ def beyond(scales: Scales, ax: Axes, *, names: Sequence[str] = ()) -> Axes:
 
     Args:
         scales: tau in steps of every unit, by line; inf does not decay, nan is gone.
-        ax: axes to draw into.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     edges, found = _edges(scales), styled(scales, names)
     ax.set_yscale("log")
@@ -158,11 +143,6 @@ def density(scales: Scales, ax: Axes, *, names: Sequence[str] = ()) -> Axes:
 
     Args:
         scales: tau in steps of every unit, by line.
-        ax: axes to draw into.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     edges, found = _edges(scales), styled(scales, names)
     middle = np.sqrt(edges[:-1] * edges[1:])

@@ -32,12 +32,7 @@ def curves(
 
     Args:
         tables: of `summaries.curve_spread`, by line.
-        ax: axes to draw into.
         noise: mean square errors that no network can beat.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     found = styled(tables, names)
     for name, style in found.items():
@@ -73,11 +68,6 @@ def shares(tables: Tables, ax: Axes, *, names: Sequence[str] = ()) -> Axes:
 
     Args:
         tables: of `summaries.share_spread`, by line.
-        ax: axes to draw into.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     found = styled(tables, names)
     parts.lag_axis(ax, tables)
@@ -105,11 +95,7 @@ def windows_in_training(
 
     Args:
         record: of a `models.Monitor`.
-        ax: axes to draw into.
         budgets: N, each a group of its own; all that were measured unless given.
-
-    Returns:
-        The axes.
 
     Raises:
         ValueError: if the record has no such budget.
@@ -144,11 +130,7 @@ def envelopes_in_training(
 
     Args:
         record: of a `models.Monitor`.
-        ax: axes to draw into.
         layer: to draw alone; all unless given.
-
-    Returns:
-        The axes.
     """
     steps, lags = record["step"].values, record["lag"].values
     places = np.unique(np.linspace(0, len(steps) - 1, CURVES).round().astype(int))

@@ -32,12 +32,7 @@ def tail_index(
 
     Args:
         tables: of `summaries.tail_spread`, by line, or of `mean_alphas`.
-        ax: axes to draw into.
         estimator: of `mean_alphas`; bars are then a deviation over seeds.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     parts.lag_axis(ax, tables)
     parts.level(ax, GAUSS)
@@ -82,11 +77,6 @@ def disagreement(tables: Tables, ax: Axes, *, names: Sequence[str] = ()) -> Axes
 
     Args:
         tables: of `summaries.mean_alphas`, by line.
-        ax: axes to draw into.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     parts.lag_axis(ax, tables)
     found = styled(tables, names)
@@ -118,12 +108,7 @@ def law(tables: Tables, ax: Axes, *, panel: int = 1, names: Sequence[str] = ()) 
 
     Args:
         tables: of `summaries.law_points`, all seeds of a line in one.
-        ax: axes to draw into.
         panel: which of the two.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     (x, y), found = PANELS[panel], styled(tables, names)
     for name, style in found.items():

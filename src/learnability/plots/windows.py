@@ -39,13 +39,8 @@ def samples(
 
     Args:
         tables: of `summaries.sample_spread`, by line.
-        ax: axes to draw into.
         budgets: numbers of sequences to mark, each a group.
         asked: lags at which the targets depend on the inputs.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     found = styled(tables, names)
     parts.lag_axis(ax, tables)
@@ -103,12 +98,7 @@ def noise_floor(
 
     Args:
         tables: of `summaries.noise_floor`, by line.
-        ax: axes to draw into.
         asked: lags at which the targets depend on the inputs.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     found = styled(tables, names)
     parts.lag_axis(ax, tables)
@@ -168,13 +158,8 @@ def answer(
 
     Args:
         reached: of `summaries.window_spread`, by line.
-        ax: axes to draw into.
         shares: of `summaries.share_spread`, by line.
         asked: lags at which the targets depend on the inputs.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     found, known = styled(reached, names), shares or {}
     _steps_axis(ax, float(parts.every(reached, "last").max()))
@@ -283,12 +268,7 @@ def windows(
 
     Args:
         tables: of `summaries.window_spread`, by line.
-        ax: axes to draw into.
         budgets: numbers of sequences to mark, each a group.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     found = styled(tables, names)
     numbers = np.concatenate([table.index.to_numpy(float) for table in tables.values()])

@@ -268,8 +268,7 @@ def check_stability(
         A `StabilityCheck`.
 
     Raises:
-        ValueError: fewer than 50 sequences, NaN, constant values, values without two
-            axes, or fewer than 19 resamples.
+        ValueError: as `goodness_of_fit`.
 
     Example:
         >>> noise = np.random.default_rng(1).normal(size=(1, 2000))
