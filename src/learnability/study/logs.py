@@ -27,15 +27,12 @@ class Logger(Protocol):
 
     def start(self, label: str, run: RunSettings) -> None:
         """Take down which run follows."""
-        ...
 
     def record(self, label: str, epoch: int, values: Values) -> None:
         """Take down the numbers of one epoch, from 1."""
-        ...
 
     def finish(self, label: str, values: Values) -> None:
         """Take down what the run ended with."""
-        ...
 
 
 def log_run(

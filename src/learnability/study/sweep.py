@@ -16,32 +16,8 @@ from .logs import Logger, log_run
 from .pool import Pool, execute_in
 from .run import RunSettings
 from .settings import Settings
-from .stages import CHECKPOINT_EVERY, Stages
+from .stages import CHECKPOINT_EVERY, Request, Stages
 from .store import Store
-
-
-@final
-@dataclass(frozen=True)
-class Request:
-    """What to do, and where.
-
-    Attributes:
-        folder: of the study, as text.
-        label: the run's name in the study.
-        run: the run's settings.
-        scale: of the study, which results state.
-        every: seconds of training between checkpoints.
-        threads: how many to use; None leaves them as they are.
-        wait: whether to wait where another process holds the run.
-    """
-
-    folder: str
-    label: str
-    run: RunSettings
-    scale: float = 1.0
-    every: float = CHECKPOINT_EVERY
-    threads: int | None = None
-    wait: bool = False
 
 
 @final
@@ -76,24 +52,13 @@ def execute(request: Request, progress: Progress = silent) -> Outcome:
     Raises:
         ValueError: if the folder cannot be written.
     """
-    with using_threads(request.threads):
-        return _executed(request, progress)
-
-
-def _executed(request: Request, progress: Progress) -> Outcome:
     started, told = time.monotonic(), []
     folder = RunFolder.below(place(request.folder), request.run.identity())
-    with folder.locked(wait=request.wait) as ours:
+    held = folder.locked(wait=request.wait)
+    with using_threads(request.threads), held as ours:
         if not ours:
             return Outcome(request.label, held=True)
-        stages = Stages(
-            request.run,
-            folder,
-            scale=request.scale,
-            progress=progress,
-            tell=told.append,
-            every=request.every,
-        )
+        stages = Stages(request, folder, progress, told.append)
         stages.ensure()
     return Outcome(
         request.label,
@@ -113,15 +78,12 @@ class Watcher(Protocol):
 
     def kept(self, label: str) -> None:
         """Take notice of a run whose results were there already."""
-        ...
 
     def done(self, outcome: Outcome, finished: str) -> None:
         """Take notice of a run that ended, and of how far the study is."""
-        ...
 
     def tell(self, sentence: str) -> None:
         """Take notice of anything else that happened."""
-        ...
 
 
 def run_study(

@@ -183,13 +183,7 @@ class Bands(BaseModel):
 
 
 class Sizes(TypedDict):
-    """What every task needs besides its bands.
-
-    Attributes:
-        noise: standard deviation of what no network can predict.
-        inputs: D.
-        steps: T.
-    """
+    """What every task needs besides its bands; see `Bands`."""
 
     noise: float
     inputs: int
@@ -234,7 +228,7 @@ def smooth(
 ) -> Bands:
     """Return the kernel ``exp(-l/scale)`` over all lags, cut into bands at the edges.
 
-    The cut changes nothing in the targets: it says what counts as one dependency.
+    The cut says what counts as one dependency, and changes nothing in the targets.
 
     Args:
         edges: first lags of the bands, and the lag after the last band.
@@ -261,8 +255,6 @@ Coefficient = Annotated[float, Field(ge=-LARGEST_COEFFICIENT, le=LARGEST_COEFFIC
 @final
 class MultiLag(BaseModel):
     """``y_t = sum_k c_k u . x_{t - l_k} + noise * e_t``, x and e white and Gaussian.
-
-    Before the first step x is zero. The direction u has unit length.
 
     Attributes:
         lags: ``l_k`` in steps.
@@ -324,7 +316,7 @@ class MultiLag(BaseModel):
     def draw(
         self, sequences: int, *, seed: Seed, direction: Float[Tensor, "input"]
     ) -> Sequences:
-        """Draw sequences of inputs and targets; see `Bands.draw`."""
+        """Draw sequences; see `Bands.draw`."""
         return self.bands.draw(sequences, seed=seed, direction=direction)
 
     @property
