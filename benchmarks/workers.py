@@ -15,10 +15,10 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from learnability.study import load_settings
-from learnability.study.execute import Request, execute
-from learnability.study.parts import part_of
 from learnability.study.pool import Pool, execute_in
 from learnability.study.settings import Settings
+from learnability.study.store import part_of
+from learnability.study.sweep import Request, execute
 
 ROUNDS = 2
 CELLS, SEEDS = ("GRU",), [1, 2, 3, 4]  # all runs alike: no worker waits at the end

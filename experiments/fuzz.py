@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from learnability import GRU, LSTM, DiagnosisOptions, TorchRNN, diagnose, unroll
 from learnability.checked import checked_seed
 from learnability.cli.app import NUMBER
-from learnability.cli.display import Display
+from learnability.cli.terminal import Display
 from learnability.diagnosis import Diagnosis
 
 OPTIONS = DiagnosisOptions(

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from learnability import DiagnosisOptions, diagnose
 from learnability.checked import checked_seed
 from learnability.cli.app import NUMBER
-from learnability.cli.display import Display
+from learnability.cli.terminal import Display
 from learnability.detection.window import window
 from learnability.diagnosis.fitting import fitted_detection
 from learnability.diagnosis.measure import Measurement

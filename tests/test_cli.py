@@ -16,7 +16,7 @@ import torch
 
 from learnability.cli import main
 from learnability.study import Store, load_settings
-from learnability.study.parts import part_of
+from learnability.study.store import part_of
 from tests.study.small import small_settings
 
 

@@ -5,15 +5,15 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from learnability.cli import display
+from learnability.cli import terminal
 
 
 def test_a_stage_that_reports_once_says_how_long_it_took(monkeypatch):
     now = [100.0]
     clock = SimpleNamespace(monotonic=lambda: now[0])
-    monkeypatch.setattr(display, "time", clock)
+    monkeypatch.setattr(terminal, "time", clock)
     shown = io.StringIO()
-    with display.Display(Console(file=shown)) as lines:
+    with terminal.Display(Console(file=shown)) as lines:
         progress = lines.begin("GRU")
         for spent, stage, share in (
             (7.0, "training", 1.0),

@@ -3,17 +3,14 @@
 import numpy as np
 import pytest
 
-from learnability.summaries import (
-    ESTIMATORS,
-    alphas,
+from learnability.summaries import summed
+from learnability.summaries.law import ESTIMATORS, alphas, envelope_shares, noise_floor
+from learnability.summaries.spread import (
     envelope_band,
-    envelope_shares,
     envelope_spread,
-    noise_floor,
     noise_levels,
     share_spread,
     spread,
-    summed,
     window_spread,
 )
 from tests.plots.records import diagnosis, measured, training_group

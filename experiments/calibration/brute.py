@@ -66,7 +66,7 @@ def bench(cell: str, trial: Trial) -> Bench:
         trial: sizes and lags.
     """
     kind, seed = CELLS[cell], trial.seed
-    gate: Any = {GATE_ARGUMENT[kind]: 0.8 if cell == "LSTM" else GATE}
+    gate: Any = {GATE_ARGUMENT[cell]: 0.8 if cell == "LSTM" else GATE}
     network = Network(
         kind(INPUTS, trial.units, seed=stream(seed, f"weights {cell}"), **gate),
         seed=stream(seed, f"read-out {cell}"),

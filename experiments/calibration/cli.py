@@ -6,8 +6,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from learnability.cli.app import NUMBER
-from learnability.cli.display import Display
-from learnability.cli.places import local_folder, output_file
+from learnability.cli.terminal import Display, local_folder, output_file
 from learnability.compiled import tune_process, warm_up
 from learnability.study.pool import checked_workers
 

@@ -68,7 +68,7 @@ def section(title: str, text: str, figure: Figure | None, *tables: Table) -> Sec
         return Section(title, text, None, tables)
     name = anchor(title)
     panel = inline(figure, f"{name}-", f"{title}. {text}")
-    return Section(title, "", Shown(name, Markup(""), text, [panel]), tables)
+    return Section(title, "", Shown(name, Markup(""), [panel], text), tables)
 
 
 def frame(rows: pd.DataFrame, heads: list[str]) -> Table:

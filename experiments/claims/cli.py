@@ -12,7 +12,7 @@ from upath import UPath
 
 from learnability.checked import checked_seed
 from learnability.cli.app import MANY, NUMBER
-from learnability.cli.display import Display
+from learnability.cli.terminal import Display
 from learnability.storage import place, replace_file
 
 from . import Claim, chosen_letters, markdown, numbers, run_claims, verdicts

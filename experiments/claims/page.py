@@ -81,7 +81,7 @@ def _picture(claim: Claim) -> Shown:
             plots.inline(made, f"{claim.letter}-{place}-", said)
             for place, made in enumerate(panel_figures(claim, PANEL))
         ]
-    return Shown(claim.letter, Markup(""), claim.caption, panels)
+    return Shown(claim.letter, Markup(""), panels, claim.caption)
 
 
 def _numbers(claim: Claim) -> Table:

@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-import re
 import shutil
 import sys
 from importlib import resources
@@ -11,95 +10,51 @@ from pathlib import Path
 import numba.core.caching
 import pytest
 
-from learnability.compiled import row_gradients, scan, sweep, windows
-from learnability.compiled.cached import DIGITS, kernel, source_hash
+from learnability.compiled import _row_gradients, _scan, _sweep, _windows, runtime
+from learnability.compiled.runtime import DIGITS, kernel, source_hash
 
-PACKAGE = {
-    "__init__.py": "",
-    "loops.py": """
-from learnability.compiled.cached import kernel
-from .parts.helper import step
+LOOP = """
+from learnability.compiled.runtime import kernel
 
 @kernel
 def run(x):
-    return step(x)
-""",
-    "parts/__init__.py": "from .. import other",
-    "parts/helper.py": """
-from numba import njit
-from .deep import numbers
-from . import constant
-
-@njit
-def step(x):
-    return x * constant.FACTOR + numbers.TERM
-""",
-    "parts/constant.py": "FACTOR = 2",
-    "parts/deep/__init__.py": "",
-    "parts/deep/numbers.py": "import made.distant\nTERM = 1",
-    "distant.py": "",
-    "other.py": "",
-    "unrelated.py": "",
-}
+    return 2 * x
+"""
 
 
 @pytest.fixture
-def made(tmp_path, monkeypatch):
-    """A small package with a loop, its helper, and what that imports."""
-    root = tmp_path / "made"
-    for name, source in PACKAGE.items():
-        file = root / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(source)
-    monkeypatch.syspath_prepend(str(tmp_path))
+def copied(tmp_path):
+    """The package's sources, in a place where they may be changed."""
+    root = tmp_path / "learnability"
+    shutil.copytree(str(resources.files("learnability")), root)
+    return root
+
+
+def compiled(folder, made_from, monkeypatch):
+    """Import a loop as if it were made from other sources; return it."""
+    monkeypatch.setattr(runtime, "_made_from", lambda: made_from)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    yield root
-    forget()
-
-
-def forget() -> None:
-    for name in [n for n in sys.modules if n.partition(".")[0] == "made"]:
-        del sys.modules[name]
-
-
-def result(root) -> float:
-    """Import the package anew and run its loop."""
-    forget()
+    (folder / "loops_of_test.py").write_text(LOOP)
+    monkeypatch.syspath_prepend(str(folder))
+    sys.modules.pop("loops_of_test", None)
     importlib.invalidate_caches()
-    return importlib.import_module("made.loops").run(10.0)
+    run = importlib.import_module("loops_of_test").run
+    assert run(10.0) == 20.0
+    return run
 
 
-def test_a_change_anywhere_below_a_loop_is_run(made):
-    assert result(made) == 21
-    (made / "parts/constant.py").write_text("FACTOR = 3")
-    assert result(made) == 31
-    (made / "parts/deep/numbers.py").write_text("TERM = 5")
-    assert result(made) == 35
-    helper = made / "parts/helper.py"
-    helper.write_text(helper.read_text().replace("* constant", "- constant"))
-    assert result(made) == 12
-    (name,) = {path.name for path in made.rglob("*.nbi")}  # what is stale is swept
-    assert re.search(rf"run_[0-9a-f]{{{DIGITS}}}-", name)
-
-
-def test_what_has_not_changed_is_found_again(made):
-    result(made)
-    before = {p: p.stat().st_mtime_ns for p in made.rglob("*.nb*")}
-    (made / "unrelated.py").write_text("x = 1")
-    result(made)
-    assert importlib.import_module("made.loops").run.stats.cache_hits
-    assert {p: p.stat().st_mtime_ns for p in made.rglob("*.nb*")} == before
-
-
-@pytest.mark.parametrize("name", PACKAGE)
-def test_the_hash_follows_every_file_that_is_read(made, name):
-    before = source_hash("made.loops", made)
-    shutil.copytree(made, made.parent / "elsewhere/made")
-    assert source_hash("made.loops", made.parent / "elsewhere/made") == before
-    with (made / name).open("a") as file:
-        file.write("\n# changed")
-    changed = source_hash("made.loops", made) != before
-    assert changed == (name != "unrelated.py")
+def test_other_sources_are_another_name_and_what_is_stale_is_swept(
+    tmp_path, monkeypatch
+):
+    for digit in "ab":
+        run = compiled(tmp_path, digit * DIGITS, monkeypatch)
+        assert run.stats.cache_misses
+        assert not run.stats.cache_hits
+        (name,) = {path.name for path in tmp_path.rglob("*.nbi")}
+        assert f"run_{digit * DIGITS}-" in name
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nb*")}
+    assert compiled(tmp_path, "b" * DIGITS, monkeypatch).stats.cache_hits
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nb*")} == before
 
 
 def test_all_that_is_kept_on_disk_is_named_so():
@@ -107,30 +62,48 @@ def test_all_that_is_kept_on_disk_is_named_so():
     for path in root.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.keyword) and node.arg == "cache":
-                assert path.name == "cached.py", path
+                assert path.name == "runtime.py", path
+
+
+KERNELS = (
+    _scan.forward,
+    _scan.backward,
+    _scan.tangent,
+    _windows.all_windows,
+    _sweep.partials,
+    _sweep.sweep_block,
+    _row_gradients.block_gradients,
+)
+
+
+def test_the_library_s_loops_bear_the_hash_of_their_sources(copied):
+    for loop in KERNELS:
+        assert loop.py_func.__qualname__.endswith(f"_{source_hash(copied)}")
+
+
+def test_all_that_a_loop_is_made_from_lies_in_the_folders_that_are_hashed():
+    """Modules of loops import nothing else of the package that is compiled in."""
+    for path in Path(str(resources.files("learnability.compiled"))).glob("_[a-z]*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level == 2:
+                assert (node.module or "").partition(".")[0] in runtime.FOLDERS, path
 
 
 @pytest.mark.parametrize(
-    ("loop", "helper"),
+    ("changed", "follows"),
     [
-        (scan.forward, "compiled/pointwise.py"),
-        (scan.backward, "compiled/transposed.py"),
-        (scan.tangent, "cells/layernorm.py"),
-        (windows.all_windows, "compiled/carry.py"),
-        (windows.all_windows, "compiled/bits.py"),
-        (sweep.partials, "compiled/pointwise.py"),
-        (sweep.sweep_block, "compiled/tile.py"),
-        (row_gradients.block_gradients, "compiled/scan.py"),
+        ("compiled/_pointwise.py", True),
+        ("compiled/runtime.py", True),
+        ("cells/closed.py", True),
+        ("words.py", False),
+        ("plots/style.py", False),
     ],
 )
-def test_the_library_s_loops_follow_their_helpers(tmp_path, loop, helper):
-    module, name = loop.py_func.__module__, loop.py_func.__qualname__
-    root = tmp_path / "learnability"
-    shutil.copytree(str(resources.files("learnability")), root)
-    assert name.endswith(source_hash(module, root))
-    with (root / helper).open("a") as file:
+def test_the_hash_follows_every_source_of_loops(copied, changed, follows):
+    before = source_hash(copied)
+    with (copied / changed).open("a") as file:
         file.write("\n# changed")
-    assert not name.endswith(source_hash(module, root))
+    assert (source_hash(copied) != before) == follows
 
 
 def test_a_machine_without_a_place_for_it_still_compiles(monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from learnability.cells import DiagGate
-from learnability.compiled import threads as workers
+from learnability.compiled import runtime as workers
 from learnability.compiled.engine import backward_bytes, unrolling
 from learnability.unroll import unroll, warm_up
 from tests.networks import ALL, KINDS, make_cell
@@ -77,7 +77,7 @@ def test_a_second_process_compiles_nothing():
     code = """
 import torch, warnings
 warnings.simplefilter("error")
-from learnability.compiled import scan
+from learnability.compiled import _scan as scan
 from learnability.unroll import warm_up
 warm_up(torch.float32)
 kernels = scan.forward, scan.backward, scan.tangent

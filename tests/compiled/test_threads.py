@@ -11,7 +11,7 @@ import ctypes, os, sys, threading
 import torch
 torch.set_num_threads(2)
 import learnability as lw
-from learnability.compiled import threads
+from learnability.compiled import runtime as threads
 
 def settings():
     place = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
@@ -44,7 +44,7 @@ PLACED = """
 import os, sys
 from threading import Barrier
 import torch
-from learnability.compiled import threads, tune_process
+from learnability.compiled import runtime as threads, tune_process
 
 allowed = sorted(os.sched_getaffinity(0))
 wanted = max(1, len(allowed) - int(sys.argv[1]))
@@ -78,7 +78,7 @@ assert faults < 0.3 * 100_000_000 / resource.getpagesize(), faults
 
 RELEASED = """
 import os, torch
-from learnability.compiled.threads import release_openmp, using_threads
+from learnability.compiled.runtime import release_openmp, using_threads
 
 def running():
     return set(os.listdir("/proc/self/task"))

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from numba import njit
 
-from learnability.compiled.vectors import lanes, load, root, sigmoid, store, tanh, total
+from learnability.compiled._vectors import (
+    lanes,
+    load,
+    root,
+    sigmoid,
+    store,
+    tanh,
+    total,
+)
 
 
 @njit

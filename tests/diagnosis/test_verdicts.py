@@ -8,7 +8,7 @@ from torch.nn import functional
 
 import learnability as lw
 from learnability.diagnosis.judging import trained
-from learnability.tasks.multilag import learnt_shares
+from learnability.tasks.bands import learnt_shares
 
 LAGS = (1, 4)
 TASK = lw.MultiLag(lags=LAGS, coefficients=(0.6, 0.6), inputs=2, steps=24, noise=0.5)

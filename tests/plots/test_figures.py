@@ -10,20 +10,16 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from learnability import plots
-from learnability.plots import envelope, law, learning, samples, tail_index, windows
+from learnability.plots import envelope, learning, tails, windows
 from learnability.plots._parts import Group, lag_axis
 from learnability.plots.style import KNOWN
-from learnability.plots.time_scales import NO_SCALE, beyond, density
-from learnability.summaries import (
-    Summary,
+from learnability.summaries import Summary, summed
+from learnability.summaries.law import envelope_shares, mean_alphas, noise_floor
+from learnability.summaries.spread import (
     curve_spread,
-    envelope_shares,
     envelope_spread,
-    mean_alphas,
-    noise_floor,
     sample_spread,
     share_spread,
-    summed,
     tail_spread,
     window_spread,
 )
@@ -65,36 +61,33 @@ def said(ax) -> list[str]:
     return [text.get_text() for text in ax.texts]
 
 
-def labels(entries) -> list[str]:
-    return [str(entry.get_label()) for entry in entries]
+def labels(ax) -> list[str]:
+    return ax.get_legend_handles_labels()[1]
 
 
-@pytest.mark.parametrize("scaling", envelope.SCALINGS)
-def test_an_envelope_is_the_record_on_the_axes_of_its_scaling(scaling):
+def test_an_envelope_is_the_record_on_logarithmic_axes():
     table = envelope_spread([diagnosis().tree])
-    ax = envelope.envelope({"GRU": table}, axes(), scaling=scaling)
+    ax = envelope.envelope({"GRU": table}, axes())
     assert set(zip(LAGS, table["mean"], strict=True)) <= drawn(ax)
     band = ax.collections[0].get_paths()[0].vertices
     assert band[:, 1].max() == pytest.approx(table["upper"].max())
-    kinds = {"exponential": ("linear", "log"), "power": ("log", "log")}
-    expected = kinds.get(scaling, ("log", "linear"))
-    assert (ax.get_xscale(), ax.get_yscale()) == expected
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
 
 
 def test_an_envelope_that_has_gone_is_marked_at_the_edge():
     table = envelope_spread([extreme().tree])
     ax = envelope.envelope({"GRU": table}, axes())
     assert drawn(ax, "v") >= {(lag, envelope.FLOOR) for lag in (4, 8, 16)}
-    assert "below 10⁻¹²" in labels(envelope.envelope_keys({"GRU": table}))
+    assert "below 10⁻¹²" in labels(ax)
     assert ax.get_ylim()[0] < envelope.FLOOR
 
 
 def test_an_envelope_too_short_to_fit_says_so():
     few = {"GRU": envelope_spread([diagnosis().tree])}
-    assert "no fit: fewer than 6 lags" in labels(envelope.envelope_keys(few))
+    assert "no fit: fewer than 6 lags" in labels(envelope.envelope(few, axes()))
     f = np.exp(-np.array(LONG) / 9.0)
     many = {"GRU": envelope_spread([diagnosis(lags=LONG, f=f).tree] * 2)}
-    assert "best fit" in labels(envelope.envelope_keys(many))
+    assert "best fit" in labels(envelope.envelope(many, axes()))
 
 
 def test_shares_of_an_envelope_have_one_scale_and_missing_rates_are_counted():
@@ -115,7 +108,7 @@ def test_samples_are_points_and_none_lies_below_one():
         "GRU": sample_spread([diagnosis().tree]),
         "LSTM": sample_spread([extreme().tree]),
     }
-    ax = samples.samples(tables, axes())
+    ax = windows.samples(tables, axes())
     for table in tables.values():
         seen = table[np.isfinite(table["needed"])]
         values = seen["needed"].clip(lower=1)
@@ -127,33 +120,31 @@ def test_samples_are_points_and_none_lies_below_one():
 
 def test_unresolved_lags_are_open_arrows_at_their_lower_ends():
     table = {"GRU": sample_spread([nothing_resolved().tree])}
-    ax = samples.samples(table, axes())
+    ax = windows.samples(table, axes())
     assert drawn(ax, "^") == {(lag, 50.0) for lag in LAGS[:-1]}
     # The last lag's interval has no end: a cross stands at the upper edge.
     assert {lag for lag, _ in drawn(ax, "x")} == {LAGS[-1]}
-    assert {samples.NOT_RESOLVED, samples.NO_END} <= set(
-        labels(samples.sample_keys(table))
-    )
+    assert {windows.NOT_RESOLVED, windows.NO_END} <= set(labels(ax))
 
 
 def test_what_is_learnt_has_no_samples_and_no_mark():
     gone = np.full(5, np.nan)
     tree = diagnosis(needed=gone, lower=gone, upper=gone).tree
-    assert drawn(samples.samples({"GRU": sample_spread([tree])}, axes())) == set()
+    assert drawn(windows.samples({"GRU": sample_spread([tree])}, axes())) == set()
 
 
 def test_a_scale_of_nothing_has_no_numbers():
     gone = np.full(5, np.inf)
     blind = sample_spread([diagnosis(needed=gone, lower=gone, upper=gone).tree])
-    ax = samples.samples({"GRU": blind}, axes())
+    ax = windows.samples({"GRU": blind}, axes())
     ax.get_figure().draw_without_rendering()
-    assert said(ax) == [samples.NOTHING]
+    assert said(ax) == [windows.NOTHING]
     assert not any(label.get_text() for label in ax.get_yticklabels())
 
 
 def test_an_interval_is_a_bar_from_end_to_end():
     table = sample_spread([diagnosis().tree])
-    ax = samples.samples({"GRU": table}, axes())
+    ax = windows.samples({"GRU": table}, axes())
     bars = next(c for c in ax.collections if isinstance(c, LineCollection))
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
     np.testing.assert_array_equal(ends[:, 0], table["lower"].clip(lower=1))
@@ -162,8 +153,9 @@ def test_an_interval_is_a_bar_from_end_to_end():
 
 def test_the_lags_of_the_task_are_marked():
     tables = {"GRU": sample_spread([diagnosis().tree])}
-    ax = samples.samples(tables, axes(), asked=(2, 4, 8))
-    marked = {line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"}
+    ax = windows.samples(tables, axes(), asked=(2, 4, 8))
+    dotted = [line for line in ax.lines if line.get_linestyle() == ":"]
+    marked = {x for line in dotted for x in line.get_xdata()}
     assert marked == {2, 4, 8}
 
 
@@ -172,7 +164,7 @@ def test_windows_are_the_record_and_censored_ones_open_arrows():
     ax = windows.windows({"GRU": table}, axes())
     assert drawn(ax) == set(zip(BUDGETS, table["mean"], strict=True))
     assert drawn(ax, "^") == {(1e3, LAGS[-1])}
-    assert "there or beyond" in labels(windows.window_keys({"GRU": table}))
+    assert "there or beyond" in labels(ax)
     low, high = ax.get_ylim()
     assert low < 0 < LAGS[-1] < high
 
@@ -191,23 +183,24 @@ def test_an_answer_is_a_bar_to_the_window_in_a_group_of_its_budget():
     widths = {Group.of(bar).budget: bar.get_width() for bar in ax.patches}
     assert widths == dict(enumerate(table["mean"]))
     circles = [line for line in ax.lines if line.get_marker() == "o"]
-    full, opened = (set(line.get_xdata()) for line in circles)
+    full, opened, *_ = (set(line.get_xdata()) for line in circles)
     assert (full, opened) == ({2, 4}, {8})
 
 
 def test_the_floors_of_every_budget_are_a_group():
     table = noise_floor([measured().tree], [10.0, 1000.0])
-    ax = samples.noise_floor({"DiagGate": table}, axes())
-    dashed = {Group.of(one).budget: one for one in ax.lines if one.get_ls() == "--"}
+    ax = windows.noise_floor({"DiagGate": table}, axes())
+    floors = [one for one in ax.lines if one.get_ls() == "--" and Group.of(one)]
+    dashed = {Group.of(one).budget: one for one in floors}
     for place, budget in enumerate((10.0, 1000.0)):
         np.testing.assert_array_equal(dashed[place].get_ydata(), table[budget])
     assert {lag for lag, _ in drawn(ax, "v")} == {8, 16}
-    assert not samples.detected(table, 1e-9 + 10.0 - 1e-9)[3:].any()
+    assert not windows.detected(table, 1e-9 + 10.0 - 1e-9)[3:].any()
 
 
 def test_a_share_of_units_falls_by_one_at_each_time_scale():
     tau = np.array([8.0, 1.0, 2.0, 4.0])
-    ax = beyond({"GRU": tau}, axes())
+    ax = envelope.beyond({"GRU": tau}, axes())
     x, share = ax.lines[0].get_data()
     np.testing.assert_array_equal(x, np.sort(tau))
     np.testing.assert_array_equal(share, [1, 0.75, 0.5, 0.25])
@@ -215,7 +208,7 @@ def test_a_share_of_units_falls_by_one_at_each_time_scale():
 
 def test_a_density_holds_all_units_and_a_share_the_endless_ones():
     tau = {"GRU": np.array([2.0, 3.0, 8.0, 40.0, np.inf, np.nan])}
-    share, one = beyond(tau, axes()), density(tau, axes())
+    share, one = envelope.beyond(tau, axes()), envelope.density(tau, axes())
     assert share.lines[0].get_ydata() == pytest.approx(np.array([5, 4, 3, 2]) / 6)
     ((_, height),) = drawn(share, ">")
     assert height == pytest.approx(1 / 6)
@@ -226,28 +219,32 @@ def test_a_density_holds_all_units_and_a_share_the_endless_ones():
 
 def test_no_time_scale_at_all_is_said():
     gone = {"GRU": np.full(3, np.nan)}
-    assert said(beyond(gone, axes())) == said(density(gone, axes())) == [NO_SCALE]
+    assert (
+        said(envelope.beyond(gone, axes()))
+        == said(envelope.density(gone, axes()))
+        == [envelope.NO_SCALE]
+    )
 
 
 def test_tail_indices_are_points_and_missing_ones_crosses():
-    ax = tail_index.tail_index({"GRU": tail_spread([extreme().tree])}, axes())
+    ax = tails.tail_index({"GRU": tail_spread([extreme().tree])}, axes())
     assert {(1.0, 2.0), (2.0, 1.1), (4.0, 0.6)} <= drawn(ax)
     assert {lag for lag, _ in drawn(ax, "x")} == {8, 16}
     assert ax.get_ylim()[0] < 0.5
     gone = tail_spread([diagnosis(alpha=np.full(5, np.nan)).tree])
-    assert said(tail_index.tail_index({"GRU": gone}, axes())) == ["no lag has an alpha"]
+    assert said(tails.tail_index({"GRU": gone}, axes())) == ["no lag has an alpha"]
 
 
 def test_estimators_show_how_far_seeds_differ_and_where_they_disagree():
     table = mean_alphas([measured().tree] * 2)
     table["mcculloch", "deviation"] = 0.1
-    ax = tail_index.tail_index({"GRU": table}, axes(), estimator="mcculloch")
+    ax = tails.tail_index({"GRU": table}, axes(), estimator="mcculloch")
     bars = next(c for c in ax.collections if isinstance(c, LineCollection))
     alpha = table["mcculloch", "alpha"].to_numpy()
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
     np.testing.assert_allclose(ends[:, 0], alpha - 0.1)
     np.testing.assert_allclose(ends[:, 1], np.minimum(alpha + 0.1, 2))
-    gaps = tail_index.differences(table)
+    gaps = tails.differences(table)
     every = table.xs("alpha", axis=1, level=1)
     np.testing.assert_allclose(gaps, np.ptp(every.to_numpy(), axis=1))
 
@@ -287,20 +284,17 @@ def law_table(count: int, distance: float) -> pd.DataFrame:
 
 def test_a_point_far_out_does_not_flatten_the_others_and_is_counted():
     for panel in (0, 1):
-        ax = law.law({"GRU": law_table(99, 1e6)}, axes(), panel=panel)
+        ax = tails.law({"GRU": law_table(99, 1e6)}, axes(), panel=panel)
         assert ax.get_xlim()[1] < 3
         assert said(ax) == ["1 of 100 points lie beyond"]
-        ax = law.law({"GRU": law_table(99, 1.1)}, axes(), panel=panel)
+        ax = tails.law({"GRU": law_table(99, 1.1)}, axes(), panel=panel)
         assert ax.get_xlim()[1] > 1.1
         assert said(ax) == []
-    empty = law.law({"GRU": law_table(3, 1.0).iloc[:0]}, axes())
-    assert said(empty) == [law.NO_POINTS]
+    empty = tails.law({"GRU": law_table(3, 1.0).iloc[:0]}, axes())
+    assert said(empty) == [tails.NO_POINTS]
 
 
 def test_wrong_calls_are_refused():
-    tables = {"GRU": envelope_spread([diagnosis().tree])}
-    with pytest.raises(ValueError, match="no scaling 'cubic'"):
-        envelope.envelope(tables, axes(), scaling="cubic")
     with pytest.raises(ValueError, match="no runs"):
         windows.windows({}, axes())
     with pytest.raises(ValueError, match="no figure 'none' of these results"):

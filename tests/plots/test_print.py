@@ -5,7 +5,7 @@ import re
 import pytest
 
 from learnability.study import Store, load_settings
-from learnability.study.sweep import draw_files
+from learnability.study.pages import draw_files
 from tests.plots.records import diagnosis, training_group
 
 GRID = load_settings("quick").changed(networks=[{"cell": "GRU"}])

@@ -15,7 +15,8 @@ from learnability.report.answer import (
     spread_of,
     stops,
 )
-from learnability.summaries import records, summed
+from learnability.summaries import summed
+from learnability.summaries.spread import records
 from tests.plots.records import diagnosis, extreme, nothing_resolved, training_group
 
 

@@ -8,17 +8,14 @@ from html import escape, unescape
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
-import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 
 from learnability.report import (
     Table,
     comparison_page,
     formatted,
     model_page,
-    monitor_page,
     render,
     study_page,
     table,
@@ -33,38 +30,19 @@ HOSTILE = '<script>alert("x")</script>'
 VOID = {"meta", "link", "img", "source", "br", "input"}
 
 
-def words(lags, envelope) -> str:
-    del lags, envelope
-    return "exponential, τ = 5 (90 %)"
-
-
 RUNS = {"GRU": measured(training=training_group()), "DiagGate": extreme()}
 
 
 @cache
 def numbers() -> pd.DataFrame:
     trees = {name: run.tree for name, run in RUNS.items()}
-    return table(trees, load_settings("quick").budgets, fitted=words)
+    return table(trees, load_settings("quick").budgets)
 
 
 @cache
 def written(name: str = "quick") -> str:
     settings = load_settings("quick").changed(name=name)
     return study_page(study_of(settings, RUNS), rows=numbers())
-
-
-def record() -> xr.Dataset:
-    """Give what a monitor records of two layers."""
-    shape = {"step": [0, 50, 100], "layer": ["gru", HOSTILE], "budget": [10.0, 100.0]}
-    steps = np.arange(3.0)[:, None, None] * np.ones((1, 2, 2))
-    f = np.exp(-np.array([1, 2, 4]) / 3.0) * np.ones((3, 2, 1))
-    return xr.Dataset(
-        {
-            "window": (tuple(shape), steps),
-            "envelope": (("step", "layer", "lag"), f),
-        },
-        coords=shape | {"lag": [1, 2, 4]},
-    )
 
 
 @cache
@@ -79,11 +57,10 @@ def every() -> dict[str, str]:
         "study": written(),
         "comparison": comparison_page(both_of(*pair), compared(*pair), ["a", "b"]),
         "model": model_page(layers, notes=["do <b>this</b>"]),
-        "monitor": monitor_page(record()),
     }
 
 
-KINDS = ("study", "comparison", "model", "monitor")
+KINDS = ("study", "comparison", "model")
 
 
 class Outline(HTMLParser):
@@ -177,9 +154,12 @@ def test_every_figure_speaks_to_who_cannot_see_it_and_is_one_stop(kind):
     outline = Outline(every()[kind])
     plots = [a for a in outline.named("svg") if a.get("class") == "plot"]
     assert plots
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", every()[kind], re.DOTALL)
+    assert len(captions) == len(outline.named("figure"))
+    assert min(map(len, captions)) > 60
     for plot in plots:
         assert plot["role"] == "img"
-        assert len(str(plot["aria-label"])) > 60
+        assert len(str(plot["aria-label"])) > 30
         assert "tabindex" not in plot
     stops = [a for a in outline.named("div") if a.get("class") == "panels"]
     assert len(stops) == len(outline.named("figure"))

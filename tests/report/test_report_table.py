@@ -14,14 +14,9 @@ SETTINGS = load_settings("quick")
 BUDGETS = [10.0, 100.0, 1000.0]
 
 
-def words(lags, envelope) -> str:
-    del lags, envelope
-    return "some decay"
-
-
 def rows(**runs) -> pd.DataFrame:
     trees = {name: run.tree for name, run in runs.items()}
-    return table(trees, SETTINGS.budgets, fitted=words)
+    return table(trees, SETTINGS.budgets)
 
 
 def test_a_row_an_architecture_in_the_order_of_the_runs():

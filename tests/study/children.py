@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from learnability.study import Settings, Store, run_study
-from learnability.study.parts import part_of
+from learnability.study.store import part_of
 from tests.study.small import Watcher, small_settings
 
 # The server has loaded everything; a child is at work within milliseconds.

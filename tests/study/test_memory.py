@@ -79,7 +79,7 @@ for name in ("fork", "register_at_fork", "sched_getaffinity", "sched_setaffinity
 os.sysconf_names = {}
 import learnability.cli
 from learnability.study import Store, cost, processes, run_study
-from learnability.study.parts import part_of
+from learnability.study.store import part_of
 from learnability.study.sweep import outlook
 from tests.study.small import Watcher, small_settings
 settings = part_of(small_settings(), ["GRU"], None)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from learnability.study import NetworkSettings, Settings, Store, load_settings
-from learnability.study.parts import joined, part_of
 from learnability.study.run import network_names
+from learnability.study.store import joined, part_of
 from tests.study.small import small_settings
 from tests.test_cli import call
 

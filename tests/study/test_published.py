@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from learnability import plots
-from learnability.study.published import read_published
 from learnability.summaries import Published, laid_over, summed
+from learnability.summaries.published import read_published
 from tests.plots.records import diagnosis
 
 LAGS = (4, 8, 16)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from learnability.checked import digest
 from learnability.study import Settings, load_settings, preset_names
-from learnability.study.parts import differing, joined, part_of
+from learnability.study.store import differing, joined, part_of
 
 QUICK = load_settings("quick")
 

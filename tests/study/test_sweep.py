@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from learnability.cli.results import list_studies
-from learnability.study import Settings, Store, run_study, write_results
-from learnability.study.parts import part_of
-from learnability.study.sweep import draw_by_seed
+from learnability.study import Settings, Store, run_study
+from learnability.study.pages import draw_by_seed, write_results
+from learnability.study.store import part_of
 from tests.study.small import Watcher, contents, small_settings
 
 SETTINGS = small_settings()

@@ -19,7 +19,8 @@ from learnability.study.tables import (
     by_lag,
     compared,
 )
-from learnability.summaries import regression, window_spread
+from learnability.summaries.law import regression
+from learnability.summaries.spread import window_spread
 from tests.plots.records import diagnosis, training_group
 
 GRID = load_settings("quick").changed(
@@ -81,8 +82,8 @@ def test_a_regression_leaves_out_nothing_and_adds_nothing():
     x = random.standard_normal(400)
     line = regression(x, 3 * x + random.standard_normal(400))
     assert line is not None
-    assert abs(line.slope - 3) < 4 * line.error
-    assert line.r2 == pytest.approx(0.9, abs=0.03)
+    assert abs(line.slope - 3) < 4 * line.stderr
+    assert line.rvalue**2 == pytest.approx(0.9, abs=0.03)
     assert regression(x[:2], x[:2]) is None
     assert regression(x, np.full(400, 2.5)) is None
     assert regression(np.full(400, 2.5), x) is None

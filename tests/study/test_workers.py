@@ -14,9 +14,9 @@ import torch
 
 from learnability.compiled import using_threads
 from learnability.study import Store, processes, run_study
-from learnability.study.execute import Request, execute
 from learnability.study.folder import RunFolder
 from learnability.study.pool import Pool, dask_pool, execute_in
+from learnability.study.sweep import Request, execute
 from tests.study.children import grid
 from tests.study.small import Watcher, contents
 

@@ -2,10 +2,8 @@
 
 from .base import Cell, Steps, previous
 from .closed import Initialisation, Options, OuterProductFactor
-from .gru import GRU, TorchGRU
-from .leaky import ConstGate, DiagGate, SharedGate
-from .lstm import LSTM
-from .plain import TorchRNN
+from .gated import GRU, LSTM, TorchGRU
+from .leaky import ConstGate, DiagGate, SharedGate, TorchRNN
 
 CELLS: dict[str, type[Cell]] = {
     cell.__name__: cell for cell in (ConstGate, SharedGate, DiagGate, GRU, LSTM)

@@ -8,6 +8,13 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp
 from torch.nn import functional
 
+Inputs = Float[Tensor, "sequence step input"]
+States = Float[Tensor, "sequence step state"]
+State = Float[Tensor, "sequence state"]
+AnyState = Float[Tensor, "*batch state"]
+Units = Float[Tensor, "sequence step unit"]
+Projected = Float[Tensor, "*batch pre"]
+
 
 @dataclass(frozen=True)
 class Steps:
@@ -20,9 +27,9 @@ class Steps:
             None where the carried unit is the output.
     """
 
-    leak: Float[Tensor, "sequence step unit"]
-    correction: Float[Tensor, "sequence step unit"]
-    exit: Float[Tensor, "sequence step unit"] | None = None
+    leak: Units
+    correction: Units
+    exit: Units | None = None
 
 
 class Cell(nn.Module, ABC):
@@ -60,25 +67,15 @@ class Cell(nn.Module, ABC):
         return slice(self.state_size - self.units, self.state_size)
 
     @abstractmethod
-    def input_projection(
-        self, x: Float[Tensor, "*batch input"]
-    ) -> Float[Tensor, "*batch pre"]:
+    def input_projection(self, x: Float[Tensor, "*batch input"]) -> Projected:
         """Return the inputs' share of all pre-activations, biases included."""
 
     @abstractmethod
-    def step_projected(
-        self,
-        state: Float[Tensor, "*batch state"],
-        projected: Float[Tensor, "*batch pre"],
-    ) -> Float[Tensor, "*batch state"]:
+    def step_projected(self, state: AnyState, projected: Projected) -> AnyState:
         """Return the next state from the last one and the projected input."""
 
     @abstractmethod
-    def diagonal_jacobian(
-        self,
-        states: Float[Tensor, "sequence step state"],
-        x: Float[Tensor, "sequence step input"],
-    ) -> Steps:
+    def diagonal_jacobian(self, states: States, x: Inputs) -> Steps:
         """Return leak and correction of every step in closed form.
 
         Args:
@@ -88,9 +85,7 @@ class Cell(nn.Module, ABC):
 
     @abstractmethod
     def local_derivatives(
-        self,
-        states: Float[Tensor, "sequence step state"],
-        x: Float[Tensor, "sequence step input"],
+        self, states: States, x: Inputs
     ) -> Float[Tensor, "sequence step derivative unit"]:
         """Return the partial derivatives of which `vjp` makes ``J_t^T``.
 
@@ -101,10 +96,8 @@ class Cell(nn.Module, ABC):
 
     @abstractmethod
     def vjp(
-        self,
-        adjoint: Float[Tensor, "*batch state"],
-        local: Float[Tensor, "*#batch derivative unit"],
-    ) -> tuple[Float[Tensor, "*batch state"], Float[Tensor, "*batch pre"]]:
+        self, adjoint: AnyState, local: Float[Tensor, "*#batch derivative unit"]
+    ) -> tuple[AnyState, Projected]:
         """Return ``J_t^T lambda`` in closed form, a few products with the weights.
 
         Args:
@@ -117,10 +110,7 @@ class Cell(nn.Module, ABC):
 
     @abstractmethod
     def row_gradients(
-        self,
-        p: Float[Tensor, "sequence row step pre"],
-        states: Float[Tensor, "sequence step state"],
-        x: Float[Tensor, "sequence step input"],
+        self, p: Float[Tensor, "sequence row step pre"], states: States, x: Inputs
     ) -> Float[Tensor, "sequence row parameter"]:
         """Return each sequence's and row's gradient, LayerNorm's parameters apart.
 
@@ -130,9 +120,7 @@ class Cell(nn.Module, ABC):
             x: the inputs of the same steps.
         """
 
-    def step(
-        self, state: Float[Tensor, "*batch state"], x: Float[Tensor, "*batch input"]
-    ) -> Float[Tensor, "*batch state"]:
+    def step(self, state: AnyState, x: Float[Tensor, "*batch input"]) -> AnyState:
         """Return the next state: the cell's equation."""
         return self.step_projected(state, self.input_projection(x))
 
@@ -141,11 +129,11 @@ class Cell(nn.Module, ABC):
 
     def parameter_jvp(
         self,
-        before: Float[Tensor, "*batch state"],
+        before: AnyState,
         x: Float[Tensor, "*batch input"],
         at: dict[str, Tensor],
         along: dict[str, Tensor],
-    ) -> Float[Tensor, "*batch state"]:
+    ) -> AnyState:
         """Return the next state's derivative along a direction of the parameters.
 
         Args:
@@ -161,6 +149,6 @@ class Cell(nn.Module, ABC):
         return jvp(step, (at,), (along,))[1]
 
 
-def previous(states: Float[Tensor, "sequence step state"]) -> Tensor:
+def previous(states: States) -> Tensor:
     """Return the state before each step: ``states`` one later, zero at the start."""
     return functional.pad(states, (0, 0, 1, 0))[:, :-1]

@@ -2,16 +2,17 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ..randomness import Seed, torch_generator
-from .base import Cell
-from .layernorm import scaled_slopes
+from .base import Cell, Inputs, States, Units
 
 Initialisation = Literal["published", "uniform"]
 
@@ -45,7 +46,7 @@ class OuterProductFactor:
 
     columns: slice
     source: Float[Tensor, "sequence step source"] | None
-    scale: Float[Tensor, "sequence step unit"] | None = None
+    scale: Units | None = None
 
     def gradient(
         self, p: Float[Tensor, "sequence row step pre"]
@@ -91,16 +92,54 @@ class ClosedForm(Cell):
         self.reset(options.get("init", "published"), options.get("seed", 0))
 
     @abstractmethod
-    def derivatives(
-        self,
-        states: Float[Tensor, "sequence step state"],
-        x: Float[Tensor, "sequence step input"],
-    ) -> tuple[Float[Tensor, "sequence step unit"], ...]:
+    def derivatives(self, states: States, x: Inputs) -> tuple[Units, ...]:
         """Return a step's derivatives, LayerNorm's apart.
 
         The last two are the derivative of the next state by the candidate's normalised
         pre-activation, and that pre-activation before it is normalised.
         """
+
+    def activation(self, a: Float[Tensor, "*batch unit"]) -> Tensor:
+        """Return a candidate from its pre-activation, ``tanh(LN(a))``."""
+        return torch.tanh(self.normalised(a))
+
+    def normalised(self, a: Float[Tensor, "*batch unit"]) -> Tensor:
+        """Return ``LN(a) = weight * (a - mean a) / sqrt(var a + eps) + bias``.
+
+        Without LayerNorm it is the identity.
+        """
+        if self.ln_weight is None:
+            return a
+        shape = a.shape[-1:]
+        return functional.layer_norm(a, shape, self.ln_weight, self.ln_bias, EPS)
+
+    def own_derivative(
+        self,
+        a: Float[Tensor, "*batch unit"],
+        diagonal: Tensor,
+        columns: Callable[[Tensor], Tensor],
+    ) -> Float[Tensor, "*batch unit"]:
+        """Return the derivative of each unit's ``LN(a)`` by its own past state.
+
+        With ``A = da/dh``: ``k_q = weight_q/std (A_qq - mean_i A_iq - xhat_q
+        mean_i(xhat_i A_iq))``, and ``A_qq`` without LayerNorm.
+
+        Args:
+            a: the pre-activation.
+            diagonal: ``A_qq``; (unit,) or like ``a``.
+            columns: the map ``y -> sum_i y_i A_iq``, over the last axis of ``y``.
+        """
+        if self.ln_weight is None:
+            return diagonal.expand_as(a)
+        variance, mean = torch.var_mean(a, dim=-1, keepdim=True, correction=0)
+        std = torch.sqrt(variance + EPS)
+        xhat = (a - mean) / std
+        flat, tilted = columns(a.new_ones(self.units)), columns(xhat)
+        return (
+            self.ln_weight
+            / std
+            * (diagonal - flat / self.units - xhat * tilted / self.units)
+        )
 
     def local_derivatives(self, states: Tensor, x: Tensor) -> Tensor:
         """Return `derivatives`, with LayerNorm's in place of the last two."""
@@ -108,23 +147,14 @@ class ClosedForm(Cell):
         return torch.stack((*parts, *scaled_slopes(a, self.ln_weight, slope)), dim=-2)
 
     @abstractmethod
-    def factors(
-        self,
-        states: Float[Tensor, "sequence step state"],
-        x: Float[Tensor, "sequence step input"],
-    ) -> dict[str, OuterProductFactor]:
+    def factors(self, states: States, x: Inputs) -> dict[str, OuterProductFactor]:
         """Return the factors of every parameter's gradient, LayerNorm's apart.
 
         With them the gradient of one sequence is a product over its steps, so that
         gradients per sequence and cotangent need no pass through the graph each.
         """
 
-    def row_gradients(
-        self,
-        p: Float[Tensor, "sequence row step pre"],
-        states: Float[Tensor, "sequence step state"],
-        x: Float[Tensor, "sequence step input"],
-    ) -> Float[Tensor, "sequence row parameter"]:
+    def row_gradients(self, p: Tensor, states: States, x: Inputs) -> Tensor:
         factors = self.factors(states, x).values()
         return torch.cat([f.gradient(p).flatten(2) for f in factors], dim=-1)
 
@@ -163,37 +193,8 @@ class ClosedForm(Cell):
         suffix, start = self._gate
         for name in self.shapes():
             if name.endswith(f"_{suffix}"):
-                getattr(self, name).fill_(
-                    logit(start) if name == f"b_{suffix}" else 0.0
-                )
-
-    def affine_shapes(self, gates: str) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of W, U and b of some gates."""
-        wide, square = (self.units, self.inputs), (self.units, self.units)
-        kinds = (("W", wide), ("U", square), ("b", (self.units,)))
-        return {f"{kind}_{gate}": shape for gate in gates for kind, shape in kinds}
-
-    def affine_projection(
-        self, gates: str, x: Float[Tensor, "*batch input"]
-    ) -> Float[Tensor, "*batch pre"]:
-        """Return ``W x + b`` of some gates, one after the other."""
-        weight, bias = (
-            torch.cat([getattr(self, f"{kind}_{gate}") for gate in gates])
-            for kind in "Wb"
-        )
-        return x @ weight.T + bias
-
-    def affine_factors(
-        self, gates: str, x: Tensor, sources: dict[str, Tensor]
-    ) -> dict[str, OuterProductFactor]:
-        """Return W, U and b of gates that lie one after the other in the projection."""
-        factors = {}
-        for place, gate in enumerate(gates):
-            columns = slice(place * self.units, (place + 1) * self.units)
-            factors[f"W_{gate}"] = OuterProductFactor(columns, x)
-            factors[f"U_{gate}"] = OuterProductFactor(columns, sources[gate])
-            factors[f"b_{gate}"] = OuterProductFactor(columns, None)
-        return factors
+                value = logit(start) if name == f"b_{suffix}" else 0.0
+                getattr(self, name).fill_(value)
 
 
 def logit(p: float) -> float:
@@ -201,3 +202,39 @@ def logit(p: float) -> float:
     if not 0 < p < 1:
         raise ValueError(f"a gate's initial value is {p}; it must lie between 0 and 1")
     return math.log(p / (1 - p))
+
+
+EPS = 1e-5  # the value of the published runs, and PyTorch's default
+
+
+def scaled_slopes(
+    a: Float[Tensor, "*batch unit"], weight: Tensor | None, slope: Tensor
+) -> list[Tensor]:
+    """Return what `normalise_vjp` needs: ``slope weight/std`` and xhat, or slope alone.
+
+    Args:
+        a: the pre-activation.
+        weight: LayerNorm's gain, or None.
+        slope: the derivative of the next state by ``LN(a)``, unit by unit.
+    """
+    if weight is None:
+        return [slope]
+    variance, mean = torch.var_mean(a, dim=-1, keepdim=True, correction=0)
+    scale = torch.rsqrt(variance + EPS)
+    return [slope * weight * scale, (a - mean) * scale]
+
+
+def normalise_vjp(
+    y: Float[Tensor, "*batch unit"], xhat: list[Tensor]
+) -> Float[Tensor, "*batch unit"]:
+    """Return the cotangent of ``a``: ``y - mean y - xhat mean(xhat y)``.
+
+    Args:
+        y: the cotangent of ``LN(a)`` times ``weight/std``.
+        xhat: the normalised pre-activation; nothing without LayerNorm.
+    """
+    if not xhat:
+        return y
+    (normal,) = xhat
+    tilt = (y * normal).mean(dim=-1, keepdim=True)
+    return torch.addcmul(y - y.mean(dim=-1, keepdim=True), normal, tilt, value=-1)

@@ -1,19 +1,18 @@
-"""Leaky cells: one candidate, mixed in by a gate that is constant, shared or own."""
+"""Cells of one candidate: mixed in by a constant, shared or own gate, or by none."""
 
 from abc import abstractmethod
-from typing import Unpack, final
+from typing import Literal, Unpack, final, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from .base import Steps, previous
-from .closed import ClosedForm, Options, OuterProductFactor
-from .layernorm import normalise, normalise_vjp, own_derivative
+from .closed import ClosedForm, Options, OuterProductFactor, normalise_vjp
 
 
-class Leaky(ClosedForm):
-    """``c = tanh(LN(W_x x + b_x + W_h h))``, ``h' = (1 - s) h + s c``."""
+class OneCandidate(ClosedForm):
+    """A cell of one candidate, made of ``a = W_x x + b_x + W_h h``."""
 
     recurrent = ("W_h",)
     W_x: Tensor
@@ -21,12 +20,28 @@ class Leaky(ClosedForm):
     W_h: Tensor
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        candidate = {
-            "W_x": (self.units, self.inputs),
-            "b_x": (self.units,),
-            "W_h": (self.units, self.units),
-        }
-        return candidate | self.gate_shapes()
+        wide, square = (self.units, self.inputs), (self.units, self.units)
+        return {"W_x": wide, "b_x": (self.units,), "W_h": square}
+
+    def input_projection(self, x: Float[Tensor, "*batch input"]) -> Tensor:
+        return x @ self.W_x.T + self.b_x
+
+    def factors(self, states: Tensor, x: Tensor) -> dict[str, OuterProductFactor]:
+        own = slice(0, self.units)
+        sources = {"W_x": x, "b_x": None, "W_h": previous(states)}
+        return {n: OuterProductFactor(own, source) for n, source in sources.items()}
+
+    def own_slope(self, a: Tensor) -> Tensor:
+        """Return `own_derivative` of the candidate's ``LN(a)``, with ``A = W_h``."""
+        diagonal = self.W_h.diagonal()
+        return self.own_derivative(a, diagonal, lambda y: y @ self.W_h)
+
+
+class Leaky(OneCandidate):
+    """``c = tanh(LN(W_x x + b_x + W_h h))``, ``h' = (1 - s) h + s c``."""
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return super().shapes() | self.gate_shapes()
 
     @abstractmethod
     def gate_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -47,26 +62,19 @@ class Leaky(ClosedForm):
         """Return the derivative of each gate's pre-activation by its unit's state."""
 
     def input_projection(self, x: Float[Tensor, "*batch input"]) -> Tensor:
-        candidate = x @ self.W_x.T + self.b_x
+        candidate = super().input_projection(x)
         gate = self.gate_projection(x)
         return candidate if gate is None else torch.cat((candidate, gate), dim=-1)
 
     def step_projected(self, state: Tensor, projected: Tensor) -> Tensor:
         s = self.gate(state, projected[..., self.units :])
         a = projected[..., : self.units] + state @ self.W_h.T
-        c = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
-        return (1 - s) * state + s * c
+        return (1 - s) * state + s * self.activation(a)
 
     def factors(self, states: Tensor, x: Tensor) -> dict[str, OuterProductFactor]:
-        h = previous(states)
-        own, gate = slice(0, self.units), slice(self.units, None)
-        candidate = {
-            "W_x": OuterProductFactor(own, x),
-            "b_x": OuterProductFactor(own, None),
-        }
-        candidate["W_h"] = OuterProductFactor(own, h)
+        h, gate = previous(states), slice(self.units, None)
         sources = {"W": x, "w": x, "U": h, "u": h, "b": None}
-        return candidate | {
+        return super().factors(states, x) | {
             name: OuterProductFactor(gate, sources[name[0]])
             for name in self.gate_shapes()
         }
@@ -76,15 +84,14 @@ class Leaky(ClosedForm):
         h, projected = previous(states), self.input_projection(x)
         s = self.gate(h, projected[..., self.units :])
         a = projected[..., : self.units] + h @ self.W_h.T
-        c = torch.tanh(normalise(a, self.ln_weight, self.ln_bias))
+        c = self.activation(a)
         by_gate = (c - h) * s * (1 - s)
         return (1 - s).expand_as(h), by_gate, s * (1 - c**2), a
 
     def diagonal_jacobian(self, states: Tensor, x: Tensor) -> Steps:
         """Return ``1 - s`` and ``(c - h) ds/dh + s (1 - c^2) k``, with ``A = W_h``."""
         keep, by_gate, slope, a = self.derivatives(states, x)
-        diagonal = self.W_h.diagonal()
-        k = own_derivative(a, self.ln_weight, diagonal, lambda y: y @ self.W_h)
+        k = self.own_slope(a)
         return Steps(keep, by_gate * self.gate_diagonal() + slope * k)
 
     def vjp(self, adjoint: Tensor, local: Tensor) -> tuple[Tensor, Tensor]:
@@ -261,3 +268,77 @@ class DiagGate(TrainedGate):
         self, back: Tensor, p: Tensor, by_gate: Tensor
     ) -> tuple[Tensor, Tensor]:
         return back + by_gate @ self.U_s, torch.cat((p, by_gate), dim=-1)
+
+
+Nonlinearity = Literal["tanh", "relu"]
+
+
+@final
+class TorchRNN(OneCandidate):
+    """A recurrent network without a gate, as `torch.nn.RNN` is.
+
+    ``h' = tanh(LN(W_x x + b_x + W_h h))``, or relu in place of tanh. Nothing is kept
+    by a gate: the leak is 0, all that a unit carries is the correction ``r``.
+
+    Args:
+        inputs: D.
+        units: H.
+        nonlinearity: ``tanh`` or ``relu``.
+        options: ``layernorm``, ``init`` and ``seed``; see `Options`.
+
+    Raises:
+        ValueError: if the nonlinearity is unknown or a size is below 1.
+
+    Example:
+        >>> TorchRNN(3, 4, nonlinearity="relu").recurrent
+        ('W_h',)
+
+    Source: Elman 1990; the equations in the documentation of `torch.nn.RNN`.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        units: int,
+        *,
+        nonlinearity: Nonlinearity = "tanh",
+        **options: Unpack[Options],
+    ) -> None:
+        if nonlinearity not in get_args(Nonlinearity):
+            raise ValueError(
+                f"the nonlinearity is {nonlinearity!r}; it must be 'tanh' or 'relu'"
+            )
+        super().__init__(inputs, units, **options)
+        self.nonlinearity: Nonlinearity = nonlinearity
+
+    def candidate(self, h: Tensor, projected: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the pre-activation and what stands inside the nonlinearity."""
+        a = projected + h @ self.W_h.T
+        return a, self.normalised(a)
+
+    def step_projected(self, state: Tensor, projected: Tensor) -> Tensor:
+        _, inside = self.candidate(state, projected)
+        return torch.tanh(inside) if self.nonlinearity == "tanh" else inside.relu()
+
+    def slope(self, inside: Tensor) -> Tensor:
+        """Return the derivative of the nonlinearity: ``1 - c^2``, or 1 above 0."""
+        if self.nonlinearity == "tanh":
+            return 1 - torch.tanh(inside) ** 2
+        return (inside > 0).to(inside.dtype)
+
+    def diagonal_jacobian(self, states: Tensor, x: Tensor) -> Steps:
+        """Return the leak 0 and ``r = slope k``, with ``A = W_h``."""
+        a, inside = self.candidate(previous(states), self.input_projection(x))
+        correction = self.slope(inside) * self.own_slope(a)
+        return Steps(leak=torch.zeros_like(a), correction=correction)
+
+    def derivatives(self, states: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the nonlinearity's slope and a."""
+        a, inside = self.candidate(previous(states), self.input_projection(x))
+        return self.slope(inside), a
+
+    def vjp(self, adjoint: Tensor, local: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``W_h^T p``, ``p = LN^T(slope lambda)``."""
+        by_candidate, *xhat = local.unbind(dim=-2)
+        p = normalise_vjp(by_candidate * adjoint, xhat)
+        return p @ self.W_h, p

@@ -1,8 +1,12 @@
-"""The application that every command joins."""
+"""The application that every command joins; a wrong call ends in one sentence."""
 
+import ast
+import sys
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
+import cyclopts
 from cyclopts import App, Parameter, Token
 
 from .. import __version__
@@ -27,10 +31,18 @@ def _checked(kind: Any, tokens: Sequence[Token]) -> Any:
         raise ValueError(f"{given!r}: {first['msg'].lower()}; mend it") from error
 
 
+# Characters of a wrong value that an error repeats.
 LONGEST_SHOWN = 100
-"""Characters of a wrong value that an error repeats."""
 MANY = Parameter(consume_multiple=True, negative="", validator=_some)
 NUMBER = Parameter(converter=_checked)
+# Kinds of options.
+Whole = Annotated[int | None, NUMBER]
+Wholes = Annotated[list[int] | None, MANY, NUMBER]
+Real = Annotated[float | None, NUMBER]
+Reals = Annotated[list[float] | None, MANY, NUMBER]
+Words = Annotated[list[str] | None, MANY]
+Flag = Annotated[bool, Parameter(negative="")]
+Output = Annotated[str | None, Parameter(name=["--output", "-o"])]
 
 app = App(
     name="learnability",
@@ -44,42 +56,82 @@ app = App(
     result_action="return_value",
 )
 
-COMMANDS = {
-    "study:run": (
-        "Train and diagnose the networks of a study, print its table, write its report."
-        "\n\nWhat is there already, made with the same settings, is kept; an "
-        "interrupted study goes on where it was. How long the rest takes is said once "
-        "the first epoch is done."
-    ),
-    "study:report": (
-        "Draw the figures and the report of a study again, or lay two studies over it."
-    ),
-    "results:list_studies": (
-        "List the studies in a folder, and how far each of them is."
-    ),
-    "results:show": (
-        "Print the table of a study, its windows across seeds, and where its runs lie."
-    ),
-    "results:export": (
-        "Write the results of a study to one file that other programs read."
-    ),
-    "results:compare": (
-        "Print the windows of two studies side by side, with their difference."
-    ),
-    "diagnose:diagnose": (
-        "Diagnose the recurrent layers of a trained PyTorch model.\n\n"
-        "Weights and data never run code; --model imports the module that it names, "
-        "and so does run that module's code."
-    ),
-    "theory:theory": (
-        "Give the window of an envelope family without any network.\n\n"
-        "With one noise floor at all lags, H_N is where the envelope falls to the "
-        "level that N samples can still tell from noise."
-    ),
-}
-"""What each command does. Its module is imported when it is called: torch takes
-seconds."""
+# What each command does. Its module is imported when it is called: torch takes seconds.
+COMMANDS = (
+    "study:run",
+    "study:report",
+    "results:list_studies",
+    "results:show",
+    "results:export",
+    "results:compare",
+    "diagnose:diagnose",
+    "theory:theory",
+)
 
-for where, text in COMMANDS.items():
-    name = where.partition(":")[2].removesuffix("_studies")
-    app.command(f"learnability.cli.{where}", name=name, help=text)
+
+def _described(module: str, name: str) -> str:
+    """Return what a command does, from its docstring.
+
+    Its module is imported when it is called: torch takes seconds.
+    """
+    source = Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
+    functions = (n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef))
+    found = next(ast.get_docstring(n) or "" for n in functions if n.name == name)
+    return found.partition("\n\nParameters\n")[0]
+
+
+for where in COMMANDS:
+    called = where.partition(":")
+    name = called[2].removesuffix("_studies")
+    app.command(f"learnability.cli.{where}", name=name, help=_described(*called[::2]))
+
+KNOWN = (cyclopts.CycloptsError, ValueError, OSError, MemoryError, RuntimeError)
+FULL = (
+    "this machine's memory is too small for it; take fewer sequences, units or workers "
+    "and run the same command again: what is done is kept"
+)
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run the command line; a wrong call ends in one sentence and exit code 2.
+
+    Args:
+        words: the words after the command's name; those of the process unless given.
+    """
+    call(app, words, name="learnability")
+
+
+def call(commands: App, words: list[str] | None, *, name: str) -> None:
+    """Run one command; a wrong call ends in one sentence and exit code 2.
+
+    Args:
+        commands: the application that it belongs to.
+        words: the words after the application's name; those of the process where None.
+        name: what a sentence on the error stream begins with.
+    """
+    try:
+        commands(words, exit_on_error=False, print_error=False)
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; finished runs are kept", file=sys.stderr)
+        sys.exit(130)
+    except KNOWN as error:
+        # PyTorch has no type of its own for memory that the processor lacks.
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            raise
+        print(f"{name}: {_sentence(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _sentence(error: Exception) -> str:
+    """Say what is wrong with a call, and what to do."""
+    match error:
+        case cyclopts.UnusedCliTokensError():
+            extra = " ".join(map(repr, error.unused_tokens or ()))
+            return f"{extra} is too much; leave it out"
+        case ValueError() | cyclopts.CycloptsError():
+            return " ".join(str(error).split())
+        case OSError():  # a folder that is read-only, a name that is too long
+            what = f"{error.filename}: " if error.filename else ""
+            return f"{what}{error.strerror or error}; choose another path"
+        case _:
+            return FULL

@@ -8,19 +8,16 @@ from typing import Annotated, Any, Literal
 
 import pandas as pd
 import torch
-from cyclopts import Parameter
 from rich.console import Console
 from torch import nn
 
 from ..checked import check_unique, checked_seed
 from ..grid import spread_lags
-from .app import MANY, NUMBER
-from .display import Display
-from .places import output_file
-from .shown import print_table
+from .app import NUMBER, Output, Reals, Whole, Wholes, Words
+from .terminal import Display, output_file, print_table, say
 
+# Lags measured unless they are given, spread evenly in logarithm.
 FEW_LAGS = 24
-"""Lags measured unless they are given, spread evenly in logarithm."""
 
 
 def diagnose(
@@ -30,16 +27,19 @@ def diagnose(
     model: str,
     data: Path,
     loss: Literal["mse", "ce"],
-    lags: Annotated[list[int] | None, MANY, NUMBER] = None,
-    layers: Annotated[list[str] | None, MANY] = None,
-    budgets: Annotated[list[float] | None, MANY, NUMBER] = None,
+    lags: Wholes = None,
+    layers: Words = None,
+    budgets: Reals = None,
     target: str | None = None,
-    window: Annotated[int | None, NUMBER] = None,
-    stride: Annotated[int | None, NUMBER] = None,
-    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
+    window: Whole = None,
+    stride: Whole = None,
+    output: Output = None,
     seed: Annotated[int, NUMBER] = 0,
 ) -> None:
     """Diagnose the recurrent layers of a trained PyTorch model.
+
+    Weights and data never run code; --model imports the module that it names, and so
+    does run that module's code.
 
     Parameters
     ----------
@@ -75,7 +75,6 @@ def diagnose(
     from ..diagnosis import diagnose as measured
     from ..models.files import load_data, load_weights
 
-    console = Console()
     checked_seed(seed)
     numbers = [100.0, 1_000.0, 10_000.0] if budgets is None else budgets
     check_unique("budget", numbers)
@@ -86,13 +85,13 @@ def diagnose(
     if output is not None:
         output_file(output, ".nc")
     found = load_data(data, target=target, window=window, stride=stride)
-    console.print(found.said, highlight=False, soft_wrap=True)
+    say(found.said)
     made = factory(model)
     load_weights(made, weights)
     steps = found.x.shape[1]
     chosen = spread_lags(max(1, steps - 1), FEW_LAGS) if lags is None else lags
     tune_process()
-    with Display(console) as display:
+    with Display(Console()) as display:
         diagnoses = measured(
             made,
             (found.x, found.y),
@@ -106,9 +105,9 @@ def diagnose(
         diagnoses.save(output)
     _show(diagnoses.window(numbers))
     for sentence in diagnoses.advice():
-        console.print(sentence, highlight=False, soft_wrap=True, markup=False)
+        say(sentence)
     if output is not None:
-        console.print(f"saved: {output}", highlight=False, soft_wrap=True, markup=False)
+        say(f"saved: {output}")
 
 
 def factory(name: str) -> nn.Module:

@@ -1,19 +1,17 @@
 """`learnability list`, `show`, `export` and `compare`: what studies found."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import pandas as pd
-from cyclopts import Parameter
-from rich.console import Console
 from upath import UPath
 
 from ..report import comparison_table, formatted, table
 from ..storage import place, replace_file, tree_bytes
 from ..study.store import Store
 from ..study.tables import as_tree, by_budget, by_lag, compared, index
-from .places import named_store, output_file
-from .shown import over_seeds, print_table
+from .app import Output
+from .terminal import named_store, output_file, over_seeds, print_table, say
 
 Format = Literal["csv", "parquet", "netcdf"]
 Records = Literal["lags", "windows"]
@@ -72,7 +70,7 @@ def export(
     *,
     format: Format | None = None,
     records: Records | None = None,
-    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
+    output: Output = None,
 ) -> None:
     """Write the results of a study to one file that other programs read.
 
@@ -105,7 +103,7 @@ def export(
         rows = (by_lag if what == "lags" else by_budget)(settings, runs)
         content = _table_bytes(rows, kind)
     replace_file(path, content)
-    Console().print(f"{path}", highlight=False, soft_wrap=True, markup=False)
+    say(str(path))
 
 
 def compare(first: str, second: str, /) -> None:

@@ -11,48 +11,43 @@ from ..compiled import tune_process, using_threads, warm_up
 from ..diagnosis import LayerDiagnosis
 from ..study.cost import check_memory
 from ..study.logs import check_logs, make_logger
-from ..study.parts import differing, joined, part_of
 from ..study.pool import LOCAL, Pool, checked_threads, dask_pool, processes
-from ..study.published import read_published
 from ..study.settings import Settings, load_settings
-from ..study.store import Store
-from ..study.sweep import draw_by_seed, draw_files, outlook, run_study, write_results
-from .app import MANY, NUMBER
-from .display import Display
-from .places import named_store, output_file
-from .shown import show
+from ..study.store import Store, differing, joined, part_of
+from ..study.sweep import outlook, run_study
+from ..summaries.published import read_published
+from .app import MANY, Flag, Output, Real, Reals, Whole, Wholes, Words
+from .terminal import Display, named_store, output_file, say, show
 
 DRAWING = "figures and report"
+# Inches of a column in most journals.
 WIDTH = 3.35
-"""Inches of a column in most journals."""
 
 
 def run(
     preset: str,
     /,
     *,
-    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
-    scale: Annotated[float | None, NUMBER] = None,
-    seeds: Annotated[
-        list[int] | None,
-        MANY,
-        NUMBER,
-        Parameter(name=["--seeds", "--seed"]),
-    ] = None,
-    cells: Annotated[list[str] | None, MANY] = None,
-    optimizers: Annotated[list[str] | None, MANY] = None,
-    lags: Annotated[list[int] | None, MANY, NUMBER] = None,
-    budgets: Annotated[list[float] | None, MANY, NUMBER] = None,
-    epochs: Annotated[int | None, NUMBER] = None,
-    sequences: Annotated[int | None, NUMBER] = None,
-    error: Annotated[float | None, NUMBER] = None,
-    workers: Annotated[int | None, NUMBER] = None,
-    threads: Annotated[int | None, NUMBER] = None,
+    output: Output = None,
+    scale: Real = None,
+    seeds: Annotated[Wholes, Parameter(name=["--seeds", "--seed"])] = None,
+    cells: Words = None,
+    optimizers: Words = None,
+    lags: Wholes = None,
+    budgets: Reals = None,
+    epochs: Whole = None,
+    sequences: Whole = None,
+    error: Real = None,
+    workers: Whole = None,
+    threads: Whole = None,
     cluster: str | None = None,
-    log: Annotated[list[str] | None, MANY] = None,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    log: Words = None,
+    dry_run: Flag = False,
 ) -> None:
     """Train and diagnose the networks of a study, print its table, write its report.
+
+    What is there already, made with the same settings, is kept; an interrupted study
+    goes on where it was. How long the rest takes is said once the first epoch is done.
 
     Parameters
     ----------
@@ -106,7 +101,7 @@ def run(
     default = str(Path("runs") / _folder_name(settings))
     store = Store(default if output is None else output)
     tune_process()
-    console, started = Console(), time.monotonic()
+    started = time.monotonic()
     if cluster is None or cluster.startswith(LOCAL):
         check_memory(settings.runs())
     # All that may be refused is asked for before anything is written.
@@ -115,7 +110,7 @@ def run(
     check_logs(names)
     pool = _pool(workers, cluster, threads)
     loggers = [] if dry_run else [make_logger(name, store) for name in names]
-    with Display(console) as display, using_threads(None if pool else threads):
+    with Display(Console()) as display, using_threads(None if pool else threads):
         if not dry_run:
             _begin(settings, store, display)
         display.tell(outlook(settings, store, pool))
@@ -125,9 +120,11 @@ def run(
             warm_up(on_wait=display.tell)
         runs = run_study(settings, store, display, pool=pool, loggers=loggers)
         settings, runs = _shown(settings, runs, store, display)
-        rows = write_results(settings, runs, store, display.stage(DRAWING))
+        from ..study import pages  # it loads plotting libraries
+
+        rows = pages.write_results(settings, runs, store, display.stage(DRAWING))
     show(rows, settings, runs, store)
-    console.print(f"{time.monotonic() - started:.0f} s in all", highlight=False)
+    say(f"{time.monotonic() - started:.0f} s in all")
 
 
 def _folder_name(settings: Settings) -> str:
@@ -192,11 +189,11 @@ def report(
     other: str | None = None,
     /,
     *,
-    published: Annotated[list[str] | None, MANY] = None,
-    by_seed: Annotated[bool, Parameter(negative="")] = False,
+    published: Words = None,
+    by_seed: Flag = False,
     format: Annotated[list[Literal["png", "svg", "pdf"]] | None, MANY] = None,
-    width: Annotated[float | None, NUMBER] = None,
-    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
+    width: Real = None,
+    output: Output = None,
 ) -> None:
     """Draw the figures and the report of a study again, or lay two studies over it.
 
@@ -228,26 +225,28 @@ def report(
         )
     if width is not None and format is None:
         raise ValueError("--width is of figures for print; give --format pdf, too")
-    store, console = named_store(folder), Console()
+    store = named_store(folder)
     if other is not None:
-        _compare(store, named_store(other), output, console)
+        _compare(store, named_store(other), output)
         return
+    from ..study import pages  # it loads plotting libraries
+
     settings, runs = store.load_settings(), store.load()
-    with Display(console) as display:
+    with Display(Console()) as display:
         theirs = None if published is None else read_published(published)
         step = display.stage(DRAWING)
-        rows = write_results(settings, runs, store, step, theirs)
+        rows = pages.write_results(settings, runs, store, step, theirs)
         if format is not None:
             inches = WIDTH if width is None else width
-            names = draw_files(settings, runs, store, format, inches)
+            names = pages.draw_files(settings, runs, store, format, inches)
             display.tell(f"{len(names)} files for print in {store.figure('').parent}")
         if by_seed:
-            names = draw_by_seed(settings, runs, store)
+            names = pages.draw_by_seed(settings, runs, store)
             display.tell(f"{len(names)} figures by seed in {store.figure('').parent}")
     show(rows, settings, runs, store)
 
 
-def _compare(first: Store, second: Store, output: str | None, console: Console) -> None:
+def _compare(first: Store, second: Store, output: str | None) -> None:
     """Write the page that compares two studies."""
     from ..report import comparison_page
     from ..study.pages import both_of
@@ -259,4 +258,4 @@ def _compare(first: Store, second: Store, output: str | None, console: Console) 
     titles = [settings.title for settings, _ in (one, two)]
     page = comparison_page(both_of(one, two), compared(one, two), titles)
     first.write(path, page)
-    console.print(f"report: {path}", highlight=False, soft_wrap=True, markup=False)
+    say(f"report: {path}")

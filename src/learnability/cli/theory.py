@@ -9,7 +9,7 @@ from rich.table import Table
 from ..checked import check_unique, chosen_name
 from ..detection import decay
 from ..detection.decay import Envelope, noise_level
-from .app import MANY, NUMBER
+from .app import MANY, NUMBER, Words
 
 
 def theory(
@@ -19,9 +19,12 @@ def theory(
     samples: Annotated[list[float], MANY, NUMBER],
     alpha: Annotated[float, NUMBER] = 2.0,
     error: Annotated[float, NUMBER] = 0.05,
-    parameters: Annotated[list[str] | None, MANY] = None,
+    parameters: Words = None,
 ) -> None:
-    """Return the window of an envelope family without any network.
+    """Print the window of an envelope family without any network.
+
+    With one noise floor at all lags, H_N is where the envelope falls to the level that
+    N samples can still tell from noise.
 
     Parameters
     ----------

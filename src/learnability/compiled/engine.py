@@ -14,9 +14,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..cells import Cell, ConstGate, Steps
+from ..cells.base import Inputs, State, States, Units
 from ..grid import checked_lags
-from . import row_gradients as rows
-from . import scan, sweep, windows
+from . import _row_gradients as rows
+from . import _scan as scan
+from . import _sweep as sweep
+from . import _windows as windows
+from ._unrolling import Unrolling, backward_bytes
+from ._windows import Sums
 from .checks import (
     Engine,
     check_direction,
@@ -27,15 +32,13 @@ from .checks import (
     obstacle,
     refusal,
 )
-from .threads import (
+from .runtime import (
     in_threads,
     one_blas_thread,
     threads,
     tune_process,
     using_threads,
 )
-from .unrolling import Unrolling, backward_bytes
-from .windows import Sums
 
 __all__ = [
     "Engine",
@@ -65,8 +68,8 @@ __all__ = [
 def unrolling(
     cell: Cell,
     values: Mapping[str, Tensor],
-    x: Float[Tensor, "sequence step input"],
-    state: Float[Tensor, "sequence state"] | None,
+    x: Inputs,
+    state: State | None,
     read: Float[Tensor, "unit"] | None = None,
 ) -> Unrolling:
     """Return a cell with given parameters on a batch, ready to go through time.
@@ -91,12 +94,12 @@ def unrolling(
 
 def tangent(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
+    x: Inputs,
     direction: Mapping[str, Tensor],
-    state: Float[Tensor, "sequence state"] | None = None,
+    state: State | None = None,
     *,
     carry: bool = True,
-) -> Float[Tensor, "sequence step state"]:
+) -> States:
     """Return the derivative of every state along a direction of the parameters.
 
     Args:
@@ -116,9 +119,9 @@ def tangent(
 
 def lag_projection(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    delta: Float[Tensor, "sequence step state"],
-    source: Float[Tensor, "sequence step state"],
+    x: Inputs,
+    delta: States,
+    source: States,
     lags: Iterable[int],
     anchors: Iterable[SupportsIndex],
 ) -> Float[Tensor, "lag sequence anchor"]:
@@ -143,7 +146,7 @@ def lag_projection(
 
 def exact_gains(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
+    x: Inputs,
     ends: Int[Tensor, "window 2"],
     reach: Int[Tensor, "window"],
     lags: Iterable[int],
@@ -176,10 +179,10 @@ def exact_gains(
 
 def row_gradients(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
+    x: Inputs,
     weight: Float[Tensor, "sequence row step"],
     axes: Float[Tensor, "row state"],
-    delta: Float[Tensor, "sequence step state"],
+    delta: States,
     mean: Float[Tensor, "row place"] | None = None,
 ) -> Float[Tensor, "sequence row_and_loss place"]:
     """Return each sequence's gradient of every row, then that of its own loss.
@@ -222,8 +225,7 @@ def sums_windows(*tensors: Tensor | None) -> bool:
 
 
 def window_sums(
-    parts: Sequence[tuple[Steps, Float[Tensor, "sequence step unit"] | None]],
-    lags: Sequence[int],
+    parts: Sequence[tuple[Steps, Units | None]], lags: Sequence[int]
 ) -> list[Sums]:
     """Return the sums over all windows of some sequences, of each part.
 

@@ -11,18 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from ..cells import (
-    GRU,
-    LSTM,
-    Cell,
-    ConstGate,
-    DiagGate,
-    SharedGate,
-    TorchGRU,
-    TorchRNN,
-)
-from .pointwise import AFTER, BEFORE, CONST, MEMORY, OWN, PLAIN, SHARED, Recurrence
-from .vectors import WIDTH, zeros
+from ..cells import GRU, LSTM, Cell, ConstGate, DiagGate, SharedGate, TorchGRU, TorchRNN
+from ._pointwise import AFTER, BEFORE, CONST, MEMORY, OWN, PLAIN, SHARED, Recurrence
+from ._vectors import WIDTH, zeros
 
 Arrays = Mapping[str, np.ndarray]
 Section = tuple[str | None, str | None, str]  # names of the h, x and 1 columns

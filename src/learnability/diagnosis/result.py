@@ -143,8 +143,7 @@ class Diagnosis(Mapping[str, LayerDiagnosis]):
         (picture,) = (p for p in pictures(found) if p.name == name)
         if len(picture.panels) > 1:
             raise ValueError(f"the figure {name!r} has several panels; leave out ax")
-        picture.panels[0][0](ax)
-        return ax
+        return picture.panels[0](ax)
 
     def _marked(self, n_sequences: float | Iterable[float] | None) -> list[float]:
         if n_sequences is not None:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn, optim
 
 from ..cells import LSTM, Cell, TorchGRU, TorchRNN
-from ..cells.plain import Nonlinearity
+from ..cells.leaky import Nonlinearity
 from ..evidence.rates import parameter_rates
 
 INNER = "weight_hh"

@@ -6,19 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from matplotlib import ticker
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import (
-    FixedLocator,
-    FuncFormatter,
-    LogLocator,
-    MaxNLocator,
-    NullFormatter,
-    NullLocator,
-)
 from matplotlib.transforms import (
     ScaledTranslation,
     Transform,
@@ -29,17 +22,17 @@ from .style import Style, ink, styles
 
 Values = Float[np.ndarray, " value"]
 Tables = Mapping[str, pd.DataFrame]
+# Options of what matplotlib draws.
 Look = dict[str, Any]
-"""Options of what matplotlib draws."""
 
+# Factor of room at the ends of a logarithmic axis.
 ROOM = 1.25
-"""Factor of room at the ends of a logarithmic axis."""
+# So many lags can each have a tick of their own.
 FEW_LAGS = 6
-"""So many lags can each have a tick of their own."""
+# Inches beside a panel, of a tick's digit, and between two ticks.
 MARGIN, DIGIT, GAP = 0.55, 0.067, 0.06
-"""Inches beside a panel, of a tick's digit, and between two ticks."""
+# Decades below which a logarithmic axis has room for ticks at 1, 2 and 5.
 SHORT_AXIS = 2.6
-"""Decades below which a logarithmic axis has room for ticks at 1, 2 and 5."""
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -112,7 +105,6 @@ def series(
     arrow: str = "^",
     says: Sequence[str] = (),
     budget: int | None = None,
-    aside: bool = True,
     **look: Any,
 ) -> None:
     """Draw one line: its points, their intervals, and open marks where it is censored.
@@ -130,42 +122,30 @@ def series(
         arrow: the mark of those.
         says: what a page says of each point.
         budget: the number of sequences that the line belongs to, by its place.
-        aside: whether marks are moved beside those of other lines.
         look: options of the line that joins the points.
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
     opened = np.broadcast_to(opened, y.shape).astype(bool)
-    where = moved(ax, style) if aside and not band else ax.transData
-    full = np.where(opened, np.nan, y)
-    options = {"color": style.colour, "marker": style.marker, **look}
+    where = ax.transData if band else moved(ax, style)
+    options: Look = {"color": style.colour, "marker": style.marker, **look}
     # Axes do not follow what is moved, even if by no more than points.
     ax.update_datalim(np.column_stack([x, y])[np.isfinite(y)])
+    full = np.where(opened, np.nan, y)
     drawn: list[Artist] = list(ax.plot(x, full, transform=where, **options))
     if opened.any():
-        mark: Look = {
-            "ls": "",
-            "marker": arrow,
-            "mfc": ink().paper,
-            "mec": style.colour,
-        }
-        drawn += ax.plot(x[opened], y[opened], transform=where, clip_on=False, **mark)
+        mark: Look = {"ls": "", "mfc": ink().paper, "mec": style.colour}
+        mark |= {"marker": arrow, "transform": where, "clip_on": False}
+        drawn += ax.plot(x[opened], y[opened], **mark)
     if ends is not None:
         low, high = (np.asarray(end, float) for end in ends)
         seen = np.isfinite(y) & np.isfinite(low) & np.isfinite(high)
         of: Look = {"color": style.colour}
         if band:
-            drawn.append(
-                ax.fill_between(x, low, high, where=seen, alpha=0.15, lw=0, **of)
-            )
+            of |= {"where": seen, "alpha": 0.15, "lw": 0}
+            drawn.append(ax.fill_between(x, low, high, **of))
         else:
-            bar: Look = {
-                "lw": 1.0,
-                "alpha": 0.55,
-                "transform": where,
-                "zorder": 1.9,
-                **of,
-            }
-            drawn.append(ax.vlines(x[seen], low[seen], high[seen], **bar))
+            of |= {"lw": 1.0, "alpha": 0.55, "transform": where, "zorder": 1.9}
+            drawn.append(ax.vlines(x[seen], low[seen], high[seen], **of))
     own(drawn, style, budget)
     if len(says):
         hits(ax, style, x, y, says, budget, where)
@@ -197,15 +177,9 @@ def hits(
         budget: the number of sequences that they belong to, by its place.
         where: transform of the points; the data's unless given.
     """
-    found = ax.scatter(
-        np.asarray(x, float),
-        np.asarray(y, float),
-        s=0,
-        facecolors="none",
-        edgecolors="none",
-        urls=list(says),
-        transform=where or ax.transData,
-    )
+    look: Look = {"s": 0, "facecolors": "none", "edgecolors": "none"}
+    place = {"urls": list(says), "transform": where or ax.transData}
+    found = ax.scatter(np.asarray(x, float), np.asarray(y, float), **look, **place)
     Group((style.member,), budget, hit=True).mark(found)
     found.set_in_layout(False)
 
@@ -215,14 +189,16 @@ def moved(ax: Axes, style: Style) -> Transform:
 
     The data stay what the record says; only the ink moves.
     """
-    inches = whole_figure(ax).dpi_scale_trans
-    return ax.transData + ScaledTranslation(style.aside / 72, 0, inches)
+    return ax.transData + _aside(ax, style)
 
 
 def beside(ax: Axes, style: Style) -> Transform:
     """Return a transform whose y runs from 0 to 1 over the axes, moved apart by run."""
-    shift = ScaledTranslation(style.aside / 72, 0, whole_figure(ax).dpi_scale_trans)
-    return blended_transform_factory(ax.transData, ax.transAxes) + shift
+    return blended_transform_factory(ax.transData, ax.transAxes) + _aside(ax, style)
+
+
+def _aside(ax: Axes, style: Style) -> Transform:
+    return ScaledTranslation(style.aside / 72, 0, whole_figure(ax).dpi_scale_trans)
 
 
 def whole_figure(where: Axes | Figure) -> Figure:
@@ -249,21 +225,21 @@ def plain_number(value: float, _: object = None) -> str:
     return f"10{str(round(np.log10(abs(value)))).translate(RAISED)}"
 
 
-def lag_axis(ax: Axes, lags: Iterable[float], *, logarithmic: bool = True) -> None:
-    """Lay out the axis of lags, from the first to the last with a little room."""
-    grid = np.fromiter(lags, float)
+def lag_axis(ax: Axes, lags: Any) -> None:
+    """Lay out the axis of lags, from the first to the last with a little room.
+
+    Args:
+        ax: axes to lay out.
+        lags: in steps, or tables over them.
+    """
+    grid = lags_of(lags) if isinstance(lags, Mapping) else np.fromiter(lags, float)
     ax.set_xlabel("lag in steps")
-    if not logarithmic:
-        ax.set_xlim(0, grid.max() * 1.05)
-        most = int(np.clip(_room(ax.xaxis), 3, 9))
-        ax.xaxis.set_major_locator(MaxNLocator(most, integer=True))
-        return
     ax.set_xscale("log")
     ax.set_xlim(grid.min() / ROOM, grid.max() * ROOM)
     number_axis(ax.xaxis)
     if grid.size <= FEW_LAGS:
-        ax.xaxis.set_major_locator(FixedLocator(grid.tolist()))
-        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_locator(ticker.FixedLocator(grid.tolist()))
+        ax.xaxis.set_minor_locator(ticker.NullLocator())
     else:
         _mark_last(ax.xaxis, grid.max())
 
@@ -274,7 +250,7 @@ def _mark_last(axis: Axis, last: float) -> None:
     ticks = [t for t in axis.get_majorticklocs() if low <= t <= high]
     nearest = np.log10(high / low) / max(_room(axis), 2)
     kept = [t for t in ticks if abs(np.log10(last / t)) > nearest]
-    axis.set_major_locator(FixedLocator([*kept, last]))
+    axis.set_major_locator(ticker.FixedLocator([*kept, last]))
 
 
 def number_axis(axis: Axis) -> None:
@@ -283,9 +259,9 @@ def number_axis(axis: Axis) -> None:
     decades = np.log10(high / low)
     choices = [(1.0, 2.0, 5.0), (1.0, 3.0)] if decades < SHORT_AXIS else []
     fitting = (subs for subs in choices if decades * len(subs) < _room(axis))
-    axis.set_major_locator(LogLocator(subs=next(fitting, (1.0,)), numticks=9))
-    axis.set_major_formatter(FuncFormatter(plain_number))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(ticker.LogLocator(subs=next(fitting, (1.0,)), numticks=9))
+    axis.set_major_formatter(ticker.FuncFormatter(plain_number))
+    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _room(axis: Axis) -> float:
@@ -302,7 +278,7 @@ def _room(axis: Axis) -> float:
 def epoch_axis(ax: Axes, last: int) -> None:
     """Mark whole epochs only; a single one keeps its place in the middle."""
     ax.set_xlim(0 if last < 2 else 1 - 0.03 * last, 2 if last < 2 else 1.03 * last)
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    ax.xaxis.set_major_locator(ticker.MaxNLocator(6, integer=True, min_n_ticks=1))
     ax.set_xlabel("epoch")
 
 
@@ -317,6 +293,17 @@ def values(table: pd.DataFrame, column: str) -> list[tuple[Any, float]]:
     return list(zip(table.index.tolist(), table[column].tolist(), strict=True))
 
 
+def columns(table: pd.DataFrame, *names: str) -> list[Values]:
+    """Return the index of a table, and columns of it, as arrays of floats."""
+    return [np.asarray(one, float) for one in (table.index, *(table[n] for n in names))]
+
+
+def every(tables: Tables, *names: str) -> Values:
+    """Return all values of tables, or of columns of theirs, in a row."""
+    parts = (table[list(names)] if names else table for table in tables.values())
+    return np.concatenate([part.to_numpy(float).ravel() for part in parts])
+
+
 def task_lags(ax: Axes, lags: Iterable[float]) -> list[Line2D]:
     """Mark the lags that the task really has; return the legend's entry."""
     found = list(lags)
@@ -324,6 +311,11 @@ def task_lags(ax: Axes, lags: Iterable[float]) -> list[Line2D]:
     for lag in found:
         ax.axvline(lag, alpha=0.7, zorder=0.6, **look)
     return [Line2D([], [], label="lag of the task", **look)] if found else []
+
+
+def level(ax: Axes, y: float, dash: str = ":") -> None:
+    """Draw a level that lines are compared to."""
+    ax.axhline(y, color=ink().quiet, lw=0.8, ls=dash, zorder=0.6)
 
 
 def note(ax: Axes, text: str) -> None:

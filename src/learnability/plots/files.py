@@ -4,14 +4,13 @@ import re
 from io import BytesIO
 from typing import Any, Literal
 
-import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from ._parts import Group
-from .style import rc_parameters, theme, theme_of, variables
+from .style import theme, theme_of, variables
 
 Format = Literal["png", "svg", "pdf"]
 
@@ -21,19 +20,13 @@ UNDATED = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
+# Numbers of 1 and more with more than two decimals: hundredths of a point do.
 LONG = re.compile(r"(?<![\w#.])(-?[1-9]\d*\.\d\d)\d+")
-"""Numbers of 1 and more with more than two decimals: hundredths of a point do."""
+# Of an SVG to an inch.
 POINTS = 72
-"""Of an SVG to an inch."""
 
 
-def rendered(
-    figure: Figure,
-    kind: Format = "png",
-    *,
-    dpi: float | None = None,
-    outlined: bool = False,
-) -> bytes:
+def rendered(figure: Figure, kind: Format = "png", *, dpi: float = 200) -> bytes:
     """Return a figure as the bytes of a file, without dates or versions in it.
 
     Of what belongs to numbers of sequences the largest is shown.
@@ -41,9 +34,7 @@ def rendered(
     Args:
         figure: what to render.
         kind: png, svg or pdf.
-        dpi: dots an inch of a PNG; 200 unless given.
-        outlined: whether an SVG's letters are lines, the same wherever it is shown;
-            else they are text that can be searched and edited.
+        dpi: dots an inch of a PNG.
 
     Returns:
         The file's content, the same for the same figure.
@@ -62,8 +53,7 @@ def rendered(
     for artist, group in groups:
         if group.hit or group.budget not in (None, _largest(groups)):
             artist.set_visible(False)
-    letters = "path" if outlined else "none"
-    return _saved(figure, kind, letters, dpi)
+    return _saved(figure, kind, dpi)
 
 
 def _groups(figure: Figure) -> list[tuple[Artist, Group]]:
@@ -77,18 +67,12 @@ def _largest(groups: list[tuple[Artist, Group]]) -> int:
     return max((group.budget or 0 for _, group in groups), default=0)
 
 
-def _saved(figure: Figure, kind: Format, letters: str, dpi: float | None) -> bytes:
-    place = BytesIO()
-    dots = rc_parameters("light")["savefig.dpi"] if dpi is None else dpi
+def _saved(figure: Figure, kind: Format, dpi: float) -> bytes:
+    place, paper = BytesIO(), figure.get_facecolor()
+    options: Any = {"metadata": UNDATED[kind], "dpi": dpi, "facecolor": paper}
     # Ticks are made when a figure is rendered: the theme must still be in force.
-    with theme(theme_of(figure)), mpl.rc_context({"svg.fonttype": letters}):
-        figure.savefig(
-            place,
-            format=kind,
-            metadata=UNDATED[kind],
-            dpi=dots,
-            facecolor=figure.get_facecolor(),
-        )
+    with theme(theme_of(figure)):
+        figure.savefig(place, format=kind, **options)
     content = place.getvalue()
     if kind != "svg":
         return content
@@ -112,7 +96,7 @@ def inline(figure: Figure, prefix: str, said: str) -> Markup:
     hits = [(artist, group) for artist, group in groups if group.hit]
     for hit, _ in hits:
         hit.set_visible(False)
-    text = _saved(figure, "svg", "none", None).decode()
+    text = _saved(figure, "svg", 200).decode()
     marks = "".join(_marks(hit, group, shown) for hit, group in hits)
     body = text[text.index("<svg") : text.rindex("</svg>")]
     head, _, body = body.partition(">")

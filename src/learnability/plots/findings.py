@@ -5,14 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..summaries import Row, Summary, records
+from ..summaries import Summary
+from ..summaries.spread import Row, records
 from ..words import interval, percent, sequences, short, span, steps
-from . import envelope, law, samples, tail_index
+from . import envelope, windows
+from . import tails as laws
 from ._parts import Values, values
 from .windows import LEARNT
 
+# An upper end of alpha from which on the interval holds 2, but for its rounding.
 GAUSS_SEEN = 1.995
-"""An upper end of alpha from which on the interval holds 2, but for its rounding."""
 
 
 def reached(found: Summary) -> tuple[str, ...]:
@@ -46,7 +48,7 @@ def needed(found: Summary) -> str:
     rows = [records(table)[lag]["needed"] for table in found.samples.values()]
     if np.isnan(rows).all():
         return f"Lag {lag} is learnt, so that no number of sequences is defined"
-    known = [max(n, samples.ONE) for n in rows if np.isfinite(n)]
+    known = [max(n, windows.ONE) for n in rows if np.isfinite(n)]
     lost = int(np.isinf(rows).sum())
     said = [f"needs {span(min(known), max(known))} sequences"] if known else []
     if lost:
@@ -98,7 +100,7 @@ def detected(found: Summary) -> tuple[str, ...]:
     said = []
     for budget in found.budgets:
         tables = found.floors.values()
-        above = np.concatenate([samples.detected(table, budget) for table in tables])
+        above = np.concatenate([windows.detected(table, budget) for table in tables])
         count = f"{above.sum()} of {above.size}"
         said.append(f"With {sequences(budget)} {count} signals stand above the noise")
     return tuple(said)
@@ -155,7 +157,7 @@ def split(found: Summary) -> str:
 
 def explained(found: Summary) -> str:
     """Say how much of the noise the envelope explains, honestly and confounded."""
-    confounded, honest = (law.explained(found.laws, panel) for panel in (0, 1))
+    confounded, honest = (laws.explained(found.laws, panel) for panel in (0, 1))
     if np.isnan([confounded, honest]).any():
         return "Too few resolved lags to put the law to the test"
     return (
@@ -166,7 +168,7 @@ def explained(found: Summary) -> str:
 
 def disagreed(found: Summary) -> str:
     """Say how far the estimators of the tail index lie apart."""
-    gaps = [tail_index.differences(table) for table in found.estimators.values()]
+    gaps = [laws.differences(table) for table in found.estimators.values()]
     every = np.concatenate([gap[np.isfinite(gap)] for gap in gaps])
     if not every.size:
         return "No estimator finds a tail index"

@@ -1,31 +1,26 @@
-"""Learning curves, and what of each lag of the task was learnt."""
+"""What training did: errors by epoch, lags learnt, windows and envelopes by step."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import pandas as pd
+import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from ..words import short
-from ._parts import (
-    Look,
-    Tables,
-    epoch_axis,
-    lag_axis,
-    lags_of,
-    number_axis,
-    own,
-    series,
-    styled,
-    values,
-)
-from .legends import keys, stroke
-from .style import ink
+from ..words import sequences, short
+from . import _parts as parts
+from ._parts import Look, Tables, own, styled
+from .legends import explain, stroke
+from .style import ink, styles
 from .windows import LEARNT
 
+# Epochs of a curve that carry a mark.
 MARKS = 6
-"""Epochs of a curve that carry a mark."""
+# Envelopes drawn, at most: from the first measurement to the last.
+CURVES = 6
+# Of f(l)/f(0): below it nothing arrives that anyone would see.
+LOWEST = 1e-6
 
 
 def curves(
@@ -37,53 +32,33 @@ def curves(
 
     Args:
         tables: of `summaries.curve_spread`, by line.
-        ax: axes to draw into.
         noise: mean square errors that no network can beat.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     found = styled(tables, names)
     for name, style in found.items():
         table = tables[name]
-        epoch = table.index.to_numpy(float)
+        epoch, error, *ends = parts.columns(table, "median", "p10", "p90")
         says = [
             f"{name} after epoch {x:g}: validation error {short(y)}"
-            for x, y in values(table, "median")
+            for x, y in parts.values(table, "median")
         ]
         step = max(1, epoch.size // MARKS)
-        series(
-            ax,
-            style,
-            epoch,
-            table["median"],
-            ends=(table["p10"], table["p90"]),
-            band=True,
-            says=says,
-            markevery=(style.member % step, step),
-        )
+        look: Look = {"band": True, "markevery": (style.member % step, step)}
+        parts.series(ax, style, epoch, error, ends=ends, says=says, **look)
         thin: Look = {"color": style.colour, "lw": 0.6, "alpha": 0.7}
         own(ax.plot(epoch, table["train"], **thin), style)
     for floor in noise:
         ax.axhline(floor, color=ink().quiet, lw=0.9, ls="--")
     ax.set_ylabel("mean square error")
-    shown = pd.concat(tables.values()).to_numpy(float)
+    shown = parts.every(tables)
     shown = shown[np.isfinite(shown) & (shown > 0)]
     # Within a decade a logarithmic axis has hardly a number to read.
     if shown.size and shown.max() > 10 * shown.min():
         ax.set_yscale("log")
-        number_axis(ax.yaxis)
-    epoch_axis(ax, max(len(table) for table in tables.values()))
-    return ax
-
-
-def curve_keys(
-    tables: Tables, noise: Sequence[float], names: Sequence[str] = ()
-) -> list[Line2D]:
-    """Return the legend's entries."""
-    entries = [*keys(styled(tables, names)), stroke("training", lw=0.6, ls="-")]
-    return [*entries, stroke("noise")] if len(noise) else entries
+        parts.number_axis(ax.yaxis)
+    parts.epoch_axis(ax, max(len(table) for table in tables.values()))
+    floors = [stroke("noise")] * bool(len(noise))
+    return explain(ax, found, stroke("training", lw=0.6, ls="-"), *floors)
 
 
 def shares(tables: Tables, ax: Axes, *, names: Sequence[str] = ()) -> Axes:
@@ -93,27 +68,96 @@ def shares(tables: Tables, ax: Axes, *, names: Sequence[str] = ()) -> Axes:
 
     Args:
         tables: of `summaries.share_spread`, by line.
-        ax: axes to draw into.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     found = styled(tables, names)
-    lag_axis(ax, lags_of(tables))
+    parts.lag_axis(ax, tables)
     ax.set_xlabel("lag of the task in steps")
-    for level, dash in ((1.0, "-"), (LEARNT, ":")):
-        ax.axhline(level, color=ink().quiet, lw=0.8, ls=dash, zorder=0.6)
+    parts.level(ax, 1.0, "-")
+    parts.level(ax, LEARNT)
     for name, style in found.items():
-        table = tables[name]
+        lag, share, *ends = parts.columns(tables[name], "mean", "lower", "upper")
         says = [
-            f"{name}: {short(share, 2)} of lag {lag:g} learnt"
-            for lag, share in values(table, "mean")
+            f"{name}: {short(y, 2)} of lag {x:g} learnt"
+            for x, y in parts.values(tables[name], "mean")
         ]
-        ends = (table["lower"], table["upper"])
-        series(ax, style, table.index, table["mean"], ends=ends, says=says, lw=0.9)
-    every = np.concatenate([t.to_numpy(float).ravel() for t in tables.values()])
+        parts.series(ax, style, lag, share, ends=ends, says=says, lw=0.9)
+    every = parts.every(tables)
     every = np.append(every[np.isfinite(every)], [0.0, 1.0])
     room = 0.06 * float(np.ptp(every))
     ax.set(ylabel="learnt share", ylim=(every.min() - room, every.max() + room))
-    return ax
+    return explain(ax, found)
+
+
+def windows_in_training(
+    record: xr.Dataset, ax: Axes, *, budgets: Sequence[float] | None = None
+) -> Axes:
+    """Draw the window of every layer over the steps of training.
+
+    Args:
+        record: of a `models.Monitor`.
+        budgets: N, each a group of its own; all that were measured unless given.
+
+    Raises:
+        ValueError: if the record has no such budget.
+    """
+    measured = record["budget"].values.astype(float)
+    wanted = list(measured if budgets is None else budgets)
+    for budget in wanted:
+        if budget not in measured:
+            raise ValueError(
+                f"no window of {budget:g} sequences was measured; ask for one of "
+                f"{', '.join(f'{n:g}' for n in measured)}"
+            )
+    step, found = record["step"].values, styles(layer_names(record))
+    for name, style in found.items():
+        for place, budget in enumerate(sorted(wanted)):
+            values = record["window"].sel(layer=name, budget=budget).values
+            says = [
+                f"{name} at step {s}: {short(v)} steps with {sequences(budget)}"
+                for s, v in zip(step, values, strict=True)
+            ]
+            parts.series(ax, style, step, values, says=says, budget=place)
+    ax.set(xlabel="step of training", ylabel="window in steps")
+    ax.set_ylim(0, max(1.0, float(record["lag"].max())) * 1.05)
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    return explain(ax, found)
+
+
+def envelopes_in_training(
+    record: xr.Dataset, ax: Axes, *, layer: str | None = None
+) -> Axes:
+    """Draw the layers' envelopes at some steps of training, early ones pale.
+
+    Args:
+        record: of a `models.Monitor`.
+        layer: to draw alone; all unless given.
+    """
+    steps, lags = record["step"].values, record["lag"].values
+    places = np.unique(np.linspace(0, len(steps) - 1, CURVES).round().astype(int))
+    found = styles(layer_names(record))
+    ax.set_yscale("log")
+    for name, style in found.items():
+        if layer not in (None, name):
+            continue
+        for place, alpha in zip(places, _strengths(len(places)), strict=True):
+            f = record["envelope"].sel(layer=name).isel(step=place).values
+            line = ax.plot(lags, np.where(f > LOWEST, f, np.nan), color=style.colour)
+            line[0].set_alpha(alpha)
+            own(line, style)
+    parts.lag_axis(ax, lags)
+    ax.set_ylabel("share left, f(l)/f(0)")
+    parts.number_axis(ax.yaxis)
+    look: Any = {"ls": "-", "lw": 1.4}
+    first, last = (stroke(f"step {steps[place]}", **look) for place in (0, -1))
+    first.set_alpha(_strengths(2)[0])
+    return explain(ax, found, first, last, marked=False)
+
+
+def layer_names(record: xr.Dataset) -> list[str]:
+    """Return the names of the layers that a monitor measured."""
+    return [str(name) for name in record["layer"].values]
+
+
+def _strengths(count: int) -> np.ndarray:
+    """Return opacities from pale to full."""
+    return np.linspace(0.25, 1.0, count) if count > 1 else np.ones(1)

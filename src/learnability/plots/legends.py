@@ -13,16 +13,16 @@ from matplotlib.lines import Line2D
 from ._parts import Group, Look, whole_figure
 from .style import Style, ink
 
+# What a legend calls the runs beside which others are laid.
 OWN = "this study"
-"""What a legend calls the runs beside which others are laid."""
+# Letters of a name in a legend; at column width more do not fit beside another.
 LONGEST_LABEL = 28
-"""Letters of a name in a legend; at column width more do not fit beside another."""
+# Size of a legend's letters in points.
 LETTERS = 7.5
-"""Size of a legend's letters in points."""
+# Letters of a title to an inch.
 TITLE_LETTERS = 12.0
-"""Letters of a title to an inch."""
+# Inches of a legend's row, of a letter in it and of a handle with its gaps.
 LEGEND_ROW, LETTER, HANDLE = 0.165, 0.064, 0.42
-"""Inches of a legend's row, of a letter in it and of a handle with its gaps."""
 
 
 def open_mark(marker: str, text: str) -> Line2D:
@@ -88,6 +88,40 @@ def label(name: str) -> str:
         plain = f"{plain[:half]}…{plain[-(LONGEST_LABEL - half - 1) :]}"
     # A legend leaves out labels that begin with an underscore.
     return ("\u2009" + plain if plain.startswith("_") else plain).replace("$", r"\$")
+
+
+def explain(
+    ax: Axes,
+    found: Mapping[str, Style],
+    *more: Line2D,
+    marked: bool = True,
+    dashed: bool = False,
+) -> Axes:
+    """Give axes what their legend says: an entry per line, and others.
+
+    Entries are lines without points, which `matplotlib.axes.Axes.legend` finds.
+
+    Args:
+        ax: axes to explain.
+        found: styles by name of line.
+        more: further entries.
+        marked: whether the lines carry marks.
+        dashed: whether the lines are dashed.
+
+    Returns:
+        The axes.
+    """
+    for entry in (*keys(found, marked=marked, dashed=dashed), *more):
+        ax.add_line(entry)
+    return ax
+
+
+def explained(*panels: Axes) -> list[Line2D]:
+    """Return the entries that `explain` gave to axes, each label once."""
+    entries = {}
+    for ax in panels:
+        entries |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    return list(entries.values())
 
 
 def legend(

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 import matplotlib as mpl
-from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
@@ -15,12 +16,12 @@ from matplotlib.typing import ColorType
 
 Theme = Literal["light", "dark"]
 
+# Width in inches of a column of a two-column page.
 COLUMN = 3.4
-"""Width in inches of a column of a two-column page."""
+# Width in inches of a page's text.
 PAGE = 7.0
-"""Width in inches of a page's text."""
+# Widths in inches between which figures are drawn.
 NARROWEST, WIDEST = 2.5, 12.0
-"""Widths in inches between which figures are drawn."""
 
 
 class Ink(NamedTuple):
@@ -32,37 +33,25 @@ class Ink(NamedTuple):
     grid: str
 
 
-INKS: dict[Theme, Ink] = {
-    "light": Ink("#FFFFFF", "#1C2128", "#5B6470", "#DDE1E6"),
-    "dark": Ink("#14171C", "#E6E9ED", "#9AA4B1", "#2E343D"),
-}
+@cache
+def _sheet(name: str, *, whole: bool = False) -> dict[Any, Any]:
+    """Return what a style sheet beside this module says, or all from defaults on."""
+    file = Path(__file__).with_name(f"{name}.mplstyle")
+    return dict(mpl.rc_params_from_file(file, True, whole))
 
-# Searched for the largest smallest distance in OKLab over normal sight and the three
-# dichromacies (Machado et al. 2009), at a contrast of 4.5 or more to the paper.
-PALETTE: dict[Theme, tuple[str, ...]] = {
-    "light": (
-        "#917100",
-        "#004A1D",
-        "#166DFA",
-        "#D42B9A",
-        "#660082",
-        "#8B5A00",
-        "#9E4347",
-        "#037E98",
-    ),
-    "dark": (
-        "#F1A500",
-        "#B4FCC3",
-        "#68BBF0",
-        "#E93B70",
-        "#9062FB",
-        "#FFE520",
-        "#FB757E",
-        "#7FE2FF",
-    ),
+
+LOOKS: tuple[Theme, ...] = ("light", "dark")
+_SHEETS: dict[Theme, dict[Any, Any]] = {look: _sheet(look) for look in LOOKS}
+_ROLES = ("figure.facecolor", "text.color", "axes.edgecolor", "grid.color")
+INKS: dict[Theme, Ink] = {
+    look: Ink(*(rc[role] for role in _ROLES)) for look, rc in _SHEETS.items()
+}
+PALETTE: dict[Theme, list[str]] = {
+    look: rc["axes.prop_cycle"].by_key()["color"] for look, rc in _SHEETS.items()
 }
 MARKERS = ("o", "s", "D", "v", "P", "X", "p", "h")
 Dash = str | tuple[float, tuple[float, ...]]
+# Strokes of lines without marks; in grey print nothing else tells them apart.
 DASHES: tuple[Dash, ...] = (
     "-",
     (0, (4.0, 1.6)),
@@ -70,11 +59,10 @@ DASHES: tuple[Dash, ...] = (
     (0, (6.0, 1.4, 1.0, 1.4)),
     (0, (2.4, 1.0, 2.4, 3.0)),
 )
-"""Strokes of lines without marks; in grey print nothing else tells them apart."""
+# Points between the marks of neighbours, and at most between the first and last.
 APART, FARTHEST = 1.6, 8.0
-"""Points between the marks of neighbours, and at most between the first and last."""
+# Architectures with a place in the palette of their own, first places first.
 KNOWN = ("ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM")
-"""Architectures with a place in the palette of their own, first places first."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +89,12 @@ class Style:
 
 
 def current_theme() -> Theme:
-    """Give the theme in force: the caller's figures have light paper or dark."""
+    """Return the theme in force: the caller's figures have light paper or dark."""
     return _theme_of(mpl.rcParams["figure.facecolor"])
 
 
 def theme_of(made: Figure) -> Theme:
-    """Give the theme that a figure was made in.
+    """Return the theme that a figure was made in.
 
     Args:
         made: the figure.
@@ -121,12 +109,12 @@ def _theme_of(paper: ColorType) -> Theme:
 
 
 def ink() -> Ink:
-    """Give the colours of the theme in force that carry no data."""
+    """Return the colours of the theme in force that carry no data."""
     return INKS[current_theme()]
 
 
 def styles(names: Iterable[str]) -> dict[str, Style]:
-    """Give every architecture its colour and marker.
+    """Return every architecture its colour and marker.
 
     They depend on the names, not on their order: the cells of this package have places
     of their own, others take free ones by a hash of their names. Of one cell with
@@ -179,7 +167,7 @@ def _parted(name: str) -> tuple[str, str]:
 
 
 def _slots(names: list[str]) -> dict[str, int]:
-    """Give every name a slot of its own: colour and marker follow from it."""
+    """Return every name a slot of its own: colour and marker follow from it."""
     slots = {name: KNOWN.index(name) for name in names if name in KNOWN}
     strangers = sorted(set(names) - set(KNOWN))
     free = max(len(PALETTE["light"]), len(KNOWN) + len(strangers)) - len(KNOWN)
@@ -245,47 +233,13 @@ def _colours() -> dict[Theme, list[str]]:
 
 
 def rc_parameters(name: Theme) -> dict[Any, Any]:
-    """Give matplotlib's parameters of a theme, from matplotlib's defaults on."""
-    paper, text, quiet, grid = INKS[name]
-    own = {
-        "axes.edgecolor": quiet,
-        "axes.facecolor": paper,
-        "axes.grid": True,
-        "axes.labelcolor": text,
-        "axes.labelsize": 8,
-        "axes.linewidth": 0.7,
-        "axes.prop_cycle": cycler(color=PALETTE[name]),
-        "axes.spines.right": False,
-        "axes.spines.top": False,
-        "axes.titlecolor": text,
-        "axes.titlelocation": "left",
-        "axes.titlesize": 8.5,
-        "axes.titleweight": "bold",
-        "figure.facecolor": paper,
-        "font.size": 8,
-        "grid.color": grid,
-        "grid.linewidth": 0.5,
-        "lines.linewidth": 1.4,
-        "lines.markersize": 3.6,
-        # TrueType: letters that can be searched and edited, which journals ask for.
-        "pdf.fonttype": 42,
-        "ps.fonttype": 42,
-        "savefig.dpi": 200,
-        "savefig.facecolor": paper,
-        "svg.fonttype": "none",
-        # A fixed salt: the names inside an SVG are otherwise new ones every time.
-        "svg.hashsalt": "learnability",
-        "text.color": text,
-        "xtick.color": quiet,
-        "xtick.labelcolor": text,
-        "xtick.labelsize": 7.5,
-        "ytick.color": quiet,
-        "ytick.labelcolor": text,
-        "ytick.labelsize": 7.5,
-    }
+    """Return matplotlib's parameters of a theme, from matplotlib's defaults on.
+
+    The caller's backend stays what it is.
+    """
     kept = {"backend", "backend_fallback", "interactive", "toolbar", "webagg.port"}
-    base = {k: v for k, v in mpl.rcParamsDefault.items() if k not in kept}
-    return {**base, **own}
+    both = {k: v for k, v in _sheet("figures", whole=True).items() if k not in kept}
+    return both | _SHEETS[name]
 
 
 def figure(

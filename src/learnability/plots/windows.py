@@ -1,37 +1,146 @@
-"""The window H_N: how far back N sequences let a network see."""
+"""What N sequences show: samples needed N(l), the noise floor, windows H_N."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from ..summaries import Row, records
+from ..summaries.spread import Row, records
 from ..words import reach, sequences, short
-from ._parts import (
-    Group,
-    Look,
-    Tables,
-    hits,
-    note,
-    number_axis,
-    own,
-    plain_number,
-    series,
-    styled,
-    task_lags,
-)
-from .legends import keys, label, open_mark
+from . import _parts as parts
+from ._parts import Group, Look, Tables, Values, hits, own, styled
+from .legends import explain, label, open_mark, stroke
 from .style import Style, ink
 
+NOT_RESOLVED = "not resolved, at least"
+NO_END = "not resolved, no lower end"
+NOTHING = "no lag is resolved and none has a lower end:\nthe diagnosis saw no signal"
+NO_SIGNAL = "no lag is resolved:\nno signal above 0\nwas seen"
+# Fewer sequences than one there are not: what needs less stands here.
+ONE = 1.0
+
+
+def samples(
+    tables: Tables,
+    ax: Axes,
+    *,
+    budgets: Sequence[float] = (),
+    asked: Sequence[int] = (),
+    names: Sequence[str] = (),
+) -> Axes:
+    """Draw N(l) with its interval against the lag; what is below 1 stands at 1.
+
+    A lag that is not resolved has no N(l): an open arrow stands at the lower end of its
+    interval, or a cross at the upper edge where that has no end either.
+
+    Args:
+        tables: of `summaries.sample_spread`, by line.
+        budgets: numbers of sequences to mark, each a group.
+        asked: lags at which the targets depend on the inputs.
+    """
+    found = styled(tables, names)
+    parts.lag_axis(ax, tables)
+    ends = parts.every(tables)
+    finite = ends[np.isfinite(ends) & (ends > 0)]
+    top = max(float(finite.max()), *budgets, 10.0) * 3 if finite.size else 1e3
+    ax.set(yscale="log", ylim=(ONE / 1.4, top), ylabel="sequences needed")
+    entries = parts.task_lags(ax, asked)
+    chosen(ax, budgets, upright=False)
+    parts.number_axis(ax.yaxis)
+    for name, style in found.items():
+        _needed(ax, name, tables[name], style, top)
+    if not np.isfinite(ends).any():
+        parts.note(ax, NOTHING)
+        ax.yaxis.set_major_formatter(ticker.NullFormatter())  # a scale of nothing
+    needed, lower = parts.every(tables, "needed", "lower").reshape(-1, 2).T
+    known = np.isfinite(lower[np.isinf(needed)])
+    entries += [open_mark("^", NOT_RESOLVED)] * bool(known.any())
+    entries += [open_mark("x", NO_END)] * (not known.all())
+    return explain(ax, found, *entries)
+
+
+def _needed(ax: Axes, name: str, table: pd.DataFrame, style: Style, top: float) -> None:
+    lag, *ends = parts.columns(table, "needed", "lower", "upper")
+    needed, lower, upper = (np.maximum(end, ONE) for end in ends)
+    seen = np.isfinite(needed)
+    lost = np.isinf(needed) & ~np.isfinite(lower)
+    y = np.where(seen, needed, np.where(lost, top / 1.2, lower))
+    says = [f"{name} at lag {n}: {_said(row)}" for n, row in records(table).items()]
+    at = seen | np.isinf(needed) & ~lost
+    look: Look = {"ends": (lower[at], np.minimum(upper, top)[at]), "opened": ~seen[at]}
+    look["says"] = [said for said, one in zip(says, at, strict=True) if one]
+    parts.series(ax, style, lag[at], y[at], **look)
+    if lost.any():
+        own(ax.plot(lag[lost], y[lost], "x", color=style.colour), style)
+
+
+def _said(row: Row) -> str:
+    """Say how many sequences a lag needs."""
+    needed, low, high = (row[name] for name in ("needed", "lower", "upper"))
+    if np.isnan(needed):
+        return "learnt already, so that none are defined"
+    if np.isfinite(needed):
+        return f"{short(needed)} sequences ({short(low)} to {short(high)})"
+    return f"not resolved, at least {short(low)}" if np.isfinite(low) else NO_END
+
+
+def noise_floor(
+    tables: Tables, ax: Axes, *, asked: Sequence[int] = (), names: Sequence[str] = ()
+) -> Axes:
+    """Draw the signal of each lag beside the noise floor of N sequences.
+
+    What lies above the dashed line of its colour is detected with so many sequences.
+    The floors of every number of sequences are a group.
+
+    Args:
+        tables: of `summaries.noise_floor`, by line.
+        asked: lags at which the targets depend on the inputs.
+    """
+    found = styled(tables, names)
+    parts.lag_axis(ax, tables)
+    ax.set_yscale("log")
+    parts.task_lags(ax, asked)
+    for name, style in found.items():
+        table = tables[name]
+        lag, signal = parts.columns(table, "signal")
+        unsure = table["censored"].to_numpy(bool)
+        positive = np.where(signal > 0, signal, np.nan)
+        says = [
+            f"{name} at lag {x:g}: signal {'at most ' if u else ''}{short(y, 2)}"
+            for x, y, u in zip(lag, signal, unsure, strict=True)
+        ]
+        look: Look = {"opened": unsure, "arrow": "v", "says": says}
+        parts.series(ax, style, lag, positive, **look)
+        line: Look = {"color": style.colour, "lw": 0.9, "ls": "--"}
+        # Of a single lag there is a mark, since a line needs two.
+        line |= {"marker": "_", "ms": 9} if lag.size == 1 else {}
+        for place, budget in enumerate(table.attrs["budgets"]):
+            own(ax.plot(lag, table[budget], **line), style, place)
+    ax.set_ylabel("signal, and noise floor")
+    signal, unsure = parts.every(tables, "signal", "censored").reshape(-1, 2).T
+    if not (signal > 0).any():
+        parts.note(ax, NO_SIGNAL)
+    parts.number_axis(ax.yaxis)
+    at_most = [open_mark("v", "not resolved, at most")]
+    at_most *= bool((signal[unsure == 1] > 0).any())
+    return explain(ax, found, stroke("noise floor"), *at_most)
+
+
+def detected(table: pd.DataFrame, budget: float) -> Values:
+    """Return which lags stand above the noise floor of N sequences."""
+    above = table["signal"].to_numpy(float) >= table[budget].to_numpy(float)
+    return above & ~table["censored"].to_numpy(bool)
+
+
 NO_WINDOW = "no window: not even the shortest lag\nis detected with any number shown"
+# Share of a lag in the prediction from which on it counts as learnt.
 LEARNT = 0.5
-"""Share of a lag in the prediction from which on it counts as learnt."""
+# Rows that the picture of an answer has room for, however few lines there are.
 FEWEST_ROWS = 3
-"""Rows that the picture of an answer has room for, however few lines there are."""
 
 
 def answer(
@@ -49,56 +158,40 @@ def answer(
 
     Args:
         reached: of `summaries.window_spread`, by line.
-        ax: axes to draw into.
         shares: of `summaries.share_spread`, by line.
         asked: lags at which the targets depend on the inputs.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     found, known = styled(reached, names), shares or {}
-    last = float(pd.concat(reached.values())["last"].to_numpy().max())
-    _steps_axis(ax, last)
-    task_lags(ax, asked)
+    _steps_axis(ax, float(parts.every(reached, "last").max()))
+    parts.task_lags(ax, asked)
+    look: Look = {"textcoords": "offset points", "va": "bottom", "fontsize": 7.5}
     for row, (name, style) in enumerate(found.items()):
         for place, (budget, one) in enumerate(records(reached[name]).items()):
             _bar(ax, row, one, style, place, f"{name} with {sequences(budget)}")
-        word = ax.annotate(
-            label(name),
-            (0, row - 0.3),
-            (2, 0),
-            textcoords="offset points",
-            va="bottom",
-            fontsize=7.5,
-        )
-        own([word], style)
+        own([ax.annotate(label(name), (0, row - 0.3), (2, 0), **look)], style)
         if name in known:
             _learnt(ax, row, known[name], style)
     ax.set_ylim(max(len(found), FEWEST_ROWS) - 0.4, -0.75)
     ax.set_yticks([])
     ax.grid(visible=False, axis="y")
     ax.spines["left"].set_visible(False)
-    return ax
+    return explain(ax, {}, *_answer_entries(reached, bool(known), bool(len(asked))))
 
 
-def answer_keys(
-    reached: Tables, shares: Tables | None, asked: Sequence[int]
-) -> list[Line2D]:
+def _answer_entries(reached: Tables, trained: bool, asked: bool) -> list[Line2D]:
     """Return the legend's entries of the answer's marks."""
     quiet = ink().quiet
     bar = Line2D([], [], color=quiet, lw=5, alpha=0.35, label="window")
     entries = [bar, Line2D([], [], color=quiet, lw=1.4, label="its interval")]
-    if any(table["endless"].any() for table in reached.values()):
-        entries.append(open_mark(">", "there or beyond"))
+    entries += [open_mark(">", "there or beyond")] * bool(
+        parts.every(reached, "endless").any()
+    )
     mark: Look = {"ls": "", "marker": "o", "mec": quiet}
-    if shares:
+    if trained:
         entries.append(Line2D([], [], mfc=quiet, label="lag learnt", **mark))
         entries.append(Line2D([], [], mfc="none", label="not learnt", **mark))
-    elif len(asked):
-        entries.append(
-            Line2D([], [], color=quiet, lw=0.8, ls=":", label="lag of the task")
-        )
+    elif asked:
+        entries.append(stroke("lag of the task", lw=0.8, ls=":"))
     return entries
 
 
@@ -112,9 +205,9 @@ def _steps_axis(ax: Axes, last: float) -> None:
         near = min(_root(tick) - _root(ticks[-1]), _root(last) - _root(tick))
         if near > _root(last) / 9:
             ticks.append(tick)
-    ax.xaxis.set_major_locator(FixedLocator([*ticks, last]))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(plain_number))
+    ax.xaxis.set_major_locator(ticker.FixedLocator([*ticks, last]))
+    ax.xaxis.set_minor_locator(ticker.NullLocator())
+    ax.xaxis.set_major_formatter(ticker.FuncFormatter(parts.plain_number))
     ax.set_xlabel("steps back")
 
 
@@ -175,45 +268,32 @@ def windows(
 
     Args:
         tables: of `summaries.window_spread`, by line.
-        ax: axes to draw into.
         budgets: numbers of sequences to mark, each a group.
-        names: of all lines of the page.
-
-    Returns:
-        The axes.
     """
     found = styled(tables, names)
-    every = pd.concat(tables.values())
-    numbers, last = every.index.to_numpy(float), float(every["last"].to_numpy().max())
+    numbers = np.concatenate([table.index.to_numpy(float) for table in tables.values()])
+    last = float(parts.every(tables, "last").max())
     ax.set(xscale="log", xlim=(numbers.min() / 1.4, numbers.max() * 1.4))
     ax.set_ylim(-0.03 * last, 1.1 * last)
     chosen(ax, budgets, upright=True)
     for name, style in found.items():
-        table = tables[name]
-        n, mean = table.index.to_numpy(float), table["mean"].to_numpy(float)
-        opened = table["censored"].to_numpy() > 0
+        n, mean, *ends = parts.columns(tables[name], "mean", "lower", "upper")
+        opened = tables[name]["censored"].to_numpy() > 0
         says = [
             f"{name} with {sequences(budget)}: {_told(one)}"
-            for budget, one in records(table).items()
+            for budget, one in records(tables[name]).items()
         ]
-        ends = (table["lower"], table["upper"])
-        series(ax, style, n, mean, ends=ends, opened=opened, says=says, lw=1.1)
+        look: Look = {"ends": ends, "opened": opened, "says": says, "lw": 1.1}
+        parts.series(ax, style, n, mean, **look)
         # Up to the first window that is open the line goes on, thinner.
         own(ax.plot(n, mean, color=style.colour, lw=0.5, alpha=0.6), style)
     ax.set(xlabel="sequences N", ylabel="window in steps")
-    number_axis(ax.xaxis)
-    ax.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-    if not every["upper"].to_numpy().any():
-        note(ax, NO_WINDOW)
-    return ax
-
-
-def window_keys(tables: Tables, names: Sequence[str] = ()) -> list[Line2D]:
-    """Return the legend's entries."""
-    entries = keys(styled(tables, names))
-    if any(table["censored"].any() for table in tables.values()):
-        entries.append(open_mark("^", "there or beyond"))
-    return entries
+    parts.number_axis(ax.xaxis)
+    ax.yaxis.set_major_locator(ticker.MaxNLocator(6, integer=True))
+    if not parts.every(tables, "upper").any():
+        parts.note(ax, NO_WINDOW)
+    censored = bool(parts.every(tables, "censored").any())
+    return explain(ax, found, *[open_mark("^", "there or beyond")] * censored)
 
 
 def chosen(ax: Axes, budgets: Sequence[float], *, upright: bool) -> None:

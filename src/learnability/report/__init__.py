@@ -1,8 +1,7 @@
 """From records to tables and one self-contained page."""
 
-from .model import model_page, monitor_page, write_page
+from .pages import Again, Study, comparison_page, model_page, study_page, write_page
 from .render import Shown, Table, by_budget, render, shown
-from .study import Again, Study, comparison_page, study_page
 from .table import comparison_table, fitted_decay, formatted, summary, table
 
 __all__ = [
@@ -16,7 +15,6 @@ __all__ = [
     "fitted_decay",
     "formatted",
     "model_page",
-    "monitor_page",
     "render",
     "shown",
     "study_page",

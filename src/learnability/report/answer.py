@@ -8,7 +8,8 @@ import pandas as pd
 
 from ..plots.findings import learnt
 from ..plots.windows import LEARNT
-from ..summaries import Row, Summary, Trees, records, share_spread, trained
+from ..summaries import Summary
+from ..summaries.spread import Row, Trees, records, share_spread, trained
 from ..words import (
     MISSING,
     capital,

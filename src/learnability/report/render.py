@@ -1,8 +1,8 @@
 """One skeleton for all pages: templates, tables, figures, and what a page may run."""
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib import resources
@@ -14,10 +14,10 @@ from markupsafe import Markup, escape
 from ..plots import Picture, inline, theme
 from ..plots.style import style_sheet
 
+# Width in inches of a panel on a page: legible on a phone, two abreast on a desk.
 PANEL = 3.9
-"""Width in inches of a panel on a page: legible on a phone, two abreast on a desk."""
+# Letters from which a cell of a table holds words rather than numbers.
 LONG_CELL = 26
-"""Letters from which a cell of a table holds words rather than numbers."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Table:
         heads: how many columns name a row.
         members: the line that each row belongs to, which a switch may hide.
         budgets: the number of sequences that each row belongs to, by its place.
-        hints: what a column holds, by the beginning of its head.
+        explained: whether heads of columns say what stands below them.
     """
 
     columns: Sequence[str]
@@ -40,7 +40,7 @@ class Table:
     heads: int = 1
     members: Sequence[int | None] = ()
     budgets: Sequence[int] = ()
-    hints: Mapping[str, str] = field(default_factory=dict)
+    explained: bool = False
 
     @classmethod
     def of(cls, text: pd.DataFrame, caption: str, *, heads: int = 1) -> "Table":
@@ -48,22 +48,21 @@ class Table:
         rows = text.astype(object).to_numpy().tolist()
         return cls(list(map(str, text.columns)), rows, caption, heads)
 
-    def hint(self, column: str) -> str:
-        """Return what a column holds, nothing where that is plain."""
-        found = (said for start, said in self.hints.items() if column.startswith(start))
-        return next(found, "")
-
     def belongs(self, row: int) -> Markup:
         """Return attributes that say what a row belongs to, for switches."""
         found = Markup("")
         if len(self.members) and self.members[row] is not None:
             found += Markup(' data-m="{}"').format(self.members[row])
         if len(self.budgets):
-            off = (
-                "" if self.budgets[row] == max(self.budgets) else Markup(' class="off"')
-            )
-            found += Markup(' data-b="{}"{}').format(self.budgets[row], off)
+            hidden = self.budgets[row] != max(self.budgets)
+            found += in_budget(self.budgets[row], hidden)
         return found
+
+
+def in_budget(place: int, hidden: bool) -> Markup:
+    """Return attributes of what belongs to a number of sequences, by its place."""
+    off = Markup(' class="off"' if hidden else "")
+    return Markup(' data-b="{}"{}').format(place, off)
 
 
 @dataclass(frozen=True)
@@ -73,15 +72,16 @@ class Shown:
     Attributes:
         name: its id.
         title: what it found, as markup.
-        caption: what it shows, and how to read it.
         panels: SVG of every panel.
+        caption: what it shows, and how to read it; the template's words of that name
+            unless given.
         special: whether it is for specialists.
     """
 
     name: str
     title: Markup
-    caption: str
     panels: Sequence[Markup]
+    caption: str = ""
     special: bool = False
 
 
@@ -91,14 +91,13 @@ def shown(picture: Picture) -> Shown:
     Args:
         picture: of `plots.pictures`.
     """
-    said = f"{picture.title[-1]}. {picture.caption}"
     with theme("light"):
         panels = [
-            inline(made, f"{picture.name}-{place}-", said)
+            inline(made, f"{picture.name}-{place}-", f"{picture.title[-1]}.")
             for place, made in enumerate(picture.draw_panels(PANEL))
         ]
     title = by_budget(picture.title)
-    return Shown(picture.name, title, picture.caption, panels, picture.special)
+    return Shown(picture.name, title, panels, special=picture.special)
 
 
 def by_budget(texts: Sequence[object]) -> Markup:
@@ -114,9 +113,7 @@ def by_budget(texts: Sequence[object]) -> Markup:
         return escape(texts[0])
     last = len(texts) - 1
     spans = (
-        Markup('<span data-b="{}"{}>{}</span>').format(
-            place, Markup(' class="off"') if place < last else "", text
-        )
+        Markup("<span{}>{}</span>").format(in_budget(place, place < last), text)
         for place, text in enumerate(texts)
     )
     return Markup("").join(spans)
@@ -130,8 +127,7 @@ def render(template: str, *, source: str | None = None, **parts: object) -> str:
         source: text of a template that extends ``base.html``; the one of that name
             unless given.
         parts: what the template takes. ``title``, ``kicker`` and ``navigation`` (words
-            by the id that they point to) at least; ``live`` where figures have
-            switches.
+            by the id that they point to) at least.
     """
     made = _environment()
     found = made.get_template(template) if source is None else made.from_string(source)

@@ -1,6 +1,6 @@
 """The tables of a study: plain values, and as people read them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,13 +9,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..detection import decay
 from ..detection.decay_fit import FEWEST_LAGS
-from ..summaries import group, records, trained, window_table
-from ..summaries.spread import ORDER, envelope, of_known
+from ..summaries.spread import (
+    ORDER,
+    envelope,
+    group,
+    of_known,
+    records,
+    trained,
+    window_table,
+)
 from ..words import MISSING, number, reach, short
 from .answer import cell, fits
 
 Value = str | float | bool
-Decay = Callable[[ArrayLike, ArrayLike], str]
 
 # The other families of `decay` describe mixtures: better fits, but not one word.
 NAMED = (
@@ -25,23 +31,16 @@ NAMED = (
     decay.Stretched,
     decay.TruncatedPower,
 )
+# A fitted time scale this many times the last lag is none that the lags can show.
 TOO_LONG = 10
-"""A fitted time scale this many times the last lag is none that the lags can show."""
 
 
-def table(
-    runs: Mapping[str, xr.DataTree],
-    budgets: Iterable[float],
-    *,
-    fitted: Decay | None = None,
-) -> pd.DataFrame:
+def table(runs: Mapping[str, xr.DataTree], budgets: Iterable[float]) -> pd.DataFrame:
     """Return the numbers of a study, one row per run.
 
     Args:
         runs: diagnoses by label.
         budgets: numbers of sequences N.
-        fitted: gives the decay of an envelope as words, from lags and f(l)/f(0);
-            `fitted_decay` unless given.
 
     Returns:
         ``cell``; ``r2`` and ``ceiling``; ``tau_median``, ``tau_low`` and ``tau_high``
@@ -57,15 +56,12 @@ def table(
     """
     if not runs:
         raise ValueError("there are no runs to put into a table; give at least one")
-    words = fitted_decay if fitted is None else fitted
     numbers = tuple(budgets)
-    rows = [_row(numbers, name, run, words) for name, run in runs.items()]
+    rows = [_row(numbers, name, run) for name, run in runs.items()]
     return pd.DataFrame(rows)
 
 
-def _row(
-    budgets: tuple[float, ...], name: str, run: xr.DataTree, words: Decay
-) -> dict[str, Value]:
+def _row(budgets: tuple[float, ...], name: str, run: xr.DataTree) -> dict[str, Value]:
     f = envelope(run)
     training = next((record.attrs for record in trained([run])), {})
     return {
@@ -73,7 +69,7 @@ def _row(
         "r2": float(training.get("r2", np.nan)),
         "ceiling": float(training.get("ceiling", np.nan)),
         **_time_scales(run),
-        "decay": words(f["lag"].values, f["normalised"].values),
+        "decay": fitted_decay(f["lag"].values, f["normalised"].values),
         **_tail_index(run),
         **_windows(run, budgets),
         "outcome": str(training["outcome"]) if training.get("diverged") else "",
@@ -83,10 +79,10 @@ def _row(
 def _time_scales(run: xr.DataTree) -> dict[str, Value]:
     """Return quantiles that are time scales of units, so that inf stays what it is."""
     names, shares = ("tau_median", "tau_low", "tau_high"), (0.5, 0.1, 0.9)
-    if not of_known(run):
-        return dict.fromkeys(names, np.nan)
-    tau = group(run, "time_scales")["tau"].sel(order=ORDER).values
-    known = tau[~np.isnan(tau)]
+    known = np.array([])
+    if of_known(run):
+        tau = group(run, "time_scales")["tau"].sel(order=ORDER).values
+        known = tau[~np.isnan(tau)]
     if not known.size:
         return dict.fromkeys(names, np.nan)
     found = np.quantile(known, shares, method="inverted_cdf")
@@ -96,16 +92,16 @@ def _time_scales(run: xr.DataTree) -> dict[str, Value]:
 def _tail_index(run: xr.DataTree) -> dict[str, Value]:
     """Return alpha at the lag where it is the median, with the interval of that lag."""
     names = ("alpha", "alpha_lower", "alpha_upper")
-    if not of_known(run):
-        return dict.fromkeys((*names, "alpha_lag"), np.nan)
-    law = group(run, "evidence")
-    alpha = law["alpha"].values
-    order = np.argsort(alpha)[: int(np.isfinite(alpha).sum())]
-    if not order.size:
-        return dict.fromkeys((*names, "alpha_lag"), np.nan)
-    place = int(order[(order.size - 1) // 2])
-    row: dict[str, Value] = {name: float(law[name][place]) for name in names}
-    return {**row, "alpha_lag": float(law["lag"][place])}
+    row: dict[str, Value] = dict.fromkeys((*names, "alpha_lag"), np.nan)
+    if of_known(run):
+        law = group(run, "evidence")
+        alpha = law["alpha"].values
+        order = np.argsort(alpha)[: int(np.isfinite(alpha).sum())]
+        if order.size:
+            one = law.isel(lag=int(order[(order.size - 1) // 2]))
+            row = {name: float(one[name]) for name in names}
+            row["alpha_lag"] = float(one["lag"])
+    return row
 
 
 def _windows(run: xr.DataTree, budgets: tuple[float, ...]) -> dict[str, Value]:
@@ -261,8 +257,7 @@ def _alpha(row: Mapping) -> str:
 
 
 def summary(
-    lines: Mapping[str, Sequence[xr.DataTree]],
-    reached: Mapping[str, pd.DataFrame],
+    lines: Mapping[str, Sequence[xr.DataTree]], reached: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
     """Return one row per network and optimizer as text: R², and a window per budget.
 
@@ -274,16 +269,12 @@ def summary(
         lines: diagnoses of all seeds, by network and optimizer.
         reached: of `summaries.window_spread`, in the same way.
     """
-    return pd.DataFrame(
-        [
-            {"network": name, "R² of ceiling": fits(trees)}
-            | {
-                f"H at N = {number(budget)}": cell(row)
-                for budget, row in records(reached[name]).items()
-            }
-            for name, trees in lines.items()
-        ]
-    )
+    rows = []
+    for name, trees in lines.items():
+        windows = records(reached[name]).items()
+        cells = {f"H at N = {number(n)}": cell(row) for n, row in windows}
+        rows.append({"network": name, "R² of ceiling": fits(trees), **cells})
+    return pd.DataFrame(rows)
 
 
 def comparison_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -294,19 +285,19 @@ def comparison_table(rows: pd.DataFrame) -> pd.DataFrame:
             ``mean``, ``deviation`` and ``censored`` of each, their ``difference`` with
             its ``error``.
     """
-    return pd.DataFrame(
-        [
-            {
-                "network": row["group"],
-                "N": number(row["budget"]),
-                "A": _mean(row, "_first"),
-                "B": _mean(row, "_second"),
-                "B less A": _with_error(row["difference"], row["error"]),
-                "windows at the last lag": str(row["censored"]),
-            }
-            for row in rows.to_dict("records")
-        ]
-    )
+    columns = ["network", "N", "A", "B", "B less A", "windows at the last lag"]
+    found = [
+        (
+            row["group"],
+            number(row["budget"]),
+            _mean(row, "_first"),
+            _mean(row, "_second"),
+            _with_error(row["difference"], row["error"]),
+            str(row["censored"]),
+        )
+        for row in rows.to_dict("records")
+    ]
+    return pd.DataFrame(found, columns=columns)
 
 
 def _mean(row: Mapping, side: str) -> str:

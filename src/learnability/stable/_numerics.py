@@ -31,8 +31,6 @@ asymptotic for alpha > 1 and convergent below (Feller 1971, vol. II, XVII.6; the
 are written so that they are exact as alpha -> 2).
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -41,38 +39,36 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln
 
-from .checks import LOWEST_ALPHA, Reals
+from .checks import LOWEST_ALPHA, Array, Reals
 
 Kind = Literal["density", "survival"]
 
+# Error below 1e-15 for alpha in [0.5, 2] and x in [0, 20], seen by doubling.
 RAY_NODES = 200
-"""Error below 1e-15 for alpha in [0.5, 2] and x in [0, 20], seen by doubling."""
 
+# Limits in t: beyond them the integrands are below 1e-17 of their maximum.
 LOWER, UPPER = -4.6, 0.6
-"""Limits in t: beyond them the integrands are below 1e-17 of their maximum."""
 
+# exp(-38) = 3e-17: where the integrand is cut off.
 EXPONENT = 38.0
-"""exp(-38) = 3e-17: where the integrand is cut off."""
 
+# From here on the tail series is exact to rounding.
 LARGEST_X = 20.0
-"""From here on the tail series is exact to rounding."""
 
+# The scale on which the density bends at alpha = 0.5, the sharpest peak.
 WIDTH = 0.05
-"""The scale on which the density bends at alpha = 0.5, the sharpest peak."""
 
+# Cells in s, degree in a cell, Chebyshev orders in alpha: relative error 1e-11.
 CELLS, DEGREE, ORDERS = 64, 9, 44
-"""Cells in s, degree in a cell, Chebyshev orders in alpha: relative error 1e-11."""
 
+# Values worked on at once where every value has its own alpha: 6 MB at a time.
 SMALL_BATCH = 2048
-"""Values worked on at once where every value has its own alpha: 6 MB at a time."""
 
+# Of the series; at x = 20 the last is below 1e-16 of the first for every alpha.
 TERMS = np.arange(1, 21)
-"""Of the series; at x = 20 the last is below 1e-16 of the first for every alpha."""
 
 
-def ray_integrals(
-    x: NDArray[np.float64], alpha: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def ray_integrals(x: Array, alpha: float) -> tuple[Array, Array]:
     """Return density and survival of the standard law at x >= 0 for one alpha."""
     # A third of pi/alpha is two thirds of the way to where u^alpha stops decaying.
     theta = min(np.pi / (3 * alpha), np.pi / 3)
@@ -92,8 +88,8 @@ def ray_integrals(
 class Nodes(NamedTuple):
     """Chebyshev nodes in [-1, 1] and the matrix from node values to coefficients."""
 
-    points: NDArray[np.float64]
-    to_coefficients: NDArray[np.float64]
+    points: Array
+    to_coefficients: Array
 
 
 def _nodes(count: int, basis: Literal["chebyshev", "power"]) -> Nodes:
@@ -105,19 +101,19 @@ def _nodes(count: int, basis: Literal["chebyshev", "power"]) -> Nodes:
     return Nodes(points, np.asarray(np.linalg.inv(matrix), np.float64))
 
 
-def _power(kind: Kind, alpha: NDArray[np.float64] | float) -> Reals:
+def _power(kind: Kind, alpha: Array | float) -> Reals:
     return np.asarray(alpha) / 2 + (0.5 if kind == "density" else 0.0)
 
 
 @lru_cache(maxsize=1)
-def _tables() -> dict[Kind, NDArray[np.float64]]:
+def _tables() -> dict[Kind, Array]:
     """Return coefficients (order, cell, power) of both functions."""
     inner, outer = _nodes(DEGREE + 1, "power"), _nodes(ORDERS, "chebyshev")
     s = (np.arange(CELLS)[:, None] + (inner.points + 1) / 2) * _cell_width()
     x = (WIDTH * np.sinh(s)).ravel()
     alphas = LOWEST_ALPHA + (2 - LOWEST_ALPHA) * (outer.points + 1) / 2
     both = np.stack([ray_integrals(x, float(alpha)) for alpha in alphas], 1)
-    tables: dict[Kind, NDArray[np.float64]] = {}
+    tables: dict[Kind, Array] = {}
     kinds: tuple[Kind, Kind] = ("density", "survival")
     for kind, values in zip(kinds, both, strict=True):
         scaled = values * (1 + x * x) ** _power(kind, alphas[:, None])
@@ -128,7 +124,7 @@ def _tables() -> dict[Kind, NDArray[np.float64]]:
 
 
 @lru_cache(maxsize=1)
-def _alpha_derivative() -> NDArray[np.float64]:
+def _alpha_derivative() -> Array:
     """Return the coefficients (order, cell, power) of d/d alpha of the density."""
     stretch = 2 / (2 - LOWEST_ALPHA)
     slope = chebyshev.chebder(_tables()["density"], axis=0)
@@ -139,23 +135,19 @@ def _cell_width() -> float:
     return float(np.arcsinh(LARGEST_X / WIDTH) / CELLS)
 
 
-def _alpha_basis(alpha: NDArray[np.float64], orders: int) -> NDArray[np.float64]:
+def _alpha_basis(alpha: Array, orders: int) -> Array:
     mapped = 2 * (alpha - LOWEST_ALPHA) / (2 - LOWEST_ALPHA) - 1
     return np.asarray(chebyshev.chebvander(mapped, orders - 1), np.float64)
 
 
-def _place(x: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def _place(x: Array) -> tuple[NDArray[np.intp], Array]:
     """Return the cell of every x in [0, 20] and its position in [-1, 1] there."""
     s = np.arcsinh(x / WIDTH) / _cell_width()
     cell = np.minimum(s.astype(np.intp), CELLS - 1)
     return cell, 2 * (s - cell) - 1
 
 
-def _horner(
-    polynomials: NDArray[np.float64],
-    cell: NDArray[np.intp],
-    position: NDArray[np.float64],
-) -> NDArray[np.float64]:
+def _horner(polynomials: Array, cell: NDArray[np.intp], position: Array) -> Array:
     result = polynomials[-1].take(cell)
     for coefficients in polynomials[-2::-1]:
         result *= position
@@ -164,23 +156,21 @@ def _horner(
 
 
 @lru_cache(maxsize=256)
-def _polynomials(kind: Kind | Literal["by_alpha"], alpha: float) -> NDArray[np.float64]:
+def _polynomials(kind: Kind | Literal["by_alpha"], alpha: float) -> Array:
     """Return the polynomials (power, cell) of one alpha."""
     table = _alpha_derivative() if kind == "by_alpha" else _tables()[kind]
     basis = _alpha_basis(np.array([alpha]), table.shape[0])[0]
     return np.ascontiguousarray(np.tensordot(basis, table, 1).T)
 
 
-def lookup(kind: Kind, x: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
+def lookup(kind: Kind, x: Array, alpha: float) -> Array:
     """Return density or survival at 0 <= x <= 20 for one alpha."""
     cell, position = _place(x)
     scaled = _horner(_polynomials(kind, alpha), cell, position)
     return scaled * (1 + x * x) ** -_power(kind, alpha)
 
 
-def lookup_each(
-    kind: Kind, x: NDArray[np.float64], alpha: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def lookup_each(kind: Kind, x: Array, alpha: Array) -> Array:
     """Return density or survival at 0 <= x <= 20, each value with its own alpha."""
     table = np.ascontiguousarray(np.moveaxis(_tables()[kind], 1, 0))
     result = np.empty_like(x)
@@ -194,9 +184,7 @@ def lookup_each(
     return result
 
 
-def lookup_log_scores(
-    x: NDArray[np.float64], alpha: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def lookup_log_scores(x: Array, alpha: float) -> tuple[Array, Array, Array]:
     """Return the log density at 0 <= x <= 20, its derivatives by x and by alpha."""
     cell, position = _place(x)
     polynomials = _polynomials("density", alpha)
@@ -214,9 +202,7 @@ def lookup_log_scores(
     )
 
 
-def series(
-    kind: Kind, x: NDArray[np.float64], alpha: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def series(kind: Kind, x: Array, alpha: Array) -> Array:
     """Return density or survival at x >= 20, each value with its own alpha."""
     shift = 1 if kind == "density" else 0
     order = TERMS * alpha[:, None]
@@ -229,9 +215,7 @@ def series(
     return (np.exp(log_size) / np.pi * np.sin(angle)).sum(-1)
 
 
-def series_log_scores(
-    x: NDArray[np.float64], alpha: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def series_log_scores(x: Array, alpha: float) -> tuple[Array, Array, Array]:
     """Return the log density and its derivatives by x and by alpha at x >= 20.
 
     Everything is relative to the first term, so that no x is too large.
@@ -248,9 +232,7 @@ def series_log_scores(
     return np.log(total / np.pi) - (alpha + 1) * log_x, by_x, by_alpha
 
 
-def log_derivatives(
-    x: NDArray[np.float64], alpha: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def log_derivatives(x: Array, alpha: float) -> tuple[Array, Array, Array]:
     """Return the log density at x >= 0 and its derivatives by x and by alpha.
 
     For one axis of x and one alpha in [0.5, 2 - 1e-6].

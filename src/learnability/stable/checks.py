@@ -1,29 +1,28 @@
 """What may be asked of a stable law, and the sentence for what may not."""
 
-from __future__ import annotations
-
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Reals: TypeAlias = NDArray[np.float64] | np.float64
+Array: TypeAlias = NDArray[np.float64]
+Reals: TypeAlias = Array | np.float64
 
+# The tables of the law begin here; the theory of learning needs alpha > 1.
 LOWEST_ALPHA = 0.5
-"""The tables of the law begin here; the theory of learning needs alpha > 1."""
 
+# For 2 - alpha below this the law is expanded around the Gaussian: its tail is a number
+# of order (2 - alpha), which the table would lose against rounding.
 NEARLY_GAUSSIAN = 1e-6
-"""For 2 - alpha below this the law is expanded around the Gaussian: its tail is a
-number of order (2 - alpha), which the table would lose against rounding."""
 
+# Below this the 5 % quantile rests on two values and no estimator is usable.
 FEWEST_VALUES = 50
-"""Below this the 5 % quantile rests on two values and no estimator is usable."""
 
+# Of the middle half of values: its inverse and squares of values are numbers then.
 SMALLEST_WIDTH, LARGEST_WIDTH = 1e-290, 1e150
-"""Of the middle half of values: its inverse and squares of values are numbers then."""
 
 
-def tail_index(alpha: ArrayLike, *, mean_exists: bool = False) -> NDArray[np.float64]:
+def tail_index(alpha: ArrayLike, *, mean_exists: bool = False) -> Array:
     """Return alpha as an array after checking its range.
 
     Args:
@@ -45,29 +44,25 @@ def tail_index(alpha: ArrayLike, *, mean_exists: bool = False) -> NDArray[np.flo
     return values
 
 
-def positive(name: str, value: ArrayLike) -> NDArray[np.float64]:
+def positive(name: str, value: ArrayLike) -> Array:
     """Return the value as an array after checking that it is positive and finite."""
-    values = np.asarray(value, dtype=np.float64)
-    wrong = ~(np.isfinite(values) & (values > 0))
-    if wrong.any():
-        raise ValueError(
-            f"{name} must be positive and finite, but is {values[wrong].flat[0]:g}"
-        )
-    return values
+    return _within(name, value, 0, np.inf, "be positive and finite")
 
 
-def probability(name: str, value: ArrayLike) -> NDArray[np.float64]:
+def probability(name: str, value: ArrayLike) -> Array:
     """Return the value as an array after checking that it lies inside (0, 1)."""
+    return _within(name, value, 0, 1, "lie between 0 and 1")
+
+
+def _within(name: str, value: ArrayLike, low: float, high: float, what: str) -> Array:
     values = np.asarray(value, dtype=np.float64)
-    wrong = ~((values > 0) & (values < 1))
+    wrong = ~((values > low) & (values < high))
     if wrong.any():
-        raise ValueError(
-            f"{name} must lie between 0 and 1, but is {values[wrong].flat[0]:g}"
-        )
+        raise ValueError(f"{name} must {what}, but is {values[wrong].flat[0]:g}")
     return values
 
 
-def magnitude(name: str, value: ArrayLike) -> NDArray[np.float64]:
+def magnitude(name: str, value: ArrayLike) -> Array:
     """Return the size of the value as an array after checking that none is NaN."""
     values = np.asarray(value, dtype=np.float64)
     if np.isnan(values).any():
@@ -78,7 +73,7 @@ def magnitude(name: str, value: ArrayLike) -> NDArray[np.float64]:
     return np.abs(values)
 
 
-def sample_values(values: ArrayLike) -> NDArray[np.float64]:
+def sample_values(values: ArrayLike) -> Array:
     """Return samples (..., sequence) as an array that an estimator can work on.
 
     Raises:
@@ -105,7 +100,7 @@ def sample_values(values: ArrayLike) -> NDArray[np.float64]:
     return array
 
 
-def no_law(values: NDArray[np.float64]) -> str:
+def no_law(values: Array) -> str:
     """Return why some values have no tail index, in a few words; "" where they may.
 
     Args:
@@ -129,7 +124,7 @@ def no_law(values: NDArray[np.float64]) -> str:
     return ""
 
 
-def values_by_lag(values: ArrayLike) -> NDArray[np.float64]:
+def values_by_lag(values: ArrayLike) -> Array:
     """Return samples (lag, sequence) as an array that an estimator can work on.
 
     Raises:

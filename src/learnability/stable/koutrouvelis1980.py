@@ -15,8 +15,6 @@ iteration. Residuals are taken of phi itself, divided by the slope of log(-log),
 noise where phi is small stays linear.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
@@ -26,44 +24,50 @@ from numpy.typing import ArrayLike, NDArray
 from .checks import (
     LOWEST_ALPHA,
     NEARLY_GAUSSIAN,
+    Array,
     Reals,
     positive,
     sample_values,
     tail_index,
 )
-from .law import Estimate
+from .law import Batch, Estimate
 from .mcculloch1986 import mcculloch
 
+# In units of 1/sigma. Asymptotic efficiency for alpha, sigma, location at least .93 for
+# alpha in [1.05, 2); low frequencies carry the tail, at 1.8 little is left.
 FREQUENCIES = np.geomspace(0.03, 1.8, 12)
-"""In units of 1/sigma. Asymptotic efficiency for alpha, sigma, location at least .93
-for alpha in [1.05, 2); low frequencies carry the tail, at 1.8 little is left."""
 
+# The start is consistent, so every iteration gains a factor of n^-1/2 or so.
 ITERATIONS = 6
-"""The start is consistent, so every iteration gains a factor of n^-1/2 or so."""
 
+# Added to the unit diagonal of a correlation matrix that is singular to rounding.
 RIDGE = 1e-9
-"""Added to the unit diagonal of a correlation matrix that is singular to rounding."""
 
+# From so many values on the characteristic function is summed by cells, which takes a
+# tenth of the time for 200,000.
 MANY = 20_000
-"""From so many values on the characteristic function is summed by cells, which takes a
-tenth of the time for 200,000."""
 
+# Width of a cell in units of 1/u, cells on either side of the median (22 sigma), and
+# orders of the series in a cell: what is left out is below 1e-12.
 CELL, CELLS, ORDERS = 0.02, 2000, 5
-"""Width of a cell in units of 1/u, cells on either side of the median (22 sigma), and
-orders of the series in a cell: what is left out is below 1e-12."""
 
 
+# At 2 - alpha below this the errors are those at this distance: the estimate stops at 2
+# and has no standard error of its own.
 EDGE = 1e-3
-"""At 2 - alpha below this the errors are those at this distance: the estimate stops at
-2 and has no standard error of its own."""
+
+
+Values = Float[np.ndarray, " sequence"]
+Grid = Float[np.ndarray, "*batch frequency"]
+Waves = Complex[np.ndarray, "*batch frequency"]
 
 
 class Errors(NamedTuple):
     """Standard errors of alpha, sigma and location, each of the shape of alpha."""
 
-    alpha: Float[np.ndarray, "*batch"]
-    sigma: Float[np.ndarray, "*batch"]
-    location: Float[np.ndarray, "*batch"]
+    alpha: Batch
+    sigma: Batch
+    location: Batch
 
 
 class Regression(NamedTuple):
@@ -76,9 +80,9 @@ class Regression(NamedTuple):
     """
 
     estimator: Float[np.ndarray, "*batch 2 frequency"]
-    centre: Float[np.ndarray, "*batch frequency"]
+    centre: Grid
     covariance: Float[np.ndarray, "*batch 2 2"]
-    location_variance: Float[np.ndarray, "*batch"]
+    location_variance: Batch
 
 
 def koutrouvelis(values: ArrayLike) -> Estimate:
@@ -111,9 +115,8 @@ def koutrouvelis(values: ArrayLike) -> Estimate:
 
 
 def characteristic_function(
-    values: Float[np.ndarray, "*batch sequence"],
-    frequencies: Float[np.ndarray, "*batch frequency"],
-) -> Complex[np.ndarray, "*batch frequency"]:
+    values: Float[np.ndarray, "*batch sequence"], frequencies: Grid
+) -> Waves:
     """Return the empirical characteristic function.
 
     phi(u) = (1/n) sum_j exp(i u x_j)
@@ -145,7 +148,7 @@ def characteristic_function(
 
 
 def _sums_by_cells(
-    values: Float[np.ndarray, " sequence"], frequencies: Float[np.ndarray, " frequency"]
+    values: Values, frequencies: Float[np.ndarray, " frequency"]
 ) -> Complex[np.ndarray, " frequency"]:
     """Return sum_j exp(i u x_j) by the moments of the values in narrow cells.
 
@@ -169,11 +172,7 @@ def _sums_by_cells(
     return sums * np.exp(1j * frequencies * centre)
 
 
-def iterate(
-    phi: Complex[np.ndarray, "*batch frequency"],
-    frequencies: Float[np.ndarray, "*batch frequency"],
-    start: Estimate,
-) -> Estimate:
+def iterate(phi: Waves, frequencies: Grid, start: Estimate) -> Estimate:
     """Improve a consistent estimate by regressions with renewed weights.
 
     (d alpha, d log sigma) = (X' Z^-1 X)^-1 X' Z^-1 r,  X = (log(sigma u), alpha)
@@ -213,9 +212,7 @@ def iterate(
     return Estimate(alpha, sigma, location)
 
 
-def regression(
-    alpha: Float[np.ndarray, "*batch"], t: Float[np.ndarray, "*batch frequency"]
-) -> Regression:
+def regression(alpha: Batch, t: Grid) -> Regression:
     """Return weights and covariance of the regression.
 
     Z = D^-1 Cov D^-1,  D = c log c,  covariance = (X' Z^-1 X)^-1
@@ -287,7 +284,7 @@ def standard_errors(alpha: ArrayLike, sigma: ArrayLike, sequences: int) -> Error
     return Errors(errors[0], errors[1] * scale, errors[2] * scale)
 
 
-def variances(alpha: Reals) -> NDArray[np.float64]:
+def variances(alpha: Reals) -> Array:
     """Return n times the variances (3, ...) of alpha, log sigma and location/sigma."""
     index = np.asarray(alpha)
     fit = regression(
@@ -298,7 +295,7 @@ def variances(alpha: Reals) -> NDArray[np.float64]:
 
 
 def influence(
-    values: Float[np.ndarray, " sequence"], alpha: float, sigma: float, location: float
+    values: Values, alpha: float, sigma: float, location: float
 ) -> Float[np.ndarray, "three sequence"]:
     """Return what each value adds to alpha, log sigma and location/sigma, over n.
 

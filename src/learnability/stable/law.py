@@ -4,30 +4,25 @@ Standard means scale 1 and location 0: alpha = 2 is a Gaussian of variance 2, al
 the Cauchy law. Values x = location + scale * xi bring their own scale to `sample` only.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import elementwise
 from scipy.special import gamma, ndtr, ndtri
 
 from . import _numerics
-from .checks import (
-    NEARLY_GAUSSIAN,
-    Reals,
-    positive,
-    probability,
-    tail_index,
-)
+from .checks import NEARLY_GAUSSIAN, Array, Reals, positive, probability, tail_index
 
+# So close to 1/2 the distribution bends by less than its square, 1e-14.
 STRAIGHT = 1e-7
-"""So close to 1/2 the distribution bends by less than its square, 1e-14."""
 
+# With more distinct tail indices than this, one table per index no longer pays.
 FEW_ALPHAS = 64
-"""With more distinct tail indices than this, one table per index no longer pays."""
+
+
+Batch = Float[np.ndarray, "*batch"]
 
 
 class Estimate(NamedTuple):
@@ -36,9 +31,9 @@ class Estimate(NamedTuple):
     alpha: tail index; sigma: scale and location: centre, in the unit of the values.
     """
 
-    alpha: Float[np.ndarray, "*batch"]
-    sigma: Float[np.ndarray, "*batch"]
-    location: Float[np.ndarray, "*batch"]
+    alpha: Batch
+    sigma: Batch
+    location: Batch
 
 
 def kappa(alpha: ArrayLike) -> Reals:
@@ -96,7 +91,7 @@ def sample(
     sigma: ArrayLike = 1.0,
     location: ArrayLike = 0.0,
     seed: Any,
-) -> NDArray[np.float64]:
+) -> Array:
     """Draw values of the law.
 
     xi = sin(alpha U) / cos(U)^(1/alpha) * (cos((1-alpha) U) / W)^((1-alpha)/alpha)
@@ -239,9 +234,7 @@ def quantile(p: ArrayLike, alpha: ArrayLike) -> Reals:
     return np.where(level < 0.5, -upper, upper)[()]
 
 
-def _upper_quantile(
-    tail: NDArray[np.float64], alpha: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _upper_quantile(tail: Array, alpha: Array) -> Array:
     """Return the root of log P(xi > sinh s) = log tail for alpha < 2."""
     # x^alpha P(xi > x) stays below 1, so tail^(-1/alpha) lies beyond the quantile.
     farthest = np.arcsinh(tail ** (-1 / alpha))
@@ -254,11 +247,7 @@ def _upper_quantile(
     return np.sinh(root.x)
 
 
-def _evaluate(
-    kind: _numerics.Kind,
-    x: Reals,
-    alpha: NDArray[np.float64],
-) -> Reals:
+def _evaluate(kind: _numerics.Kind, x: Reals, alpha: Array) -> Reals:
     """Return density or survival at x >= 0 with the branch that suits each value."""
     x, alpha = np.broadcast_arrays(x, alpha)
     values, index = x.ravel(), alpha.ravel()
@@ -276,11 +265,7 @@ def _evaluate(
     return result.reshape(x.shape)[()]
 
 
-def _near(
-    kind: _numerics.Kind,
-    x: NDArray[np.float64],
-    alpha: NDArray[np.float64],
-) -> NDArray[np.float64]:
+def _near(kind: _numerics.Kind, x: Array, alpha: Array) -> Array:
     distinct, which = np.unique(alpha, return_inverse=True)
     if distinct.size > FEW_ALPHAS:
         return _numerics.lookup_each(kind, x, alpha)
@@ -293,11 +278,7 @@ def _near(
     return result
 
 
-def _near_gaussian(
-    kind: _numerics.Kind,
-    x: NDArray[np.float64],
-    alpha: NDArray[np.float64],
-) -> NDArray[np.float64]:
+def _near_gaussian(kind: _numerics.Kind, x: Array, alpha: Array) -> Array:
     """Return the law for 2 - alpha < 1e-6: the Gaussian and its first-order change."""
     gauss = (
         np.exp(-x * x / 4) / np.sqrt(4 * np.pi)

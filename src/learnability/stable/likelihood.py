@@ -5,40 +5,45 @@ whitened by the outer product of the scores (Berndt, Hall, Hall and Hausman 1974
 consistent start in round valleys leaves a handful of steps to go.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult, minimize
 
 from ._numerics import CELLS, LARGEST_X, WIDTH, log_derivatives
-from .checks import LOWEST_ALPHA, NEARLY_GAUSSIAN, Reals, sample_values, tail_index
+from .checks import (
+    LOWEST_ALPHA,
+    NEARLY_GAUSSIAN,
+    Array,
+    Reals,
+    sample_values,
+    tail_index,
+)
 from .koutrouvelis1980 import koutrouvelis
 from .law import Estimate
 
+# Between here and 2 the likelihood is not told apart from the Gaussian's.
 LARGEST_ALPHA = 2 - NEARLY_GAUSSIAN
-"""Between here and 2 the likelihood is not told apart from the Gaussian's."""
 
+# Slope of the log likelihood a standard error, at which the climb ends.
 TOLERANCE = 1e-3
-"""Slope of the log likelihood a standard error, at which the climb ends."""
 
+# Where rounding ends the climb earlier: a twentieth of a standard error is left.
 LARGEST_GRADIENT = 0.05
-"""Where rounding ends the climb earlier: a twentieth of a standard error is left."""
 
 STEPS = 100
 
+# Of log sigma from its start: the likelihood of many equal values has no maximum, it
+# grows without end as sigma shrinks to them.
 FARTHEST = 20.0
-"""Of log sigma from its start: the likelihood of many equal values has no maximum, it
-grows without end as sigma shrinks to them."""
 
+# Gauss-Legendre nodes a panel; 16 change the information by less than 1e-10.
 PANEL_NODES = 8
-"""Gauss-Legendre nodes a panel; 16 change the information by less than 1e-10."""
 
+# The integrals stop where the probability left is TAIL_MASS.
 TAIL_PANELS, TAIL_MASS = 40, 1e-16
-"""The integrals stop where the probability left is TAIL_MASS."""
 
 
 class Point(NamedTuple):
@@ -52,8 +57,8 @@ class Point(NamedTuple):
     sigma: float
     location: float
     value: float
-    log_density: NDArray[np.float64]
-    scores: NDArray[np.float64]
+    log_density: Array
+    scores: Array
 
 
 def maximum_likelihood(values: ArrayLike) -> Estimate:
@@ -97,9 +102,7 @@ def maximum_likelihood(values: ArrayLike) -> Estimate:
     return Estimate(*columns.reshape(3, *array.shape[:-1]))
 
 
-def evaluate(
-    values: NDArray[np.float64], alpha: float, sigma: float, location: float
-) -> Point:
+def evaluate(values: Array, alpha: float, sigma: float, location: float) -> Point:
     """Return log likelihood and scores of one sample.
 
     value = sum_j log p((x_j - location)/sigma; alpha) - n log sigma
@@ -133,14 +136,14 @@ def evaluate(
     return Point(alpha, sigma, location, float(logs.sum()), logs, scores)
 
 
-def _climb(values: NDArray[np.float64], start: float) -> Point:
+def _climb(values: Array, start: float) -> Point:
     """Climb from alpha, scale 1, location 0; a unit of y is one standard error."""
     alpha = float(np.clip(start, LOWEST_ALPHA, LARGEST_ALPHA))
     origin = evaluate(values, alpha, 1.0, 0.0)
     # Lower triangular, so that the bounds of alpha bound the first coordinate alone.
     errors = np.linalg.cholesky(np.linalg.inv(origin.scores @ origin.scores.T))
 
-    def at(y: NDArray[np.float64]) -> Point:
+    def at(y: Array) -> Point:
         change = errors @ y
         return evaluate(
             values,
@@ -149,7 +152,7 @@ def _climb(values: NDArray[np.float64], start: float) -> Point:
             float(change[2]),
         )
 
-    def loss(y: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def loss(y: Array) -> tuple[float, Array]:
         point = at(y)
         gradient = point.scores.sum(1) / [1, 1, point.sigma]
         return origin.value - point.value, -errors.T @ gradient
@@ -169,7 +172,7 @@ def _climb(values: NDArray[np.float64], start: float) -> Point:
 
 
 def _require_maximum(
-    result: OptimizeResult, bounds: NDArray[np.float64], sigma: float, count: int
+    result: OptimizeResult, bounds: Array, sigma: float, count: int
 ) -> None:
     """Raise where the likelihood still rises by more than rounding explains."""
     moved = result.x - result.jac
@@ -182,7 +185,7 @@ def _require_maximum(
         )
 
 
-def _or_gaussian(values: NDArray[np.float64], best: Point) -> Point:
+def _or_gaussian(values: Array, best: Point) -> Point:
     """Return the Gaussian's maximum where alpha stopped at its upper bound."""
     if best.alpha < LARGEST_ALPHA:
         return best
@@ -249,7 +252,7 @@ def _information(alpha: float) -> tuple[float, float, float, float]:
     )
 
 
-def _quadrature(alpha: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _quadrature(alpha: float) -> tuple[Array, Array]:
     """Return nodes and weights for integrals over x > 0: asinh first, then log."""
     s, weight = panels(float(np.arcsinh(LARGEST_X / WIDTH)), CELLS, PANEL_NODES)
     near = WIDTH * np.sinh(s)
@@ -259,9 +262,7 @@ def _quadrature(alpha: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     return np.concatenate([near, far]), np.concatenate([near_weight, weight * far])
 
 
-def panels(
-    end: float, count: int, order: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def panels(end: float, count: int, order: int) -> tuple[Array, Array]:
     """Return nodes and weights of Gauss and Legendre on equal panels of [0, end].
 
     Args:

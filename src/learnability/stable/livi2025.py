@@ -5,37 +5,35 @@ estimator is McCulloch's with alpha kept in [1, 2]; its characteristic-function
 estimator is a single weighted regression with settings of its own.
 """
 
-from __future__ import annotations
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from . import law
-from .checks import sample_values
+from .checks import Array, sample_values
 from .koutrouvelis1980 import characteristic_function
 from .law import Estimate
 from .mcculloch1986 import LEVELS, from_quantiles
 
+# The programme's lower bound of alpha.
 LOWEST = 1.0
-"""The programme's lower bound of alpha."""
 
+# In units of 1.349 over the interquartile range.
 FREQUENCIES = np.linspace(0.05, 3.0, 50)
-"""In units of 1.349 over the interquartile range."""
 
+# Interquartile range of a Gaussian of unit variance, as rounded by the programme.
 GAUSSIAN_WIDTH = 1.349
-"""Interquartile range of a Gaussian of unit variance, as rounded by the programme."""
 
+# Range of |phi|^2 inside which a frequency counts, and the one used instead where fewer
+# than FEWEST_STRICT frequencies do.
 STRICT, RELAXED = (0.01, 0.95), (1e-4, 0.999)
-"""Range of |phi|^2 inside which a frequency counts, and the one used instead where
-fewer than FEWEST_STRICT frequencies do."""
 
 FEWEST_STRICT = 5
 
+# Weights exp(-2 (log|phi|^2 + 0.7)^2): they prefer |phi|^2 near one half.
 WEIGHT_CENTRE, WEIGHT_RATE = -0.7, 2.0
-"""Weights exp(-2 (log|phi|^2 + 0.7)^2): they prefer |phi|^2 near one half."""
 
+# Above this size the programme draws a subsample, always the same.
 LARGEST_SAMPLE, SUBSAMPLE_SEED = 100_000, 42
-"""Above this size the programme draws a subsample, always the same."""
 
 
 def mcculloch_livi2025(values: ArrayLike) -> Estimate:
@@ -95,7 +93,7 @@ def ecf_livi2025(values: ArrayLike) -> Estimate:
     return Estimate(alpha, sigma, np.median(array, axis=-1))
 
 
-def _subsample(row: NDArray[np.float64]) -> NDArray[np.float64]:
+def _subsample(row: Array) -> Array:
     if row.size <= LARGEST_SAMPLE:
         return row
     # The legacy generator, because only it draws the programme's subsample.
@@ -103,7 +101,7 @@ def _subsample(row: NDArray[np.float64]) -> NDArray[np.float64]:
     return row[legacy.choice(row.size, LARGEST_SAMPLE, replace=False)]
 
 
-def _one(row: NDArray[np.float64]) -> tuple[float, float]:
+def _one(row: Array) -> tuple[float, float]:
     upper, lower = np.quantile(row, [0.75, 0.25])
     frequencies = FREQUENCIES * GAUSSIAN_WIDTH / (upper - lower)
     power = np.abs(characteristic_function(row, frequencies)) ** 2

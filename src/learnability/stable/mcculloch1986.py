@@ -1,22 +1,20 @@
 """Quantile estimator of a symmetric stable law (McCulloch 1986)."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.interpolate import PchipInterpolator
 
 from . import law
-from .checks import LOWEST_ALPHA, sample_values
+from .checks import LOWEST_ALPHA, Array, sample_values
 from .law import Estimate
 
+# McCulloch's quantiles.
 LEVELS = np.array([0.05, 0.25, 0.50, 0.75, 0.95])
-"""McCulloch's quantiles."""
 
+# Fine enough that the inverse of the ratio is exact to 1e-7.
 GRID = np.linspace(LOWEST_ALPHA, 2.0, 301)
-"""Fine enough that the inverse of the ratio is exact to 1e-7."""
 
 
 def mcculloch(values: ArrayLike) -> Estimate:
@@ -47,7 +45,7 @@ def mcculloch(values: ArrayLike) -> Estimate:
     return from_quantiles(np.quantile(array, LEVELS, axis=-1))
 
 
-def from_quantiles(quantiles: NDArray[np.float64]) -> Estimate:
+def from_quantiles(quantiles: Array) -> Estimate:
     """Estimate alpha, sigma and location from the quantiles .05 .25 .50 .75 .95.
 
     R(alpha) = (q.95 - q.05) / (q.75 - q.25)

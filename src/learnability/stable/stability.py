@@ -10,21 +10,23 @@ estimate rises to 2 with the size of the block. Together they decide which expon
 governs the samples needed.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import gammaincc, ndtri
 
 from . import law
-from .checks import LOWEST_ALPHA, no_law, values_by_lag
+from .checks import LOWEST_ALPHA, Array, no_law, values_by_lag
 from .koutrouvelis1980 import koutrouvelis, standard_errors
 from .law import Estimate
 
+Lags = Float[np.ndarray, " lag"]
+Samples = Float[np.ndarray, "lag sequence"]
+ByBlock = Float[np.ndarray, "block lag"]
+Flags = Bool[np.ndarray, " lag"]
 Verdict = Literal[
     "compatible with a stable law", "finite variance: kappa = 2", "undecided"
 ]
@@ -33,29 +35,29 @@ STABLE: Verdict = "compatible with a stable law"
 FINITE: Verdict = "finite variance: kappa = 2"
 UNDECIDED: Verdict = "undecided"
 
+# Blocks are doubled as long as a quarter of the sequences, or 500 blocks, are left; 100
+# at least, where the interval of alpha = 1.8 still ends near 2.
 FEWEST_BLOCKS, ENOUGH_BLOCKS = 100, 500
-"""Blocks are doubled as long as a quarter of the sequences, or 500 blocks, are left;
-100 at least, where the interval of alpha = 1.8 still ends near 2."""
 
+# Of the intervals of alpha, of single values and of the largest blocks, that must end
+# below 2 for a stable law. The second is strict because a few wide values among narrow
+# ones look stable until many are averaged.
 LEVEL, LEVEL_OF_MEANS = 0.95, 0.99
-"""Of the intervals of alpha, of single values and of the largest blocks, that must end
-below 2 for a stable law. The second is strict because a few wide values among narrow
-ones look stable until many are averaged."""
 
+# Of each of three tests against a stable law: together about 5 %.
 SIGNIFICANCE = 0.02
-"""Of each of three tests against a stable law: together about 5 %."""
 
+# Which of the largest values the tail statistic looks at.
 RANKS = np.array([1, 2, 5, 10, 20, 50])
-"""Which of the largest values the tail statistic looks at."""
 
+# Size of a bootstrap sample: beyond it the null laws no longer move visibly.
 LARGEST_RESAMPLE = 4000
-"""Size of a bootstrap sample: beyond it the null laws no longer move visibly."""
 
+# Laws nearer than this share a null law, which changes slowly with alpha.
 ALPHA_STEP = 0.1
-"""Laws nearer than this share a null law, which changes slowly with alpha."""
 
+# Keeps logarithms finite where a tail is impossible under the fitted law.
 SMALLEST_PROBABILITY = 1e-300
-"""Keeps logarithms finite where a tail is impossible under the fitted law."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ class Goodness:
     (lag); estimate: the law that was fitted; resamples: of the parametric bootstrap.
     """
 
-    anderson_darling: Float[np.ndarray, " lag"]
-    anderson_darling_p: Float[np.ndarray, " lag"]
-    tail: Float[np.ndarray, " lag"]
-    tail_p: Float[np.ndarray, " lag"]
+    anderson_darling: Lags
+    anderson_darling_p: Lags
+    tail: Lags
+    tail_p: Lags
     estimate: Estimate
     resamples: int
 
@@ -116,19 +118,11 @@ def goodness_of_fit(values: ArrayLike, *, resamples: int = 199, seed: Any) -> Go
         here = rounded == alpha
         above = (null[:, None, :] >= found[:, here, None]).sum(-1)
         probabilities[:, here] = (1 + above) / (1 + resamples)
-    return Goodness(
-        anderson_darling=found[0],
-        anderson_darling_p=probabilities[0],
-        tail=found[1],
-        tail_p=probabilities[1],
-        estimate=estimate,
-        resamples=resamples,
-    )
+    (a, tail), (a_p, tail_p) = found, probabilities
+    return Goodness(a, a_p, tail, tail_p, estimate, resamples)
 
 
-def statistics(
-    values: Float[np.ndarray, "lag sequence"], estimate: Estimate
-) -> Float[np.ndarray, "two lag"]:
+def statistics(values: Samples, estimate: Estimate) -> Float[np.ndarray, "two lag"]:
     """Return Anderson and Darling's statistic and the tail statistic of every lag.
 
     A^2 = -n - (1/n) sum_i (2i-1) (log F_i + log(1 - F_{n+1-i}));
@@ -156,7 +150,7 @@ def statistics(
     return result
 
 
-def _anderson_darling(z: NDArray[np.float64], alpha: float) -> float:
+def _anderson_darling(z: Array, alpha: float) -> float:
     upper = np.asarray(law.survival(np.abs(z), alpha))
     survival = np.where(z < 0, 1 - upper, upper)
     distribution = np.where(z < 0, upper, 1 - upper)
@@ -167,7 +161,7 @@ def _anderson_darling(z: NDArray[np.float64], alpha: float) -> float:
     return float(-z.size - (weights @ logs) / z.size)
 
 
-def _light_tail(z: NDArray[np.float64], alpha: float) -> float:
+def _light_tail(z: Array, alpha: float) -> float:
     ranks = RANKS[z.size // 20 >= RANKS]
     largest = np.partition(np.abs(z), z.size - ranks)[z.size - ranks]
     # Under the law n P(|xi| > z_m) is a gamma variable of shape m.
@@ -176,7 +170,7 @@ def _light_tail(z: NDArray[np.float64], alpha: float) -> float:
     return float(-np.log(max(chance, SMALLEST_PROBABILITY)))
 
 
-def _null(alpha: float, size: int, resamples: int, seed: Any) -> NDArray[np.float64]:
+def _null(alpha: float, size: int, resamples: int, seed: Any) -> Array:
     """Return both statistics (2, resample) of samples of the law itself."""
     alpha = min(max(alpha, LOWEST_ALPHA), 2.0)
     samples = law.sample(alpha, (resamples, size), seed=np.random.default_rng(seed))
@@ -192,8 +186,8 @@ class Aggregation(NamedTuple):
     """
 
     block: Int[np.ndarray, " block"]
-    alpha: Float[np.ndarray, "block lag"]
-    error: Float[np.ndarray, "block lag"]
+    alpha: ByBlock
+    error: ByBlock
 
 
 @dataclass(frozen=True)
@@ -207,7 +201,7 @@ class StabilityCheck:
 
     verdict: tuple[Verdict, ...]
     aggregation: Aggregation
-    rise: Float[np.ndarray, " lag"]
+    rise: Lags
     goodness: Goodness
 
 
@@ -243,9 +237,7 @@ def aggregate(values: ArrayLike) -> Aggregation:
     return Aggregation(blocks, alpha, error)
 
 
-def _alpha_with_error(
-    means: Float[np.ndarray, "lag block"],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _alpha_with_error(means: Float[np.ndarray, "lag block"]) -> tuple[Array, Array]:
     """Return alpha and its error at each lag, nan where means have no law."""
     alpha, error = np.full((2, len(means)), np.nan)
     known = np.array([not no_law(row) for row in means])
@@ -276,8 +268,7 @@ def check_stability(
         A `StabilityCheck`.
 
     Raises:
-        ValueError: fewer than 50 sequences, NaN, constant values, values without two
-            axes, or fewer than 19 resamples.
+        ValueError: as `goodness_of_fit`.
 
     Example:
         >>> noise = np.random.default_rng(1).normal(size=(1, 2000))
@@ -294,16 +285,12 @@ def check_stability(
     rejected |= np.minimum(goodness.anderson_darling_p, goodness.tail_p) < SIGNIFICANCE
     single, means = below_two(aggregation)
     averaged = len(aggregation.block) > 1
-    verdicts: list[Verdict] = [
-        _verdict(bool(no), bool(first), bool(last), averaged)
-        for no, first, last in zip(rejected, single, means, strict=True)
-    ]
-    return StabilityCheck(tuple(verdicts), aggregation, rise, goodness)
+    each = zip(rejected.tolist(), single.tolist(), means.tolist(), strict=True)
+    verdicts: tuple[Verdict, ...] = tuple(_verdict(*told, averaged) for told in each)
+    return StabilityCheck(verdicts, aggregation, rise, goodness)
 
 
-def below_two(
-    aggregation: Aggregation,
-) -> tuple[Bool[np.ndarray, " lag"], Bool[np.ndarray, " lag"]]:
+def below_two(aggregation: Aggregation) -> tuple[Flags, Flags]:
     """Tell where alpha of single values, and of the largest blocks, is surely below 2.
 
     A stable law that is not Gaussian needs both.
@@ -326,12 +313,12 @@ def _verdict(
     return UNDECIDED
 
 
-def _means(values: NDArray[np.float64], block: int) -> NDArray[np.float64]:
+def _means(values: Array, block: int) -> Array:
     count = values.shape[1] // block
     return values[:, : count * block].reshape(len(values), count, block).mean(-1)
 
 
-def _rise(aggregation: Aggregation) -> NDArray[np.float64]:
+def _rise(aggregation: Aggregation) -> Array:
     """Return the change of alpha, of all block sizes the largest in standard errors."""
     if len(aggregation.block) == 1:
         return np.zeros(aggregation.alpha.shape[1])

@@ -4,7 +4,7 @@ from .pool import Pool, processes
 from .run import Architecture, Further, NetworkSettings, RunSettings
 from .settings import Settings, load_settings, preset_names
 from .store import Store
-from .sweep import run_study, write_results
+from .sweep import run_study
 
 __all__ = [
     "Architecture",
@@ -18,5 +18,4 @@ __all__ = [
     "preset_names",
     "processes",
     "run_study",
-    "write_results",
 ]

@@ -21,10 +21,10 @@ try:
 except ImportError:  # Windows
     resource = None
 
+# Bytes of a float32.
 FLOAT = 4
-"""Bytes of a float32."""
+# Bytes of a process that has loaded the libraries, at least.
 WORKER_BYTES = 0.3e9
-"""Bytes of a process that has loaded the libraries, at least."""
 
 
 def machine_bytes() -> float:
@@ -124,15 +124,15 @@ def _arrays(run: RunSettings) -> dict[str, float]:
     }
 
 
+# A run's seconds as multiples of its training's: long trainings, and short ones.
 AFTER_TRAINING = (1.1, 2.5)
-"""A run's seconds as multiples of its training's: long trainings, and short ones."""
+# What else the machine does makes equal runs differ by that.
 AS_BEFORE = (0.8, 1.25)
-"""What else the machine does makes equal runs differ by that."""
+# Cells of the same size differ by that; by a root of it where several were seen.
 OF_ANOTHER_CELL = (0.5, 2.0)
-"""Cells of the same size differ by that; by a root of it where several were seen."""
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "days": 86400.0}
+# Of a unit, from which on the next larger one is told.
 SWITCH = 100
-"""Of a unit, from which on the next larger one is told."""
 
 
 class Seconds(NamedTuple):

@@ -20,10 +20,10 @@ from upath import UPath
 
 from ..storage import lock_held, replace_file, stamp, sweep_out
 
+# What a record holds of every file.
 DESCRIBED = ("bytes", "sha256")
-"""What a record holds of every file."""
+# What a checkpoint begins with; a checksum of the rest follows.
 SEAL = b"learnability checkpoint "
-"""What a checkpoint begins with; a checksum of the rest follows."""
 
 
 def _description(content: bytes) -> dict[str, Any]:
@@ -48,6 +48,7 @@ class RunFolder:
 
     @property
     def checkpoint_file(self) -> Path | UPath:
+        """Return the path of what an unfinished training goes on from."""
         return self.path / "checkpoint.bin"
 
     @classmethod

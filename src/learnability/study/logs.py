@@ -18,8 +18,8 @@ from .run import RunSettings
 from .store import Store
 
 Values = Mapping[str, float]
+# Characters of another's complaint that are passed on.
 LONGEST = 200
-"""Characters of another's complaint that are passed on."""
 
 
 class Logger(Protocol):
@@ -27,15 +27,12 @@ class Logger(Protocol):
 
     def start(self, label: str, run: RunSettings) -> None:
         """Take down which run follows."""
-        ...
 
     def record(self, label: str, epoch: int, values: Values) -> None:
         """Take down the numbers of one epoch, from 1."""
-        ...
 
     def finish(self, label: str, values: Values) -> None:
         """Take down what the run ended with."""
-        ...
 
 
 def log_run(
@@ -114,10 +111,7 @@ class TensorBoard:
     """
 
     def __init__(self, store: Store) -> None:
-        try:
-            tensorboard = import_module("torch.utils.tensorboard")
-        except ImportError as error:
-            raise ValueError(_missing("TensorBoard", "tensorboard")) from error
+        tensorboard = _tool("torch.utils.tensorboard", "TensorBoard", "tensorboard")
         self.make: Callable[[str], Any] = tensorboard.SummaryWriter
         self.folder = store.folder / "tensorboard"
         self.writer: Any = None
@@ -153,10 +147,7 @@ class MLflow:
     """
 
     def __init__(self, store: Store) -> None:
-        try:
-            self.mlflow: Any = import_module("mlflow")
-        except ImportError as error:
-            raise ValueError(_missing("MLflow", "mlflow")) from error
+        self.mlflow = _tool("mlflow", "MLflow", "mlflow")
         with self._reached():
             self.mlflow.set_experiment(store.folder.name)
 
@@ -194,10 +185,13 @@ class MLflow:
             self.mlflow.end_run()
 
 
-def _missing(name: str, extra: str) -> str:
-    return (
-        f"{name} is not installed; install it with pip install 'learnability[{extra}]'"
-    )
+def _tool(module: str, name: str, extra: str) -> Any:
+    """Return a tool's module, which may not be installed."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        how = f"pip install 'learnability[{extra}]'"
+        raise ValueError(f"{name} is not installed; install it with {how}") from error
 
 
 LOGGERS: dict[str, Callable[[Store], Logger]] = {

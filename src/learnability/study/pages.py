@@ -1,13 +1,19 @@
-"""What a study's page, table and figures are made of: plain records of its settings."""
+"""What a study's page, table and figures are made of, and their files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
+import pandas as pd
+
+from .. import plots, report
 from ..diagnosis import LayerDiagnosis
 from ..report import Again, Study
-from ..summaries import Trees
+from ..summaries import Published, summed
+from ..summaries.spread import Trees
 from ..words import number, percent, span
 from .settings import Settings, load_settings, preset_names
-from .tables import identified
+from .store import Store
+from .tables import across_seeds, grouped, identified, index
 
 Runs = Mapping[str, LayerDiagnosis]
 
@@ -19,11 +25,10 @@ def lines_of(settings: Settings, runs: Runs) -> dict[str, Trees]:
         settings: the study.
         runs: its diagnoses by label.
     """
-    known, found = identified(settings), {}
-    for label, run in runs.items():
-        name = str(known[label]["group"]) if label in known else label
-        found.setdefault(name, []).append(run.tree)
-    return found
+    return {
+        name: [run.tree for run in found]
+        for name, found in grouped(settings, runs).items()
+    }
 
 
 def study_of(settings: Settings, runs: Runs) -> Study:
@@ -67,6 +72,95 @@ def both_of(first: tuple[Settings, Runs], second: tuple[Settings, Runs]) -> Stud
         facets=facets,
         again=again,
     )
+
+
+def write_results(
+    settings: Settings,
+    runs: Runs,
+    store: Store,
+    progress: Callable[[float], None],
+    published: Published | None = None,
+) -> pd.DataFrame:
+    """Write the table, the figures and the report page of a study; return the table.
+
+    Args:
+        settings: the study.
+        runs: its diagnoses by label.
+        store: where it lies.
+        progress: called with the share of the work that is done.
+        published: runs of the published programme to lay over ours.
+    """
+    study = study_of(settings, runs)
+    rows = report.table({name: run.tree for name, run in runs.items()}, study.budgets)
+    store.write(store.table, rows.to_csv(index=False))
+    store.write(store.index, index(settings).to_csv(index=False))
+    if len(runs) > len(settings.networks):
+        store.write(store.across, across_seeds(settings, runs).to_csv(index=False))
+    found = summed(study.lines, study.budgets)
+    every = plots.pictures(found)
+    for place, (name, figure) in enumerate(plots.draw_all(found)):
+        progress(place / (2 * len(every)))
+        store.write(store.figure(name), plots.rendered(figure))
+    progress(0.5)
+    page = report.study_page(study, rows=rows, found=found, published=published)
+    store.write(store.report, page)
+    progress(1.0)
+    return rows
+
+
+def draw_files(
+    settings: Settings,
+    runs: Runs,
+    store: Store,
+    kinds: Sequence[Literal["png", "svg", "pdf"]],
+    width: float,
+) -> list[str]:
+    """Draw the figures of a study as files for print; return their names.
+
+    Args:
+        settings: the study.
+        runs: its diagnoses by label.
+        store: where it lies; the figures go to figures/NAME-WIDTHin.KIND.
+        kinds: png, svg or pdf.
+        width: of the figures in inches.
+
+    Raises:
+        ValueError: if there is no such kind, or the width is too small or large.
+    """
+    if not plots.NARROWEST <= width <= plots.WIDEST:
+        raise ValueError(
+            f"a figure cannot be {width:g} inches wide; give {plots.NARROWEST:g} (a "
+            f"column) to {plots.WIDEST:g}"
+        )
+    found = summed(lines_of(settings, runs), settings.budgets)
+    names = []
+    for name, figure in plots.draw_all(found, width=width):
+        for kind in kinds:
+            path = store.figure(f"{name}-{width:g}in").with_suffix(f".{kind}")
+            store.write(path, plots.rendered(figure, kind))
+            names.append(path.name)
+    return names
+
+
+def draw_by_seed(settings: Settings, runs: Runs, store: Store) -> list[str]:
+    """Draw every figure of every seed and optimizer by itself; return their names.
+
+    Args:
+        settings: the study.
+        runs: its diagnoses by label.
+        store: where it lies; the figures go to figures/OPTIMIZER-seed-SEED-NAME.png.
+    """
+    apart: dict[str, dict[str, Trees]] = {}
+    for run in settings.runs():
+        key = f"{run.recipe.optimizer}-seed-{run.seed}"
+        found = runs[settings.label(run)]
+        apart.setdefault(key, {})[settings.network(run)] = [found.tree]
+    names = []
+    for key, some in apart.items():
+        for name, figure in plots.draw_all(summed(some, settings.budgets)):
+            names.append(f"{key}-{name}")
+            store.write(store.figure(names[-1]), plots.rendered(figure))
+    return names
 
 
 def _facets(settings: Settings) -> dict[str, dict[str, str]]:

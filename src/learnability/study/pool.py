@@ -3,15 +3,7 @@
 import asyncio
 import multiprocessing
 from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    CancelledError,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-    wait,
-)
+from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -28,10 +20,10 @@ GONE = (
     "command again: what is done is kept"
 )
 LOCAL = "local:"
+# Runs handed to a scheduler at once: all, as workers may join later.
 UNLIMITED = 2**31
-"""Runs handed to a scheduler at once: all, as workers may join later."""
+# Seconds to futures.wait for a scheduler.
 START = 10.0
-"""Seconds to wait for a scheduler."""
 SCHEMES = ("tcp", "tls", "ws", "wss")
 Tell = Callable[[str], None]
 Part = TypeVar("Part")
@@ -57,7 +49,7 @@ class Pool:
         deaths: what a part's future raises if its worker died.
     """
 
-    make: Callable[[], AbstractContextManager[Executor]]
+    make: Callable[[], AbstractContextManager[futures.Executor]]
     at_once: int
     threads: int | None = None
     call: Callable[[Callable[[Any], Any], Any], Any] = called
@@ -80,7 +72,7 @@ def processes(workers: int, threads: int | None = None) -> Pool:
     # A forked child would share compiled code's threads, which do not survive a fork.
     fresh = multiprocessing.get_context("spawn")
     return Pool(
-        make=lambda: ProcessPoolExecutor(
+        make=lambda: futures.ProcessPoolExecutor(
             workers, mp_context=fresh, initializer=tune_process
         ),
         at_once=workers,
@@ -136,10 +128,7 @@ def checked_workers(workers: int) -> int:
 
 
 def execute_in(
-    pool: Pool,
-    work: Callable[[Part], Result],
-    parts: Mapping[str, Part],
-    tell: Tell,
+    pool: Pool, work: Callable[[Part], Result], parts: Mapping[str, Part], tell: Tell
 ) -> Iterator[Result]:
     """Do work in a pool; yield results as they come.
 
@@ -176,13 +165,13 @@ def execute_in(
 
 
 def _until_broken(
-    executor: Executor,
+    executor: futures.Executor,
     work: Callable[[Part], Result],
     left: dict[str, Part],
     pool: Pool,
 ) -> Generator[Result, None, dict[str, Part]]:
     """Take parts off what is left and yield results; return those that were lost."""
-    working: dict[Future[Result], tuple[str, Part]] = {}
+    working: dict[futures.Future[Result], tuple[str, Part]] = {}
     lost: dict[str, Part] = {}
     try:
         while left or working:
@@ -190,14 +179,14 @@ def _until_broken(
                 lost |= _hand_over(executor, work, left, working, pool)
             if not working:
                 return lost
-            done, _ = wait(working, return_when=FIRST_COMPLETED)
+            done, _ = futures.wait(working, return_when=futures.FIRST_COMPLETED)
             for future in done:
                 name, part = working.pop(future)
                 try:
                     result = future.result()
                 except pool.deaths:
                     lost[name] = part
-                except CancelledError as error:
+                except futures.CancelledError as error:
                     raise ValueError(GONE) from error
                 else:
                     yield result
@@ -208,10 +197,10 @@ def _until_broken(
 
 
 def _hand_over(
-    executor: Executor,
+    executor: futures.Executor,
     work: Callable[[Part], Result],
     left: dict[str, Part],
-    working: dict[Future[Result], tuple[str, Part]],
+    working: dict[futures.Future[Result], tuple[str, Part]],
     pool: Pool,
 ) -> dict[str, Part]:
     """Submit parts while there is room; return the one that met a broken pool."""
@@ -264,7 +253,7 @@ def _check(address: str) -> None:
     if not (known and host and port.isdecimal() and 0 < int(port) < 2**16):
         raise ValueError(f"{address!r} is no address; give tcp://HOST:PORT or local:N")
     try:
-        with ThreadPoolExecutor(1) as apart:  # where no other loop runs
+        with futures.ThreadPoolExecutor(1) as apart:  # where no other loop runs
             found = apart.submit(asyncio.run, _identity(address)).result()
     # What is no scheduler may answer anything, such as the size of a huge message.
     except (OSError, MemoryError, ValueError, TypeError) as error:
@@ -343,7 +332,7 @@ def _count(address: str) -> int:
 
 
 @contextmanager
-def _opened(distributed: Any, options: dict[str, Any]) -> Iterator[Executor]:
+def _opened(distributed: Any, options: dict[str, Any]) -> Iterator[futures.Executor]:
     """Connect to a scheduler, or start one, and yield its executor."""
     try:
         client = distributed.Client(timeout=START, **options)

@@ -9,48 +9,26 @@ import tomlkit
 import torch
 from pydantic import AfterValidator, BaseModel, Field
 
-from ..cells import (
-    CELLS,
-    GRU,
-    LSTM,
-    Cell,
-    ConstGate,
-    DiagGate,
-    Initialisation,
-    SharedGate,
-)
-from ..checked import (
-    LARGEST,
-    STRICT,
-    Count,
-    Positive,
-    Several,
-    StudySeed,
-    Whole,
-    digest,
-    in_any_case,
-)
+from .. import checked
+from ..cells import CELLS, Cell, Initialisation
+from ..checked import digest
 from ..diagnosis.options import DiagnosisOptions
 from ..randomness import Seed, stream
 from ..recipe import OptimizerName, Recipe
 from ..storage import stamp
 from ..tasks import MultiLag, Sequences
 
-GATE_ARGUMENT: dict[type[Cell], str] = {
-    ConstGate: "s",
-    SharedGate: "s0",
-    DiagGate: "s0",
-    GRU: "z0",
-    LSTM: "f0",
-}
+# What each cell calls the start of the gate that makes the leak.
+GATE_ARGUMENT = {"ConstGate": "s", "SharedGate": "s0", "DiagGate": "s0"}
+GATE_ARGUMENT |= {"GRU": "z0", "LSTM": "f0"}
 
 CellName = Annotated[
     Literal["ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM"],
-    in_any_case(kind.__name__ for kind in GATE_ARGUMENT),
+    checked.in_any_case(GATE_ARGUMENT),
 ]
+# Sequences below which no interval of a diagnosis means anything.
 FEWEST_DIAGNOSED = 50
-"""Sequences below which no interval of a diagnosis means anything."""
-Diagnosed = Annotated[Whole, Field(ge=FEWEST_DIAGNOSED, le=LARGEST)]
+Diagnosed = Annotated[checked.Whole, Field(ge=FEWEST_DIAGNOSED, le=checked.LARGEST)]
 
 
 class Architecture(BaseModel):
@@ -65,10 +43,10 @@ class Architecture(BaseModel):
         init: how the weights start.
     """
 
-    model_config = STRICT
+    model_config = checked.STRICT
 
     cell: CellName
-    units: Count = 32
+    units: checked.Count = 32
     layernorm: bool = True
     gate: Annotated[float, Field(gt=0, lt=1)] = 0.05
     init: Initialisation = "published"
@@ -80,16 +58,9 @@ class Architecture(BaseModel):
             inputs: D, units of the input.
             seed: of the weights.
         """
-        kind = CELLS[self.cell]
-        options = {GATE_ARGUMENT[kind]: self.gate}
-        return kind(
-            inputs,
-            self.units,
-            layernorm=self.layernorm,
-            init=self.init,
-            seed=seed,
-            **options,  # pyright: ignore[reportArgumentType]
-        )
+        options: Any = self.model_dump(include={"layernorm", "init"})
+        options |= {GATE_ARGUMENT[self.cell]: self.gate, "seed": seed}
+        return CELLS[self.cell](inputs, self.units, **options)
 
 
 def _name(name: str) -> str:
@@ -112,7 +83,7 @@ class NetworkSettings(Architecture):
     """
 
     name: Annotated[str, Field(min_length=1), AfterValidator(_name)] | None = None
-    learning_rate: Positive | None = None
+    learning_rate: checked.Positive | None = None
 
     @property
     def architecture(self) -> Architecture:
@@ -141,14 +112,15 @@ class Further(BaseModel):
         momentum: of the optimizer ``momentum``; the recipe's unless given.
     """
 
-    model_config = STRICT
+    model_config = checked.STRICT
 
     optimizer: OptimizerName
-    learning_rate: Positive | None = None
+    learning_rate: checked.Positive | None = None
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
+# How a name says what differs between networks of one cell.
 WORDS: dict[str, Callable[[Any], str]] = {
     "units": str,
     "learning_rate": lambda rate: "" if rate is None else f"lr {rate}",
@@ -156,7 +128,6 @@ WORDS: dict[str, Callable[[Any], str]] = {
     "layernorm": lambda normal: "LayerNorm" if normal else "no LayerNorm",
     "init": "{} weights".format,
 }
-"""How a name says what differs between networks of one cell."""
 
 
 def network_names(networks: Sequence[NetworkSettings]) -> tuple[str, ...]:
@@ -199,16 +170,16 @@ class RunSettings(BaseModel):
         options: how finely to diagnose.
     """
 
-    model_config = STRICT
+    model_config = checked.STRICT
 
     task: MultiLag
-    training_sequences: Count
-    validation_sequences: Count
+    training_sequences: checked.Count
+    validation_sequences: checked.Count
     diagnosis_sequences: Diagnosed
     recipe: Recipe
     architecture: Architecture
-    seed: StudySeed
-    lags: Several[Whole]
+    seed: checked.StudySeed
+    lags: checked.Several[checked.Whole]
     options: DiagnosisOptions
 
     def identity(self) -> str:

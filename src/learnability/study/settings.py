@@ -1,31 +1,15 @@
 """One frozen record of everything that decides a study's numbers."""
 
+import itertools
 import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Self, final
 
 import tomlkit
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
-from ..checked import (
-    STRICT,
-    Count,
-    Positive,
-    Several,
-    StudySeed,
-    Whole,
-    check_unique,
-    chosen_name,
-    digest,
-    in_a_sentence,
-)
+from .. import checked
 from ..diagnosis.options import DiagnosisOptions
 from ..grid import checked_lags
 from ..recipe import Recipe
@@ -40,8 +24,8 @@ from .run import (
     network_names,
 )
 
+# Bytes of a study's name, which with its scale is that of a folder.
 LONGEST_NAME = 200
-"""Bytes of a study's name, which with its scale is that of a folder."""
 
 
 def _named(name: str) -> str:
@@ -88,20 +72,20 @@ class Settings(BaseModel):
         options: how finely to diagnose.
     """
 
-    model_config = STRICT
+    model_config = checked.STRICT
 
     name: Name
     scale: Annotated[float, Field(gt=0, le=1)] = 1.0
-    seeds: Annotated[Several[StudySeed], Field(min_length=1)] = (0,)
+    seeds: Annotated[checked.Several[checked.StudySeed], Field(min_length=1)] = (0,)
     task: MultiLag
-    training_sequences: Count
-    validation_sequences: Count
+    training_sequences: checked.Count
+    validation_sequences: checked.Count
     diagnosis_sequences: Diagnosed
     recipe: Recipe
-    further_optimizers: Several[Further] = ()
-    networks: Annotated[Several[NetworkSettings], Field(min_length=1)]
-    lags: Several[Whole]
-    budgets: Annotated[Several[Positive], Field(min_length=1)]
+    further_optimizers: checked.Several[Further] = ()
+    networks: Annotated[checked.Several[NetworkSettings], Field(min_length=1)]
+    lags: checked.Several[checked.Whole]
+    budgets: Annotated[checked.Several[checked.Positive], Field(min_length=1)]
     options: DiagnosisOptions = DiagnosisOptions()
 
     @model_validator(mode="before")
@@ -123,10 +107,10 @@ class Settings(BaseModel):
                 f"a batch of {largest} does not fit into {self.training_sequences} "
                 "training sequences; make one smaller or the other larger"
             )
-        check_unique("network", self.names)
-        check_unique("optimizer", [r.optimizer for r in self.recipes])
-        check_unique("seed", self.seeds)
-        check_unique("budget", self.budgets)
+        checked.check_unique("network", self.names)
+        checked.check_unique("optimizer", [r.optimizer for r in self.recipes])
+        checked.check_unique("seed", self.seeds)
+        checked.check_unique("budget", self.budgets)
         first: dict[RunSettings, str] = {}
         for name, run in self._named_runs():
             if first.setdefault(run, name) != name:
@@ -153,26 +137,15 @@ class Settings(BaseModel):
 
     def _named_runs(self) -> list[tuple[str, RunSettings]]:
         """Return the runs, each with the name of its network."""
-        networks = list(zip(self.names, self.networks, strict=True))
-        return [
-            (name, self._run(network, recipe, seed))
-            for seed in self.seeds
-            for name, network in networks
-            for recipe in self.recipes
-        ]
+        pairs = zip(self.names, self.networks, strict=True)
+        grid = itertools.product(self.seeds, pairs, self.recipes)
+        return [(name, self._run(n, recipe, seed)) for seed, (name, n), recipe in grid]
 
     def _run(self, network: NetworkSettings, recipe: Recipe, seed: int) -> RunSettings:
-        return RunSettings(
-            task=self.task,
-            training_sequences=self.training_sequences,
-            validation_sequences=self.validation_sequences,
-            diagnosis_sequences=self.diagnosis_sequences,
-            recipe=network.trained_by(recipe),
-            architecture=network.architecture,
-            seed=seed,
-            lags=self.lags,
-            options=self.options,
-        )
+        shared = RunSettings.model_fields.keys() & type(self).model_fields.keys()
+        own = {"recipe": network.trained_by(recipe), "seed": seed}
+        own |= {"architecture": network.architecture}
+        return RunSettings(**{name: getattr(self, name) for name in shared} | own)
 
     def network(self, run: RunSettings) -> str:
         """Return the name of a run's network.
@@ -272,7 +245,7 @@ class Settings(BaseModel):
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise ValueError(f"{source} is no TOML: {error}; mend it") from error
         except ValidationError as error:
-            raise ValueError(f"{source}: {in_a_sentence(error)}") from error
+            raise ValueError(f"{source}: {checked.in_a_sentence(error)}") from error
 
     def changed(self, **changes: object) -> Self:
         """Return the settings with some fields replaced, checked anew.
@@ -294,7 +267,7 @@ class Settings(BaseModel):
         try:
             return type(self).model_validate(merged)
         except ValidationError as error:
-            raise ValueError(in_a_sentence(error)) from error
+            raise ValueError(checked.in_a_sentence(error)) from error
 
     def identity(self) -> str:
         """Return a short hash of everything that decides the numbers.
@@ -304,10 +277,10 @@ class Settings(BaseModel):
         ordered = self.model_dump(mode="json", exclude={"name", "scale"})
         for network in ordered["networks"]:
             del network["name"]
-        ordered["networks"].sort(key=digest)
+        ordered["networks"].sort(key=checked.digest)
         ordered["further_optimizers"].sort(key=lambda o: o["optimizer"])
         ordered["seeds"].sort()
-        return digest(ordered)
+        return checked.digest(ordered)
 
 
 def preset_names() -> list[str]:
@@ -340,7 +313,7 @@ def load_settings(preset: str) -> Settings:
             ) from error
         return Settings.from_toml(text, preset)
     try:
-        name = chosen_name("preset", preset, preset_names())
+        name = checked.chosen_name("preset", preset, preset_names())
     except ValueError as error:
         raise ValueError(f"{error} or the path of a .toml file") from error
     file = resources.files("learnability.study") / "presets" / f"{name}.toml"

@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from io import BytesIO
 from typing import Any, final
@@ -25,7 +25,7 @@ from ..diagnosis.diagnose import attributes
 from ..diagnosis.fitting import fitted_detection, fitted_envelopes, fitted_evidence
 from ..diagnosis.measure import Measurement
 from ..evidence import ProbeStatistics
-from ..models.reading import Progress, Reading, silent
+from ..models.reading import Progress, Reading
 from ..randomness import stream
 from ..recipe import make_optimizer
 from ..storage import tree_bytes, tree_from
@@ -38,12 +38,36 @@ from .run import RunData, RunSettings, run_data, stage_keys
 Files = dict[str, bytes]
 Arrays = dict[str, np.ndarray]
 
+# A study measures as finely as it says, whatever work that is, and keeps as many bytes
+# of what a network did as that.
 ANY_WORK, MEMORY = 1e30, 1e9
-"""A study measures as finely as it says, whatever work that is, and keeps as many
-bytes of what a network did as that."""
 
+# Seconds of training that a killed process loses at most.
 CHECKPOINT_EVERY = 60.0
-"""Seconds of training that a killed process loses at most."""
+
+
+@final
+@dataclass(frozen=True)
+class Request:
+    """What to do, and where.
+
+    Attributes:
+        folder: of the study, as text.
+        label: the run's name in the study.
+        run: the run's settings.
+        scale: of the study, which results state.
+        every: seconds of training between checkpoints.
+        threads: how many to use; None leaves them as they are.
+        wait: whether to wait where another process holds the run.
+    """
+
+    folder: str
+    label: str
+    run: RunSettings
+    scale: float = 1.0
+    every: float = CHECKPOINT_EVERY
+    threads: int | None = None
+    wait: bool = False
 
 
 @final
@@ -51,27 +75,22 @@ class Stages:
     """One run in its folder: what is there is read, what is not is made.
 
     Args:
-        run: its settings.
+        request: what to make.
         folder: where it lies, held by this process.
-        scale: of its study, which the results state.
         progress: called with the name of a stage and the share of it that is done.
         tell: called with a sentence where a file was damaged.
-        every: seconds of training between checkpoints.
     """
 
     def __init__(
         self,
-        run: RunSettings,
+        request: Request,
         folder: RunFolder,
-        *,
-        scale: float = 1.0,
-        progress: Progress = silent,
-        tell: Callable[[str], None] = lambda sentence: None,
-        every: float = CHECKPOINT_EVERY,
+        progress: Progress,
+        tell: Callable[[str], None],
     ) -> None:
-        self.run, self.folder, self.scale = run, folder, scale
-        self.progress, self.tell, self.every = progress, tell, every
-        self.keys = stage_keys(run, scale)
+        self.request, self.run, self.folder = request, request.run, folder
+        self.progress, self.tell = progress, tell
+        self.keys = stage_keys(request.run, request.scale)
         self.made: list[str] = []
         self.resumed = False
 
@@ -115,10 +134,12 @@ class Stages:
 
     @cached_property
     def data(self) -> RunData:
+        """The run's sequences."""
         return run_data(self.run)
 
     @cached_property
     def trained(self) -> Files:
+        """The files of the stage training."""
         return self._files("training", self._train)
 
     def _new_network(self) -> Network:
@@ -171,7 +192,7 @@ class Stages:
             if not begun:
                 self.progress("training", self._share_of_first_step(start))
                 begun = True
-            if time.monotonic() - last < self.every:
+            if time.monotonic() - last < self.request.every:
                 return
             self.folder.save_checkpoint(self.keys["training"], asdict(snapshot()))
             last = time.monotonic()
@@ -254,7 +275,7 @@ class Stages:
             "options": options.model_dump_json(),
             "settings": run.to_toml(),
             "identity": run.identity(),
-            "scale": self.scale,
+            "scale": self.request.scale,
         }
         return tree
 

@@ -1,28 +1,24 @@
-"""The owner of every path below a study's folder."""
+"""The owner of every path below a study's folder, and which studies share a folder."""
 
 import json
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import tomlkit
+from pydantic import BaseModel
 from upath import UPath
 
+from .. import storage
+from ..checked import check_unique, chosen_name
 from ..diagnosis import LayerDiagnosis
-from ..storage import (
-    append_lines,
-    lock_held,
-    place,
-    replace_file,
-    stamp,
-    sweep_out,
-    tree_from,
-)
+from ..recipe import Recipe
+from ..storage import stamp, tree_from
 from .folder import Damaged, RunFolder
-from .parts import joined
-from .run import RunSettings, stage_keys
+from .run import Further, NetworkSettings, RunSettings, stage_keys
 from .settings import Settings
 
 
@@ -49,7 +45,7 @@ class Store:
     folder: Path | UPath
 
     def __init__(self, folder: str | PathLike[str]) -> None:
-        object.__setattr__(self, "folder", place(folder))
+        object.__setattr__(self, "folder", storage.place(folder))
 
     @property
     def address(self) -> str:
@@ -74,16 +70,17 @@ class Store:
         return self.run(run).file("fit.nc")
 
     def figure(self, name: str) -> Path | UPath:
+        """Return the path of a figure."""
         return self.folder / "figures" / f"{name}.png"
 
     def write(self, path: Path | UPath, content: str | bytes) -> None:
         """Write one file of the study, whole or not at all.
 
         Raises:
-            ValueError: if the place cannot be written.
+            ValueError: if the storage.place cannot be written.
         """
         raw = content.encode() if isinstance(content, str) else content
-        replace_file(path, raw)
+        storage.replace_file(path, raw)
 
     def begin(self, settings: Settings) -> Settings:
         """Take the folder for a study, and return the study that it then holds.
@@ -103,14 +100,14 @@ class Store:
             self.write(self.settings_file, tomlkit.dumps(stamp()) + study.to_toml())
         for folder in (self.folder, self.folder / "figures"):
             if isinstance(folder, Path):
-                sweep_out(folder)
+                storage.sweep_out(folder)
         return study
 
     def _held(self) -> AbstractContextManager[object]:
         """Hold the settings against other processes; only local files know locks."""
         if not isinstance(self.folder, Path):
             return nullcontext()
-        return lock_held(self.folder / ".settings.toml.lock")
+        return storage.lock_held(self.folder / ".settings.toml.lock")
 
     def check(self, settings: Settings) -> None:
         """Find out whether the folder is free for a study; write nothing.
@@ -175,10 +172,10 @@ class Store:
         """Keep the seconds that a whole run took.
 
         Raises:
-            ValueError: if the place cannot be written.
+            ValueError: if the storage.place cannot be written.
         """
         line = json.dumps({"run": run.identity(), "seconds": round(seconds, 3)}) + "\n"
-        append_lines(self.times, line.encode())
+        storage.append_lines(self.times, line.encode())
 
     def load_times(self) -> dict[str, float]:
         """Return the seconds that whole runs took, by their identity.
@@ -239,3 +236,101 @@ class Store:
                 f"the results of {label} are not there ({self.results(run)}); {again}"
             )
         return found
+
+
+# Settings of a study whose product is the grid of its runs.
+GRID = {"networks", "seeds", "recipe", "further_optimizers"}
+
+
+def part_of(
+    settings: Settings, cells: list[str] | None, optimizers: list[str] | None
+) -> Settings:
+    """Return a study with some of its networks and optimizers, in the order given.
+
+    Args:
+        settings: the whole study.
+        cells: in any case, names of networks or cells, which stand for all networks of
+            theirs; all unless given.
+        optimizers: in any case; all unless given.
+
+    Raises:
+        ValueError: if there is no such cell or optimizer, or one is named twice.
+    """
+    if cells is not None:
+        settings = settings.changed(networks=_plain(_picked(settings, cells)))
+    if optimizers is None:
+        return settings
+    recipes = {r.optimizer: r for r in settings.recipes}
+    names = [chosen_name("optimizer", word, recipes) for word in optimizers]
+    check_unique("optimizer", names)
+    first, *rest = (recipes[name] for name in names)
+    return settings.changed(
+        recipe=first.model_dump(mode="json"), further_optimizers=_further(rest)
+    )
+
+
+def _picked(settings: Settings, words: Sequence[str]) -> list[NetworkSettings]:
+    """Return networks under the names that they have in the whole study."""
+    there = dict(zip(settings.names, settings.networks, strict=True))
+    known = dict.fromkeys([*there, *(n.cell for n in settings.networks)])
+    asked = [chosen_name("cell", word, known) for word in words]
+    check_unique("cell", asked)
+    picked = {
+        name: network.model_copy(update={"name": _given(name, network)})
+        for word in asked
+        for name, network in there.items()
+        if name == word or (word not in there and network.cell == word)
+    }
+    return list(picked.values())
+
+
+def _given(name: str, network: NetworkSettings) -> str | None:
+    """Return a name as settings give it, which leave out that of the cell."""
+    return None if name == network.cell else name
+
+
+def joined(there: Settings, asked: Settings) -> Settings | None:
+    """Return the study whose runs are those of two studies, if there is one.
+
+    Nothing but the grid may differ, and the runs of both must fill one.
+
+    Args:
+        there: one study, whose order is kept; and its networks' names, unless the other
+            holds more of them.
+        asked: the other.
+    """
+    if differing(there, asked):
+        return None
+    more = sorted((there, asked), key=lambda study: -len(study.networks))
+    networks: dict[NetworkSettings, NetworkSettings] = {}
+    for network in (n for study in more for n in study.networks):
+        networks.setdefault(network.model_copy(update={"name": None}), network)
+    known = {recipe.optimizer for recipe in there.recipes}
+    new = [recipe for recipe in asked.recipes if recipe.optimizer not in known]
+    both = there.changed(
+        networks=_plain(networks.values()),
+        seeds=list(dict.fromkeys((*there.seeds, *asked.seeds))),
+        further_optimizers=[*_plain(there.further_optimizers), *_further(new)],
+    )
+    wanted = {run.identity() for study in (there, asked) for run in study.runs()}
+    return both if wanted == {run.identity() for run in both.runs()} else None
+
+
+def differing(there: Settings, asked: Settings) -> list[str]:
+    """Return the names of settings besides the grid in which two studies differ.
+
+    Args:
+        there: one study.
+        asked: the other.
+    """
+    one, two = (s.model_dump(mode="json", exclude=GRID) for s in (there, asked))
+    return [name for name in one if one[name] != two[name]]
+
+
+def _plain(models: Iterable[BaseModel]) -> list[dict[str, Any]]:
+    return [model.model_dump(mode="json") for model in models]
+
+
+def _further(recipes: Iterable[Recipe]) -> list[dict[str, Any]]:
+    """Return what further optimizers change of a study's recipe."""
+    return [r.model_dump(include=set(Further.model_fields)) for r in recipes]

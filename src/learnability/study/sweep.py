@@ -1,26 +1,72 @@
-"""A whole study: every run of the grid, then table, figures and report."""
+"""A whole study: a request per run that travels to any process, and what they give."""
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Protocol, final
 
-import pandas as pd
-
+from ..compiled.engine import using_threads
 from ..diagnosis import LayerDiagnosis
-from ..models.reading import Progress
-from ..summaries import Trees, summed
-from . import tables
+from ..models.reading import Progress, silent
+from ..storage import place
 from .cost import Pace, Seconds
-from .execute import Outcome, Request, execute
-from .folder import Damaged
+from .folder import Damaged, RunFolder
 from .logs import Logger, log_run
 from .pool import Pool, execute_in
-from .published import Published
 from .run import RunSettings
 from .settings import Settings
-from .stages import CHECKPOINT_EVERY
+from .stages import CHECKPOINT_EVERY, Request, Stages
 from .store import Store
+
+
+@final
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request.
+
+    Attributes:
+        label: the run's name in the study.
+        held: whether another process holds the run, so that nothing was done.
+        made: the stages that were made; none where all were there.
+        whole: whether the run was made from its beginning.
+        told: sentences about damaged files.
+        seconds: of work.
+    """
+
+    label: str
+    held: bool = False
+    made: tuple[str, ...] = ()
+    whole: bool = False
+    told: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def execute(request: Request, progress: Progress = silent) -> Outcome:
+    """Make what is missing of one run.
+
+    Args:
+        request: what to do.
+        progress: called with the name of a stage and the share of it that is done.
+
+    Raises:
+        ValueError: if the folder cannot be written.
+    """
+    started, told = time.monotonic(), []
+    folder = RunFolder.below(place(request.folder), request.run.identity())
+    held = folder.locked(wait=request.wait)
+    with using_threads(request.threads), held as ours:
+        if not ours:
+            return Outcome(request.label, held=True)
+        stages = Stages(request, folder, progress, told.append)
+        stages.ensure()
+    return Outcome(
+        request.label,
+        made=tuple(stages.made),
+        whole="training" in stages.made and not stages.resumed,
+        told=tuple(told),
+        seconds=time.monotonic() - started,
+    )
 
 
 class Watcher(Protocol):
@@ -32,15 +78,12 @@ class Watcher(Protocol):
 
     def kept(self, label: str) -> None:
         """Take notice of a run whose results were there already."""
-        ...
 
     def done(self, outcome: Outcome, finished: str) -> None:
         """Take notice of a run that ended, and of how far the study is."""
-        ...
 
     def tell(self, sentence: str) -> None:
         """Take notice of anything else that happened."""
-        ...
 
 
 def run_study(
@@ -203,105 +246,3 @@ def outlook(settings: Settings, store: Store, pool: Pool | None = None) -> str:
             else f"{time_left} left"
         )
     )
-
-
-def write_results(
-    settings: Settings,
-    runs: Mapping[str, LayerDiagnosis],
-    store: Store,
-    progress: Callable[[float], None],
-    published: Published | None = None,
-) -> pd.DataFrame:
-    """Write the table, the figures and the report page of a study; return the table.
-
-    Args:
-        settings: the study.
-        runs: its diagnoses by label.
-        store: where it lies.
-        progress: called with the share of the work that is done.
-        published: runs of the published programme to lay over ours.
-    """
-    from .. import plots, report  # they load plotting libraries: only here
-    from .pages import study_of
-
-    study = study_of(settings, runs)
-    rows = report.table({name: run.tree for name, run in runs.items()}, study.budgets)
-    store.write(store.table, rows.to_csv(index=False))
-    store.write(store.index, tables.index(settings).to_csv(index=False))
-    if len(runs) > len(settings.networks):
-        across = tables.across_seeds(settings, runs).to_csv(index=False)
-        store.write(store.across, across)
-    found = summed(study.lines, study.budgets)
-    every = plots.pictures(found)
-    for place, picture in enumerate(every):
-        progress(place / (2 * len(every)))
-        with plots.theme("light"):
-            figure = plots.rendered(picture.draw())
-        store.write(store.figure(picture.name), figure)
-    progress(0.5)
-    page = report.study_page(study, rows=rows, found=found, published=published)
-    store.write(store.report, page)
-    progress(1.0)
-    return rows
-
-
-def draw_files(
-    settings: Settings,
-    runs: Mapping[str, LayerDiagnosis],
-    store: Store,
-    kinds: Sequence[Literal["png", "svg", "pdf"]],
-    width: float,
-) -> list[str]:
-    """Draw the figures of a study as files for print; return their names.
-
-    Args:
-        settings: the study.
-        runs: its diagnoses by label.
-        store: where it lies; the figures go to figures/NAME-WIDTHin.KIND.
-        kinds: png, svg or pdf.
-        width: of the figures in inches.
-
-    Raises:
-        ValueError: if there is no such kind, or the width is too small or large.
-    """
-    from .. import plots
-    from .pages import lines_of
-
-    if not plots.NARROWEST <= width <= plots.WIDEST:
-        raise ValueError(
-            f"a figure cannot be {width:g} inches wide; give {plots.NARROWEST:g} (a "
-            f"column) to {plots.WIDEST:g}"
-        )
-    found = summed(lines_of(settings, runs), settings.budgets)
-    names = []
-    for name, figure in plots.draw_all(found, width=width):
-        for kind in kinds:
-            path = store.figure(f"{name}-{width:g}in").with_suffix(f".{kind}")
-            store.write(path, plots.rendered(figure, kind))
-            names.append(path.name)
-    return names
-
-
-def draw_by_seed(
-    settings: Settings, runs: Mapping[str, LayerDiagnosis], store: Store
-) -> list[str]:
-    """Draw every figure of every seed and optimizer by itself; return their names.
-
-    Args:
-        settings: the study.
-        runs: its diagnoses by label.
-        store: where it lies; the figures go to figures/OPTIMIZER-seed-SEED-NAME.png.
-    """
-    from .. import plots
-
-    apart: dict[str, dict[str, Trees]] = {}
-    for run in settings.runs():
-        key = f"{run.recipe.optimizer}-seed-{run.seed}"
-        found = runs[settings.label(run)]
-        apart.setdefault(key, {})[settings.network(run)] = [found.tree]
-    names = []
-    for key, some in apart.items():
-        for name, figure in plots.draw_all(summed(some, settings.budgets)):
-            names.append(f"{key}-{name}")
-            store.write(store.figure(names[-1]), plots.rendered(figure, "png"))
-    return names

@@ -1,6 +1,6 @@
 """The results of whole studies as tables and trees: by lag, by budget, side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from ..diagnosis import LayerDiagnosis
-from ..summaries import window_spread
-from ..summaries.spread import LEVELS
+from ..summaries.spread import LEVELS, window_spread
 from .folder import RunFolder
 from .settings import Settings
 
@@ -42,26 +41,28 @@ def by_lag(settings: Settings, runs: Runs) -> pd.DataFrame:
         settings: the study.
         runs: its diagnoses by label.
     """
-    known = identified(settings)
-    return pd.concat(
-        [_known(run.summary(full=True), known[label]) for label, run in runs.items()],
-        ignore_index=True,
-    )
+    tables = {label: run.summary(full=True) for label, run in runs.items()}
+    return _together(settings, tables)
 
 
-def by_budget(
-    settings: Settings, runs: Runs, budgets: Sequence[float] | None = None
-) -> pd.DataFrame:
+def by_budget(settings: Settings, runs: Runs) -> pd.DataFrame:
     """Return a row per run and budget N: the window with its interval.
 
     Args:
         settings: the study.
         runs: its diagnoses by label.
-        budgets: numbers of sequences N; the study's unless given.
     """
-    known, chosen = identified(settings), budgets or settings.budgets
-    reached = {n: run.window(chosen).rename_axis("budget") for n, run in runs.items()}
-    rows = [_known(table, known[label]) for label, table in reached.items()]
+    tables = {
+        label: run.window(settings.budgets).rename_axis("budget")
+        for label, run in runs.items()
+    }
+    return _together(settings, tables)
+
+
+def _together(settings: Settings, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return tables of runs below one another, each row with what its run is."""
+    known = identified(settings)
+    rows = [_known(table, known[label]) for label, table in tables.items()]
     return pd.concat(rows, ignore_index=True)
 
 
@@ -160,9 +161,10 @@ def grouped(settings: Settings, runs: Runs) -> dict[str, list[LayerDiagnosis]]:
         settings: the study.
         runs: its diagnoses by label.
     """
-    groups: dict[str, list[LayerDiagnosis]] = {}
-    for label, known in identified(settings).items():
-        groups.setdefault(str(known["group"]), []).append(runs[label])
+    known, groups = identified(settings), {}
+    for label, run in runs.items():
+        name = str(known[label]["group"]) if label in known else label
+        groups.setdefault(name, []).append(run)
     return groups
 
 
@@ -172,14 +174,11 @@ def index(settings: Settings) -> pd.DataFrame:
     Args:
         settings: the study.
     """
+    shown = ("run", "architecture", "optimizer", "seed")
+    known = identified(settings).values()
     rows = [
-        {
-            "run": settings.label(run),
-            "architecture": settings.network(run),
-            "optimizer": run.recipe.optimizer,
-            "seed": run.seed,
-            "folder": str(RunFolder.below(Path(), run.identity()).path),
-        }
-        for run in settings.runs()
+        {name: one[name] for name in shown}
+        | {"folder": str(RunFolder.below(Path(), run.identity()).path)}
+        for run, one in zip(settings.runs(), known, strict=True)
     ]
     return pd.DataFrame(rows)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,39 +14,20 @@ from .. import stable
 from ..stable import law
 from .spread import Trees, group, spread
 
+# Error probability of the sign of a mean, at which the law counts sequences.
 ERROR = 0.05
-"""Error probability of the sign of a mean, at which the law counts sequences."""
 ESTIMATORS: dict[str, Callable] = {
     "koutrouvelis": stable.koutrouvelis,
     "mcculloch": stable.mcculloch,
     "likelihood": stable.maximum_likelihood,
 }
+# Columns of `law_points` across and up: the confounded and the honest way.
 PANELS = (("confounded", "log_needed"), ("attenuation", "log_noise"))
-"""Columns of `law_points` across and up: the confounded and the honest way."""
 
 Points = Float[np.ndarray, " point"]
 
 
-@dataclass(frozen=True)
-class Line:
-    """A regression of y on x.
-
-    Attributes:
-        slope: of the line.
-        error: standard error of the slope.
-        intercept: y at x = 0.
-        r2: share of the variance of y that the line explains.
-        points: how many.
-    """
-
-    slope: float
-    error: float
-    intercept: float
-    r2: float
-    points: int
-
-
-def law_points(tree: xr.DataTree, order: str = "exact") -> pd.DataFrame:
+def law_points(tree: xr.DataTree) -> pd.DataFrame:
     """Return what the law ``N(l) ~ f(l)^-kappa`` relates, one row per lag.
 
     ``kappa = alpha/(alpha - 1)``, ``N = (sigma q/|m|)^kappa`` with q the quantile of
@@ -57,7 +37,6 @@ def law_points(tree: xr.DataTree, order: str = "exact") -> pd.DataFrame:
 
     Args:
         tree: a diagnosis.
-        order: of transport.
 
     Returns:
         Over ``lag``: ``attenuation`` (-log f(l)/f(0)), ``confounded`` (kappa times
@@ -65,7 +44,7 @@ def law_points(tree: xr.DataTree, order: str = "exact") -> pd.DataFrame:
         of m holds 0, so that both logarithms are lower ends.
     """
     record = group(tree, "evidence")
-    f = group(tree, "envelope").sel(order=order)["normalised"].values
+    f = group(tree, "envelope").sel(order="exact")["normalised"].values
     alpha, sigma = record["alpha"].values, record["sigma"].values
     low, high = record["location_lower"].values, record["location_upper"].values
     censored = ~((low > 0) | (high < 0))
@@ -111,7 +90,7 @@ def law_columns(
     }
 
 
-def regression(x: Points, y: Points) -> Line | None:
+def regression(x: Points, y: Points) -> Any:
     """Regress y on x by least squares, or return None where that would say nothing.
 
     That is where there are fewer than 3 points, or either is the same at all of them: a
@@ -121,21 +100,17 @@ def regression(x: Points, y: Points) -> Line | None:
         x: what is given.
         y: what it is to explain.
 
+    Returns:
+        What `scipy.stats.linregress` does.
+
     Example:
         >>> line = regression(np.arange(4.0), 2 * np.arange(4.0) + 1)
-        >>> round(line.slope, 9), round(line.intercept, 9), round(line.r2, 9)
+        >>> round(line.slope, 9), round(line.intercept, 9), round(line.rvalue, 9)
         (2.0, 1.0, 1.0)
     """
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
-    found: Any = stats.linregress(x, y)
-    return Line(
-        slope=float(found.slope),
-        error=float(found.stderr),
-        intercept=float(found.intercept),
-        r2=float(found.rvalue**2),
-        points=len(x),
-    )
+    return stats.linregress(x, y)
 
 
 def alphas(tree: xr.DataTree) -> pd.DataFrame:
@@ -166,7 +141,7 @@ def _alpha(estimate: Callable, values: np.ndarray) -> float:
         return np.nan
 
 
-def law_lines(table: pd.DataFrame) -> tuple[Line | None, ...]:
+def law_lines(table: pd.DataFrame) -> tuple[Any, ...]:
     """Regress the confounded and the honest way, leaving out lower ends.
 
     Args:

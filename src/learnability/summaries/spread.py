@@ -6,21 +6,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from ..detection import decay
 from ..detection.decay_fit import FEWEST_LAGS
 from ..detection.window import window
 
 Trees = Sequence[xr.DataTree]
+# Values of one row of a table, by column.
 Row = Mapping[str, Any]
-"""Values of one row of a table, by column."""
 
+# Percentiles over seeds, by the name of their column.
 LEVELS = {"p10": 10, "p25": 25, "median": 50, "p75": 75, "p90": 90}
-"""Percentiles over seeds, by the name of their column."""
 FAMILIES = (decay.Exponential, decay.PowerLaw, decay.Logarithmic, decay.Stretched)
+# A unit's own decay. The exact transport adds what comes back through other units.
 ORDER = "diagonal"
-"""A unit's own decay. The exact transport adds what comes back through other units."""
 
 
 def group(tree: xr.DataTree, name: str) -> xr.Dataset:
@@ -28,11 +28,11 @@ def group(tree: xr.DataTree, name: str) -> xr.Dataset:
     return tree.children[name].to_dataset()
 
 
-def envelope(tree: xr.DataTree, order: str = "exact") -> xr.Dataset:
-    """Return the envelope of an order, of a module without orders the one it has."""
+def envelope(tree: xr.DataTree) -> xr.Dataset:
+    """Return the exact envelope, of a module without orders the one it has."""
     every = group(tree, "envelope")
-    there = order in every["order"]
-    return every.sel(order=order if there else every["order"].values[-1])
+    exact = "exact" in every["order"]
+    return every.sel(order="exact" if exact else every["order"].values[-1])
 
 
 def of_known(tree: xr.DataTree) -> bool:
@@ -192,38 +192,37 @@ def _medians(groups: Sequence[xr.Dataset], names: Sequence[str]) -> pd.DataFrame
     return pd.DataFrame(columns, index=index)
 
 
-def envelope_spread(trees: Trees, order: str = "exact") -> pd.DataFrame:
+def envelope_spread(trees: Trees) -> pd.DataFrame:
     """Return f(l)/f(0) of several seeds, in the logarithm, with the likeliest decay.
 
     Args:
         trees: diagnoses of several seeds at the same lags.
-        order: of transport.
 
     Returns:
-        What `envelope_band` returns, and ``fitted`` (nan where nothing was fitted); the
-        family's name is the attribute ``family``.
+        What `envelope_band` returns, and ``fitted`` (nan where nothing was fitted).
     """
-    rows = envelope_band(trees, order)
+    rows = envelope_band(trees)
     lags, mean = np.asarray(rows.index, int), rows["mean"].to_numpy()
-    family, fitted = _fitted(lags, mean, (mean > 0) & (lags >= 1))
-    rows["fitted"] = fitted
-    rows.attrs["family"] = family
+    there = (mean > 0) & (lags >= 1)
+    rows["fitted"] = np.nan
+    if there.sum() >= FEWEST_LAGS:
+        best = decay.fit(lags[there], mean[there], families=FAMILIES).best
+        rows["fitted"] = np.asarray(best.value(lags.astype(float)), float)
     return rows
 
 
-def envelope_band(trees: Trees, order: str = "exact") -> pd.DataFrame:
+def envelope_band(trees: Trees) -> pd.DataFrame:
     """Return f(l)/f(0) of several seeds, in the logarithm, and how far they differ.
 
     Args:
         trees: diagnoses of several seeds at the same lags.
-        order: of transport.
 
     Returns:
         Over ``lag``: ``mean`` (geometric; 0 where a seed is, or is below its numbers),
         ``lower`` and ``upper``: a deviation of the logarithm away, or of one seed the
         interval over its sequences.
     """
-    tables = [envelope(tree, order) for tree in trees]
+    tables = [envelope(tree) for tree in trees]
     lags = np.asarray(tables[0]["lag"].values, int)
     with np.errstate(divide="ignore"):
         logs = np.log(np.stack([t["normalised"].values.astype(float) for t in tables]))
@@ -255,16 +254,6 @@ def log_band(logs: Float[np.ndarray, "seed lag"]) -> dict[str, np.ndarray]:
         "lower": np.exp(mean - away),
         "upper": np.exp(mean + away),
     }
-
-
-def _fitted(
-    lags: np.ndarray, f: np.ndarray, there: Bool[np.ndarray, "lag"]
-) -> tuple[str, np.ndarray]:
-    """Return the family with the most evidence and its envelope at the lags."""
-    if there.sum() < FEWEST_LAGS:
-        return "", np.full(f.shape, np.nan)
-    best = decay.fit(lags[there], f[there], families=FAMILIES).best
-    return type(best).__name__, np.asarray(best.value(lags.astype(float)), float)
 
 
 def unit_scales(trees: Trees) -> np.ndarray:

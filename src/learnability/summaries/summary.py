@@ -1,29 +1,20 @@
 """What several seeds have in common, computed once for all figures and pages."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from . import spread
 from .law import envelope_shares, law_points, mean_alphas, noise_floor
-from .spread import (
-    Trees,
-    curve_spread,
-    envelope_spread,
-    group,
-    noise_levels,
-    of_known,
-    sample_spread,
-    share_spread,
-    tail_spread,
-    unit_scales,
-    window_spread,
-)
 
+Table = TypeVar("Table")
+Tables = dict[str, pd.DataFrame]
+# Two budgets a decade, from one sequence to a million.
 BUDGETS = tuple(float(n) for n in np.logspace(0, 6, 13))
-"""Two budgets a decade, from one sequence to a million."""
 
 
 @dataclass(frozen=True)
@@ -54,24 +45,24 @@ class Summary:
 
     names: tuple[str, ...]
     budgets: tuple[float, ...]
-    reached: dict[str, pd.DataFrame]
-    windows: dict[str, pd.DataFrame]
-    samples: dict[str, pd.DataFrame]
-    envelopes: dict[str, pd.DataFrame]
+    reached: Tables
+    windows: Tables
+    samples: Tables
+    envelopes: Tables
     scales: dict[str, np.ndarray]
-    tails: dict[str, pd.DataFrame]
-    curves: dict[str, pd.DataFrame]
-    shares: dict[str, pd.DataFrame]
-    laws: dict[str, pd.DataFrame] = field(default_factory=dict)
-    estimators: dict[str, pd.DataFrame] = field(default_factory=dict)
-    split: dict[str, pd.DataFrame] = field(default_factory=dict)
-    floors: dict[str, pd.DataFrame] = field(default_factory=dict)
+    tails: Tables
+    curves: Tables
+    shares: Tables
+    laws: Tables = field(default_factory=dict)
+    estimators: Tables = field(default_factory=dict)
+    split: Tables = field(default_factory=dict)
+    floors: Tables = field(default_factory=dict)
     task_lags: tuple[int, ...] = ()
     noise: tuple[float, ...] = ()
 
 
 def summed(
-    lines: Mapping[str, Trees], budgets: Sequence[float] = (10, 100, 1000)
+    lines: Mapping[str, spread.Trees], budgets: Sequence[float] = (10, 100, 1000)
 ) -> Summary:
     """Sum up the seeds of each line.
 
@@ -87,31 +78,35 @@ def summed(
             "there is nothing to sum up; give at least one diagnosis and one budget"
         )
     numbers = sorted(map(float, budgets))
-    known = {n: trees for n, trees in lines.items() if all(map(of_known, trees))}
+    known = {n: trees for n, trees in lines.items() if all(map(spread.of_known, trees))}
     whole = {n: trees for n, trees in known.items() if all(map(_has_law, trees))}
     noisy = {n: trees for n, trees in lines.items() if all(map(_has_noise, trees))}
     every = [tree for trees in lines.values() for tree in trees]
     return Summary(
         names=tuple(lines),
         budgets=tuple(numbers),
-        reached={n: window_spread(trees, numbers) for n, trees in lines.items()},
-        windows={
-            n: window_spread(trees, sorted({*BUDGETS, *numbers}))
-            for n, trees in lines.items()
-        },
-        samples={n: sample_spread(trees) for n, trees in lines.items()},
-        envelopes={n: envelope_spread(trees) for n, trees in lines.items()},
-        scales={n: unit_scales(trees) for n, trees in known.items()},
-        tails={n: tail_spread(trees) for n, trees in known.items()},
-        curves=_filled({n: curve_spread(trees) for n, trees in lines.items()}),
-        shares=_filled({n: share_spread(trees) for n, trees in lines.items()}),
+        reached=_each(spread.window_spread, lines, numbers),
+        windows=_each(spread.window_spread, lines, sorted({*BUDGETS, *numbers})),
+        samples=_each(spread.sample_spread, lines),
+        envelopes=_each(spread.envelope_spread, lines),
+        scales=_each(spread.unit_scales, known),
+        tails=_each(spread.tail_spread, known),
+        curves=_filled(_each(spread.curve_spread, lines)),
+        shares=_filled(_each(spread.share_spread, lines)),
         laws={n: pd.concat(map(law_points, trees)) for n, trees in whole.items()},
-        estimators={n: mean_alphas(trees) for n, trees in whole.items()},
-        split={n: envelope_shares(trees) for n, trees in known.items()},
-        floors={n: noise_floor(trees, numbers) for n, trees in noisy.items()},
+        estimators=_each(mean_alphas, whole),
+        split=_each(envelope_shares, known),
+        floors=_each(noise_floor, noisy, numbers),
         task_lags=task_lags(every),
-        noise=tuple(noise_levels(every)),
+        noise=tuple(spread.noise_levels(every)),
     )
+
+
+def _each(
+    make: Callable[..., Table], lines: Mapping[str, spread.Trees], *options: object
+) -> dict[str, Table]:
+    """Return what is made of each line."""
+    return {name: make(trees, *options) for name, trees in lines.items()}
 
 
 def task_lags(trees: Iterable[xr.DataTree]) -> tuple[int, ...]:
@@ -122,18 +117,18 @@ def task_lags(trees: Iterable[xr.DataTree]) -> tuple[int, ...]:
     found: set[int] = set()
     for tree in trees:
         if "training" in tree.children:
-            found |= set(group(tree, "training")["task_lag"].values.tolist())
-        elif "own" in (need := group(tree, "detection")):
+            found |= set(spread.group(tree, "training")["task_lag"].values.tolist())
+        elif "own" in (need := spread.group(tree, "detection")):
             found |= set(need["own"].dropna("lag")["lag"].values.tolist())
     return tuple(sorted(found))
 
 
 def _has_law(tree: xr.DataTree) -> bool:
-    return {"psi", "sigma", "location_lower"} <= set(group(tree, "evidence"))
+    return {"psi", "sigma", "location_lower"} <= set(spread.group(tree, "evidence"))
 
 
 def _has_noise(tree: xr.DataTree) -> bool:
-    return "options" in tree.attrs and "noise" in group(tree, "detection")
+    return "options" in tree.attrs and "noise" in spread.group(tree, "detection")
 
 
 def _filled(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

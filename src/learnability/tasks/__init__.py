@@ -1,7 +1,6 @@
 """Synthetic sequences with known lags."""
 
-from .bands import Band, Bands, blurred, sharp, smooth
-from .multilag import MultiLag, learnt_shares
+from .bands import Band, Bands, MultiLag, blurred, learnt_shares, sharp, smooth
 from .sequences import Sequences
 
 __all__ = [

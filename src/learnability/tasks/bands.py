@@ -1,7 +1,7 @@
 """Regression on bands of lags: single delays, blurred delays, smooth kernels."""
 
 import itertools
-from typing import Annotated, final
+from typing import Annotated, TypedDict, Unpack, final
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
+from ..checked import LARGEST, STRICT, Count, Several, Whole
 from ..grid import checked_lags
 from ..randomness import Seed, torch_generator
 from .sequences import Sequences
@@ -46,8 +47,12 @@ class Band(BaseModel):
     @property
     def centre(self) -> float:
         """Return the mean lag, weighted by the squares of the weights."""
-        pairs = zip(self.lags, self.weights, strict=True)
-        return sum(lag * w**2 for lag, w in pairs)
+        return sum(lag * w**2 for lag, w in self.pairs)
+
+    @property
+    def pairs(self) -> list[tuple[int, float]]:
+        """Return every lag with its weight."""
+        return list(zip(self.lags, self.weights, strict=True))
 
 
 def make_band(lags: range, profile: list[float], coefficient: float) -> Band:
@@ -101,21 +106,15 @@ class Bands(BaseModel):
 
     @property
     def coefficients(self) -> Float[np.ndarray, "band"]:
+        """Return the strength c of every band."""
         return np.array([band.coefficient for band in self.bands])
 
     @property
     def moments(self) -> Float[np.ndarray, "band"]:
         """Return ``E[(1/T) sum_t phi_k(t)^2]``, below 1 for the zero history."""
-        steps = self.steps
-        return np.array(
-            [
-                sum(
-                    w**2 * (steps - lag) / steps
-                    for lag, w in zip(band.lags, band.weights, strict=True)
-                )
-                for band in self.bands
-            ]
-        )
+        steps, every = self.steps, (band.pairs for band in self.bands)
+        shares = ([w**2 * (steps - lag) / steps for lag, w in own] for own in every)
+        return np.array([sum(share) for share in shares])
 
     @property
     def ceiling(self) -> float:
@@ -135,7 +134,7 @@ class Bands(BaseModel):
         signal = x @ direction
         found = torch.zeros(len(self.bands), *signal.shape, dtype=x.dtype)
         for feature, band in zip(found, self.bands, strict=True):
-            for lag, w in zip(band.lags, band.weights, strict=True):
+            for lag, w in band.pairs:
                 feature[:, lag:] += w * signal[:, :-lag]
         return found
 
@@ -159,7 +158,7 @@ class Bands(BaseModel):
         y = self.noise * torch.randn(sequences, self.steps, generator=generator)
         signal = x @ direction
         for band in self.bands:
-            for lag, w in zip(band.lags, band.weights, strict=True):
+            for lag, w in band.pairs:
                 y[:, lag:] += band.coefficient * w * signal[:, :-lag]
         return Sequences(x, y)
 
@@ -183,68 +182,59 @@ class Bands(BaseModel):
         return (product / moment).double().numpy() / self.coefficients
 
 
+class Sizes(TypedDict):
+    """What every task needs besides its bands; see `Bands`."""
+
+    noise: float
+    inputs: int
+    steps: int
+
+
 def sharp(
-    lags: tuple[int, ...], *, coefficient: float, noise: float, inputs: int, steps: int
+    lags: tuple[int, ...], *, coefficient: float, **sizes: Unpack[Sizes]
 ) -> Bands:
     """Return single delays of one strength.
 
     Args:
         lags: in steps.
         coefficient: c of each.
-        noise: standard deviation of what no network can predict.
-        inputs: D.
-        steps: T.
+        sizes: see `Sizes`.
     """
-    bands = tuple(make_band(range(lag, lag + 1), [1.0], coefficient) for lag in lags)
-    return Bands(bands=bands, noise=noise, inputs=inputs, steps=steps)
+    bands = (make_band(range(lag, lag + 1), [1.0], coefficient) for lag in lags)
+    return Bands(bands=tuple(bands), **sizes)
 
 
 def blurred(
-    edges: tuple[int, ...],
-    *,
-    coefficient: float,
-    noise: float,
-    inputs: int,
-    steps: int,
+    edges: tuple[int, ...], *, coefficient: float, **sizes: Unpack[Sizes]
 ) -> Bands:
     """Return bands of equal weights, from each edge to the lag before the next one.
 
     Args:
         edges: first lags of the bands, and the lag after the last band.
         coefficient: c of each.
-        noise: standard deviation of what no network can predict.
-        inputs: D.
-        steps: T.
+        sizes: see `Sizes`.
 
     Example:
         >>> blurred((1, 2, 5), coefficient=1, noise=0, inputs=1, steps=9).bands[1].lags
         (2, 3, 4)
     """
     spans = [range(a, b) for a, b in itertools.pairwise(edges)]
-    bands = tuple(make_band(s, [1.0] * len(s), coefficient) for s in spans)
-    return Bands(bands=bands, noise=noise, inputs=inputs, steps=steps)
+    bands = (make_band(s, [1.0] * len(s), coefficient) for s in spans)
+    return Bands(bands=tuple(bands), **sizes)
 
 
 def smooth(
-    edges: tuple[int, ...],
-    *,
-    scale: float,
-    size: float,
-    noise: float,
-    inputs: int,
-    steps: int,
+    edges: tuple[int, ...], *, scale: float, size: float, **sizes: Unpack[Sizes]
 ) -> Bands:
     """Return the kernel ``exp(-l/scale)`` over all lags, cut into bands at the edges.
 
-    The cut changes nothing in the targets: it says what counts as one dependency.
+    The cut says what counts as one dependency, and changes nothing in the targets.
 
     Args:
         edges: first lags of the bands, and the lag after the last band.
         scale: in steps.
         size: root of the kernel's sum of squares.
-        noise: standard deviation of what no network can predict.
-        inputs: D.
-        steps: T.
+        sizes: see `Sizes`.
     """
     lags = np.arange(edges[0], edges[-1])
     kernel = np.exp(-lags / scale)
@@ -254,4 +244,102 @@ def smooth(
         own = kernel[a - edges[0] : b - edges[0]]
         c = float(np.sqrt((own**2).sum()))
         bands.append(make_band(range(a, b), own.tolist(), c))
-    return Bands(bands=tuple(bands), noise=noise, inputs=inputs, steps=steps)
+    return Bands(bands=tuple(bands), **sizes)
+
+
+# Largest noise and coefficient: a float32 holds sums of their squares.
+LARGEST_COEFFICIENT = 1e9
+Coefficient = Annotated[float, Field(ge=-LARGEST_COEFFICIENT, le=LARGEST_COEFFICIENT)]
+
+
+@final
+class MultiLag(BaseModel):
+    """``y_t = sum_k c_k u . x_{t - l_k} + noise * e_t``, x and e white and Gaussian.
+
+    Attributes:
+        lags: ``l_k`` in steps.
+        coefficients: ``c_k``, one a lag.
+        noise: standard deviation of what no network can predict.
+        inputs: D.
+        steps: T.
+
+    Raises:
+        ValueError: if a lag is below 1, not below T or repeated, a coefficient is 0,
+            or the numbers of lags and coefficients differ.
+
+    Example:
+        >>> task = MultiLag(lags=(2, 4), coefficients=(0.6, 0.4), inputs=3, steps=8)
+        >>> task.draw(5, seed=0, direction=task.direction(seed=1)).x.shape
+        torch.Size([5, 8, 3])
+
+    Source: Livi 2025, experiments (arXiv 2512.05790).
+    """
+
+    model_config = STRICT
+
+    lags: Several[Whole]
+    coefficients: Several[Coefficient]
+    noise: Annotated[float, Field(ge=0, le=LARGEST_COEFFICIENT)] = 0.3
+    inputs: Count = 16
+    steps: Annotated[Whole, Field(ge=2, le=LARGEST)] = 512
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "MultiLag":
+        checked_lags(self.lags, self.steps)
+        if len(self.lags) != len(self.coefficients):
+            raise ValueError(
+                f"{len(self.lags)} task lags but {len(self.coefficients)} "
+                "coefficients; give one coefficient a lag"
+            )
+        for lag, c in zip(self.lags, self.coefficients, strict=True):
+            if c == 0:
+                raise ValueError(
+                    f"the coefficient of task lag {lag} is 0; leave the lag out or "
+                    "give it another"
+                )
+        return self
+
+    @property
+    def bands(self) -> Bands:
+        """Return the same task as bands of one lag each, ascending."""
+        pairs = sorted(zip(self.lags, self.coefficients, strict=True))
+        bands = tuple(
+            Band(lags=(lag,), weights=(float(np.sign(c)),), coefficient=abs(c))
+            for lag, c in pairs
+        )
+        return Bands(bands=bands, **self.model_dump(include=set(Sizes.__annotations__)))
+
+    def direction(self, seed: Seed) -> Float[Tensor, "input"]:
+        """Draw u, uniformly among the directions of unit length."""
+        return self.bands.direction(seed)
+
+    def draw(
+        self, sequences: int, *, seed: Seed, direction: Float[Tensor, "input"]
+    ) -> Sequences:
+        """Draw sequences; see `Bands.draw`."""
+        return self.bands.draw(sequences, seed=seed, direction=direction)
+
+    @property
+    def ceiling(self) -> float:
+        """Return the best R² over all steps; see `Bands.ceiling`."""
+        return self.bands.ceiling
+
+
+def learnt_shares(
+    task: MultiLag,
+    x: Float[Tensor, "sequence step input"],
+    prediction: Float[Tensor, "sequence step"],
+    direction: Float[Tensor, "input"],
+) -> Float[np.ndarray, "lag"]:
+    """Return ``rho_k = Cov(yhat_t, u . x_{t-l_k})/c_k``: 1 where a lag is learnt.
+
+    See `Bands.learnt_shares`.
+
+    Args:
+        task: the task.
+        x: fresh inputs.
+        prediction: yhat on them.
+        direction: u.
+    """
+    shares = task.bands.learnt_shares(x, prediction, direction)
+    return shares[np.argsort(np.argsort(task.lags))]

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..cells import Cell
+from ..cells.base import Inputs, States
 from ..randomness import Seed, torch_generator
 from .recurrence import Engine, outputs, unroll
 
@@ -37,9 +38,7 @@ class Network(nn.Module):
         self.w_out = nn.Parameter(weight)
         self.b_out = nn.Parameter(torch.zeros(()))
 
-    def states(
-        self, x: Float[Tensor, "sequence step input"]
-    ) -> Float[Tensor, "sequence step state"]:
+    def states(self, x: Inputs) -> States:
         """Give the state after every step."""
         return unroll(self.cell, x, engine=self.engine)
 
@@ -47,16 +46,10 @@ class Network(nn.Module):
         """Give the outputs of given states."""
         return states[..., self.cell.output] @ self.w_out + self.b_out
 
-    def forward(
-        self, x: Float[Tensor, "sequence step input"]
-    ) -> Float[Tensor, "sequence step"]:
+    def forward(self, x: Inputs) -> Float[Tensor, "sequence step"]:
         return outputs(self.cell, x, self.w_out, engine=self.engine) + self.b_out
 
-    def error_signal(
-        self,
-        states: Float[Tensor, "sequence step state"],
-        y: Float[Tensor, "sequence step"],
-    ) -> Float[Tensor, "sequence step state"]:
+    def error_signal(self, states: States, y: Float[Tensor, "sequence step"]) -> States:
         """Give ``delta_t = (yhat_t - y_t) w_out`` on h and 0 on c.
 
         It is the derivative of the step's loss ``1/2 (yhat_t - y_t)^2`` by the state

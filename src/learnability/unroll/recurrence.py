@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..cells import Cell
+from ..cells.base import Inputs, State, States
 from ..compiled import engine as loops
 from ..compiled.engine import Engine, check_direction, chosen
 from . import reference
@@ -19,12 +20,8 @@ _watchers: list[Watcher] = []
 
 
 def unroll(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    state: Float[Tensor, "sequence state"] | None = None,
-    *,
-    engine: Engine = "auto",
-) -> Float[Tensor, "sequence step state"]:
+    cell: Cell, x: Inputs, state: State | None = None, *, engine: Engine = "auto"
+) -> States:
     """Give the state after every step, ``state_t = step(state_{t-1}, x_t)``.
 
     ``auto`` takes the compiled engine for this package's cells in float32 or float64
@@ -62,11 +59,7 @@ def unroll(
 
 
 def outputs(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    weight: Float[Tensor, "unit"],
-    *,
-    engine: Engine = "auto",
+    cell: Cell, x: Inputs, weight: Float[Tensor, "unit"], *, engine: Engine = "auto"
 ) -> Float[Tensor, "sequence step"]:
     """Give what a linear read-out sees of every step, ``weight . h_t``.
 
@@ -106,12 +99,12 @@ def outputs(
 
 def tangent(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
+    x: Inputs,
     direction: Mapping[str, Tensor],
-    state: Float[Tensor, "sequence state"] | None = None,
+    state: State | None = None,
     *,
     engine: Engine = "auto",
-) -> Float[Tensor, "sequence step state"]:
+) -> States:
     """Give the derivative of every state along a direction of the parameters.
 
     ``v_t = J_t v_{t-1} + b_t`` with ``v_{-1} = 0``: ``b_t`` is the derivative of

@@ -3,17 +3,13 @@
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..cells import Cell
+from ..cells.base import Inputs, State, States
 
 
-def unroll(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    state: Float[Tensor, "sequence state"] | None = None,
-) -> Float[Tensor, "sequence step state"]:
+def unroll(cell: Cell, x: Inputs, state: State | None = None) -> States:
     """Give the state after every step, ``state_t = step(state_{t-1}, x_t)``.
 
     Args:
@@ -46,22 +42,16 @@ class _Unrolled(nn.Module):
 
 
 def unroll_with(
-    cell: Cell,
-    values: Mapping[str, Tensor],
-    x: Float[Tensor, "sequence step input"],
-    state: Float[Tensor, "sequence state"] | None = None,
-) -> Float[Tensor, "sequence step state"]:
+    cell: Cell, values: Mapping[str, Tensor], x: Inputs, state: State | None = None
+) -> States:
     """Give what `unroll` would, had the cell's parameters these values."""
     named = {f"cell.{name}": value for name, value in values.items()}
     return torch.func.functional_call(_Unrolled(cell), named, (x, state))
 
 
 def tangent(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    direction: Mapping[str, Tensor],
-    state: Float[Tensor, "sequence state"] | None = None,
-) -> Float[Tensor, "sequence step state"]:
+    cell: Cell, x: Inputs, direction: Mapping[str, Tensor], state: State | None = None
+) -> States:
     """Give the derivative of every state along a direction of the parameters.
 
     ``v_t = J_t v_{t-1} + b_t``, by forward-mode differentiation; see

@@ -1,4 +1,8 @@
-"""Threads for compiled loops, and what a process may be told to do for them.
+"""Machine code kept on disk, threads that run it, and what a process may do for them.
+
+Numba finds what it has kept by a function's file, name and line, and takes it for fresh
+while that one file is what it was: after a change in a module that a loop calls, the
+old machine code would run on. Here names say from what sources it was made.
 
 Threads are made once and kept, like those of any BLAS: a new one costs more than a
 short loop. They belong to this package; nothing of the caller's process changes unless
@@ -8,16 +12,84 @@ short loop. They belong to this package; nothing of the caller's process changes
 import ctypes
 import os
 import platform
+import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
+from hashlib import sha256
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from threading import Barrier, Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
+from numba import njit
 from numba.core import config
 from threadpoolctl import ThreadpoolController, threadpool_limits
+
+# Of the hash in a name.
+DIGITS = 12
+# Whose modules loops are made from: a change in any of them makes all anew.
+FOLDERS = ("compiled", "cells")
+
+
+def kernel(function: Callable) -> Any:
+    """Compile a loop that Python calls, and keep its machine code on disk.
+
+    It is kept where Numba keeps it: beside the source, or in the user's cache where
+    that is read-only. What was made of the same loop from other sources is deleted.
+
+    Args:
+        function: the loop, whose name gets the hash of all that loops are made from.
+    """
+    module, name = function.__module__, function.__qualname__
+    made_from = _made_from()
+    function.__qualname__ += f"_{made_from}"
+    try:
+        made = njit(cache=True, nogil=True)(function)
+    except RuntimeError as error:  # Numba finds no folder that can be written to
+        warnings.warn(
+            f"compiled loops cannot be kept and are compiled at each start ({error}); "
+            "set NUMBA_CACHE_DIR to a folder that can be written to",
+            stacklevel=2,
+        )
+        return njit(nogil=True)(function)
+    loop: Any = made  # Numba keeps the place to itself
+    _sweep(Path(loop._cache.cache_path), f"{module.split('.')[-1]}.{name}_", made_from)
+    return made
+
+
+def _sweep(folder: Path, start: str, made_from: str) -> None:
+    """Delete what was compiled from other sources; another process may be faster."""
+    stale = re.compile(rf"{re.escape(start)}(?!{made_from})[0-9a-f]{{{DIGITS}}}-")
+    for file in folder.glob(f"{start}*"):
+        if stale.match(file.name):
+            with suppress(OSError):
+                file.unlink()
+
+
+def source_hash(root: Traversable) -> str:
+    """Return a hash of every source that loops are made from.
+
+    Args:
+        root: the package's folder.
+    """
+    whole = sha256()
+    for folder in FOLDERS:
+        for file in sorted(root.joinpath(folder).iterdir(), key=lambda f: f.name):
+            if file.name.endswith(".py"):
+                whole.update(sha256(f"{folder}/{file.name}".encode()).digest())
+                whole.update(sha256(file.read_bytes()).digest())
+    return whole.hexdigest()[:DIGITS]
+
+
+@cache
+def _made_from() -> str:
+    return source_hash(resources.files("learnability"))
+
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from ..cells import Cell
-from . import scan
+from . import _scan as scan
+from ._tile import TILE
+from ._vectors import WIDTH, zeros
 from .layout import Layout, arrays, prepared
-from .threads import share
-from .tile import TILE
-from .vectors import WIDTH, zeros
+from .runtime import share
 
 # Rows of a block: at most as many as keep its operands in a second-level cache of
 # 512 KiB at 128 units; at least one tile; in between, PARTS blocks to share out.

@@ -1,22 +1,25 @@
 """The pointwise partial derivatives at work: backward (transposed) and tangent.
 
-Both read what `pointwise.differentiate` wrote in `saved`, so neither knows the equation
-of a cell.
+Both read what `differentiate` of `_pointwise` wrote in `saved`, so neither knows the
+equation of a cell.
 """
 
-from .pointwise import AFTER, MEMORY, SHARED, slots
-from .vectors import load, part, splat, store, total
+from ._pointwise import AFTER, MEMORY, SHARED, slots
+from ._vectors import load, part, splat, store, total
 
 
 @part
-def exit_row(rec, saved, i, past, past_c, grads):
-    """Lead an LSTM's cotangent of h to c and to the output gate: by_o and exit."""
+def lead(rec, saved, i, by, into, grads, section, slot):
+    """Lead a row of cotangents to a gate's section, and through a slot into others.
+
+    Of an LSTM's h to the output gate (by_o) and to c (exit); of ``r h`` to r and to h.
+    """
     panels = rec.live.shape[1]
     for p in range(panels):
-        out = load(past, i, p)
-        store(grads, i, 3 * panels + p, load(saved, i, 4 * panels + p) * out)
-        c = load(past_c, i, p) + load(saved, i, 5 * panels + p) * out
-        store(past_c, i, p, c)
+        now = load(by, i, p)
+        store(grads, i, section * panels + p, load(saved, i, 4 * panels + p) * now)
+        own = load(into, i, p) + load(saved, i, slot * panels + p) * now
+        store(into, i, p, own)
 
 
 @part
@@ -80,13 +83,8 @@ def reset_after_back(rec, saved, grads):
 @part
 def reset_before_back(rec, saved, by_turned, past, grads):
     """Lead the cotangent of ``r h`` to r and to h."""
-    panels = rec.live.shape[1]
     for i in range(past.shape[0]):
-        for p in range(panels):
-            y = load(by_turned, i, p)
-            store(grads, i, 2 * panels + p, load(saved, i, 4 * panels + p) * y)
-            h = load(past, i, p) + load(saved, i, 3 * panels + p) * y
-            store(past, i, p, h)
+        lead(rec, saved, i, by_turned, past, grads, 2, 3)
 
 
 @part
@@ -99,7 +97,7 @@ def vjp(rec, saved, past, past_c, grads, gains):
     """
     for i in range(past.shape[0]):
         if rec.gate == MEMORY:
-            exit_row(rec, saved, i, past, past_c, grads)
+            lead(rec, saved, i, past, past_c, grads, 3, 5)
             mixing_row(rec, saved, i, past_c, grads)
         else:
             mixing_row(rec, saved, i, past, grads)

@@ -8,6 +8,7 @@ whose last axis is one vector long.
 
 import math
 import operator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -84,10 +85,6 @@ def spread(builder: Any, scalar: Any, vector: ir.VectorType) -> Any:
     return builder.shuffle_vector(first, undefined, mask)
 
 
-def _filled(vector: ir.VectorType, value: float) -> ir.Constant:
-    return ir.Constant(vector, [ir.Constant(vector.element, value)] * vector.count)
-
-
 def _operator(function: Any, instruction: str) -> None:
     """Teach Numba one arithmetic operator on vectors, and on a vector and a number."""
 
@@ -101,19 +98,15 @@ def _operator(function: Any, instruction: str) -> None:
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vector = context.get_value_type(sig.return_type)
-        return getattr(builder, instruction)(
-            *(
-                value
-                if isinstance(kind, Vector)
-                else spread(
-                    builder,
-                    context.cast(builder, value, kind, sig.return_type.dtype),
-                    vector,
-                )
-                for value, kind in zip(args, sig.args, strict=True)
-            ),
-            flags=FLAGS,
-        )
+
+        def widened(value: Any, kind: Any) -> Any:
+            if isinstance(kind, Vector):
+                return value
+            scalar = context.cast(builder, value, kind, sig.return_type.dtype)
+            return spread(builder, scalar, vector)
+
+        both = map(widened, args, sig.args)
+        return getattr(builder, instruction)(*both, flags=FLAGS)
 
     for kinds in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
         lower_builtin(function, *kinds)(lower)
@@ -214,78 +207,93 @@ def total(typing: Any, value: Any) -> Any:
     return value.dtype(value), emit
 
 
-def _exp(builder: Any, x: Any, more: float) -> Any:
+class Format:
+    """The bits of an IEEE number of the vector's type."""
+
+    def __init__(self, vector: ir.VectorType) -> None:
+        self.vector = vector
+        self.single = vector.count == lanes(np.dtype(np.float32))
+        self.mantissa, self.bias = (23, 127) if self.single else (52, 1023)
+        self.integer = ir.VectorType(I32 if self.single else I64, vector.count)
+        self.tiny = 2.0 ** (1 - self.bias)  # the least number that is not denormal
+
+    def whole(self, value: int) -> ir.Constant:
+        one = ir.Constant(self.integer.element, value)
+        return ir.Constant(self.integer, [one] * self.vector.count)
+
+    def real(self, value: float) -> ir.Constant:
+        one = ir.Constant(self.vector.element, value)
+        return ir.Constant(self.vector, [one] * self.vector.count)
+
+    def bits(self, builder: Any, value: Any) -> Any:
+        """Emit the bits of ``|value|``."""
+        every = (1 << (self.mantissa + (8 if self.bias == 127 else 11))) - 1
+        return builder.and_(builder.bitcast(value, self.integer), self.whole(every))
+
+
+def elementwise(emit: Any) -> Any:
+    """Make an intrinsic from vector to vector."""
+
+    def typing(typing: Any, value: Any) -> Any:
+        def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return emit(builder, Format(args[0].type), args[0])
+
+        return value(value), lower
+
+    typing.__name__ = typing.__qualname__ = emit.__name__
+    typing.__doc__, typing.__module__ = emit.__doc__, emit.__module__
+    return intrinsic(typing)
+
+
+def _exp(builder: Any, form: Format, x: Any, more: float) -> Any:
     """Emit ``exp(x) + more``; with more = -1 accurate also where x is small.
 
     ``x = n ln 2 + r`` with ``|r| <= ln 2 / 2``, then ``2^n (exp(r) - 1) + 2^n + more``.
     Taylor's series is cut where the rest is below a quarter unit in the last place.
     """
-    vector = x.type
-    single = vector.count == lanes(np.dtype(np.float32))
-    limit, mantissa, bias, degree = (87, 23, 127, 7) if single else (708, 52, 1023, 13)
-    for compare, bound in ((">", float(limit)), ("<", -float(limit))):
-        edge = _filled(vector, bound)
+    fadd, fsub, fmul = (
+        partial(getattr(builder, name), flags=FLAGS)
+        for name in ("fadd", "fsub", "fmul")
+    )
+    real, (limit, degree) = form.real, (87.0, 7) if form.single else (708.0, 13)
+    for compare, bound in ((">", limit), ("<", -limit)):
         # Ordered: a NaN is beyond no bound and stays one.
-        x = builder.select(builder.fcmp_ordered(compare, x, edge), edge, x)
+        beyond = builder.fcmp_ordered(compare, x, real(bound))
+        x = builder.select(beyond, real(bound), x)
     # Adding 1.5 * 2^mantissa rounds to an integer; the lowest bits are n + bias.
-    magic = _filled(vector, 1.5 * 2.0**mantissa + bias)
-    turns = builder.fmul(x, _filled(vector, 1 / math.log(2)), flags=FLAGS)
-    shifted = builder.fadd(turns, magic, flags=FLAGS)
+    magic = real(1.5 * 2.0**form.mantissa + form.bias)
+    shifted = fadd(fmul(x, real(1 / math.log(2))), magic)
     n = builder.fsub(shifted, magic)
     # ln 2 in two parts, the first short enough that n times it is exact.
-    few = 2.0 ** (12 if single else 42)
+    few = 2.0 ** (12 if form.single else 42)
     high = math.floor(math.log(2) * few) / few
-    r = builder.fsub(
-        x, builder.fmul(n, _filled(vector, high), flags=FLAGS), flags=FLAGS
-    )
-    low = builder.fmul(n, _filled(vector, math.log(2) - high), flags=FLAGS)
-    r = builder.fsub(r, low, flags=FLAGS)
-    series = _filled(vector, 1 / math.factorial(degree))
+    r = fsub(x, fmul(n, real(high)))
+    r = fsub(r, fmul(n, real(math.log(2) - high)))
+    series = real(1 / math.factorial(degree))
     for k in range(degree - 1, 0, -1):
-        series = builder.fmul(series, r, flags=FLAGS)
-        series = builder.fadd(
-            series, _filled(vector, 1 / math.factorial(k)), flags=FLAGS
-        )
-    series = builder.fmul(series, r, flags=FLAGS)
-    integer = ir.VectorType(I32 if single else I64, vector.count)
-    shift = ir.Constant(
-        integer, [ir.Constant(integer.element, mantissa)] * vector.count
-    )
-    power = builder.shl(builder.bitcast(shifted, integer), shift)
-    power = builder.bitcast(power, vector)
-    grown = builder.fmul(power, series, flags=FLAGS)
-    return builder.fadd(grown, builder.fadd(power, _filled(vector, more)), flags=FLAGS)
+        series = fadd(fmul(series, r), real(1 / math.factorial(k)))
+    series = fmul(series, r)
+    bits = builder.bitcast(shifted, form.integer)
+    power = builder.bitcast(builder.shl(bits, form.whole(form.mantissa)), x.type)
+    return fadd(fmul(power, series), fadd(power, real(more)))
 
 
-@intrinsic
-def root(typing: Any, value: Any) -> Any:
+@elementwise
+def root(builder: Any, form: Format, value: Any) -> Any:
     """Give the square root."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vector = args[0].type
-        name = f"llvm.sqrt.{suffix(vector)}"
-        return builder.call(function(builder, name, vector, [vector]), args)
-
-    return value(value), emit
+    name = f"llvm.sqrt.{suffix(form.vector)}"
+    return builder.call(function(builder, name, form.vector, [form.vector]), [value])
 
 
-@intrinsic
-def sigmoid(typing: Any, value: Any) -> Any:
+@elementwise
+def sigmoid(builder: Any, form: Format, value: Any) -> Any:
     """Give ``1 / (1 + exp(-x))``; it never is a denormal number."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        bottom = _exp(builder, builder.fneg(args[0]), 1.0)
-        return builder.fdiv(_filled(args[0].type, 1.0), bottom)
-
-    return value(value), emit
+    bottom = _exp(builder, form, builder.fneg(value), 1.0)
+    return builder.fdiv(form.real(1.0), bottom)
 
 
-@intrinsic
-def tanh(typing: Any, value: Any) -> Any:
+@elementwise
+def tanh(builder: Any, form: Format, value: Any) -> Any:
     """Give ``(exp(2x) - 1) / (exp(2x) + 1)``."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        grown = _exp(builder, builder.fadd(args[0], args[0]), -1.0)
-        return builder.fdiv(grown, builder.fadd(grown, _filled(args[0].type, 2.0)))
-
-    return value(value), emit
+    grown = _exp(builder, form, builder.fadd(value, value), -1.0)
+    return builder.fdiv(grown, builder.fadd(grown, form.real(2.0)))

@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..cells.layernorm import EPS
-from .vectors import load, part, root, sigmoid, splat, store, tanh, total
+from ..cells.closed import EPS
+from ._vectors import load, part, root, sigmoid, splat, store, tanh, total
 
 CONST, SHARED, OWN, MEMORY = 0, 1, 2, 3  # the gate: fixed, one, a unit's own; LSTM
 PLAIN, BEFORE, AFTER = 0, 1, 2  # where a GRU resets: nowhere, before or after U_g

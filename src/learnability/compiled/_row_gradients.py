@@ -2,7 +2,7 @@
 
 Pairs (sequence, row) go back together, each with the partial derivatives of its own
 sequence. What leads a cotangent back is the compiled recurrence's own:
-`transposed` and `scan`.
+`_transposed` and `_scan`.
 """
 
 import numpy as np
@@ -11,10 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..cells import Cell
-from .cached import kernel
-from .layout import Layout, prepared
-from .pointwise import AFTER, MEMORY, slots
-from .scan import (
+from ._pointwise import AFTER, MEMORY, slots
+from ._scan import (
     accumulate_weights,
     add_state,
     flat,
@@ -24,10 +22,11 @@ from .scan import (
     write_inputs,
     write_state,
 )
-from .sweep import unrolled
-from .threads import share
-from .transposed import vjp
-from .vectors import load, part, splat, store, zeros
+from ._sweep import room, unrolled
+from ._transposed import vjp
+from ._vectors import load, part, splat, store, zeros
+from .layout import Layout, prepared
+from .runtime import kernel, share
 
 # Pairs that go back together, two tiles: their cotangents of all steps stay in a
 # second-level cache (8 pairs, 96 steps, a GRU of 32 units: 340 kB).
@@ -37,11 +36,11 @@ BLOCK = 8  # sequences that a thread unrolls at a time
 
 def row_gradients(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    weight: Float[Tensor, "sequence row step"],
-    axes: Float[Tensor, "row state"],
-    delta: Float[Tensor, "sequence step state"],
-    mean: Float[Tensor, "row place"] | None = None,
+    x: Tensor,
+    weight: Tensor,
+    axes: Tensor,
+    delta: Tensor,
+    mean: Tensor | None = None,
 ) -> Float[Tensor, "sequence row_and_loss place"]:
     """Return gradients; see `engine.row_gradients`, which has checked all."""
     arrays_ = (x, weight, axes, delta)
@@ -159,11 +158,8 @@ def block_gradients(rec, back, x, states, saved, weight, axes, delta, mean, foun
     lanes, panels, wide = saved.shape[3], rec.live.shape[1], rec.weight.shape[0]
     steps, rows, count = x.shape[1], found.shape[1], x.shape[0]
     total, size = count * rows, PAIRS
-    past = zeros((size, panels, lanes), x.dtype)
-    past_c, turned = zeros(past.shape, x.dtype), zeros(past.shape, x.dtype)
-    lines = zeros((size, saved.shape[2], lanes), x.dtype)
+    past, past_c, turned, _, lines, gains = room(rec, size, saved)
     grads = zeros((steps, size, wide + 1, lanes), x.dtype)
-    gains = zeros((2, panels, lanes), x.dtype)
     norm = zeros((size, 2 * rec.gain.shape[1], lanes), x.dtype)
     sources = sources_of(rec, steps, x.dtype)
     cells = zeros((steps, panels, lanes), x.dtype)

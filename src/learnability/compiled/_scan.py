@@ -7,8 +7,7 @@ pass a few steps' cotangents, until their share of the weights' gradient is adde
 
 from numba import njit
 
-from .cached import kernel
-from .pointwise import (
+from ._pointwise import (
     BEFORE,
     MEMORY,
     PLAIN,
@@ -19,9 +18,10 @@ from .pointwise import (
     reset_before,
     slots,
 )
-from .tile import TILE, correlate, multiply
-from .transposed import jvp, reset_before_back, reset_before_push, vjp
-from .vectors import fetch, load, part, splat, store, total, zeros
+from ._tile import TILE, correlate, multiply
+from ._transposed import jvp, reset_before_back, reset_before_push, vjp
+from ._vectors import fetch, load, part, splat, store, total, zeros
+from .runtime import kernel
 
 # Rows (sequences times steps) whose states are made again and whose weight gradient is
 # taken at once: enough to hide the gradient's own traffic, few enough for the

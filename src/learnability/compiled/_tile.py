@@ -10,7 +10,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, types
 
-from .vectors import I64, Vector, element, function, intrinsic, part, spread, suffix
+from ._vectors import I64, Vector, element, function, intrinsic, part, spread, suffix
 
 TILE = 4  # rows: 4 x 16 float32 take 8 of 16 AVX registers; 6 rows gain nothing
 

@@ -19,9 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..cells import Steps
-from .bits import exponent, mantissa
-from .cached import kernel
-from .carry import (
+from ._carry import (
     CORRECTION,
     EXIT,
     FIRST_EXPONENT,
@@ -32,8 +30,11 @@ from .carry import (
     carry,
     carry_two,
     dead,
+    exponent,
+    mantissa,
 )
-from .vectors import WIDTH, load, part, splat, store, zeros
+from ._vectors import WIDTH, load, part, splat, store, zeros
+from .runtime import kernel
 
 # Sources of a block: mantissas in [1, 2) multiplied this often stay below 2^127.
 BLOCK = 96
@@ -67,8 +68,9 @@ def begin(rows, base, first, sources, state, place):
 
 
 @part
-def add_logarithms(totals, left, lags, slots, out):
+def add_logarithms(totals, lags, after, out):
     """Add ``log sum_q |mu|`` of a block's windows; out (order, slot)."""
+    left, slots = after
     for order in range(3):
         for lag in range(lags[0], lags[1]):
             i = slots[lag]
@@ -141,12 +143,13 @@ def mark_zero(sums, lags, slots):
 
 
 @part
-def carry_block(rows, at, lags, steps_left, slots, state, place, sums, totals, through):
+def carry_block(rows, at, lags, after, state, place, sums, totals, through):
     """Carry a block's sources of one panel through a span of lags, two at a time.
 
-    Args: at, the row of the first source; steps_left, the steps after it; totals
+    Args: at, the row of the first source; after, the steps after it, and slots; totals
     (source, slot, order).
     """
+    steps_left, slots = after
     k, count = 0, totals.shape[0]
     while k < count:
         left = steps_left - k + 1  # lags that source k has, 0 included
@@ -188,29 +191,13 @@ def sequence(rows, steps, slots, starts, through, whole, logarithms):
             lags = (span * SPAN, min((span + 1) * SPAN, slots.size))
             place, count = starts[span], starts[span + 1] - starts[span]
             totals[:] = 0
+            own, after = totals[:sources], (left, slots)
             for p in range(panels):
                 restart(sums, 0, count)
-                at = p * (steps + 1) + 1 + source
-                carry_block(
-                    rows,
-                    at,
-                    lags,
-                    left,
-                    slots,
-                    state,
-                    p * BLOCK,
-                    sums,
-                    totals[:sources],
-                    through,
-                )
+                at, held = p * (steps + 1) + 1 + source, p * BLOCK
+                carry_block(rows, at, lags, after, state, held, sums, own, through)
                 gather(sums, count, whole, p * grid + place)
-            add_logarithms(
-                totals[:sources],
-                left,
-                lags,
-                slots,
-                logarithms[:, place : place + count],
-            )
+            add_logarithms(own, lags, after, logarithms[:, place : place + count])
 
 
 @kernel

@@ -1,37 +1,27 @@
-"""The page of a study, of a comparison, of an own model, of a training's history."""
+"""The page of a study, of a comparison, and of an own model."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
-from ..plots import (
-    pictures,
-)
-from ..summaries import Published, Summary, Trees, group, laid_over, records, summed
-from ..words import MISSING, number, short
-from .answer import (
-    cell,
-    difference,
-    diverged,
-    fits,
-    headline,
-    learnt_lags,
-    nothing_seen,
-    seeds_said,
-    stops,
-)
+from ..plots import pictures
+from ..storage import replace_file
+from ..summaries import Published, Summary, laid_over, summed
+from ..summaries.spread import Trees, group, records
+from ..words import MISSING, listed, number, short, span
+from . import answer
+from .answer import cell
 from .render import Table, by_budget, render, shown
 from .table import comparison_table, formatted
 
-WHAT = (
-    "A network can learn from the past only what shows in the gradient of its training "
-    "data. Its window is how many steps back a dependency still shows there, averaged "
-    "over N sequences."
-)
 NAVIGATION = {
     "answer": "Answer",
     "figures": "By lag",
@@ -39,17 +29,6 @@ NAVIGATION = {
     "meaning": "What the numbers mean",
     "again": "Run it again",
     "methods": "Methods",
-}
-HINTS = {
-    "window": "How many steps back a dependency shows in the gradient of N sequences, "
-    "with its interval. ≥: the longest lag measured is reached.",
-    "lags learnt": "Lags of the task of which at least half is in the prediction.",
-    "R²": "Share of the targets' variance that is predicted, of the most that can be.",
-    "left": "What is left of a perturbation after so many steps.",
-    "sequences": "Sequences that the gradient must average before the lag shows.",
-    "alpha": "Tail index of the gradient: 2 is Gaussian, lower has larger outliers.",
-    "time scale": "Steps for which a single unit keeps what it holds: median, lowest "
-    "and highest tenth.",
 }
 
 
@@ -120,40 +99,34 @@ def study_page(
         notes: sentences below the answer, beside those of the page itself.
     """
     found = summed(study.lines, study.budgets) if found is None else found
-    heads = [headline(found, n, study.kind) for n in found.budgets]
-    strengths = [
-        float(group(tree, "detection").attrs["effect_size"])
-        for trees in study.lines.values()
-        for tree in trees
-    ]
+    needs = (group(t, "detection") for trees in study.lines.values() for t in trees)
+    strengths = [float(need.attrs["effect_size"]) for need in needs]
     said: list[object] = [
-        *nothing_seen(found, strengths),
-        *diverged(study.lines),
-        seeds_said(study.lines, study.level),
+        *answer.nothing_seen(found, strengths),
+        *answer.diverged(study.lines),
+        answer.seeds_said(study.lines, study.level),
         *notes,
     ]
-    limits = [" ".join(stops(found, n)) for n in found.budgets]
+    limits = [" ".join(answer.stops(found, n)) for n in found.budgets]
     if any(limits):
         said.insert(0, by_budget(limits))
-    facets = dict(study.facets)
-    shown_found = found
+    every, facets = found, dict(study.facets)
     if published is not None:
-        shown_found = laid_over(found, published)
-        for name in shown_found.names:
-            ours = facets.get(name, {"network": name})
+        every = laid_over(found, published)
+        for name in every.names:
             source = "this study" if name in found.names else "published"
-            facets[name] = {**ours, "runs": source}
+            facets[name] = {**facets.get(name, {"network": name}), "runs": source}
+    caption = "numbers of the study, by run"
     return _page(
-        study,
-        shown_found,
-        facets=facets,
-        headline=by_budget(heads),
-        lead=f"{WHAT} {study.asked}",
+        replace(study, facets=facets),
+        every,
+        headline=by_budget(
+            [answer.headline(found, n, study.kind) for n in found.budgets]
+        ),
+        lead=study.asked,
         table=_first(study, found),
         notes=said,
-        numbers=None
-        if rows is None
-        else Table.of(formatted(rows), "numbers of the study, by run"),
+        numbers=None if rows is None else Table.of(formatted(rows), caption),
     )
 
 
@@ -166,44 +139,31 @@ def comparison_page(study: Study, rows: pd.DataFrame, titles: Sequence[str]) -> 
         titles: of both studies.
     """
     a, b = titles
-    first, *rest = difference(rows)
+    first, *rest = answer.difference(rows)
     lead = (
-        f"{WHAT} A is {a}, B is {b}. Windows are means over seeds ± a deviation (≥: "
-        "some reach the longest lag measured), differences B less A ± a standard error "
-        "over seeds. A difference counts from two standard errors on."
+        f"A is {a}, B is {b}. Windows are means over seeds ± a deviation (≥: some "
+        "reach the longest lag measured), differences B less A ± a standard error over "
+        "seeds. A difference counts from two standard errors on."
     )
     found = summed(study.lines, study.budgets)
     places = [found.budgets.index(float(n)) for n in rows["budget"]]
-    caption = "windows of both studies"
-    table = replace(Table.of(comparison_table(rows), caption), budgets=places)
-    return _page(
-        study,
-        found,
-        facets=study.facets,
-        headline=first,
-        lead=lead,
-        table=table,
-        notes=rest,
-        numbers=None,
-    )
+    table = Table.of(comparison_table(rows), "windows of both studies")
+    table = replace(table, budgets=places)
+    parts = {"headline": first, "lead": lead, "table": table, "notes": rest}
+    return _page(study, found, numbers=None, **parts)
 
 
-def _page(
-    study: Study,
-    found: Summary,
-    *,
-    facets: Mapping[str, Mapping[str, str]],
-    **parts: Any,
-) -> str:
-    left = [key for key, there in (("again", study.again),) if not there]
+def _page(study: Study, found: Summary, **parts: Any) -> str:
+    left = [] if study.again else ["again"]
     return render(
         "study.html",
         title=study.title,
         kicker="learnability report",
         navigation={k: v for k, v in NAVIGATION.items() if k not in left},
-        facets=switches(found.names, facets),
+        facets=switches(found.names, study.facets),
         budgets=[number(budget) for budget in found.budgets],
         figures=[shown(picture) for picture in pictures(found)],
+        learnt=bool(found.shares),
         lags=[_by_lag(found, place, name) for place, name in enumerate(found.samples)],
         made=study.again,
         **parts,
@@ -236,16 +196,13 @@ def _first(study: Study, found: Summary) -> Table:
         windows = [cell(row) for row in records(found.reached[name]).values()]
         row: list[object] = [name, by_budget(windows)]
         if found.shares:
-            row += [learnt_lags(trees), fits(trees)]
+            row += [answer.learnt_lags(trees), answer.fits(trees)]
         rows.append(row)
     ns = by_budget([f"window at N = {number(n)}" for n in found.budgets])
-    heads: list[str] = [
-        study.kind,
-        ns,
-        *["lags learnt", "R² of ceiling"] * bool(found.shares),
-    ]
+    heads = [study.kind, ns, *["lags learnt", "R² of ceiling"] * bool(found.shares)]
     members = [found.names.index(name) for name in study.lines]
-    return Table(heads, rows, "windows and what was learnt", 1, members, hints=HINTS)
+    caption = "windows and what was learnt"
+    return Table(heads, rows, caption, members=members, explained=True)
 
 
 def _by_lag(found: Summary, member: int, name: str) -> Table:
@@ -263,4 +220,80 @@ def _by_lag(found: Summary, member: int, name: str) -> Table:
         for lag, row in need.items()
     ]
     columns = ["lag", "left, f(l)/f(0)", "sequences needed", "resolved", "alpha"]
-    return Table(columns, rows, name, 1, [member] * len(rows), hints=HINTS)
+    members = [member] * len(rows)
+    return Table(columns, rows, name, members=members, explained=True)
+
+
+def model_page(
+    layers: Mapping[str, xr.DataTree],
+    *,
+    title: str = "How far back this model can learn",
+    budgets: Sequence[float] | None = None,
+    notes: Sequence[str] = (),
+) -> str:
+    """Return the page of an own model: a line per recurrent layer.
+
+    Args:
+        layers: diagnoses by name of layer.
+        title: of the page.
+        budgets: numbers of sequences N; those of the data, a tenth and a hundredth of
+            them unless given.
+        notes: sentences below the answer, such as advice.
+
+    Raises:
+        ValueError: if there are no layers.
+    """
+    if not layers:
+        raise ValueError("there are no layers to show; diagnose a model first")
+    first = next(iter(layers.values()))
+    given = float(first.attrs["sequences"])
+    chosen = sorted({max(1.0, given // part) for part in (100, 10, 1)})
+    lags = group(first, "detection")["lag"].values
+    study = Study(
+        title=title,
+        lines={name: [tree] for name, tree in layers.items()},
+        budgets=chosen if budgets is None else budgets,
+        level=float(json.loads(first.attrs["options"])["level"]),
+        facets={name: {"layer": name} for name in layers},
+        asked=f"Measured at lags from {lags[0]} to {lags[-1]} steps on "
+        f"{number(float(first.attrs['sample']))} of {number(given)} sequences.",
+        kind="layer",
+    )
+    held = [_held(name, tree) for name, tree in layers.items()]
+    return study_page(study, notes=[*filter(None, held), *notes])
+
+
+def _held(name: str, tree: xr.DataTree) -> str:
+    """Say which dependencies were found, and which of them the data's N shows."""
+    need, given = group(tree, "detection"), float(tree.attrs["sequences"])
+    if "own" not in need:
+        return ""
+    own = need["own"].dropna("lag")
+    if not own["lag"].size:
+        return f"{name}: the targets hold no dependency that was found at these lags."
+    lags = own["lag"].values
+    hidden = [str(lag) for lag in lags[own.values > given]]
+    said = (
+        f"{name}: dependencies were found at {lags.size} lag{'s' * (lags.size > 1)} "
+        f"({span(lags[0], lags[-1], 3)})"
+    )
+    if not hidden:
+        return f"{said}, and {number(given)} sequences show all of them."
+    return f"{said}; {number(given)} sequences do not show lag {listed(hidden)}."
+
+
+def write_page(page: str, path: str | PathLike[str]) -> Path:
+    """Write a page to a file; it appears whole or not at all.
+
+    Args:
+        page: its text.
+        path: of the file, ending in ``.html``.
+
+    Raises:
+        ValueError: if the path has another ending, or cannot be written.
+    """
+    place = Path(path)
+    if place.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"{place} is no page; give a path that ends in .html")
+    replace_file(place, page.encode())
+    return place

@@ -10,18 +10,18 @@ sequence; of the exact gains, a unit of a window.
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numba import njit
 from torch import Tensor
 
 from ..cells import Cell
-from . import scan
-from .cached import kernel
+from . import _scan as scan
+from ._pointwise import MEMORY, advance, differentiate, recall
+from ._scan import flat, step_back, write_state
+from ._tile import TILE
+from ._transposed import vjp
+from ._vectors import load, part, store, zeros
 from .layout import Prepared, prepared
-from .pointwise import MEMORY, advance, differentiate, recall
-from .scan import flat, step_back, write_state
-from .threads import share
-from .tile import TILE
-from .transposed import vjp
-from .vectors import load, part, store, zeros
+from .runtime import kernel, share
 
 # Sequences of a block: the forward pass wants many, the kept partial derivatives few
 # (100 kB a sequence and 32 steps at 128 units).
@@ -33,9 +33,9 @@ ROWS = 64
 
 def lag_projection(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    delta: Float[Tensor, "sequence step state"],
-    source: Float[Tensor, "sequence step state"],
+    x: Tensor,
+    delta: Tensor,
+    source: Tensor,
     lags: list[int],
     anchors: list[int],
 ) -> Float[Tensor, "lag sequence anchor"]:
@@ -59,7 +59,7 @@ def lag_projection(
 
 def exact_gains(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
+    x: Tensor,
     sequence: Int[np.ndarray, "window"],
     step: Int[np.ndarray, "window"],
     reach: Int[np.ndarray, "window"],
@@ -184,6 +184,22 @@ def collect(saved, anchors, lag, count, rows):
                 store(rows, i * anchors.size + j, p, load(saved[step], i, p))
 
 
+@njit
+def room(rec, rows, saved):
+    """Give room for what passes the lags together, padded to whole tiles.
+
+    Returns: the cotangents of h and c, of r h and of the pre-activations (row, panel,
+    lane); the partial derivatives of each row's step; LayerNorm's gradients.
+    """
+    size, lanes = TILE * ((rows + TILE - 1) // TILE), saved.shape[3]
+    past = zeros((size, rec.live.shape[1], lanes), saved.dtype)
+    past_c, turned = zeros(past.shape, past.dtype), zeros(past.shape, past.dtype)
+    grads = zeros((size, rec.weight.shape[0] + 1, lanes), saved.dtype)
+    lines = zeros((size, saved.shape[2], lanes), saved.dtype)
+    gains = zeros((2, rec.live.shape[1], lanes), saved.dtype)
+    return past, past_c, turned, grads, lines, gains
+
+
 @kernel
 def sweep_block(rec, back, saved, delta, source, anchors, slots, psi):
     """Sweep one block of sequences.
@@ -192,14 +208,10 @@ def sweep_block(rec, back, saved, delta, source, anchors, slots, psi):
     (row, step, state); slots, each lag's place in psi or -1; psi (lag, row, anchor),
     set where the source step exists.
     """
-    count, panels, lanes = delta.shape[0], rec.live.shape[1], saved.shape[3]
+    count = delta.shape[0]
     span = max(1, ROWS // count)
-    size = TILE * ((count * min(span, anchors.size) + TILE - 1) // TILE)
-    past = zeros((size, panels, lanes), saved.dtype)
-    past_c, turned = zeros(past.shape, past.dtype), zeros(past.shape, past.dtype)
-    grads = zeros((size, rec.weight.shape[0] + 1, lanes), saved.dtype)
-    rows = zeros((size, saved.shape[2], lanes), saved.dtype)
-    gains = zeros((2, panels, lanes), saved.dtype)
+    size = count * min(span, anchors.size)
+    past, past_c, turned, grads, rows, gains = room(rec, size, saved)
     for first in range(0, anchors.size, span):
         at = anchors[first : first + span]
         begin(rec, delta, at, past, past_c)
@@ -258,14 +270,8 @@ def carry_windows(rec, back, saved, sequence, step, reach, slots, gains):
     and reach of each window, the farthest first; slots, each lag's place in gains or
     -1; gains (lag, window, unit), set up to a window's reach.
     """
-    panels, lanes = rec.live.shape[1], saved.shape[3]
     span = max(1, ROWS // rec.units)
-    size = TILE * ((span * rec.units + TILE - 1) // TILE)
-    past = zeros((size, panels, lanes), saved.dtype)
-    past_c, turned = zeros(past.shape, past.dtype), zeros(past.shape, past.dtype)
-    grads = zeros((size, rec.weight.shape[0] + 1, lanes), saved.dtype)
-    rows = zeros((size, saved.shape[2], lanes), saved.dtype)
-    norms = zeros((2, panels, lanes), saved.dtype)
+    past, past_c, turned, grads, rows, norms = room(rec, span * rec.units, saved)
     for first in range(0, step.size, span):
         of = sequence[first : first + span]
         at = step[first : first + span]
