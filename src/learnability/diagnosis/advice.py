@@ -48,7 +48,9 @@ def advice(diagnosis: "LayerDiagnosis", sequences: float | None = None) -> list[
     how = f"measured by autograd as the model calls it, since {by_autograd}."
     first = answer(diagnosis, sequences)
     second = _past(diagnosis) or _decay(envelope, need)
-    return [first, second, *([how] if by_autograd else [])]
+    precision = diagnosis.tree.attrs.get("precision")
+    single = f"diagnosed in {precision}."
+    return [first, second, *[how] * bool(by_autograd), *[single] * bool(precision)]
 
 
 def answer(diagnosis: "LayerDiagnosis", sequences: float | None = None) -> str:

@@ -16,7 +16,7 @@ from ..models.batches import Batch, device_of, dtype_of, first_items
 from ..models.choice import found
 from ..models.losses import named
 from ..models.own import explained
-from ..models.quiet import kept_random_states, quiet
+from ..models.quiet import in_single_precision, kept_random_states, quiet
 from ..models.reading import Layer, Progress, Reading, silent
 from ..models.record import Lengths, Loss
 from ..models.refusal import Refusal
@@ -68,7 +68,7 @@ def diagnose(
     Args:
         model: holds `torch.nn` RNN, GRU or LSTM, their cells called in a loop, cells of
             this package, or modules with ``step(state, x)`` called as
-            ``module(state, x)``.
+            ``module(state, x)``. Half precision is diagnosed in single precision.
         data: tensors or arrays (inputs, ..., targets), sequences first; a dictionary of
             them; `Sequences`; a Dataset; or what yields such batches. It is walked
             once; of a loader the first batches are what the exact parts look at: let
@@ -142,36 +142,45 @@ def diagnose(
     def first() -> Batch:
         return moved(first_items(data, dtype_of(model)), device_of(model))
 
-    held_out = HeldOut(read, heldout, optimizer, start)
-    every = found(model, layers, read, first, tell)
-    diagnoses, refused = {}, dict(every.refused)
-    cases = [(*one, None) for one in every.recurrences] + every.modules
-    for reading, _, _ in cases:
-        held_out.check(reading)
-    for reading, layer, reason in cases:
-        name = layer.track.name
-        told = tell if len(cases) == 1 else _named(tell, name)
-        try:
-            chosen = _fitting(wanted, reading, layer)
-            settings = (layer, chosen, seed, options, told)
-            with quiet(model):  # a user's own cell steps while it is measured
-                if reason is None:
-                    one = Measurement(*settings)
-                    measured = _groups(one, optimizer, direction)
-                else:
-                    one = ModuleMeasurement(reading, *settings)
-                    measured = _module_groups(one, optimizer, direction, reason)
-            measured["verdict"] = verdict_group(one, reading, held_out, direction)
-            measured |= warm_up_groups(reading, name)
-        except ValueError as error:
-            refused[name] = f"{name}: {error}"
-            continue
-        attrs = attributes(layer, seed, options, given=reading.given)
-        root = xr.Dataset(attrs={**attrs, "counted": reading.counted})
-        diagnoses[name] = LayerDiagnosis(xr.DataTree.from_dict({"/": root, **measured}))
+    with in_single_precision(_module(model)) as precision:
+        held_out = HeldOut(read, heldout, optimizer, start)
+        every = found(model, layers, read, first, tell)
+        diagnoses, refused = {}, dict(every.refused)
+        cases = [(*one, None) for one in every.recurrences] + every.modules
+        for reading, _, _ in cases:
+            held_out.check(reading)
+        for reading, layer, reason in cases:
+            name = layer.track.name
+            told = tell if len(cases) == 1 else _named(tell, name)
+            try:
+                chosen = _fitting(wanted, reading, layer)
+                settings = (layer, chosen, seed, options, told)
+                with quiet(model):  # a user's own cell steps while it is measured
+                    if reason is None:
+                        one = Measurement(*settings)
+                        measured = _groups(one, optimizer, direction)
+                    else:
+                        one = ModuleMeasurement(reading, *settings)
+                        measured = _module_groups(one, optimizer, direction, reason)
+                measured["verdict"] = verdict_group(one, reading, held_out, direction)
+                measured |= warm_up_groups(reading, name)
+            except ValueError as error:
+                refused[name] = f"{name}: {error}"
+                continue
+            attrs = attributes(layer, seed, options, given=reading.given)
+            attrs |= {"counted": reading.counted}
+            attrs |= {"precision": precision} if precision else {}
+            tree = {"/": xr.Dataset(attrs=attrs), **measured}
+            diagnoses[name] = LayerDiagnosis(xr.DataTree.from_dict(tree))
     if not diagnoses:
         raise Refusal(next(iter(refused.values())))
     return Diagnosis(diagnoses, refused)
+
+
+def _module(model: nn.Module) -> nn.Module:
+    if not isinstance(model, nn.Module):
+        raise Refusal(f"the model is {model!r}; give an instance of nn.Module")
+    return model
 
 
 def _fitting(lags: list[int] | None, reading: Reading, layer: Layer) -> list[int]:

@@ -169,7 +169,7 @@ class ModuleMeasurement:
 
     def envelopes(self, optimizer: optim.Optimizer | None) -> dict[str, xr.Dataset]:
         """Return how far outputs hang on inputs, and states where they are known."""
-        grid, reach, runs = [0, *self.lags], None, []
+        grid, reach, start, runs = [0, *self.lags], None, None, []
         cell = known(self.tap.module)
         ratio, totals = RatioSums(1, len(grid)), np.zeros((2, len(grid)))
         rng = np.random.default_rng(stream(self.seed, "anchors"))
@@ -181,8 +181,12 @@ class ModuleMeasurement:
                 if not all(x.requires_grad for x in self.tap.inputs):
                     none = sensitivity_group(self.lags, None, Reach(), longest)
                     return {"envelope": none}
-                norms = Norms(outputs, self.tap.inputs, self.tap.joined, self.seed)
+                tap = self.tap
+                settings = (tap.joined, self.seed, tuple(tap.begun))
+                norms = Norms(outputs, tap.inputs, *settings)
                 reach = reach or norms.reach()
+                if tap.begun and start is None:
+                    start = norms.of_start(self.lags)
                 order = self._order(batch, len(outputs))
                 lengths, items = (torch.empty_like(sample.item) for _ in "ab")
                 lengths[order], items[order] = sample.lengths, sample.item
@@ -196,7 +200,9 @@ class ModuleMeasurement:
             done += len(sample)
             self.progress("envelope", done / len(self.layer))
         mean = totals[0] / np.where(totals[1] > 0, totals[1], np.nan)
-        own = sensitivity_group(self.lags, (mean, ratio), reach or Reach(), longest)
+        own = sensitivity_group(
+            self.lags, (mean, ratio), reach or Reach(), longest, start
+        )
         if cell is None or not all(runs):
             return {"envelope": own}
         return self._of_states(cell, runs, optimizer) | {"sensitivity": own}
@@ -258,7 +264,7 @@ def _run(cell: Cell, tap: ModuleTap, outputs: Tensor, items: Tensor) -> Sample |
 @contextmanager
 def _free(module: nn.Module) -> Iterator[list[nn.Parameter]]:
     """Give the parameters of a module that are trained; all where none is."""
-    every = [p for p in module.parameters() if p.is_floating_point()]
+    every = [p for p in module.parameters() if p.is_floating_point() or p.is_complex()]
     if not every:
         raise Refusal(
             f"{type(module).__name__} has no parameters, so the loss has no gradient "
@@ -305,7 +311,8 @@ def _by_parameters(
         p.new_zeros(len(cotangent), p.numel()) if g is None else g.reshape(len(g), -1)
         for p, g in zip(parameters, found, strict=True)
     ]
-    return sketched(torch.cat(rows, dim=1).detach().cpu())
+    real = [torch.view_as_real(r).flatten(1) if r.is_complex() else r for r in rows]
+    return sketched(torch.cat(real, dim=1).detach().cpu())
 
 
 def sketched(rows: Float[Tensor, "row place"]) -> Float[Tensor, "row sum"]:

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 from ..randomness import Seed, torch_generator
 from ..tasks import Sequences
 from .items import Items
+from .quiet import HALF
 from .refusal import Refusal
 from .trees import Place, length_along, placed, replaced
 
@@ -102,13 +103,15 @@ def tensors(tree: Any, dtype: torch.dtype = torch.float32) -> Any:
 
     Args:
         tree: tensors, arrays, lists of numbers in tuples and mappings.
-        dtype: of arrays of floating-point numbers; whole numbers stay.
+        dtype: of arrays of floating-point numbers and of tensors of half precision;
+            whole numbers stay.
 
     Raises:
         ValueError: if an array holds no numbers.
     """
     if isinstance(tree, Tensor | PackedSequence):
-        return tree
+        values = tree if isinstance(tree, Tensor) else tree.data
+        return tree.to(dtype) if values.dtype in HALF else tree
     if isinstance(tree, Mapping):
         values = {name: tensors(value, dtype) for name, value in tree.items()}
         return type(tree)(values)  # pyright: ignore[reportCallIssue]

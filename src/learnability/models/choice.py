@@ -58,8 +58,6 @@ def found(
     Raises:
         ValueError: if there is none, a name is none of them, or no module can be read.
     """
-    if not isinstance(model, nn.Module):
-        raise Refusal(f"the model is {model!r}; give an instance of nn.Module")
     taps, names = _chosen(model, layers, first)
     result, reasons = Found(), dict.fromkeys(names, "")
     while taps:

@@ -52,6 +52,7 @@ PIECES: dict[str, dict[str, Piece]] = {
 }
 # Rounding that a recurrence may enlarge; a wrong convention differs by far more.
 CLOSE = 1e-2
+KNOWN_TYPES = (torch.float32, torch.float64, torch.complex64, torch.complex128)
 PARTS = {"RNN": 1, "GRU": 3, "LSTM": 4}
 Layer = nn.RNNBase | nn.RNNCellBase
 
@@ -175,9 +176,11 @@ def check_values(name: str, values: Tensor) -> None:
     """Say what is wrong with a weight, if anything.
 
     Raises:
-        ValueError: if the weight is not finite, or neither float32 nor float64.
+        ValueError: if the weight is not finite, or of a type that is not diagnosed;
+            whole numbers are none.
     """
-    if values.dtype not in (torch.float32, torch.float64):
+    real = values.is_floating_point() or values.is_complex()
+    if real and values.dtype not in KNOWN_TYPES:
         raise ValueError(
             f"the weights {name} are {values.dtype}; call model.float() first"
         )

@@ -19,6 +19,7 @@ from .taps import Seen
 from .trees import Place, length_along, placed, replaced, taken, together
 
 ASKED = 16  # items whose sequences are found out; the others follow the same order
+ROUNDING = 1e-4  # of the largest output: what other neighbours may change
 
 Layers = Mapping[str, Seen]
 Run = Callable[[Any], Layers]
@@ -236,12 +237,20 @@ def _bytes(leaf: Tensor | PackedSequence) -> bytes:
 
 
 def _moved(one: Seen, two: Seen) -> Bool[Tensor, "row"]:
-    """Return which sequences of a layer are not what they were."""
+    """Return which sequences of a layer are not what they were.
+
+    Of a module whose equation is not known what it gives must stay, too: sequences
+    could pass something to each other.
+    """
     if len(one.x) != len(two.x):
         return torch.ones(len(one.x), dtype=torch.bool)
     steps = min(one.x.shape[1], two.x.shape[1])
     same = (one.x[:, :steps] == two.x[:, :steps]).flatten(1).all(dim=1).cpu()
     lengths = one.lengths.cpu() == two.lengths.cpu()
+    if one.whole:
+        apart = (one.output[:, :steps] - two.output[:, :steps]).abs().flatten(1)
+        size = one.output.abs().max().clamp(min=1e-30)
+        same &= (apart.amax(dim=1) <= ROUNDING * size).cpu()
     return ~(same & lengths)
 
 

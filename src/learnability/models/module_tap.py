@@ -5,6 +5,7 @@ from typing import Any, final
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.autograd.graph import get_gradient_edge
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from .convert import kind_of
@@ -28,30 +29,47 @@ class ModuleTap(Tap):
     """A tap on a module of which only inputs and outputs are known.
 
     Several calls in a forward pass are steps of one sequence if each gives one step
-    (sequence, feature), or if one call's state is handed to the next; otherwise they
-    are sequences of their own.
+    (sequence, feature), or if what a call is given beside its inputs is what the last
+    one gave, for some of the sequences, or is made of it; otherwise they are sequences
+    of their own. The first run tells.
 
     Attributes:
         axis: of the sequences, where there are steps, too: 0 or 1.
         apart: whether what the module gives is cut off from what it was made of, so
             that a gradient by a step is that at a fixed future of the others.
-        leaves: whether its inputs are cut off, to differentiate by them.
+        leaves: whether it is handed aliases of its inputs, to differentiate by them.
+        inputs: of each call.
+        begun: states that the first call is given, which no call gave, likewise.
     """
 
     def __init__(self, path: str, module: nn.Module, axis: int = 0) -> None:
-        first = isinstance(module, nn.RNNBase) and not module.batch_first
-        self.axis, self.apart, self.leaves = (1 if first else axis), True, False
+        if isinstance(module, nn.RNNBase):
+            axis = 0 if module.batch_first else 1
+        self.axis, self.apart, self.leaves = axis, True, False
+        self._chained: bool | None = None
+        self._linked: list[bool] = []
         super().__init__(path, module)
+
+    @property
+    def chained(self) -> bool:
+        """Whether one call goes on where the last one ended."""
+        return any(self._linked) if self._chained is None else self._chained
+
+    @property
+    def learns(self) -> bool:
+        return self._chained is None
 
     def clear(self) -> None:
         self.inputs: list[Tensor] = []
+        self.begun: list[Tensor] = []
         self._outputs: list[Tensor] = []
         self._lengths: Tensor | None = None
         self._form: PackedSequence | None = None
         self._finals: list[Tensor] = []
         self._edges: list[Edge] = []
         self._given: list[Tensor] = []  # all that the last call gave
-        self._linked: list[bool] = []
+        if self._linked:
+            self._chained, self._linked = self.chained, []
         self._starts: list[tuple[Tensor, bool]] = []
 
     def attach(self) -> list[Any]:
@@ -63,14 +81,8 @@ class ModuleTap(Tap):
     def _before(self, module: nn.Module, args: tuple, kwargs: dict) -> Any:
         every = [leaf for _, leaf in placed((args, kwargs))]
         values = [_flat(leaf) for leaf in every]
-        known = [v for v in self._given if v.ndim]
-        carried = any(
-            v.shape == g.shape and torch.equal(v, g)
-            for v in values[1:]
-            for g in known
-            if v.is_floating_point() and v.any()
-        )
-        self._linked.append(carried)
+        if self.learns:
+            self._linked.append(_handed_on(values[1:], self._given))
         if kind_of(module) is not None:
             self._starts.append(_start(values[1:]))
         chosen = next((k for k, v in enumerate(values) if v.is_floating_point()), None)
@@ -81,12 +93,17 @@ class ModuleTap(Tap):
                 f"{self.path} is called without a tensor; name another module"
             )
         x = every[chosen]
-        if self.leaves and isinstance(x, Tensor) and x.is_floating_point():
-            leaf = x.detach().requires_grad_()
-            self.inputs.append(leaf)
-            return replaced((args, kwargs), lambda _, v: leaf if v is x else v)
-        self.inputs.append(_flat(x).detach())
-        return None
+        if not self.leaves or not isinstance(x, Tensor) or not x.is_floating_point():
+            self.inputs.append(_flat(x).detach())
+            return None
+        recurrent = self.chained or kind_of(module) is not None
+        starts = every[chosen + 1 :] if recurrent and not self.inputs else []
+        count = x.shape[self.axis if x.ndim > 2 else 0]
+        own = {id(v): _alias(v) for v in starts if _is_start(v, count)}
+        self.begun.extend(own.values())
+        own[id(x)] = _alias(x)
+        self.inputs.append(own[id(x)])
+        return replaced((args, kwargs), lambda _, v: own.get(id(v), v))
 
     def _after(self, module: nn.Module, args: tuple, kwargs: dict, given: Any) -> Any:
         every = [leaf for _, leaf in placed(given)]
@@ -110,7 +127,7 @@ class ModuleTap(Tap):
         if isinstance(output, PackedSequence):
             self._form = made[id(output)]
         new = replaced(given, lambda _, leaf: made.get(id(leaf), leaf))
-        self._given = [_flat(leaf).detach() for _, leaf in placed(new)]
+        self._given = [_flat(leaf) for _, leaf in placed(new)]
         return new
 
     def _handed(self, value: Tensor) -> tuple[Tensor, Edge]:
@@ -122,7 +139,7 @@ class ModuleTap(Tap):
 
     def calls(self) -> list[Call]:
         """Return the calls of a torch layer or cell, as far as they are known."""
-        apart = len(self._outputs) > 1 and not any(self._linked)
+        apart = len(self._outputs) > 1 and not self.chained
         if self._form is not None or (apart and self._outputs[0].ndim > 2):
             return []
         found = []
@@ -179,7 +196,7 @@ class ModuleTap(Tap):
             return torch.stack(parts, dim=1)
         parts = [p.flatten(3).flatten(2, -1) if p.ndim > 3 else p for p in parts]
         parts = [p.transpose(0, 1) if self.axis else p for p in parts]
-        along = 1 if any(self._linked) else 0
+        along = 1 if self.chained else 0
         if len({p.shape[1 - along] for p in parts}) > 1:
             raise Refusal(
                 f"{self.path} is called with sequences of several lengths or numbers "
@@ -203,7 +220,7 @@ class ModuleTap(Tap):
         """Return the gradient by a torch layer's last states as one by its output."""
         layer = self.module
         assert isinstance(layer, nn.RNNBase)
-        added, linked = torch.zeros_like(like), any(self._linked)
+        added, linked = torch.zeros_like(like), self.chained
         ways = 2 if layer.bidirectional else 1
         by_last = by_last[-ways:] if by_last.ndim == 3 else by_last[-ways:, None]
         count, units = by_last.shape[1:]
@@ -227,6 +244,43 @@ def _start(states: list[Tensor]) -> tuple[Tensor, bool]:
     parts = [s[-1] if s.ndim == 3 else s for s in states]
     joined = torch.cat(parts, dim=-1) if parts else torch.zeros(0, 0)
     return joined.detach(), not any(s.requires_grad for s in states)
+
+
+def _alias(value: Tensor) -> Tensor:
+    """Return the same values, by which what the module alone does can be told."""
+    grown = value.requires_grad
+    return value.view_as(value) if grown else value.detach().requires_grad_()
+
+
+def _is_start(value: Tensor | PackedSequence, count: int) -> bool:
+    """Tell whether what a first call is given is a state other than 0 of its rows."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        return False
+    known = value.requires_grad or bool(value.any())
+    return known and value.ndim > 1 and count in value.shape[: value.ndim - 1]
+
+
+def _handed_on(taken: list[Tensor], given: list[Tensor]) -> bool:
+    """Tell whether some of what a call takes is, or is made of, what the last one gave.
+
+    A state may be put to 0 for some of the sequences, or cut off from its past.
+    """
+    states = [v for v in taken if v.is_floating_point() and v.ndim]
+    for v in states:
+        alike = [g for g in given if g.ndim and g.shape == v.shape]
+        if any(((v == g).all(-1) & (v != 0).any(-1)).any() for g in alike):
+            return True
+    ends = {get_gradient_edge(g).node for g in given if g.requires_grad}
+    waiting = [get_gradient_edge(v).node for v in states if v.requires_grad]
+    seen = set()
+    while waiting:
+        node = waiting.pop()
+        if node in ends:
+            return True
+        if node not in seen:
+            seen.add(node)
+            waiting.extend(n for n, _ in node.next_functions if n is not None)
+    return False
 
 
 def _flat(leaf: Tensor | PackedSequence) -> Tensor:

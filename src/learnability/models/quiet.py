@@ -16,6 +16,7 @@ from torch.nn.parameter import is_lazy
 
 from .trees import copied
 
+HALF = (torch.float16, torch.bfloat16)
 # What long vocabularies are made of: passed over at once.
 PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 
@@ -90,6 +91,28 @@ def quiet(model: nn.Module) -> Iterator[None]:
         kept.put_back()
 
 
+@contextmanager
+def in_single_precision(model: nn.Module) -> Iterator[str]:
+    """Let weights and buffers of half precision be of single precision meanwhile.
+
+    Yields what to say of it, nothing where there are none. Parameters stay the objects
+    that they are.
+
+    Args:
+        model: the model.
+    """
+    own = [*model.parameters(), *model.buffers()]
+    kept = [(t, t.data) for t in own if not is_lazy(t) and t.dtype in HALF]
+    kinds = sorted({str(data.dtype) for _, data in kept})
+    for tensor, data in kept:
+        tensor.data = data.float()
+    try:
+        yield f"torch.float32, of weights of {' and '.join(kinds)}" if kept else ""
+    finally:
+        for tensor, data in kept:
+            tensor.data = data
+
+
 def _hand_copies(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     del module
     return copied((args, kwargs))
@@ -105,9 +128,11 @@ class Kept:
 
     Args:
         model: the model.
+        parameters: whether their values are noted, too.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, parameters: bool = True) -> None:
+        self._parameters = parameters
         self._seen: dict[int, Any] = {}  # it also keeps what was seen alive
         self._containers: list[tuple[Any, Any]] = []
         self._tensors: list[tuple[Tensor, Tensor, bool]] = []
@@ -123,7 +148,8 @@ class Kept:
                 continue
             self._seen[id(found)] = found
             if isinstance(found, Tensor):
-                if not is_lazy(found):
+                wanted = self._parameters or not isinstance(found, nn.Parameter)
+                if wanted and not is_lazy(found):
                     copy = found.detach().clone()
                     self._tensors.append((found, copy, found.requires_grad))
             elif (inside := _contents(found)) is not None:

@@ -28,7 +28,7 @@ from .dealing import (
 )
 from .items import Items, found_items
 from .layer_taps import StepTap
-from .quiet import quiet, random_state, set_random_state
+from .quiet import Kept, quiet, random_state, set_random_state
 from .refusal import LayerRefusal, Refusal
 from .replay import Trace, Track, replay, tracks_of
 from .taps import Asked, Seen, Tap
@@ -72,6 +72,7 @@ class Recorder:
     fixed: int | None = None
     _inside: bool = False
     _random: Any = None
+    _kept: Kept | None = None
     _summed: bool = False
 
     @contextmanager
@@ -82,6 +83,7 @@ class Recorder:
             for tap in self.taps:
                 for handle in tap.attach():
                     stack.callback(handle.remove)
+            self._kept = Kept(self.model, parameters=False)
             yield
 
     def _watch(
@@ -95,12 +97,16 @@ class Recorder:
     def run(self, batch: Batch) -> Any:
         """Give the model's outputs of a batch; the taps see it.
 
+        Every run begins with what the model kept on itself when it was attached to.
+
         Raises:
             ValueError: if the model cannot take the batch.
         """
         for tap in self.taps:
             tap.clear()
         self._repeat()
+        if self._kept is not None:
+            self._kept.put_back()
         args, kwargs = called(self.model, batch)
         try:
             with watching(self._watch):
@@ -149,7 +155,7 @@ class Recorder:
         Raises:
             ValueError: if a layer's sequences are not those of the items.
         """
-        with torch.no_grad():
+        with self._learning():
             self.run(batch)
             self.check_called()
             return max(found_items(batch, self._seen, axes).axes.values())
@@ -168,7 +174,7 @@ class Recorder:
             ValueError: if a layer's sequences are not those of the items, no targets
                 are found, or the loss mixes sequences.
         """
-        with torch.no_grad():
+        with self._learning():
             self.run(batch)
             self.check_called()
             self.items = found_items(batch, self._seen, axes)
@@ -178,6 +184,10 @@ class Recorder:
         self._inside = any(is_called(self.model, batch, p) for p in self.targets)
         check_apart(some, self.items, self._deltas, self.targets)
         self.linear = linear(some, self.items, self._deltas, self.targets)
+
+    def _learning(self) -> Any:
+        """Run without a graph, unless a tap has to learn how calls hang together."""
+        return torch.set_grad_enabled(any(tap.learns for tap in self.taps))
 
     def _some(self, batch: Batch) -> Batch:
         """Return a few items, or all where model or loss take no other number.

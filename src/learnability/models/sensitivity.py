@@ -1,6 +1,6 @@
 """How what a module gives at a step hangs on what it took earlier, or later."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, final
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..transport.clusters import RatioSums
 
-COTANGENTS = 4  # random directions of the outputs, of which norms are made
+COTANGENTS = 8  # random directions of the outputs, of which norms are made
 TRIED = 4, 512  # sequences and steps from which it is tried how far the past reaches
 SHARP = 1e-20  # of the largest derivative: a past that ends below it has faded away
 
@@ -36,40 +36,68 @@ class Reach(NamedTuple):
 class Norms:
     """``||d y_t / d x_s||_F`` of a module's outputs and inputs, by autograd.
 
-    With v of independent standard normal numbers ``E ||v . dy_t/dx_s||^2`` is the
-    square of the norm; one backward pass gives it for all s.
+    With directions v that are orthogonal the sum of ``||v . dy_t/dx_s||^2`` over all
+    of them is the square of the norm; one backward pass gives one of them for all s.
 
     Attributes:
         outputs: y in its graph.
-        inputs: x of each call, leaves of the graph.
+        inputs: x of each call, in the graph.
         joined: puts what belongs to the calls together as (sequence, step, feature).
         seed: of v.
+        begun: states that the first call began with, likewise.
     """
 
     outputs: Float[Tensor, "sequence step feature"]
     inputs: list[Tensor]
     joined: Callable[[list[Tensor]], Tensor]
     seed: int
+    begun: Sequence[Tensor] = ()
+
+    def _pulled(
+        self, t: int, count: int, by: Sequence[Tensor], generator: torch.Generator
+    ) -> Iterator[list[Tensor]]:
+        """Yield ``v . dy_t`` by some leaves, of `count` directions v or all there are.
+
+        They are orthogonal to each other and as long as ``E ||v . a||^2 = ||a||^2``
+        over all of them asks for: of as many as there are outputs the sum is exact.
+        """
+        rows, width = len(self.outputs), self.outputs.shape[-1]
+        drawn = torch.randn(rows, width, min(count, width), generator=generator)
+        v = torch.linalg.qr(drawn).Q * (width / drawn.shape[2]) ** 0.5
+        for along in v.to(self.outputs).unbind(dim=-1):
+            total = (self.outputs[:, t] * along).sum()
+            grads = torch.autograd.grad(total, by, retain_graph=True, allow_unused=True)
+            pairs = zip(by, grads, strict=True)
+            yield [torch.zeros_like(x) if g is None else g for x, g in pairs]
 
     def _squares(
         self, t: int, count: int, generator: torch.Generator
     ) -> Float[np.ndarray, "sequence step"]:
-        total = 0.0
-        shape = (len(self.outputs), self.outputs.shape[-1])
-        for _ in range(count):
-            v = torch.randn(shape, generator=generator).to(self.outputs)
-            grads = torch.autograd.grad(
-                (self.outputs[:, t] * v).sum(),
-                self.inputs,
-                retain_graph=True,
-                allow_unused=True,
-            )
-            filled = [
-                torch.zeros_like(x) if g is None else g
-                for x, g in zip(self.inputs, grads, strict=True)
-            ]
-            total = total + self.joined(filled).double().square().sum(dim=-1).cpu()
-        return np.asarray(total) / count
+        found = [
+            self.joined(parts).double().square().sum(dim=-1).cpu()
+            for parts in self._pulled(t, count, self.inputs, generator)
+        ]
+        return np.asarray(torch.stack(found).sum(dim=0))
+
+    def of_start(self, lags: Sequence[int]) -> Float[np.ndarray, "lag"]:
+        """Return ``||d y_{l-1} / d s||_F``, the mean over sequences: s is the start.
+
+        Args:
+            lags: steps since the start, from 1.
+        """
+        generator = torch.Generator().manual_seed(self.seed)
+        count, norms = len(self.outputs), []
+        for lag in lags:
+            if lag > self.outputs.shape[1]:
+                norms.append(np.nan)
+                continue
+            total = torch.zeros(count, dtype=torch.float64)
+            for parts in self._pulled(lag - 1, COTANGENTS, self.begun, generator):
+                for found in parts:
+                    rows = found if len(found) == count else found.transpose(0, 1)
+                    total += rows.double().square().flatten(1).sum(dim=1).cpu()
+            norms.append(float(total.sqrt().mean()))
+        return np.array(norms)
 
     def by_lag(
         self, anchors: Sequence[int], lags: Sequence[int], lengths: Int[Tensor, "_"]
@@ -118,6 +146,7 @@ def sensitivity_group(
     found: tuple[Float[np.ndarray, "lag"], RatioSums] | None,
     reach: Reach,
     longest: int,
+    start: Float[np.ndarray, "later"] | None = None,
 ) -> xr.Dataset:
     """Return the envelope of a module's outputs by its inputs, over (order, lag).
 
@@ -127,6 +156,7 @@ def sensitivity_group(
             inputs cannot be differentiated by.
         reach: how far outputs hang on inputs.
         longest: the longest lag that there is.
+        start: what arrives of the start so many steps later, if there is one.
     """
     none = np.full(len(lags), np.nan)
     names = ("mean", "error", "log_error", "normalised", "clusters")
@@ -140,6 +170,9 @@ def sensitivity_group(
         name: xr.DataArray(v[None], dims=("order", "lag")) for name, v in values.items()
     }
     data["origin"] = xr.DataArray([origin], dims="order")
+    if start is not None:
+        title = "||d y_{l-1} / d s||: what l steps later arrives of the start"
+        data["start"] = xr.DataArray(start, dims="lag", attrs={"long_name": title})
     coords = {
         "order": ["sensitivity"],
         "lag": xr.DataArray(lags, dims="lag", attrs={"units": "steps"}),

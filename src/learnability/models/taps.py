@@ -97,6 +97,11 @@ class Tap(ABC):
         self.path, self.module = path, module
         self.clear()
 
+    @property
+    def learns(self) -> bool:
+        """Whether the next run needs a graph, to know how calls hang together."""
+        return False
+
     @abstractmethod
     def clear(self) -> None:
         """Forget what was seen."""

@@ -1,0 +1,93 @@
+"""Other people's cells in a loop, and layers of them."""
+
+import numpy as np
+import pytest
+import torch
+import torchrecurrent
+from ncps.torch import LTC, CfC
+from ncps.wirings import AutoNCP
+from torch import Tensor, nn
+
+import learnability as lw
+from tests_real import truth
+from tests_real.checked import LAGS, QUICK, WIDTH, Model, check, data
+from tests_real.conftest import Table
+
+CELLS = sorted(name for name in torchrecurrent.__all__ if name.endswith("Cell"))
+LAYERS = ["MGU", "PeepholeLSTM", "TGRU", "coRNN", "LEM"]
+
+
+class Loop(nn.Module):
+    """A cell called step by step with inputs and the state that it gave.
+
+    Args:
+        cell: gives a state, or outputs and a state.
+        several: whether its state has several parts.
+        apart: whether it gives outputs beside its state.
+    """
+
+    def __init__(self, cell: nn.Module, several: bool, apart: bool) -> None:
+        super().__init__()
+        self.cell, self.several, self.apart = cell, several, apart
+
+    def forward(self, x: Tensor) -> Tensor:
+        state, made = None, []
+        for step in x.unbind(dim=1):
+            given = self.cell(step, state)
+            out, state = given if self.apart else (given, given)
+            made.append(out[0] if isinstance(out, tuple) else out)
+        return torch.stack(made, dim=1)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_all_cells_of_torchrecurrent(table: Table, name: str) -> None:
+    torch.manual_seed(0)
+    cell = getattr(torchrecurrent, name)(WIDTH, WIDTH)
+    apart = "Decoupled" in str(type(cell).__mro__)
+    model = Model(Loop(cell, cell.uses_double_state(), apart))
+    calls = truth.Calls(cell, one_by_one=True)
+    found = lw.diagnose(model, data(), "mse", LAGS, options=QUICK)
+    assert list(found) == ["body.cell"]
+    check(table, f"{name} (torchrecurrent)", model, calls, layers=None)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_of_torchrecurrent(table: Table, name: str) -> None:
+    torch.manual_seed(0)
+    layer = getattr(torchrecurrent, name)(WIDTH, WIDTH, num_layers=2, batch_first=True)
+    check(table, f"{name}, two layers (torchrecurrent)", Model(layer), layers=None)
+
+
+@pytest.mark.parametrize(
+    "kind", ["CfC", "CfC, wired", "CfC, mixed memory", "LTC, wired"]
+)
+def test_neural_circuits(table: Table, kind: str) -> None:
+    torch.manual_seed(0)
+    wiring, units = AutoNCP(10, 4, seed=0), WIDTH
+    bodies = {
+        "CfC": lambda: CfC(WIDTH, units, backbone_units=16),
+        "CfC, wired": lambda: CfC(WIDTH, wiring),
+        "CfC, mixed memory": lambda: CfC(
+            WIDTH, units, backbone_units=16, mixed_memory=True
+        ),
+        "LTC, wired": lambda: LTC(WIDTH, wiring),
+    }
+    width = 4 if "wired" in kind else units
+    model = Model(bodies[kind](), width)
+    check(table, f"{kind} (ncps)", model, layers=None)
+
+
+def test_a_cell_in_a_loop_is_a_layer(table: Table) -> None:
+    """The same cell with one call per step, and inside of its layer."""
+    torch.manual_seed(0)
+    layer = torchrecurrent.MGU(WIDTH, WIDTH, batch_first=True)
+    model = Model(layer)
+    looped = Model(Loop(layer.cells[0], False, False))
+    looped.head.load_state_dict(model.head.state_dict())
+    found = [
+        lw.diagnose(one, data(), "mse", LAGS, options=QUICK)[name].group("detection")
+        for one, name in ((model, "body"), (looped, "body.cell"))
+    ]
+    apart = float(np.abs(found[1]["noise"] / found[0]["noise"] - 1).max())
+    assert apart < 1e-3
+    table.row("MGU (torchrecurrent)", "N(l)", "cell and layer", f"{apart:.1g}")
