@@ -13,7 +13,7 @@ from tests_real.conftest import Table
 
 COUNT, STEPS, WIDTH = 32, 12, 8
 LAGS = [1, 2, 3, 5, 8, 11]
-QUICK = DiagnosisOptions(resamples=20, exact_windows=64, pairs=1)
+QUICK = DiagnosisOptions(resamples=20, exact_windows=10**4, pairs=1)
 ALIKE = 1e-3  # norms along as many directions as there are outputs are exact
 EXACT = 2e-3  # gradients in single precision against gradients by hand
 
@@ -32,6 +32,38 @@ class Model(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(truth.first(self.body(x)))[..., 0]
+
+
+class Loop(nn.Module):
+    """A cell called step by step with inputs and the state that it gave.
+
+    Args:
+        cell: gives a state, or outputs and a state.
+        beside: whether it gives outputs beside its state.
+    """
+
+    def __init__(self, cell: nn.Module, beside: bool = False) -> None:
+        super().__init__()
+        self.cell, self.beside = cell, beside
+
+    def forward(self, x: Tensor) -> Tensor:
+        state, made = None, []
+        for step in x.unbind(dim=1):
+            given = self.cell(step, state)
+            out, state = given if self.beside else (given, given)
+            made.append(out[0] if isinstance(out, tuple) else out)
+        return torch.stack(made, dim=1)
+
+    def parts(self, given: Any) -> list[Tensor]:
+        """Return the parts of the state of what the cell gives."""
+        state = given[1] if self.beside else given
+        parts = list(state) if isinstance(state, tuple) else [state]
+        return parts[: len({id(part) for part in parts})]
+
+    def taken(self, parts: list[Tensor]) -> Any:
+        """Return the state that the cell takes."""
+        double = self.cell.uses_double_state()
+        return tuple(parts * (2 // len(parts))) if double else parts[0]
 
 
 def data(width: int = WIDTH, count: int = COUNT, steps: int = STEPS) -> Any:
@@ -55,6 +87,7 @@ def check(
     model: Model,
     calls: truth.Calls | None = None,
     given: Any = None,
+    loop: Loop | None = None,
     **options: Any,
 ) -> lw.LayerDiagnosis:
     """Diagnose a body, and hold envelope and detection against the truth.
@@ -65,6 +98,7 @@ def check(
         model: a body and a read-out.
         calls: how the body is called; as a whole unless given.
         given: the data.
+        loop: of the cell that is diagnosed, where it is called in one.
         options: of `diagnose`; the layer is the body unless given.
     """
     given = data() if given is None else given
@@ -74,8 +108,15 @@ def check(
     found = diagnosed(
         model, given, **({"direction": direction, "layers": ["body"]} | options)
     )
+    order = "sensitivity"
+    if loop is not None and "exact" in found.group("envelope")["order"]:
+        order = "exact"
+        grid = [0, *LAGS]
+        exact = truth.transport(loop.cell, given[0], grid, loop.parts, loop.taken)
+    else:
+        exact = truth.envelope(model, calls, given[0], [0, *LAGS])
     apart = [
-        _envelope(found, truth.envelope(model, calls, given[0], [0, *LAGS])),
+        _envelope(found, exact, order),
         _detection(found, model, calls, given, direction),
     ]
     shown = f"f {apart[0]:.1g}, U and sigma {apart[1]:.1g}"
@@ -83,11 +124,10 @@ def check(
     return found
 
 
-def _envelope(found: lw.LayerDiagnosis, exact: np.ndarray) -> float:
-    """Hold the envelope of the last step against the exact one."""
-    known = found.tree.children
-    group = found.group("sensitivity" if "sensitivity" in known else "envelope")
-    own = group.sel(order="sensitivity")
+def _envelope(found: lw.LayerDiagnosis, exact: np.ndarray, order: str) -> float:
+    """Hold an envelope against the exact one."""
+    name = order if order in found.tree.children else "envelope"
+    own = found.group(name).sel(order=order)
     measured = np.array([float(own["origin"]), *own["mean"].values])
     assert (measured[exact == 0] == 0).all()
     there = exact > 0

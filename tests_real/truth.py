@@ -86,6 +86,87 @@ def envelope(model: nn.Module, calls: Calls, x: Tensor, lags: list[int]) -> np.n
     return np.array([float(square[:, last - lag].sqrt().mean()) for lag in lags])
 
 
+def transport(
+    cell: nn.Module,
+    x: Tensor,
+    lags: list[int],
+    parts: Callable[[Any], list[Tensor]],
+    taken: Callable[[list[Tensor]], Any],
+) -> np.ndarray:
+    """Return ``f(l)``, the mean over windows of ``sum_q |gain of unit q|``.
+
+    The gain is a unit's own entry in the product of Jacobians; where a state is (h, c)
+    and h is made of c in the same step, it leads from c to h.
+
+    Args:
+        cell: called with inputs and a state, which is none at first.
+        x: inputs (sequence, step, input).
+        lags: from 0.
+        parts: gives the parts of the state of what a call gives.
+        taken: gives the state that a call takes, of its parts.
+    """
+    state, jacobians, exits, width = None, [], [], 0
+    for step in x.detach().unbind(dim=1):
+        given = None
+        if state is not None:
+            state = [s.detach().requires_grad_() for s in state]
+            given = taken(state)
+        now = parts(cell(step, given))
+        width = now[0].shape[-1]
+        exits.append(_exit(now) if len(now) == 2 else None)
+        if state is not None:
+            rows = [_by(part[:, q], state) for part in now for q in range(width)]
+            jacobians.append(torch.stack(rows, dim=1))
+        else:
+            jacobians.append(torch.zeros(len(x), len(now) * width, len(now) * width))
+        state = now
+    size = jacobians[0].shape[-1]
+    means = []
+    for lag in lags:
+        gains = []
+        for t in range(lag, len(jacobians)):
+            product = torch.eye(size).expand(len(x), size, size)
+            for s in range(t - lag + 1, t + 1):
+                product = jacobians[s] @ product
+            own, out = product, exits[t - lag]
+            if out is not None:
+                by_h = product[:, :width, :width].diagonal(dim1=1, dim2=2)
+                by_c = product[:, :width, width:].diagonal(dim1=1, dim2=2)
+                gains.append((by_c + by_h * out).abs().sum(dim=1))
+            else:
+                gains.append(own.diagonal(dim1=1, dim2=2).abs().sum(dim=1))
+        means.append(float(torch.stack(gains).mean()))
+    return np.array(means)
+
+
+def _by(total: Tensor, state: list[Tensor]) -> Tensor:
+    if not total.requires_grad:
+        return torch.cat([torch.zeros_like(part) for part in state], dim=-1)
+    found = torch.autograd.grad(
+        total.sum(), state, retain_graph=True, allow_unused=True
+    )
+    return torch.cat([f.detach() for f in _filled(state, found)], dim=-1)
+
+
+def _exit(parts: list[Tensor]) -> Tensor | None:
+    """Return ``d h / d c`` of each unit where h is made of c, unit by unit."""
+    h, c = parts
+    if not (h.requires_grad and c.requires_grad) or h is c:
+        return None
+    (back,) = torch.autograd.grad(c.sum(), h, retain_graph=True, allow_unused=True)
+    if back is not None:
+        return None
+    by_unit = []
+    for q in range(h.shape[-1]):
+        (found,) = torch.autograd.grad(
+            h[:, q].sum(), c, retain_graph=True, allow_unused=True
+        )
+        if found is None or found[:, torch.arange(h.shape[-1]) != q].any():
+            return None
+        by_unit.append(found[:, q])
+    return torch.stack(by_unit, dim=1)
+
+
 class Detection(NamedTuple):
     """What N(l) is made of, one number per lag."""
 

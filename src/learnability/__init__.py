@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # what `__getattr__` loads when it is used
         Monitor,
         diagnose,
     )
+    from .models.stepping import cell
     from .recipe import Recipe
     from .tasks import MultiLag, Sequences
     from .training import Training, train
@@ -52,6 +53,7 @@ __all__ = [
     "TorchGRU",
     "TorchRNN",
     "Training",
+    "cell",
     "decay",
     "dependence",
     "design",
@@ -71,6 +73,7 @@ _HOMES = {
     **dict.fromkeys(_CELLS.split(), "cells"),
     "decay": "detection",
     **dict.fromkeys(_RESULTS.split(), "diagnosis"),
+    "cell": "models.stepping",
     "dependence": "verdict",
     "Recipe": "recipe",
     **dict.fromkeys(("MultiLag", "Sequences"), "tasks"),

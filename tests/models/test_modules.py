@@ -474,5 +474,70 @@ def test_other_peoples_cells_are_recognised_by_their_calls() -> None:
     assert (list(loop), list(layer)) == (["cell"], ["layer"])
     one, other = loop["cell"].group("detection"), layer["layer"].group("detection")
     np.testing.assert_allclose(one["needed"], other["needed"], rtol=1e-3)
-    one, other = loop["cell"].group("envelope"), layer["layer"].group("envelope")
-    np.testing.assert_allclose(one["normalised"], other["normalised"], rtol=1e-3)
+    assert "no_equation" not in loop["cell"].group("envelope").attrs
+
+
+def test_what_cells_of_others_hand_on_is_the_product_of_their_jacobians() -> None:
+    """What a cell gives beside its state carries nothing on and counts for nothing."""
+    model = Loops()
+    every = DiagnosisOptions(resamples=20, exact_windows=10**4, pairs=1)
+    found = diagnosed(model, options=every).group("envelope").sel(order="exact")
+    state, through = torch.zeros(64, 6), []
+    for step in X.unbind(dim=1):
+        by_row = torch.func.vmap(torch.func.jacrev(lambda h, x: model.cell(x, h)[1]))
+        through.append(by_row(state, step).detach())
+        state = model.cell(step, state)[1].detach()
+    for lag in LAGS:
+        gains = []
+        for t in range(lag, 24):
+            product = torch.eye(6).expand(64, 6, 6)
+            for s in range(t - lag + 1, t + 1):
+                product = through[s] @ product
+            gains.append(product.diagonal(dim1=1, dim2=2).abs().sum(dim=1))
+        exact = float(torch.stack(gains).mean())
+        assert float(found["mean"].sel(lag=lag)) == pytest.approx(exact, rel=1e-4)
+    assert float(found["origin"]) == pytest.approx(6)
+
+
+def test_a_cell_may_be_declared() -> None:
+    """Which of two states that are alike goes on is declared, and how to step."""
+
+    class Timed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.own = Foreign()
+
+        def forward(
+            self, x: Tensor, state: Tensor, seconds: Tensor
+        ) -> tuple[Tensor, Tensor]:
+            given, state = self.own(seconds * x, state)
+            return given, state
+
+    class Loop(Loops):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell = Timed()
+            self.cell.own.load_state_dict(Loops().cell.state_dict())
+
+        def forward(self, x: Tensor) -> Tensor:
+            state, outputs = torch.zeros(len(x), 6), []
+            for step in x.unbind(dim=1):
+                given, state = self.cell(step, state, torch.tensor(1.0))
+                outputs.append(given)
+            return self.out(torch.stack(outputs, dim=1))[..., 0]
+
+    model = Loop()
+    one = torch.tensor(1.0)
+    declared = lw.cell(model.cell, step=lambda h, x: model.cell(x, h, one))
+    found = diagnosed(model, layers=[declared])
+    twin = diagnosed(Loops())
+    for name in ("detection", "envelope"):
+        np.testing.assert_allclose(
+            *(
+                d.group(name)["needed" if name == "detection" else "mean"]
+                for d in (found, twin)
+            ),
+            rtol=1e-4,
+        )
+    with pytest.raises(ValueError, match="no module of the model"):
+        diagnosed(Loops(), layers=declared)

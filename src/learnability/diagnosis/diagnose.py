@@ -13,7 +13,7 @@ from torch import Tensor, nn, optim
 from ..compiled.engine import one_blas_thread
 from ..grid import checked_lags, spread_lags
 from ..models.batches import Batch, device_of, dtype_of, first_items
-from ..models.choice import found
+from ..models.choice import Named, found, names_of
 from ..models.losses import named
 from ..models.own import explained
 from ..models.quiet import in_single_precision, kept_random_states, quiet
@@ -46,7 +46,7 @@ def diagnose(
     loss: Loss | str,
     lags: Iterable[int] | None = None,
     *,
-    layers: Iterable[str] | None = None,
+    layers: Iterable[Named] | Named | None = None,
     lengths: Lengths | None = None,
     targets: Iterable[Any] | int | str | None = None,
     groups: Groups | None = None,
@@ -79,7 +79,8 @@ def diagnose(
             each.
         lags: lags in steps, from 1 to T - 1; a backward layer counts them backward.
             Some 24 of them, evenly in logarithm, unless given.
-        layers: names of modules or of single layers to diagnose; all unless given.
+        layers: names of modules or of single layers to diagnose, or cells declared with
+            `cell`; all recurrences unless given.
         lengths: gives the steps of each sequence of a batch where sequences are padded
             and not packed.
         targets: places of the targets in a batch, such as 1, -1 or "labels"; found by
@@ -117,7 +118,7 @@ def diagnose(
         >>> list(found)
         ['model[layer 0, forward]']
     """
-    options = options or DiagnosisOptions()
+    options, names = options or DiagnosisOptions(), names_of(_module(model), layers)
     wanted, tell = None if lags is None else _whole(lags), progress or silent
     data = list(data) if isinstance(data, Iterator) else data
     heldout = list(heldout) if isinstance(heldout, Iterator) else heldout
@@ -130,7 +131,7 @@ def diagnose(
             given,
             taps=taps,
             lengths=lengths,
-            layers=layers,
+            layers=names,
             targets=targets,
             groups=of_data,
             window=window,
@@ -142,7 +143,7 @@ def diagnose(
     def first() -> Batch:
         return moved(first_items(data, dtype_of(model)), device_of(model))
 
-    with in_single_precision(_module(model)) as precision:
+    with in_single_precision(model) as precision:
         held_out = HeldOut(read, heldout, optimizer, start)
         every = found(model, layers, read, first, tell)
         diagnoses, refused = {}, dict(every.refused)

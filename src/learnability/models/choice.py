@@ -1,23 +1,26 @@
 """Which modules of a model are diagnosed, and how: by their equation or without it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import final
 
 from torch import nn
 
 from .batches import Batch
-from .layer_taps import StepTap, taps_of
+from .layer_taps import taps_of
 from .module_tap import ModuleTap
 from .reading import Layer, Progress, Reading, silent
 from .recognised import recognised
 from .refusal import LayerRefusal, Refusal
+from .step_tap import StepTap
+from .stepping import Convention, DeclaredCell, cell
 from .taps import Tap
 
 NAMED = 6  # modules that a sentence names at most
 
 Read = Callable[[list[Tap]], Reading]
 First = Callable[[], Batch]
+Named = str | DeclaredCell
 
 
 @final
@@ -39,7 +42,7 @@ class Found:
 
 def found(
     model: nn.Module,
-    layers: Iterable[str] | str | None,
+    layers: Iterable[Named] | Named | None,
     read: Read,
     first: First,
     progress: Progress = silent,
@@ -104,25 +107,25 @@ def _as_module(path: str, module: nn.Module, read: Read) -> tuple[Reading, Layer
 
 
 def _chosen(
-    model: nn.Module, layers: Iterable[str] | str | None, first: First
+    model: nn.Module, layers: Iterable[Named] | Named | None, first: First
 ) -> tuple[list[Tap], list[str]]:
     """Return taps on recurrences, and names of other modules."""
     taps = taps_of(model)
     if layers is None:
-        others = [] if taps else recognised(model, first())
-        if not taps and not others:
+        seen = {} if taps else recognised(model, first())
+        if not taps and not seen:
             raise Refusal(
                 f"{type(model).__name__} holds no recurrent layer that is known; give "
                 "a model with nn.RNN, nn.GRU, nn.LSTM, their cells, or a module with "
                 "step(state, x), or name modules that give a step for each step they "
                 f"take, layers=[...], such as {_candidates(model)}"
             )
-        return taps, others
-    wanted = [layers] if isinstance(layers, str) else [str(name) for name in layers]
+        return _of_cells(model, seen, taps)
     modules = {name or "model": module for name, module in model.named_modules()}
+    declared = {_name(one, modules): one for one in _several(layers)}
     kept: list[Tap] = []
     others: list[str] = []
-    for name in wanted:
+    for name in declared:
         path = name.split("[")[0]
         own = [tap for tap in taps if tap.path == path]
         if own:
@@ -136,7 +139,55 @@ def _chosen(
     for tap in kept:
         if isinstance(tap, StepTap) and tap.within not in kept:
             tap.within = None
-    return [tap for tap in taps if tap in kept or tap in inner], others
+    taps = [tap for tap in taps if tap in kept or tap in inner]
+    if not others:
+        return taps, []
+    cells = [
+        own if isinstance(own := declared[name], DeclaredCell) else cell(modules[name])
+        for name in others
+    ]
+    seen = recognised(model, first(), cells)
+    return _of_cells(model, {name: seen.get(name) for name in others}, taps)
+
+
+def names_of(
+    model: nn.Module, layers: Iterable[Named] | Named | None
+) -> list[str] | None:
+    """Return the names of layers that are named or declared, None where none is.
+
+    Raises:
+        ValueError: if a declared cell is no module of the model.
+    """
+    if layers is None:
+        return None
+    modules = {name or "model": module for name, module in model.named_modules()}
+    return [_name(one, modules) for one in _several(layers)]
+
+
+def _several(layers: Iterable[Named] | Named) -> list[Named]:
+    return [layers] if isinstance(layers, str | DeclaredCell) else list(layers)
+
+
+def _name(layer: Named, modules: Mapping[str, nn.Module]) -> str:
+    """Return the name of a layer that is named or declared."""
+    if not isinstance(layer, DeclaredCell):
+        return str(layer)
+    name = next((n for n, own in modules.items() if own is layer.module), None)
+    if name is None:
+        raise Refusal(
+            f"the declared {type(layer.module).__name__} is no module of the model; "
+            "declare lw.cell(model.PATH, ...)"
+        )
+    return name
+
+
+def _of_cells(
+    model: nn.Module, seen: Mapping[str, Convention | None], taps: list[Tap]
+) -> tuple[list[Tap], list[str]]:
+    """Return taps with those on cells of others, and the names of all else."""
+    modules = {name or "model": module for name, module in model.named_modules()}
+    cells = [StepTap(name, modules[name], way) for name, way in seen.items() if way]
+    return [*taps, *cells], [name for name, way in seen.items() if way is None]
 
 
 def _within(tap: Tap, others: list[Tap]) -> bool:

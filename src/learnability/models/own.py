@@ -5,18 +5,16 @@ and rows are taken some at a time: what is held grows with a row, not with its s
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from typing import Any, final
 
 import torch
 import xarray as xr
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
 from ..cells import Cell, Steps, previous
-from .taps import unseen
-from .trees import leaves, mapped
+from .stepping import Step, joined
+from .trees import leaves
 
 BYTES = 2**25  # that the rows of one pass take, about
 ARRAYS = 32  # of a row's size that a step may hold for its backward pass
@@ -36,59 +34,6 @@ SEVERAL = (
 CARRIED = "from each unit of c to its own unit of h, of a state (h, c)"
 
 
-class _Step(nn.Module):
-    """A module whose forward pass is another's step, on states that are one tensor.
-
-    Args:
-        module: has ``step(state, x)``.
-        state: a state that it gave; its form is that of all states.
-    """
-
-    def __init__(self, module: nn.Module, state: Any) -> None:
-        super().__init__()
-        self.module, self.form = module, mapped(state, lambda part: part[:1].detach())
-        self.shapes = [part.shape[1:] for part in leaves(state)]
-        self.sizes = [shape.numel() for shape in self.shapes]
-
-    def split(self, state: Float[Tensor, "row state"]) -> list[Tensor]:
-        """Return the parts of a state, as views."""
-        pairs = zip(state.split(self.sizes, dim=-1), self.shapes, strict=True)
-        return [part.reshape(len(state), *shape) for part, shape in pairs]
-
-    def parts(self, before: list[Tensor], x: Tensor) -> list[Tensor]:
-        """Return the parts of the next state as the module gives them.
-
-        It is handed copies: a step may write into them. A part of the old state that
-        it hands on as it is comes as a view, so that no part is made of it.
-        """
-        device = next(self.module.parameters()).device
-        given = [part.to(device, copy=True) for part in before]
-        parts = iter(given)
-        state = mapped(self.form, lambda _: next(parts))
-        with unseen():
-            found = self._stepped(state, x.to(device, copy=True))
-        old = {id(part) for part in given if part._version == 0}
-        return [p.view_as(p) if id(p) in old else p for p in leaves(found)]
-
-    def _stepped(self, state: Any, x: Tensor) -> Any:
-        """Step with copies of the buffers: no transform may write into them."""
-        with ExitStack() as stack:
-            for module in self.module.modules():
-                kept = dict(module._buffers)
-                stack.callback(module._buffers.update, kept)
-                for name, value in kept.items():
-                    module._buffers[name] = None if value is None else value.clone()
-            return self.module.step(state, x)  # pyright: ignore[reportCallIssue]
-
-    def forward(self, state: Tensor, x: Tensor) -> Tensor:
-        return joined(self.parts(self.split(state), x)).to(state.device)
-
-
-def joined(parts: list[Tensor]) -> Float[Tensor, "row state"]:
-    """Return the parts of a state as one tensor."""
-    return torch.cat([part.reshape(len(part), -1) for part in parts], dim=-1)
-
-
 @final
 class Stepped(Cell):
     """A cell of which nothing is known but its step.
@@ -104,6 +49,8 @@ class Stepped(Cell):
         module: has ``step(state, x) -> state``, and parameters.
         state: a state that it gave, of some sequences.
         x: inputs of the same sequences; (sequence, input).
+        carried: how many of the state's parts it makes the next state of; all unless
+            given. The others are what it gives beside its state.
 
     Attributes:
         route: from what to what a gain leads, in words.
@@ -128,7 +75,9 @@ class Stepped(Cell):
     recurrent = ()
     undefined: Mapping[str, str] = {"zero": UNGATED, "first": UNGATED}
 
-    def __init__(self, module: nn.Module, state: Any, x: Tensor) -> None:
+    def __init__(
+        self, module: nn.Module, state: Any, x: Tensor, carried: int | None = None
+    ) -> None:
         nn.Module.__init__(self)
         if next(module.parameters(), None) is None:
             raise ValueError(
@@ -137,15 +86,16 @@ class Stepped(Cell):
             )
         self.inputs = x.shape[-1]
         self.ln_weight = self.ln_bias = None
-        self.stepped = _Step(module, state)
+        self.stepped = Step(module, state)
         self._size = sum(self.stepped.sizes)
         at = joined(list(leaves(state))).detach()
         self._check_alone(at, x.detach())
         self._check_derivatives(at, x.detach())
-        self._memory = self._find_memory(at, x.detach())
-        self.units = self._size if self._memory is None else self.stepped.sizes[0]
+        sizes = self.stepped.sizes[:carried]
+        self._memory = self._find_memory(at, x.detach(), len(sizes))
+        self.units = sum(sizes) if self._memory is None else sizes[0]
         self.route = CARRIED if self._memory is not None else WHOLE
-        if self._memory is None and len(self.stepped.sizes) > 1:
+        if self._memory is None and len(sizes) > 1:
             self.route = SEVERAL
         self._batched: bool | None = None
 
@@ -179,13 +129,13 @@ class Stepped(Cell):
                 "let its functions be PyTorch's, or such that autograd can go on"
             ) from error
 
-    def _find_memory(self, state: Tensor, x: Tensor) -> int | None:
+    def _find_memory(self, state: Tensor, x: Tensor, carried: int) -> int | None:
         """Return which part is the c of (h, c), if one is.
 
         That h is made of c, unit by unit, must be all that one part of the new state
         owes to another.
         """
-        parts = self._graph(state, x)[1]
+        parts = self._graph(state, x)[1][:carried]
         owed = [
             (a, b)
             for a, one in enumerate(parts)

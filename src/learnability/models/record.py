@@ -27,10 +27,10 @@ from .dealing import (
     shifts,
 )
 from .items import Items, found_items
-from .layer_taps import StepTap
 from .quiet import Kept, quiet, random_state, set_random_state
 from .refusal import LayerRefusal, Refusal
 from .replay import Trace, Track, replay, tracks_of
+from .step_tap import StepTap
 from .taps import Asked, Seen, Tap
 from .trees import Place, placed, shapes
 

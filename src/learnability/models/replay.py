@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from ..cells import Cell
 from ..unroll import unroll
 from .convert import CLOSE, Conversion, check_values, converted
-from .layer_taps import StepTap
 from .module_tap import ModuleTap
 from .own import Stepped
 from .refusal import LayerRefusal
+from .step_tap import StepTap
 from .taps import Asked, Seen, Tap
 
 
@@ -105,7 +105,8 @@ def tracks_of(tap: Tap, seen: Seen) -> list[Track]:
             check_values(name, value)
         if not isinstance(layer, Cell):
             assert isinstance(tap, StepTap)
-            layer = Stepped(layer, tap.form, seen.x[:, -1])
+            own = tap.stepping
+            layer = Stepped(own, tap.form, seen.x[:, -1], tap.carried)
         return [Track(tap.path, Conversion(layer, tap.module))]
     except ValueError as error:
         raise LayerRefusal(tap.path, f"{tap.path}: {error}") from error

@@ -1,0 +1,274 @@
+"""A tap on a cell: on its calls, step by step, or on `unroll`."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..cells import Cell
+from .convert import kind_of
+from .refusal import LayerRefusal, Refusal
+from .stepping import Called, Convention
+from .taps import Asked, Edge, Gradients, Seen, Tap, marked, passed_over, refuse_start
+from .trees import leaves, mapped, replaced
+
+# Operations that hand a state on as it is, in another shape.
+SHAPING = re.compile(
+    "(Alias|Cat|Clone|Expand|Permute|Reshape|Select|Slice|Split|SplitWithSizes|Squeeze"
+    "|Stack|T|Transpose|Unbind|UnsafeView|Unsqueeze|View)Backward"
+)
+
+
+@final
+class StepTap(Tap):
+    """A tap on a cell that the model calls step by step, or `unroll` for it.
+
+    A state that a cell gives goes two ways: to the cell's next call and elsewhere. It
+    is handed on as an alias, and the next call is handed the state itself: the
+    gradient by the alias is that of the loss at a fixed future of the states.
+
+    A user's own module is a cell only if it is called as one, ``module(state, x)``,
+    and gives a state again: any other with a method ``step`` is left alone. A cell
+    inside another, whose states the other changes, is a part of the other's step.
+
+    Attributes:
+        convention: how a cell of others is called; None where that is known.
+        within: a tap on an own cell that this one lies in.
+    """
+
+    within: "StepTap | None" = None
+
+    def __init__(
+        self, path: str, module: nn.Module, convention: Convention | None = None
+    ) -> None:
+        self.convention = convention
+        super().__init__(path, module)
+
+    def clear(self) -> None:
+        self._inputs: list[Tensor] = []
+        self._states: list[tuple[Tensor, ...]] = []
+        self._aliases: list[tuple[Tensor, ...]] = []
+        self._edges: list[Edge] = []
+        self._whole: Seen | None = None
+        self._refusal: Refusal | None = None
+        self._other = False  # called otherwise than a cell is
+        self.form: Any = None  # the last state, with its nesting
+        self._taken: tuple[tuple, dict] = (), {}  # by the last call
+
+    @property
+    def stepping(self) -> nn.Module:
+        """Return the cell with ``step(state, x)``."""
+        if self.convention is None:
+            return self.module
+        return Called(self.module, self.convention, self._taken)
+
+    @property
+    def carried(self) -> int | None:
+        """How many of the state's parts the next call is given; None where all."""
+        return None if self.convention is None else len(self.convention.state)
+
+    def attach(self) -> list[Any]:
+        return [
+            self.module.register_forward_pre_hook(self._before, with_kwargs=True),
+            self.module.register_forward_hook(self._after, with_kwargs=True),
+        ]
+
+    @property
+    def _own(self) -> bool:
+        """Whether the arguments are (state, x), as this package's cells have them."""
+        return kind_of(self.module) is None
+
+    def _read(self, args: tuple, kwargs: dict) -> tuple[Any, Any]:
+        """Give x and the state."""
+        if self.convention is not None:
+            return self.convention.read(args, kwargs)
+        names = ("state", "x") if self._own else ("input", "hx")
+        both = dict(zip(names, args, strict=False)) | kwargs
+        return both.get("x" if self._own else "input"), both.get(
+            names[0 if self._own else 1]
+        )
+
+    def _idle(self) -> bool:
+        return self._other or self._refusal is not None or passed_over()
+
+    def _refuse(self, sentence: str) -> None:
+        """Refuse at once, or, inside an own cell, unless that one is a cell."""
+        self._refusal = LayerRefusal(self.path, sentence)
+        if self.within is None:
+            raise self._refusal
+
+    def _before(self, module: nn.Module, args: tuple, kwargs: dict) -> Any:
+        if self._idle():
+            return None
+        x, state = self._read(args, kwargs)
+        if not self._states:
+            if isinstance(module, nn.RNNCellBase | Cell) or self.convention:
+                self._begin(x, state)
+            else:
+                self._other = not called_as_cell(args, kwargs, x, state)
+            return None
+        given, last = tuple(leaves(state)), self._aliases[-1][: self.carried]
+        if len(given) != len(last) or not all(map(_as_it_is, given, last)):
+            return self._refuse(
+                f"call {len(self._states) + 1} of {self.path} in a forward pass starts "
+                "from another state than the last call gave"
+            )
+        if self.convention is not None:
+            before = list(self._states[-1][: self.carried])
+            return self.convention.passed((args, kwargs), before)
+        own = iter(self._states[-1])
+        passed = mapped(state, lambda _: next(own))
+        return ((passed, x) if self._own else (x, passed)), {}
+
+    def _begin(self, x: Tensor, state: Any) -> None:
+        """Refuse a first call that cannot be diagnosed."""
+        try:
+            if not isinstance(x, Tensor) or x.ndim != 2:
+                what = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+                raise LayerRefusal(
+                    self.path,
+                    f"{self.path} is called with inputs of shape {what}, not "
+                    "(sequence, input)",
+                )
+            refuse_start(self.path, state)
+        except Refusal as refusal:
+            self._refuse(str(refusal))
+
+    def _after(self, module: nn.Module, args: tuple, kwargs: dict, given: Any) -> Any:
+        if self._idle():
+            return None
+        x, state = self._read(args, kwargs)
+        known = isinstance(module, nn.RNNCellBase | Cell) or self.convention
+        if not known and not self._states:
+            self._other = not gives_state(x, state, given)
+            if not self._other:
+                check_state(self.path, given, len(x))
+                self._begin(x, state)
+            if self._idle():
+                return None
+        states = tuple(leaves(given))
+        if self.convention is not None:
+            states = self.convention.given(given)
+            check_state(self.path, states, len(x))
+        aliases, edges = zip(*(marked(s.view_as(s)) for s in states), strict=True)
+        self._inputs.append(x.detach().clone())
+        self._states.append(states)
+        self._aliases.append(aliases)
+        self._edges.extend(edges)
+        self._taken = replaced((args, kwargs), lambda _, leaf: leaf.detach())
+        if self.convention is None:
+            self.form = mapped(given, Tensor.detach)
+            own = iter(aliases)
+            return mapped(given, lambda _: next(own))
+        self.form = mapped(states, Tensor.detach)
+        handed = {id(s): alias for s, alias in zip(states, aliases, strict=True)}
+        return replaced(given, lambda _, leaf: handed.get(id(leaf), leaf))
+
+    def unrolled(self, x: Tensor, state: Tensor | None, states: Tensor) -> Tensor:
+        """See what `unroll` gives the model for this cell."""
+        if self._whole is not None or self._states:
+            raise LayerRefusal(
+                self.path,
+                f"{self.path} is unrolled more than once in a forward pass",
+            )
+        refuse_start(self.path, state)
+        states, edge = marked(states)
+        self._edges = [edge]
+        lengths = torch.full((len(x),), x.shape[1])
+        x, given = x.detach().clone(), states.detach().clone()
+        self._whole = Seen(x, lengths, given, whole=True)
+        return states
+
+    def seen(self) -> Seen | None:
+        if self._refusal is not None:
+            if self.within is None or self.within.seen() is None:
+                raise self._refusal
+            return None
+        if self._whole is not None or not self._states:
+            return self._whole
+        x = torch.stack(self._inputs, dim=1)
+        states = [_joined(parts).detach() for parts in self._states]
+        lengths = torch.full((len(x),), x.shape[1])
+        return Seen(x, lengths, torch.stack(states, dim=1))
+
+    def edges(self) -> list[Edge]:
+        return self._edges if self._refusal is None else []
+
+    def asked(self, gradients: Gradients) -> Asked:
+        if self._whole is not None:
+            (whole,) = gradients
+            return Asked(
+                torch.zeros_like(self._whole.output) if whole is None else whole
+            )
+        parts, rows = len(self._states[0]), []
+        for t, states in enumerate(self._states):
+            own = gradients[t * parts : (t + 1) * parts]
+            filled = [
+                torch.zeros_like(s) if g is None else g
+                for s, g in zip(states, own, strict=True)
+            ]
+            rows.append(_joined(filled).detach())
+        return Asked(torch.stack(rows, dim=1))
+
+
+def _as_it_is(given: Tensor, last: Tensor) -> bool:
+    """Tell whether a state is the one that was given last, at most in another shape."""
+    if given is last:
+        return True
+    if given.shape != last.shape or not torch.equal(given, last):
+        return False
+    if not last.requires_grad or not given.requires_grad:
+        return given.requires_grad == last.requires_grad
+    end, waiting, seen = last.grad_fn, [given.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is end:
+            return True
+        shapes = SHAPING.match(type(node).__name__)
+        if node is not None and node not in seen and shapes:
+            seen.add(node)
+            waiting.extend(n for n, _ in node.next_functions)
+    return False
+
+
+def _joined(parts: Sequence[Tensor]) -> Float[Tensor, "sequence state"]:
+    return torch.cat([part.reshape(len(part), -1) for part in parts], dim=-1)
+
+
+def called_as_cell(args: tuple, kwargs: dict, x: Any, state: Any) -> bool:
+    """Tell whether a module is called with a state, or None, and inputs."""
+    if len(args) + len(kwargs) != 2 or not isinstance(x, Tensor) or not x.ndim:
+        return False
+    return state is None or any(part.ndim for part in leaves(state))
+
+
+def gives_state(x: Tensor, state: Any, given: Any) -> bool:
+    """Tell whether what a module gives has the form of the state that it took."""
+    parts = list(leaves(given))
+    if state is None:
+        return bool(parts) and all(p.ndim and len(p) == len(x) for p in parts)
+    before = list(leaves(state))
+    alike = [p.shape for p in before] == [p.shape for p in parts]
+    # Two tensors with steps are a pair of sequences rather than a state and inputs.
+    return alike and (x.ndim == 2 or all(p.ndim == 2 for p in before))
+
+
+def check_state(path: str, state: Any, count: int) -> None:
+    """Refuse a state that is more than floating-point tensors, sequences first."""
+    if isinstance(state, dict | tuple | list):
+        for part in state.values() if isinstance(state, dict) else state:
+            check_state(path, part, count)
+        return
+    what = type(state).__name__
+    if isinstance(state, Tensor):
+        if state.is_floating_point() and state.ndim and len(state) == count:
+            return
+        what = f"{state.dtype} and shape {tuple(state.shape)}"
+    raise LayerRefusal(
+        path,
+        f"the state of {path} has a part of type {what}; let every part be a tensor of "
+        f"floating-point numbers, the {count} sequences first",
+    )
