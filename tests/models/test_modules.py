@@ -18,47 +18,36 @@ X = torch.randn(64, 24, 2, generator=GENERATOR)
 Y = X[..., 0].roll(2, 1) + 0.5 * torch.randn(64, 24, generator=GENERATOR)
 LAGS = [1, 2, 3, 6]
 QUICK = DiagnosisOptions(resamples=20, exact_windows=64, pairs=1)
-WAYS = ("whole", "chunks", "steps", "learnt start", "cut")
 
 
 class Ways(nn.Module):
     """One recurrence, called in one of several ways."""
 
-    def __init__(self, way: str, kind: type[nn.Module] = nn.GRU) -> None:
+    def __init__(self, way: str, kind: type[nn.Module] = nn.GRU, layers: int = 1):
         super().__init__()
         torch.manual_seed(0)
-        self.rnn = kind(2, 6, batch_first=True)
+        self.rnn = kind(2, 6, layers, batch_first=True)
         self.out, self.way = nn.Linear(6, 1), way
-        self.start = nn.Parameter(torch.full((1, 1, 6), 1e-12))
+        self.start = nn.Parameter(torch.full((layers, 1, 6), 1e-12))
 
     def forward(self, x: Tensor) -> Tensor:
         if self.way == "whole":
             return self.out(self.rnn(x)[0])[..., 0]
         if self.way == "learnt start":
-            start = self.start.expand(1, len(x), 6).contiguous()
+            start = self.start.expand(-1, len(x), 6).contiguous()
             start = (start, start) if isinstance(self.rnn, nn.LSTM) else start
             return self.out(self.rnn(x, start)[0])[..., 0]
-        size = 1 if self.way == "steps" else 8
-        state, outputs = None, []
-        for chunk in x.split(size, dim=1):
-            given, state = self.rnn(chunk, state) if state else self.rnn(chunk)
-            if self.way == "cut":
-                state = tuple(s.detach() for s in state)
-            outputs.append(given)
-        return self.out(torch.cat(outputs, dim=1))[..., 0]
-
-
-class Chunks(Ways):
-    """As `Ways`, for recurrences of one state."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.way in ("whole", "learnt start"):
-            return super().forward(x)
-        size = 1 if self.way == "steps" else 8
+        size = 1 if self.way in ("steps", "last states") else 8
         state, outputs = None, []
         for chunk in x.split(size, dim=1):
             given, state = self.rnn(chunk, state)
-            state = state.detach() if self.way == "cut" else state
+            if self.way == "cut":
+                several = isinstance(state, tuple)
+                cut = [s.detach() for s in (state if several else (state,))]
+                state = tuple(cut) if several else cut[0]
+            if self.way == "last states":
+                h = state if isinstance(state, Tensor) else state[0]
+                given = h[-1][:, None]
             outputs.append(given)
         return self.out(torch.cat(outputs, dim=1))[..., 0]
 
@@ -81,13 +70,9 @@ def diagnosed(model: nn.Module, data=(X, Y), **options) -> lw.LayerDiagnosis:
     return found
 
 
-def model_of(way: str, kind: type[nn.Module]) -> nn.Module:
-    return (Ways if kind is nn.LSTM else Chunks)(way, kind)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
-def test_every_way_to_call_a_recurrence_gives_what_its_equation_gives(
+def test_a_start_that_is_given_leaves_what_the_equation_gives(
     kind: type[nn.Module],
 ) -> None:
     """The detection window of the compiled cell is the twin.
@@ -97,29 +82,85 @@ def test_every_way_to_call_a_recurrence_gives_what_its_equation_gives(
     """
     data = X.double(), Y.double()
     tolerance = 0.2 if kind is nn.GRU else 1e-6
-    expected = diagnosed(model_of("whole", kind).double(), data)
+    expected = diagnosed(Ways("whole", kind).double(), data)
     assert "no_equation" not in expected.group("envelope").attrs
-    for way in ("chunks", "steps", "learnt start"):
-        model = model_of(way, kind).double()
-        model.rnn.bias_hh_l0.requires_grad_(kind is nn.GRU)
-        found = diagnosed(model, data)
-        assert model.rnn.bias_hh_l0.requires_grad == (kind is nn.GRU)
-        assert "rnn" in found.group("envelope").attrs["no_equation"]
-        for name in ("signal", "noise", "needed"):
-            twin = expected.group("detection")[name].values
-            np.testing.assert_allclose(
-                found.group("detection")[name],
-                twin,
-                rtol=tolerance,
-                atol=tolerance * np.abs(twin[0]),
-                err_msg=f"{way}: {name}",
-            )
+    model = Ways("learnt start", kind).double()
+    model.rnn.bias_hh_l0.requires_grad_(kind is nn.GRU)
+    found = diagnosed(model, data)
+    assert model.rnn.bias_hh_l0.requires_grad == (kind is nn.GRU)
+    assert "rnn" in found.group("envelope").attrs["no_equation"]
+    for name in ("signal", "noise", "needed"):
+        twin = expected.group("detection")[name].values
+        np.testing.assert_allclose(
+            found.group("detection")[name],
+            twin,
+            rtol=tolerance,
+            atol=tolerance * np.abs(twin[0]),
+            err_msg=name,
+        )
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
+def test_chunks_and_steps_are_one_call(kind: type[nn.Module], layers: int) -> None:
+    """The same network has the same numbers however its sequences are cut."""
+    data = X.double(), Y.double()
+    settings = {"loss": functional.mse_loss, "lags": LAGS, "options": QUICK}
+    ways = ("whole", "chunks", "steps", "last states")
+    whole, *others = (
+        lw.diagnose(Ways(way, kind, layers).double(), data, **settings) for way in ways
+    )
+    for found in others:
+        assert list(found) == list(whole)
+        for name, layer in whole.items():
+            for group in ("envelope", "evidence", "detection", "dependence"):
+                for key, values in layer.group(group).data_vars.items():
+                    if values.dtype.kind == "f":
+                        own = found[name].group(group)[key]
+                        np.testing.assert_allclose(own, values, rtol=1e-6, atol=1e-12)
+
+
+def test_a_layer_of_two_directions_is_two_layers() -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.ahead = nn.GRU(2, 6, batch_first=True)
+            self.back = nn.GRU(2, 6, batch_first=True)
+            self.out = nn.Linear(12, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            back = self.back(x.flip(1))[0].flip(1)
+            return self.out(torch.cat([self.ahead(x)[0], back], dim=-1))[..., 0]
+
+    class One(nn.Module):
+        def __init__(self, twin: Both) -> None:
+            super().__init__()
+            self.rnn = nn.GRU(2, 6, batch_first=True, bidirectional=True)
+            self.out = twin.out
+            for name, value in twin.ahead.named_parameters():
+                getattr(self.rnn, name).data = value.data
+            for name, value in twin.back.named_parameters():
+                getattr(self.rnn, f"{name}_reverse").data = value.data
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.out(self.rnn(x)[0])[..., 0]
+
+    twin = Both().double()
+    data = X.double(), Y.double()
+    settings = {"loss": functional.mse_loss, "lags": LAGS, "options": QUICK}
+    one, two = (lw.diagnose(m, data, **settings) for m in (One(twin), twin))
+    for way, name in (("forward", "ahead"), ("backward", "back")):
+        found = one[f"rnn[layer 0, {way}]"].group("detection")
+        own = two[f"{name}[layer 0, forward]"].group("detection")
+        for key in ("signal", "noise"):
+            np.testing.assert_allclose(own[key], found[key], rtol=1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
 def test_where_a_state_is_cut_off_nothing_passes(kind: type[nn.Module]) -> None:
-    cut, uncut = (diagnosed(model_of(way, kind)) for way in ("cut", "chunks"))
+    cut, uncut = (diagnosed(Ways(way, kind)) for way in ("cut", "learnt start"))
     found, whole = cut.group("sensitivity"), uncut.group("sensitivity")
     states = (one.group("envelope")["normalised"] for one in (cut, uncut))
     np.testing.assert_allclose(*(f.sel(order="exact") for f in states), rtol=0.1)
@@ -253,7 +294,7 @@ def test_a_layer_that_cannot_be_diagnosed_does_not_take_the_others() -> None:
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
 def test_half_precision_is_diagnosed_in_single(half: torch.dtype) -> None:
     """The same numbers as from a model of single precision with the same weights."""
-    model, twin = Chunks("whole").to(half), Chunks("whole")
+    model, twin = Ways("whole").to(half), Ways("whole")
     twin.load_state_dict(model.state_dict())
     before = {name: p.clone() for name, p in model.named_parameters()}
     found = diagnosed(model, (X.to(half), Y.to(half)))
@@ -399,7 +440,7 @@ def test_sketches_keep_products() -> None:
     ],
 )
 def test_names(layers: str, sentence: str | None) -> None:
-    model = Chunks("whole")
+    model = Ways("whole")
     if sentence is None:
         assert diagnosed(model, layers=layers).tree.attrs["cell"] == "unknown"
         return

@@ -10,60 +10,80 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from ..cells import Cell
 from .refusal import LayerRefusal
 from .step_tap import StepTap
-from .taps import Asked, Edge, Gradients, Seen, Tap, marked, refuse_start
+from .taps import Asked, Edge, Gradients, Seen, Tap, as_it_is, marked, refuse_start
+from .trees import leaves, mapped
 
 
 @final
 class SequenceTap(Tap):
-    """A tap on `torch.nn` RNN, GRU or LSTM."""
+    """A tap on `torch.nn` RNN, GRU or LSTM.
+
+    Several calls are one, chunk by chunk or step by step, if each is given the state
+    that the last one gave, as it is: it is handed on as an alias, as that of a cell.
+    """
 
     module: nn.RNNBase
 
     def clear(self) -> None:
-        self._seen: Seen | None = None
+        self._inputs: list[Tensor] = []
+        self._outputs: list[Tensor] = []
+        self._lengths = torch.zeros(0, dtype=torch.long)
         self._edges: list[Edge] = []
         self._form: PackedSequence | int = 3
+        self._states: list[Tensor] = []  # that the last call gave
+        self._aliases: list[Tensor] = []  # as which they were handed on
 
     def attach(self) -> list[Any]:
         return [
-            self.module.register_forward_hook(self._hook, with_kwargs=True),
+            self.module.register_forward_pre_hook(self._before, with_kwargs=True),
+            self.module.register_forward_hook(self._after, with_kwargs=True),
         ]
 
-    def _arguments(self, args: tuple, kwargs: dict) -> dict[str, Any]:
-        if self._seen is not None:
-            raise LayerRefusal(
-                self.path,
-                f"{self.path} is called more than once in a forward pass",
-            )
-        both: dict[str, Any] = dict(zip(("input", "hx"), args, strict=False))
-        both |= kwargs
-        refuse_start(self.path, both.get("hx"))
-        return both
-
     def seen(self) -> Seen | None:
-        return self._seen
+        if not self._inputs:
+            return None
+        x, shown = (torch.cat(v, dim=1) for v in (self._inputs, self._outputs))
+        packed = isinstance(self._form, PackedSequence)
+        return Seen(x, self._lengths, shown, packed)
 
     def edges(self) -> list[Edge]:
         return self._edges
 
-    def _hook(self, module: nn.Module, args: tuple, kwargs: dict, given: Any) -> Any:
-        both = self._arguments(args, kwargs)
+    def _before(self, module: nn.Module, args: tuple, kwargs: dict) -> Any:
+        both = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+        if not self._inputs:
+            refuse_start(self.path, both.get("hx"))
+            return None
+        given, last = list(leaves(both.get("hx"))), self._aliases
+        alike = len(given) == len(last) and all(map(as_it_is, given, last))
+        packed = isinstance(self._form, PackedSequence)
+        if not alike or packed or self.module.bidirectional:
+            raise LayerRefusal(
+                self.path,
+                f"{self.path} is called more than once in a forward pass",
+            )
+        own = iter(self._states)
+        return (both["input"], mapped(both["hx"], lambda _: next(own))), {}
+
+    def _after(self, module: nn.Module, args: tuple, kwargs: dict, given: Any) -> Any:
+        taken = args[0] if args else kwargs["input"]
         output, state = given
-        flat = output.data if isinstance(output, PackedSequence) else output
-        finals = state if isinstance(state, tuple) else (state,)
-        (flat, *finals), self._edges = zip(  # type: ignore[assignment]
-            *(marked(value) for value in (flat, *finals)), strict=True
-        )
-        self._edges = list(self._edges)
+        flat, edge = marked(_flat(output))
+        self._states = list(leaves(state))
+        pairs = [marked(part.view_as(part)) for part in self._states]
+        self._aliases = [alias for alias, _ in pairs]
+        self._edges += [edge, *(edge for _, edge in pairs)]
+        self._form = flat.ndim
         if isinstance(output, PackedSequence):
             output = self._form = PackedSequence(flat, *output[1:])
         else:
-            output, self._form = flat, flat.ndim
-        x, lengths = self._unfolded(both["input"])
-        shown, _ = self._unfolded(output)
-        packed = isinstance(output, PackedSequence)
-        self._seen = Seen(x.detach().clone(), lengths, shown.detach().clone(), packed)
-        return output, tuple(finals) if isinstance(state, tuple) else finals[0]
+            output = flat
+        x, lengths = self._unfolded(taken)
+        self._inputs.append(x.detach().clone())
+        self._outputs.append(self._unfolded(output)[0].detach().clone())
+        self._lengths = self._lengths + lengths if len(self._lengths) else lengths
+        handed = iter(self._aliases)
+        return output, mapped(state, lambda _: next(handed))
 
     def _unfolded(self, value: Tensor | PackedSequence) -> tuple[Tensor, Tensor]:
         """Give values as (sequence, step, feature), and the lengths."""
@@ -76,25 +96,36 @@ class SequenceTap(Tap):
         return value, torch.full((len(value),), value.shape[1])
 
     def asked(self, gradients: Gradients) -> Asked:
-        assert self._seen is not None
-        by_output, *by_finals = gradients
-        form = self._form
-        if by_output is None:
-            output = torch.zeros_like(self._seen.output)
-        elif isinstance(form, PackedSequence):
-            output, _ = self._unfolded(PackedSequence(by_output, *form[1:]))
-        else:
-            output, _ = self._unfolded(by_output)
-        return Asked(output, self._final(by_finals))
+        calls = len(self._outputs)
+        size = len(gradients) // calls
+        outputs, finals = [], []
+        for call, given in enumerate(self._outputs):
+            by_output, *by_finals = gradients[call * size : (call + 1) * size]
+            form = self._form
+            if by_output is None:
+                outputs.append(torch.zeros_like(given))
+            elif isinstance(form, PackedSequence):
+                by_output = PackedSequence(by_output, *form[1:])
+                outputs.append(self._unfolded(by_output)[0])
+            else:
+                outputs.append(self._unfolded(by_output)[0])
+            finals.append(self._final(by_finals, given))
+        steps = [given.shape[1] for given in self._outputs]
+        ends = tuple(sum(steps[: k + 1]) - 1 for k in range(calls) if calls > 1)
+        return Asked(torch.cat(outputs, dim=1), torch.stack(finals), ends)
 
-    def _final(self, gradients: Gradients) -> Tensor:
-        layer, seen = self.module, self._seen
-        assert seen is not None
+    def _final(self, gradients: Gradients, given: Tensor) -> Tensor:
+        """Return gradients by the last states of a call, (place, sequence, state)."""
+        layer = self.module
         places = layer.num_layers * (2 if layer.bidirectional else 1)
-        shape = (places, len(seen.x), layer.hidden_size)
-        zero = seen.output.new_zeros(shape)
+        shape = (places, len(given), layer.hidden_size)
+        zero = given.new_zeros(shape)
         parts = [zero if g is None else g.reshape(shape) for g in gradients]
         return torch.cat(parts, dim=-1)
+
+
+def _flat(value: Tensor | PackedSequence) -> Tensor:
+    return value.data if isinstance(value, PackedSequence) else value
 
 
 def taps_of(model: nn.Module) -> list[Tap]:

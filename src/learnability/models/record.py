@@ -231,7 +231,7 @@ class Recorder:
                 order = self.items.order(tap.path, count, len(one.output))
                 parts = [one.output.flatten(1)]
                 if one.final is not None:
-                    parts.append(one.final.transpose(0, 1).flatten(1))
+                    parts.append(one.final.movedim(2, 0).flatten(1))
                 flat = torch.cat(parts, dim=1)
                 rows.append(flat[order.to(flat.device)].reshape(count, -1).double())
         return torch.cat(rows, dim=1)
@@ -447,7 +447,7 @@ def averaged(asked: list[list[Asked | None]]) -> list[Asked | None]:
         output = torch.stack([one.output for one in parts]).mean(dim=0)
         finals = [one.final for one in parts if one.final is not None]
         final = torch.stack(finals).mean(dim=0) if finals else None
-        found.append(Asked(output, final))
+        found.append(replace(parts[0], output=output, final=final))
     return found
 
 

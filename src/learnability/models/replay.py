@@ -6,7 +6,7 @@ through the layers above it. A backward direction is replayed on the sequences t
 round, each within its own length, so that everything after is the same for both.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -154,25 +154,17 @@ def replay(
         x = run.output
     _check(tap, seen, x)
     traces: list[list[Trace]] = [run.traces(()) for run in runs]
-    answers = [_Answer(q.output.cpu(), q.final) for q in questions]
+    answers = [replace(q, output=q.output.cpu()) for q in questions]
     for k in reversed(range(len(layers))):
         deltas = [runs[k].deltas(k, answer) for answer in answers]
         if deltas:
             traces[k] = runs[k].traces(tuple(zip(*deltas, strict=True)))
         if k > 0:
             answers = [
-                _Answer(runs[k].below(delta), answer.final)
+                replace(answer, output=runs[k].below(delta))
                 for delta, answer in zip(deltas, answers, strict=True)
             ]
     return [trace for layer in traces for trace in layer]
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """One question's gradient by a layer's output and by all last states."""
-
-    output: Tensor
-    final: Tensor | None
 
 
 class _Run:
@@ -196,7 +188,7 @@ class _Run:
     def _own(self, way: Track, values: Tensor) -> Tensor:
         return turned(values, self.lengths) if way.backward else values
 
-    def deltas(self, place: int, answer: _Answer) -> list[Tensor]:
+    def deltas(self, place: int, answer: Asked) -> list[Tensor]:
         """Give one question's gradient by the states of each direction."""
         last, rows = self.lengths - 1, torch.arange(len(self.lengths))
         found = []
@@ -209,8 +201,10 @@ class _Run:
                 part = answer.output[..., k * units : (k + 1) * units]
                 delta[..., way.cell.output] = self._own(way, part)
             if answer.final is not None:
-                final = answer.final[place * len(self.ways) + k].to(delta.device)
-                delta[rows, last] += final
+                ends = [last.clamp(max=end) for end in answer.ends] or [last]
+                finals = answer.final[:, place * len(self.ways) + k]
+                for end, final in zip(ends, finals.to(delta.device), strict=True):
+                    delta[rows, end] += final
             found.append(delta)
         return found
 

@@ -1,6 +1,5 @@
 """A tap on a cell: on its calls, step by step, or on `unroll`."""
 
-import re
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -12,14 +11,18 @@ from ..cells import Cell
 from .convert import kind_of
 from .refusal import LayerRefusal, Refusal
 from .stepping import Called, Convention
-from .taps import Asked, Edge, Gradients, Seen, Tap, marked, passed_over, refuse_start
-from .trees import leaves, mapped, replaced
-
-# Operations that hand a state on as it is, in another shape.
-SHAPING = re.compile(
-    "(Alias|Cat|Clone|Expand|Permute|Reshape|Select|Slice|Split|SplitWithSizes|Squeeze"
-    "|Stack|T|Transpose|Unbind|UnsafeView|Unsqueeze|View)Backward"
+from .taps import (
+    Asked,
+    Edge,
+    Gradients,
+    Seen,
+    Tap,
+    as_it_is,
+    marked,
+    passed_over,
+    refuse_start,
 )
+from .trees import leaves, mapped, replaced
 
 
 @final
@@ -111,7 +114,7 @@ class StepTap(Tap):
                 self._other = not called_as_cell(args, kwargs, x, state)
             return None
         given, last = tuple(leaves(state)), self._aliases[-1][: self.carried]
-        if len(given) != len(last) or not all(map(_as_it_is, given, last)):
+        if len(given) != len(last) or not all(map(as_it_is, given, last)):
             return self._refuse(
                 f"call {len(self._states) + 1} of {self.path} in a forward pass starts "
                 "from another state than the last call gave"
@@ -212,26 +215,6 @@ class StepTap(Tap):
             ]
             rows.append(_joined(filled).detach())
         return Asked(torch.stack(rows, dim=1))
-
-
-def _as_it_is(given: Tensor, last: Tensor) -> bool:
-    """Tell whether a state is the one that was given last, at most in another shape."""
-    if given is last:
-        return True
-    if given.shape != last.shape or not torch.equal(given, last):
-        return False
-    if not last.requires_grad or not given.requires_grad:
-        return given.requires_grad == last.requires_grad
-    end, waiting, seen = last.grad_fn, [given.grad_fn], set()
-    while waiting:
-        node = waiting.pop()
-        if node is end:
-            return True
-        shapes = SHAPING.match(type(node).__name__)
-        if node is not None and node not in seen and shapes:
-            seen.add(node)
-            waiting.extend(n for n, _ in node.next_functions)
-    return False
 
 
 def _joined(parts: Sequence[Tensor]) -> Float[Tensor, "sequence state"]:

@@ -5,6 +5,7 @@ once, so that whatever the model does to it later, the gradient is that of the l
 own output.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,12 @@ from .trees import leaves
 
 Edge = GradientEdge | None
 Gradients = Sequence[Tensor | None]
+
+# Operations that hand a state on as it is, in another shape.
+SHAPING = re.compile(
+    "(Alias|Cat|Clone|Expand|Permute|Reshape|Select|Slice|Split|SplitWithSizes|Squeeze"
+    "|Stack|T|Transpose|Unbind|UnsafeView|Unsqueeze|View)Backward"
+)
 
 _unseen: ContextVar[bool] = ContextVar("unseen", default=False)
 
@@ -46,12 +53,14 @@ class Asked:
 
     Attributes:
         output: by its output of every step; (sequence, step, feature).
-        final: by its last states, (place, sequence, state), h before c; None where
-            the layer gives none.
+        final: by the last states of each call, (call, place, sequence, state), h
+            before c; None where the layer gives none.
+        ends: the last step of each call; that of each sequence where there is but one.
     """
 
     output: Tensor
     final: Tensor | None = None
+    ends: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,26 @@ def marked(value: Tensor) -> tuple[Tensor, GradientEdge | None]:
     if not value.requires_grad:
         value = value.detach().requires_grad_().clone()
     return value, get_gradient_edge(value)
+
+
+def as_it_is(given: Tensor, last: Tensor) -> bool:
+    """Tell whether a state is the one that was given last, at most in another shape."""
+    if given is last:
+        return True
+    if given.shape != last.shape or not torch.equal(given, last):
+        return False
+    if not last.requires_grad or not given.requires_grad:
+        return given.requires_grad == last.requires_grad
+    end, waiting, seen = last.grad_fn, [given.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is end:
+            return True
+        shapes = SHAPING.match(type(node).__name__)
+        if node is not None and node not in seen and shapes:
+            seen.add(node)
+            waiting.extend(n for n, _ in node.next_functions)
+    return False
 
 
 class Tap(ABC):
