@@ -11,7 +11,7 @@ from torch.nn import functional
 import learnability as lw
 from learnability.diagnosis import DiagnosisOptions
 from learnability.diagnosis.advice import advice
-from learnability.diagnosis.modules import SKETCH, sketched
+from learnability.models.split import SKETCH, Splitting, sketched
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.randn(64, 24, 2, generator=GENERATOR)
@@ -421,6 +421,106 @@ def test_a_state_that_is_kept_is_put_back_before_every_run() -> None:
 
     found = [diagnosed(model).group("detection") for model in (Keeps(), Anew())]
     assert found[0].equals(found[1])
+
+
+class Parts(nn.Module):
+    """A map of each step, a cell in a loop, a layer, and what is not split."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed, self.cell = nn.Linear(2, 6), nn.GRUCell(6, 6)
+        self.mix, self.gain = nn.Conv1d(6, 6, 2), nn.Parameter(torch.ones(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, state, made = self.embed(x), None, []
+        x = self.mix(functional.pad(x.mT, (1, 0))).mT
+        for step in x.unbind(dim=1):
+            state = self.cell(step, state)
+            made.append(state)
+        return self.gain * torch.stack(made, dim=1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_by_lag_add_up(dtype: torch.dtype) -> None:
+    """All lags and what is not split are what ``loss.backward()`` gives."""
+    model = On(Parts(), 6).to(dtype)
+    x, y, module = X[:8].to(dtype), Y[:8].to(dtype), model.module
+    functional.mse_loss(model(x), y, reduction="sum").backward()
+    parameters = list(module.parameters())
+    whole = torch.cat([p.grad.flatten() for p in parameters])  # pyright: ignore
+    generator = torch.Generator().manual_seed(0)
+    u = torch.randn(len(whole), generator=generator).to(dtype)
+    splitting = Splitting(module, parameters)
+    with splitting.attached():
+        outputs = module(x)
+    assert all(a is b for a, b in zip(module.parameters(), parameters, strict=True))
+    (delta,) = torch.autograd.grad(
+        functional.mse_loss(model.out(outputs)[..., 0], y, reduction="sum"),
+        outputs,
+        retain_graph=True,
+    )
+    by = torch.stack([torch.zeros_like(delta) for _ in range(24)])
+    for t in range(24):
+        by[t, :, t] = delta[:, t]
+    split = splitting.along(outputs, by, u)
+    total = float(split.by_step.sum() + split.rest.sum())
+    tolerance = 1e-9 if dtype is torch.float64 else 1e-5
+    assert total == pytest.approx(float(whole @ u), rel=tolerance)
+    # No step after t has a part in what is given at t.
+    assert not split.by_step.triu(1).any()
+    own = torch.cat([p.grad.flatten() for p in module.mix.parameters()])
+    own = torch.cat([module.gain.grad, own])
+    left = torch.autograd.grad(
+        outputs, [module.gain, *module.mix.parameters()], delta, retain_graph=True
+    )
+    torch.testing.assert_close(torch.cat([g.flatten() for g in left]), own)
+    places = [
+        p is module.gain or any(p is q for q in module.mix.parameters())
+        for p in parameters
+    ]
+    sizes = [p.numel() for p in parameters]
+    there = torch.cat([torch.full((n,), k) for n, k in zip(sizes, places, strict=True)])
+    rest = float(split.rest.sum())
+    assert rest == pytest.approx(float((whole * u)[there].sum()), rel=100 * tolerance)
+
+
+def test_what_is_split_by_lag_is_what_the_equation_gives() -> None:
+    """The gradient by lag of a cell in a loop, along any direction."""
+    cell = nn.GRUCell(2, 5).double()
+    twin = lw.models.convert.converted(cell).cell
+    x = X[:6].double()
+    states, state = [], None
+    splitting = Splitting(cell, list(cell.parameters()))
+    with splitting.attached():
+        for step in x.unbind(dim=1):
+            state = cell(step, state)
+            states.append(state)
+    outputs = torch.stack(states, dim=1)
+    by = torch.zeros(1, 6, 24, 5, dtype=torch.float64)
+    by[0, :, 20] = 1.0
+    u = torch.zeros(sum(p.numel() for p in cell.parameters()), dtype=torch.float64)
+    start = cell.weight_ih.numel() + cell.weight_hh.numel()
+    u[start + 10 : start + 15] = 1.0  # the biases of the candidate state
+    split = splitting.along(outputs, by, u)
+    assert float(split.left / split.size) < 1e-20
+    direction = {n: torch.zeros_like(p) for n, p in twin.named_parameters()}
+    direction["b_g"][:] = 1.0
+    own = lw.evidence.lag_projection(
+        twin, x, outputs.detach(), by[0], direction, [0, 1, 5, 20], anchors=[20]
+    )
+    found = split.by_step[0, [20, 19, 15, 0]]
+    torch.testing.assert_close(found, own[..., 0].sum(dim=1), rtol=1e-9, atol=1e-12)
+
+
+def test_modules_have_evidence_by_lag() -> None:
+    model = On(Parts(), 6)
+    found = diagnosed(model, layers="module").group("evidence")
+    assert 0 < found.attrs["not_split"] < 1
+    assert np.isfinite(found["alpha"]).all()
+    whole = diagnosed(On(nn.Linear(2, 5), 5), layers="module").group("evidence")
+    assert whole.attrs["not_split"] < 1e-9
+    assert (whole["psi"].sel(lag=[1, 2, 3, 6]) == 0).all()
 
 
 def test_sketches_keep_products() -> None:

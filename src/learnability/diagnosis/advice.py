@@ -12,6 +12,7 @@ from ..detection.decay_fit import FEWEST_LAGS
 if TYPE_CHECKING:
     from .layer import LayerDiagnosis
 
+NOTED = 0.005  # of a gradient's square: less is not worth a sentence
 FAMILIES = (
     decay.Exponential,
     decay.PowerLaw,
@@ -46,11 +47,14 @@ def advice(diagnosis: "LayerDiagnosis", sequences: float | None = None) -> list[
     envelope, need = diagnosis.envelope, diagnosis.group("detection")
     by_autograd = envelope.attrs.get("no_equation")
     how = f"measured by autograd as the model calls it, since {by_autograd}."
+    left = diagnosis.group("evidence").attrs.get("not_split", 0.0)
+    rest = f"{left:.0%} of its gradient's square is of parameters not split by lag."
     first = answer(diagnosis, sequences)
     second = _past(diagnosis) or _decay(envelope, need)
     precision = diagnosis.tree.attrs.get("precision")
     single = f"diagnosed in {precision}."
-    return [first, second, *[how] * bool(by_autograd), *[single] * bool(precision)]
+    told = {rest: left > NOTED, how: by_autograd, single: precision}
+    return [first, second, *(sentence for sentence, there in told.items() if there)]
 
 
 def answer(diagnosis: "LayerDiagnosis", sequences: float | None = None) -> str:

@@ -237,6 +237,9 @@ def _module_groups(
 ) -> dict[str, xr.Dataset]:
     """Measure what can be measured of a module whose equation is not known."""
     groups = fitted_envelopes(one.envelopes(optimizer), one.options)
+    psi, left = one.evidence()
+    groups["evidence"] = fitted_evidence(psi, one.lags, one.seed, one.options)
+    groups["evidence"].attrs["not_split"] = left
     statistics = one.gradients(direction)
     groups |= fitted_detection(statistics, one.seed, one.options)
     groups["detection"].attrs |= one.coverage(statistics)

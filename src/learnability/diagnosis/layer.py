@@ -72,11 +72,7 @@ class LayerDiagnosis:
             self.envelope,
             self.group("detection").reindex(lag=self.envelope["lag"]),
         )
-        laws = ("alpha", "alpha_lower", "alpha_upper")
-        if "evidence" in self.tree.children:
-            law = self.group("evidence")
-        else:  # of a module whose equation is not known
-            law = xr.Dataset({name: xr.full_like(f["mean"], np.nan) for name in laws})
+        laws, law = ("alpha", "alpha_lower", "alpha_upper"), self.group("evidence")
         columns = {
             "samples_needed": need["needed"],
             "samples_lower": need["lower"],

@@ -6,7 +6,7 @@ reset, cut off or changed between calls are as they are. The envelope is that of
 module gives by what it takes, ``||d y_t / d x_{t-l}||_F``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
@@ -14,33 +14,32 @@ from typing import final
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float
-from torch import Tensor, nn, optim
+from jaxtyping import Float, Int
+from torch import Tensor, optim
 
 from ..cells import Cell
 from ..detection.dependence import strongest
 from ..evidence.gradients import Chunk, Numbers
 from ..evidence.probe import ProbeStatistics, shifted, summed_up
-from ..evidence.sample import Sample
+from ..evidence.sample import Sample, anchors
 from ..evidence.statistics import SequenceGradients
 from ..models.batches import Batch, device_of
 from ..models.convert import Conversion
 from ..models.module_tap import ModuleTap
 from ..models.probing import Probes, along, dependencies, probes
 from ..models.reading import Layer, Progress, Reading, silent
-from ..models.refusal import Refusal
 from ..models.replay import Track
 from ..models.runs import agree, joined, known
 from ..models.sensitivity import Norms, Reach, sensitivity_group
+from ..models.split import Splitting, free, pulled, real, sketched
 from ..models.trees import moved
-from ..randomness import stream
+from ..randomness import stream, torch_generator
 from ..transport.clusters import RatioSums
 from .measure import Measurement, thinned
 from .options import DiagnosisOptions
 
 SEQUENCES = 128  # whose gradients are made, each by a run of the model
 LAGS = 16  # at which they are made, at most
-SKETCH = 2**14  # numbers that stand for a gradient of more: products err by under 1 %
 ANCHORS = 6  # steps from which the envelope is measured
 
 
@@ -138,29 +137,107 @@ class ModuleMeasurement:
         cotangent: Float[Tensor, "sequence row step feature"],
     ) -> Float[Tensor, "sequence row place"]:
         """Return gradients by the module's parameters, the model run for each item."""
-        recorder, tap = self.reading.recorder, self.tap
-        count = recorder.items.count(batch)
-        fold, found = -(-len(sample.x) // count), []
-        with recorder.attached(), _free(tap.module) as parameters:
-            tap.apart, whole = False, None
-            if recorder.fixed is not None:  # it takes no item alone
-                whole = self._output(batch)
-            for item in range(len(sample.x) // fold):
-                own = slice(item * fold, (item + 1) * fold)
-                outputs, place = whole, own
-                if outputs is None:
-                    one = recorder.items.take(batch, torch.tensor([item]))
-                    outputs, place = self._output(one), slice(0, fold)
-                total = len(outputs)
-                rows = recorder.items.order(tap.path, total // fold, total)
-                by = cotangent.new_zeros(total, *cotangent.shape[1:])
-                by[rows[place]] = cotangent[own]
+        fold, found = self._fold(batch, sample), []
+        with free(self.tap.module) as parameters, self._whole():
+            for outputs, rows, own in self._each(batch, sample):
+                by = cotangent.new_zeros(len(outputs), *cotangent.shape[1:])
+                by[rows] = cotangent[own]
                 by = by[:, :, : outputs.shape[1]].movedim(1, 0).to(outputs)
-                made = _by_parameters(outputs, parameters, by)
+                parts = map(real, pulled(outputs, parameters, by))
+                made = sketched(torch.cat(list(parts), dim=1).cpu())
                 zero = made.new_zeros(fold - 1, *made.shape)
                 found.append(torch.cat([made[None], zero]))
-            tap.apart = True
         return torch.cat(found)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Let what the module gives be in the graph of what it was made of."""
+        with self.reading.recorder.attached():
+            self.tap.apart = False
+            try:
+                yield
+            finally:
+                self.tap.apart = True
+
+    def _fold(self, batch: Batch, sample: Sample) -> int:
+        """Return how many of the module's sequences an item makes."""
+        return -(-len(sample.x) // self.reading.recorder.items.count(batch))
+
+    def _each(
+        self, batch: Batch, sample: Sample, begin: Callable[[], None] = lambda: None
+    ) -> Iterator[tuple[Tensor, Tensor, slice]]:
+        """Yield what the module gives for each item, its rows there and in a sample.
+
+        The model runs for each, or once where it takes no item alone.
+
+        Args:
+            batch: the items.
+            sample: the module on them.
+            begin: called before each run.
+        """
+        recorder, fold = self.reading.recorder, self._fold(batch, sample)
+        begin()
+        whole = self._output(batch) if recorder.fixed is not None else None
+        for item in range(len(sample.x) // fold):
+            own = slice(item * fold, (item + 1) * fold)
+            outputs, place = whole, own
+            if outputs is None:
+                begin()
+                one = recorder.items.take(batch, torch.tensor([item]))
+                outputs, place = self._output(one), slice(0, fold)
+            total = len(outputs)
+            order = recorder.items.order(self.tap.path, total // fold, total)
+            yield outputs, order[place], own
+
+    def evidence(self) -> tuple[Float[np.ndarray, "lag sequence"], float]:
+        """Return the lag-l gradient along a random direction, by item.
+
+        Returns:
+            psi, nan where no step at which the loss looks has the lag before it; and
+            the share of the gradient's square that is not split by lag.
+        """
+        layer, module = self.layer.first(SEQUENCES), self.tap.module
+        found, left, done = [], np.zeros(2), 0
+        with free(module) as parameters:
+            size = sum(real(p[None]).numel() for p in parameters)
+            generator = torch_generator(stream(self.seed, "direction"))
+            u = torch.randn(size, generator=generator)
+            u = (u / u.norm()).to(real(parameters[0][None]))
+            splitting = Splitting(module, parameters, 1 - self.tap.axis)
+            for sample, batch in zip(layer.parts(), self.reading.batches, strict=False):
+                at = anchors(sample, self.lags, self.options.anchors)
+                delta = sample.by_step(sample.delta)
+                with splitting.attached(), self._whole():
+                    each = self._each(batch, sample, splitting.begin)
+                    for outputs, rows, own in each:
+                        steps = np.unique(at[own][at[own] >= 0])
+                        by = outputs.new_zeros(len(steps), *outputs.shape)
+                        count = np.zeros(len(steps))
+                        for k, t in enumerate(steps.tolist()):
+                            looking = torch.from_numpy((at[own] == t).any(axis=1))
+                            by[k, rows[looking], t] = delta[own][looking, t].to(by)
+                            count[k] = int(looking.sum())
+                        split = splitting.along(outputs, by, u)
+                        found.append(self._by_lag(split.by_step, steps, count))
+                        left += float(split.left.sum()), float(split.size.sum())
+                done += len(sample)
+                self.progress("evidence", min(1.0, done / len(layer)))
+        share = float(left[0] / left[1]) if left[1] else np.nan
+        return np.stack(found, axis=1), share
+
+    def _by_lag(
+        self,
+        by_step: Float[Tensor, "anchor step"],
+        at: Int[np.ndarray, "anchor"],
+        count: Float[np.ndarray, "anchor"],
+    ) -> Float[np.ndarray, "lag"]:
+        """Return the mean over anchors of what lies so many steps before each."""
+        values, found = by_step.cpu().double().numpy(), []
+        for lag in self.lags:
+            fits = at >= lag
+            total = values[fits, at[fits] - lag].sum()
+            found.append(total / count[fits].sum() if fits.any() else np.nan)
+        return np.array(found)
 
     def _output(self, batch: Batch) -> Tensor:
         """Run the model; return what the module gave, in its graph."""
@@ -259,73 +336,3 @@ def _run(cell: Cell, tap: ModuleTap, outputs: Tensor, items: Tensor) -> Sample |
     none = torch.zeros_like(states)
     looks = torch.zeros(x.shape[:2], dtype=torch.bool)
     return Sample(cell, x, states, lengths, none, none, looks, item)
-
-
-@contextmanager
-def _free(module: nn.Module) -> Iterator[list[nn.Parameter]]:
-    """Give the parameters of a module that are trained; all where none is."""
-    every = [p for p in module.parameters() if p.is_floating_point() or p.is_complex()]
-    if not every:
-        raise Refusal(
-            f"{type(module).__name__} has no parameters, so the loss has no gradient "
-            "by it; name a module that has some"
-        )
-    trained = [p for p in every if p.requires_grad]
-    for p in every:
-        p.requires_grad_(p in set(trained) or not trained)
-    try:
-        yield trained or every
-    finally:
-        for p in every:
-            p.requires_grad_(p in set(trained))
-
-
-def _by_parameters(
-    outputs: Float[Tensor, "sequence step feature"],
-    parameters: list[nn.Parameter],
-    cotangent: Float[Tensor, "row sequence step feature"],
-) -> Float[Tensor, "row place"]:
-    """Return the gradients of all rows, flat, or a sketch of them."""
-
-    def grad(by: Tensor, batched: bool) -> list[Tensor | None]:
-        return list(
-            torch.autograd.grad(
-                outputs,
-                parameters,
-                by,
-                retain_graph=True,
-                allow_unused=True,
-                is_grads_batched=batched,
-            )
-        )
-
-    try:
-        found = grad(cotangent, True)
-    except RuntimeError:  # an operation that knows no batches of cotangents
-        each = [grad(by, False) for by in cotangent]
-        found = [
-            None if parts[0] is None else torch.stack(parts)  # pyright: ignore
-            for parts in zip(*each, strict=True)
-        ]
-    rows = [
-        p.new_zeros(len(cotangent), p.numel()) if g is None else g.reshape(len(g), -1)
-        for p, g in zip(parameters, found, strict=True)
-    ]
-    real = [torch.view_as_real(r).flatten(1) if r.is_complex() else r for r in rows]
-    return sketched(torch.cat(real, dim=1).detach().cpu())
-
-
-def sketched(rows: Float[Tensor, "row place"]) -> Float[Tensor, "row sum"]:
-    """Return shorter vectors with the same products, about.
-
-    Each number is added, with a random sign, to one of `SKETCH` sums.
-
-    Source: Charikar, Chen and Farach-Colton 2002, the count sketch.
-    """
-    size = rows.shape[1]
-    if size <= SKETCH:
-        return rows
-    generator = torch.Generator().manual_seed(0)
-    place = torch.randint(0, SKETCH, (size,), generator=generator)
-    sign = torch.randint(0, 2, (size,), generator=generator) * 2 - 1
-    return rows.new_zeros(len(rows), SKETCH).index_add(1, place, rows * sign)
