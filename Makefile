@@ -8,7 +8,7 @@ REAL = .venv-real/bin
 PINNED = --quiet --constraint tests_real/constraints.txt
 PRESET ?= small
 
-.PHONY: demo test test-slow test-all test-real check format bench claims calibrate clean
+.PHONY: demo test test-slow test-all test-real real-table check format bench claims calibrate clean
 
 demo: .venv/installed
 	$(BIN)/learnability run quick
@@ -23,6 +23,9 @@ test-all: test test-slow
 
 test-real: .venv-real/installed
 	$(REAL)/python -m pytest -n 2 --durations=15 tests_real
+
+real-table: .venv-real/installed
+	$(REAL)/python -m pytest tests_real --table docs/real.md
 
 check: .venv/developing
 	$(BIN)/ruff check .

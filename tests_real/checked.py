@@ -9,7 +9,7 @@ from torch import Tensor, nn
 import learnability as lw
 from learnability.diagnosis import DiagnosisOptions
 from tests_real import truth
-from tests_real.conftest import Table
+from tests_real.conftest import Row
 
 COUNT, STEPS, WIDTH = 32, 12, 8
 LAGS = [1, 2, 3, 5, 8, 11]
@@ -82,7 +82,7 @@ def diagnosed(model: nn.Module, given: Any, **options: Any) -> lw.LayerDiagnosis
 
 
 def check(
-    table: Table,
+    row: Row,
     what: str,
     model: Model,
     calls: truth.Calls | None = None,
@@ -93,7 +93,7 @@ def check(
     """Diagnose a body, and hold envelope and detection against the truth.
 
     Args:
-        table: where what was found is noted.
+        row: notes what was found.
         what: the thing's name.
         model: a body and a read-out.
         calls: how the body is called; as a whole unless given.
@@ -120,7 +120,7 @@ def check(
         _detection(found, model, calls, given, direction),
     ]
     shown = f"f {apart[0]:.1g}, U and sigma {apart[1]:.1g}"
-    table.row(what, "f(l), N(l)", "autograd by hand", shown)
+    row(what, "f(l), N(l)", "autograd by hand", shown)
     return found
 
 

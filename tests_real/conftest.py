@@ -1,8 +1,9 @@
 """Settings of all tests on other people's modules, and the table of what was found."""
 
 import os
-import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,31 +11,36 @@ import torch
 torch.set_num_threads(1)
 # Read when transformers and Keras are imported: nothing is loaded from anywhere.
 os.environ |= {"HF_HUB_OFFLINE": "1", "KERAS_BACKEND": "torch"}
-HEAD = (
-    "| what | measured | against | farthest apart | seconds |\n|---|---|---|---|---|\n"
-)
+HEAD = "| what | measured | against | apart | seconds |\n|---|---|---|---|---|\n"
+BEGIN = "<!-- written by make real-table -->\n"
 
-
-class Table:
-    """Rows of a table, one per thing, written one after the other to a file.
-
-    Attributes:
-        began: when the test began.
-    """
-
-    def __init__(self) -> None:
-        self.began = time.perf_counter()
-
-    def row(self, what: str, measured: str, against: str, apart: str) -> None:
-        """Add a row, to the folder that TABLE names if there is one."""
-        taken = time.perf_counter() - self.began
-        cells = (what, measured, against, apart, f"{taken:.1f}")
-        folder = os.environ.get("TABLE")
-        if folder:
-            name = "".join(c if c.isalnum() else "-" for c in f"{what} {measured}")
-            Path(folder, f"{name}.row").write_text(f"| {' | '.join(cells)} |\n")
+Row = Callable[[str, str, str, str], None]
 
 
 @pytest.fixture
-def table() -> Table:
-    return Table()
+def row(record_property: Callable[[str, Any], None]) -> Row:
+    """Note what was measured of a thing, against what, and how far apart they were."""
+
+    def note(what: str, measured: str, against: str, apart: str) -> None:
+        record_property("row", (what, measured, against, apart))
+
+    return note
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--table", type=Path, help="a page whose table is written anew")
+
+
+def pytest_terminal_summary(
+    terminalreporter: Any, exitstatus: int, config: pytest.Config
+) -> None:
+    """Write the rows of all tests behind the page's own words."""
+    page = config.getoption("--table")
+    if page is None or exitstatus:
+        return
+    rows = []
+    for report in terminalreporter.stats["passed"]:
+        for _, cells in report.user_properties:
+            rows.append("| " + " | ".join([*cells, f"{report.duration:.1f}"]) + " |\n")
+    words = page.read_text().partition(BEGIN)[0]
+    page.write_text(words + BEGIN + HEAD + "".join(sorted(rows, key=str.lower)))

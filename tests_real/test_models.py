@@ -28,7 +28,7 @@ from tests_real.checked import (
     data,
     diagnosed,
 )
-from tests_real.conftest import Table
+from tests_real.conftest import Row
 
 NUMBERS = ("signal", "noise", "needed")
 
@@ -54,13 +54,13 @@ def control(lstm: nn.LSTM, head: nn.Module) -> Model:
     return model
 
 
-def test_projections(table: Table) -> None:
+def test_projections(row: Row) -> None:
     torch.manual_seed(0)
     body = nn.LSTM(WIDTH, 12, proj_size=WIDTH, batch_first=True)
-    check(table, "nn.LSTM(proj_size=8)", Model(body), layers=None)
+    check(row, "nn.LSTM(proj_size=8)", Model(body), layers=None)
 
 
-def test_half_precision(table: Table) -> None:
+def test_half_precision(row: Row) -> None:
     """Weights of bfloat16 are diagnosed in float32, and nothing is left changed."""
     torch.manual_seed(0)
     x, y = data()
@@ -73,20 +73,20 @@ def test_half_precision(table: Table) -> None:
     twin = diagnosed(single, (x.bfloat16().float(), y.bfloat16().float()))
     far = apart(twin, found)
     assert far == 0
-    table.row("nn.LSTM in bfloat16", "N(l)", "the same weights in float32", f"{far:g}")
+    row("nn.LSTM in bfloat16", "N(l)", "the same weights in float32", f"{far:g}")
 
 
-def test_compiled_models(table: Table) -> None:
+def test_compiled_models(row: Row) -> None:
     torch.manual_seed(0)
     plain = Model(nn.GRU(WIDTH, WIDTH, batch_first=True))
     compiled = torch.compile(plain, backend="eager")
     one, other = diagnosed(plain, data()), diagnosed(compiled, data())
     far = apart(one, other)
     assert far < 1e-5
-    table.row("torch.compile, nn.GRU", "N(l)", "the same model as it is", f"{far:.1g}")
+    row("torch.compile, nn.GRU", "N(l)", "the same model as it is", f"{far:.1g}")
 
 
-def test_compiled_modules(table: Table) -> None:
+def test_compiled_modules(row: Row) -> None:
     class Causal(nn.Conv1d):
         def forward(self, x: Tensor) -> Tensor:
             return super().forward(functional.pad(x.mT, (3, 0))).mT.tanh()
@@ -98,16 +98,16 @@ def test_compiled_modules(table: Table) -> None:
     other = diagnosed(plain, data(), layers=["body"])
     far = apart(one, other)
     assert far < 1e-5
-    table.row("torch.compile, a module", "N(l)", "the module as it is", f"{far:.1g}")
+    row("torch.compile, a module", "N(l)", "the module as it is", f"{far:.1g}")
 
 
 @pytest.mark.parametrize("kind", ["GRU", "LSTM", "SimpleRNN"])
-def test_keras(table: Table, kind: str) -> None:
+def test_keras(row: Row, kind: str) -> None:
     assert keras.backend.backend() == "torch"
     keras.utils.set_random_seed(0)
     body = getattr(keras.layers, kind)(WIDTH, return_sequences=True)
     body.build((None, STEPS, WIDTH))
-    check(table, f"{kind} (Keras 3, torch)", Model(body))
+    check(row, f"{kind} (Keras 3, torch)", Model(body))
 
 
 class Darts(nn.Module):
@@ -126,7 +126,7 @@ class Darts(nn.Module):
         return self.module(given).prediction[..., 0, 0]
 
 
-def test_darts(table: Table) -> None:
+def test_darts(row: Row) -> None:
     rng = np.random.default_rng(0)
     series = TimeSeries.from_values(rng.normal(size=(60, 1)).astype(np.float32))
     model = RNNModel(
@@ -151,7 +151,7 @@ def test_darts(table: Table) -> None:
     given = data(width=1)
     far = apart(diagnosed(plain, given), diagnosed(own, given))
     assert far < 1e-5
-    table.row("RNNModel (darts)", "N(l)", "nn.LSTM of its weights", f"{far:.1g}")
+    row("RNNModel (darts)", "N(l)", "nn.LSTM of its weights", f"{far:.1g}")
 
 
 class Policy(nn.Module):
@@ -187,7 +187,7 @@ def policy() -> RecurrentActorCriticPolicy:
     )
 
 
-def test_recurrent_ppo_without_resets(table: Table) -> None:
+def test_recurrent_ppo_without_resets(row: Row) -> None:
     """Where no episode starts anew the critic is a layer with a read-out."""
     own = Policy(policy())
     x, y = data()
@@ -200,10 +200,10 @@ def test_recurrent_ppo_without_resets(table: Table) -> None:
     twin = diagnosed(control(lstm, own.policy.value_net), (x, y))
     far = apart(twin, one)
     assert far < 1e-3
-    table.row("RecurrentPPO's critic (sb3-contrib)", "N(l)", "nn.LSTM", f"{far:.1g}")
+    row("RecurrentPPO's critic (sb3-contrib)", "N(l)", "nn.LSTM", f"{far:.1g}")
 
 
-def test_recurrent_ppo_with_episode_starts(table: Table) -> None:
+def test_recurrent_ppo_with_episode_starts(row: Row) -> None:
     """Where all episodes start anew at a step nothing passes it."""
     own = Policy(policy())
     x, y = data()
@@ -222,12 +222,10 @@ def test_recurrent_ppo_with_episode_starts(table: Table) -> None:
     twin = split.group("envelope")["normalised"].sel(order="exact", lag=[1, 2, 3])
     far = float(np.abs(np.log(own_states.values / twin.values)).max())
     assert far < 0.15
-    table.row(
-        "RecurrentPPO, episode starts", "f(l)", "episodes as sequences", f"{far:.1%}"
-    )
+    row("RecurrentPPO, episode starts", "f(l)", "episodes as sequences", f"{far:.1%}")
 
 
-def test_recurrent_ppo_with_starts_of_its_own(table: Table) -> None:
+def test_recurrent_ppo_with_starts_of_its_own(row: Row) -> None:
     """Each row has its own episodes: at every step some begin."""
     own = Policy(policy())
     x, y = data()
@@ -247,7 +245,7 @@ def test_recurrent_ppo_with_starts_of_its_own(table: Table) -> None:
     assert (measured[~there] == 0).all()
     far = float(np.abs(np.log(measured[there] / exact[there])).max())
     assert far < 1e-3
-    table.row("RecurrentPPO, starts by row", "f(l)", "autograd by hand", f"{far:.1%}")
+    row("RecurrentPPO, starts by row", "f(l)", "autograd by hand", f"{far:.1%}")
 
 
 def _critic(own: nn.Module, x: Tensor, starts: Tensor, y: Tensor) -> LayerDiagnosis:
@@ -352,7 +350,7 @@ def words(count: int = 64) -> tuple[Tensor, Tensor, Tensor]:
     return word, before[:, :-1], sounds
 
 
-def test_an_encoder_and_a_decoder_that_begins_where_it_ended(table: Table) -> None:
+def test_an_encoder_and_a_decoder_that_begins_where_it_ended(row: Row) -> None:
     given = words()
     found = [
         lw.diagnose(
@@ -367,7 +365,7 @@ def test_an_encoder_and_a_decoder_that_begins_where_it_ended(table: Table) -> No
     assert "no_equation" not in whole.group("envelope").attrs
     decoder = found[0]["decoder"]
     assert "start" in decoder.group("sensitivity")
-    table.row("g2p-en, encoder", "f(l)", "the same cell step by step", f"{far:.1%}")
+    row("g2p-en, encoder", "f(l)", "the same cell step by step", f"{far:.1%}")
 
 
 class Attending(nn.Module):
@@ -394,10 +392,10 @@ class Attending(nn.Module):
         return self.head(torch.stack(made, dim=1))[..., 0]
 
 
-def test_sequence_to_sequence_with_attention(table: Table) -> None:
+def test_sequence_to_sequence_with_attention(row: Row) -> None:
     model = Attending()
     calls = truth.Calls(model.body, one_by_one=True)
-    check(table, "seq2seq with attention, decoder", model, calls)
+    check(row, "seq2seq with attention, decoder", model, calls)
 
 
 class Carried(nn.Module):
@@ -431,7 +429,7 @@ def text(names: int = 60) -> Tensor:
     return torch.tensor(found)
 
 
-def test_a_language_model_with_carried_state(table: Table) -> None:
+def test_a_language_model_with_carried_state(row: Row) -> None:
     """From the same carried state it is what a model is that is given this state."""
     rows = text().view(32, 121)
     batches = [
@@ -464,4 +462,4 @@ def test_a_language_model_with_carried_state(table: Table) -> None:
     twin = lw.diagnose(Given(), batches, "ce", LAGS, options=QUICK)["carried.rnn"]
     far = apart(twin, found)
     assert far < 1e-6
-    table.row("language model, carried state", "N(l)", "its state given", f"{far:.1g}")
+    row("language model, carried state", "N(l)", "its state given", f"{far:.1g}")

@@ -14,7 +14,7 @@ from torch.nn import functional
 from transformers.models.mamba.modeling_mamba import MambaMixer
 
 from tests_real.checked import LAGS, STEPS, WIDTH, Model, check, data, diagnosed
-from tests_real.conftest import Table
+from tests_real.conftest import Row
 
 
 class Embedded(nn.Module):
@@ -109,22 +109,22 @@ SCANS = {
 
 
 @pytest.mark.parametrize("name", SCANS)
-def test_scans_of_transformers(table: Table, name: str) -> None:
-    found = check(table, f"{name} (transformers)", Model(SCANS[name]()))
+def test_scans_of_transformers(row: Row, name: str) -> None:
+    found = check(row, f"{name} (transformers)", Model(SCANS[name]()))
     attrs = found.group("envelope").attrs
     assert attrs["looks_ahead"] == 0
     assert "past_ends" not in attrs
 
 
-def test_a_control_whose_past_ends(table: Table) -> None:
+def test_a_control_whose_past_ends(row: Row) -> None:
     """Two convolutions over three steps reach four steps back, and no farther."""
-    found = check(table, "LFM2, convolutions (transformers)", Model(convolutions()))
+    found = check(row, "LFM2, convolutions (transformers)", Model(convolutions()))
     assert found.group("envelope").attrs["past_ends"] == 4
     need = found.summary()["samples_needed"]
     assert need.loc[[5, 8, 11]].eq(np.inf).all()
 
 
-def test_a_hybrid_with_an_lstm(table: Table) -> None:
+def test_a_hybrid_with_an_lstm(row: Row) -> None:
     class Hybrid(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -134,12 +134,12 @@ def test_a_hybrid_with_an_lstm(table: Table) -> None:
             return self.lstm(self.scan(x))[0]
 
     model = Model(Hybrid())
-    check(table, "hybrid of Mamba and LSTM", model)
+    check(row, "hybrid of Mamba and LSTM", model)
     own = diagnosed(model, data(), layers=["body.lstm"])
     assert own.tree.attrs["cell"] == "LSTM"
 
 
-def test_mamba_by_its_closed_form(table: Table) -> None:
+def test_mamba_by_its_closed_form(row: Row) -> None:
     """``d h_t / d u_s = prod_r a_r (d a_s / d u_s h_{s-1} + d b_s / d u_s)``.
 
     Of a diagonal recurrence the product is taken number by number. The convolution
@@ -158,7 +158,7 @@ def test_mamba_by_its_closed_form(table: Table) -> None:
     own = found["mean"].sel(order="sensitivity").values
     apart = float(np.abs(np.log(own / exact)).max())
     assert apart < 1e-3
-    table.row("Mamba", "f(l)", "closed form, diagonal", f"{apart:.1g}")
+    row("Mamba", "f(l)", "closed form, diagonal", f"{apart:.1g}")
 
 
 def _of_mamba(mixer: MambaMixer, x: Tensor) -> list[float]:
@@ -199,12 +199,12 @@ def _of_mamba(mixer: MambaMixer, x: Tensor) -> list[float]:
 
 
 @pytest.mark.parametrize("kind", [minGRU, minLSTM])
-def test_minimal_cells(table: Table, kind: type[nn.Module]) -> None:
+def test_minimal_cells(row: Row, kind: type[nn.Module]) -> None:
     torch.manual_seed(0)
-    check(table, f"{kind.__name__} (minGRU-pytorch)", Model(kind(WIDTH)))
+    check(row, f"{kind.__name__} (minGRU-pytorch)", Model(kind(WIDTH)))
 
 
-def test_min_gru_by_its_closed_form(table: Table) -> None:
+def test_min_gru_by_its_closed_form(row: Row) -> None:
     """``h_t = (1 - z_t) h_{t-1} + z_t g_t``, gates of the present input alone."""
     torch.manual_seed(0)
     body = minGRU(WIDTH)
@@ -230,14 +230,14 @@ def test_min_gru_by_its_closed_form(table: Table) -> None:
     own = found["mean"].sel(order="sensitivity").values
     apart = float(np.abs(np.log(own / exact)).max())
     assert apart < 1e-3
-    table.row("minGRU", "f(l)", "closed form, diagonal", f"{apart:.1g}")
+    row("minGRU", "f(l)", "closed form, diagonal", f"{apart:.1g}")
 
 
-def test_a_linear_recurrent_unit(table: Table) -> None:
+def test_a_linear_recurrent_unit(row: Row) -> None:
     """``d y_t / d x_{t-l} = Re(C Lambda^l Gamma B)``: complex parameters."""
     torch.manual_seed(0)
     body = LRU(WIDTH, WIDTH, 6, rmin=0.5, rmax=0.95)
-    found = check(table, "LRU (LRU-pytorch)", Model(body), given=data(count=16))
+    found = check(row, "LRU (LRU-pytorch)", Model(body), given=data(count=16))
     with torch.no_grad():
         size = torch.exp(-torch.exp(body.nu_log))
         lam = torch.polar(size, torch.exp(body.theta_log))
@@ -248,10 +248,10 @@ def test_a_linear_recurrent_unit(table: Table) -> None:
     own = found.group("envelope")["mean"].sel(order="sensitivity").values
     apart = float(np.abs(np.log(own / exact)).max())
     assert apart < 1e-3
-    table.row("LRU", "f(l)", "closed form, diagonal", f"{apart:.1g}")
+    row("LRU", "f(l)", "closed form, diagonal", f"{apart:.1g}")
 
 
-def test_a_scan_in_chunks_is_the_scan(table: Table) -> None:
+def test_a_scan_in_chunks_is_the_scan(row: Row) -> None:
     """A state handed on between chunks: as in one call."""
 
     class Chunks(nn.Module):
@@ -276,4 +276,4 @@ def test_a_scan_in_chunks_is_the_scan(table: Table) -> None:
     other = diagnosed(model, data(), layers=["scan"]).group("detection")
     apart = float(np.abs(other["noise"] / one["noise"] - 1).max())
     assert apart < 1e-3
-    table.row("minGRU in chunks", "N(l)", "one call", f"{apart:.1g}")
+    row("minGRU in chunks", "N(l)", "one call", f"{apart:.1g}")
