@@ -14,11 +14,11 @@ from ..compiled.engine import one_blas_thread
 from ..grid import checked_lags, spread_lags
 from ..models.batches import Batch, device_of, dtype_of, first_items
 from ..models.choice import Named, found, names_of
-from ..models.losses import named
+from ..models.losses import Loss, named
 from ..models.own import explained
 from ..models.quiet import in_single_precision, kept_random_states, quiet
 from ..models.reading import Layer, Progress, Reading, silent
-from ..models.record import Lengths, Loss
+from ..models.record import Lengths
 from ..models.refusal import Refusal
 from ..models.taking import Groups
 from ..models.taps import Tap

@@ -15,10 +15,10 @@ from torch import nn
 from ..checked import names_of
 from ..detection.window import window as detection_window
 from ..models.batches import kept
-from ..models.losses import named
+from ..models.losses import Loss, named
 from ..models.quiet import kept_random_states, quiet
 from ..models.reading import Reading
-from ..models.record import Lengths, Loss
+from ..models.record import Lengths
 from ..transport import Windows
 from .fitting import fitted_detection
 from .measure import Measurement

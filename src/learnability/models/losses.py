@@ -1,12 +1,16 @@
-"""Losses by name: mean square error and cross-entropy, of shapes that are the same."""
+"""Losses: by name, of shapes that are the same, or anything that gives a number."""
 
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .refusal import Refusal
+from .refusal import WRONG, Refusal, first_line
+from .trees import shapes
+
+Loss = Callable[[Any, Any], Tensor]
 
 
 def mean_square(outputs: Any, targets: Tensor) -> Tensor:
@@ -59,3 +63,25 @@ def first(outputs: Any) -> Tensor:
     if not isinstance(outputs, Tensor):
         raise TypeError(f"the model gave a {type(outputs).__name__}, not a tensor")
     return outputs
+
+
+def value_of(loss: Loss, outputs: Any, targets: Any) -> Tensor:
+    """Return a loss of outputs and targets.
+
+    Raises:
+        ValueError: if it cannot take them, is no number, or not finite.
+    """
+    try:
+        value = loss(outputs, targets)
+    except WRONG as error:
+        raise Refusal(
+            f"the loss cannot take outputs of shape {shapes(outputs)} and targets "
+            f"of shape {shapes(targets)} ({first_line(error)}); make them match"
+        ) from error
+    if not isinstance(value, Tensor):
+        raise Refusal(f"the loss gave a {type(value).__name__}; it must give a tensor")
+    if not torch.isfinite(value).all():
+        raise Refusal(
+            "the loss is not finite; look for NaN or infinity in weights and data"
+        )
+    return value

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
 from ..cells import Cell, Steps, previous
-from .stepping import Step, joined
+from .stepping import Step, by_unit, joined, led_back, reaches
 from .trees import leaves
 
 BYTES = 2**25  # that the rows of one pass take, about
@@ -140,12 +140,12 @@ class Stepped(Cell):
             (a, b)
             for a, one in enumerate(parts)
             for b, other in enumerate(parts)
-            if a != b and _reaches(one, other)
+            if a != b and reaches(one, other)
         ]
         if len(owed) != 1 or owed[0][0] != 0:
             return None
         c = owed[0][1]
-        return c if _by_unit(parts[0], parts[c]) else None
+        return c if by_unit(parts[0], parts[c]) else None
 
     def _graph(
         self, state: Tensor, x: Tensor
@@ -190,12 +190,12 @@ class Stepped(Cell):
         before, parts, after = self._graph(state, x)
         found = state.new_zeros(3, len(state), self.units)
         if self._memory is not None:
-            (e,) = _pulled(parts[0], [parts[self._memory]], torch.ones_like(parts[0]))
+            (e,) = led_back(parts[0], [parts[self._memory]], torch.ones_like(parts[0]))
             found[2] = e.reshape(len(state), -1)
         for q in range(self.units):
             one = torch.zeros_like(after)
             one[:, self.carried.start + q] = 1
-            row = joined(_pulled(after, before, one))
+            row = joined(led_back(after, before, one))
             found[0, :, q] = row[:, self.carried.start + q]
             found[1, :, q] = row[:, q]
         return found
@@ -213,7 +213,7 @@ class Stepped(Cell):
         for rows in self._rows(len(by), by.element_size()):
             state, x = at[rows].split((self._size, self.inputs), dim=-1)
             before, _, after = self._graph(state, x)
-            found[rows] = joined(_pulled(after, before, by[rows]))
+            found[rows] = joined(led_back(after, before, by[rows]))
         return found.reshape(adjoint.shape), adjoint
 
     def row_gradients(self, p: Tensor, states: Tensor, x: Tensor) -> Tensor:
@@ -289,49 +289,13 @@ class Stepped(Cell):
         found = []
         for rows, state, own in zip(p, before, x, strict=True):
             at, after = self._at(state, own, dict(self.named_parameters()))
-            named = [_pulled(after, at, row) for row in rows]
+            named = [led_back(after, at, row) for row in rows]
             found.append(torch.stack([_flat(parts) for parts in named]))
         return torch.stack(found)
 
 
 def _flat(parts: list[Tensor]) -> Tensor:
     return torch.cat([part.flatten() for part in parts])
-
-
-def _pulled(after: Tensor, before: list[Tensor], by: Tensor) -> list[Tensor]:
-    """Return cotangents led back; zero to what has no part in it."""
-    if not after.requires_grad:
-        return [torch.zeros_like(value) for value in before]
-    found = torch.autograd.grad(
-        after, before, by.to(after.device), retain_graph=True, allow_unused=True
-    )
-    pairs = zip(found, before, strict=True)
-    return [torch.zeros_like(b) if g is None else g for g, b in pairs]
-
-
-def _reaches(one: Tensor, other: Tensor) -> bool:
-    """Tell whether a step made one part of the new state of another."""
-    if not (one.requires_grad and other.requires_grad):
-        return False
-    by = torch.ones_like(one)
-    (found,) = torch.autograd.grad(one, other, by, retain_graph=True, allow_unused=True)
-    return found is not None
-
-
-def _by_unit(one: Tensor, other: Tensor) -> bool:
-    """Tell whether each unit of one part is made of its own unit of the other.
-
-    A diagonal matrix, and no other, takes random v to v times what it takes 1 to.
-    """
-    if one.shape != other.shape:
-        return False
-    generator = torch.Generator().manual_seed(0)
-    v = torch.randn(one.shape, generator=generator).to(one)
-    (through,) = _pulled(one, [other], v)
-    expected = v * _pulled(one, [other], torch.ones_like(one))[0]
-    scale = expected.abs().max().clamp(min=through.abs().max())
-    apart = (through - expected).abs().max()
-    return bool(apart <= 100 * torch.finfo(one.dtype).eps * scale)
 
 
 def explained(

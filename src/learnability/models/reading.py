@@ -16,8 +16,9 @@ from .batches import Batch, device_of
 from .convert import check_values
 from .dealing import SHARED_BY, by_step, part_of_sequences, present, targets_part
 from .layer_taps import taps_of
+from .losses import Loss
 from .quiet import kept_random_states
-from .record import Lengths, Loss, Recorder
+from .record import Lengths, Recorder
 from .refusal import Refusal
 from .replay import Trace, Track
 from .taking import Groups, taken

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .batches import Batch, called
 from .quiet import quiet
-from .record import WRONG
+from .refusal import WRONG
 from .stepping import Convention, DeclaredCell
 from .trees import Place, leaves, placed
 

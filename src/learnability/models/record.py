@@ -7,7 +7,7 @@ the loss is differentiated with each sequence's own targets, and with those of o
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
@@ -27,19 +27,17 @@ from .dealing import (
     shifts,
 )
 from .items import Items, found_items
+from .losses import Loss, value_of
 from .quiet import Kept, quiet, random_state, set_random_state
-from .refusal import LayerRefusal, Refusal
-from .replay import Trace, Track, replay, tracks_of
+from .refusal import WRONG, Refusal, first_line
+from .replay import Trace, Track, checked, cut, replay, tracks_of
 from .step_tap import StepTap
-from .taps import Asked, Seen, Tap
+from .taps import Asked, Seen, Tap, averaged, check_called, check_inputs, same
 from .trees import Place, placed, shapes
 
-Loss = Callable[[Any, Any], Tensor]
 Lengths = Callable[[Batch], Tensor]
 ASKED = 16  # items on which targets are found out
 FEW_DEALINGS = 10**12  # outputs of a size that allows no more than the fewest dealings
-# What goes wrong inside other people's code when shapes or types do not fit.
-WRONG = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError)
 
 
 @final
@@ -118,7 +116,7 @@ class Recorder:
                 f"the model cannot take inputs of shape {shapes(kwargs or args)} "
                 f"({first_line(error)}); give batches (inputs, ..., targets) that fit"
             ) from error
-        self._check_inputs()
+        check_inputs(self.taps)
         return outputs
 
     def _repeat(self) -> None:
@@ -126,24 +124,6 @@ class Recorder:
         if self._random is None:
             self._random = random_state()
         set_random_state(self._random)
-
-    def _check_inputs(self) -> None:
-        for tap in self.taps:
-            seen = tap.seen()
-            if seen is not None and not torch.isfinite(seen.x).all():
-                raise Refusal(
-                    f"the inputs of {tap.path} are not finite; remove or impute NaN "
-                    "and infinity in the data"
-                )
-
-    def check_called(self) -> None:
-        """Refuse a model whose recurrent layers were never called."""
-        if all(tap.seen() is None for tap in self.taps):
-            names = ", ".join(tap.path for tap in self.taps)
-            raise Refusal(
-                f"the model's forward pass never called {names}; call the module "
-                "itself, not its weights, or unroll it with learnability.unroll"
-            )
 
     def axis(self, batch: Batch, axes: Sequence[int]) -> int:
         """Find the axis of the items of a batch, which may be one alone.
@@ -157,7 +137,7 @@ class Recorder:
         """
         with self._learning():
             self.run(batch)
-            self.check_called()
+            check_called(self.taps)
             return max(found_items(batch, self._seen, axes).axes.values())
 
     def ask(
@@ -176,7 +156,7 @@ class Recorder:
         """
         with self._learning():
             self.run(batch)
-            self.check_called()
+            check_called(self.taps)
             self.items = found_items(batch, self._seen, axes)
         some = self._some(batch)
         inputs = self._inputs(some)
@@ -245,12 +225,15 @@ class Recorder:
         return two > one
 
     def _raw_size(self, batch: Batch) -> float:
-        value = self._loss(self.run(batch), judged(batch))
+        value = self._value(self.run(batch), batch)
         asked = self._ask(value.sum() if value.ndim else value, False)
         squares = [one.output.double().square().sum() for one in asked if one]
         finals = [one.final for one in asked if one and one.final is not None]
         squares += [final.double().square().sum() for final in finals]
         return float(sum(squares))
+
+    def _value(self, outputs: Any, batch: Batch) -> Tensor:
+        return value_of(self.loss, outputs, judged(batch))
 
     def losses(self, outputs: Any, batch: Batch) -> Tensor:
         """Return the sum over a batch of each sequence's own loss.
@@ -259,28 +242,10 @@ class Recorder:
             ValueError: if the loss cannot take outputs and targets, is no number, or
                 not finite.
         """
-        value, count = self._loss(outputs, judged(batch)), self.items.count(batch)
+        value, count = self._value(outputs, batch), self.items.count(batch)
         if value.ndim > 0:
             return value.sum() * (count / value.numel())
         return value if self._summed else value * count
-
-    def _loss(self, outputs: Any, targets: Any) -> Tensor:
-        try:
-            value = self.loss(outputs, targets)
-        except WRONG as error:
-            raise Refusal(
-                f"the loss cannot take outputs of shape {shapes(outputs)} and targets "
-                f"of shape {shapes(targets)} ({first_line(error)}); make them match"
-            ) from error
-        if not isinstance(value, Tensor):
-            raise Refusal(
-                f"the loss gave a {type(value).__name__}; it must give a tensor"
-            )
-        if not torch.isfinite(value).all():
-            raise Refusal(
-                "the loss is not finite; look for NaN or infinity in weights and data"
-            )
-        return value
 
     def record(self, batch: Batch) -> tuple[dict[str, list[Trace]], list[int]]:
         """Run a batch and replay every layer with its gradients.
@@ -368,7 +333,7 @@ class Recorder:
         self, batch: Batch, questions: list[list[Asked | None]]
     ) -> dict[str, list[Trace]]:
         """Replay all layers; give by module path a trace a recurrence."""
-        given = None if self.lengths is None else self._lengths(batch)
+        given = None if self.lengths is None else checked(self.lengths(batch))
         found = {}
         for place, tap in enumerate(self.taps):
             seen = tap.seen()
@@ -382,76 +347,3 @@ class Recorder:
                 seen, own = cut(tap.path, tracks, seen, own, given)
             found[tap.path] = replay(tap, tracks, seen, own)
         return found
-
-    def _lengths(self, batch: Batch) -> Tensor:
-        assert self.lengths is not None
-        given = torch.as_tensor(self.lengths(batch)).long().cpu()
-        if given.ndim != 1 or not (given > 0).all():
-            raise Refusal(
-                f"the lengths of a batch have shape {tuple(given.shape)}; give one "
-                "number above 0 a sequence"
-            )
-        return given
-
-
-def cut(
-    path: str, tracks: list[Track], seen: Seen, asked: list[Asked], lengths: Tensor
-) -> tuple[Seen, list[Asked]]:
-    """Give what a layer saw, with the lengths that it did not know itself.
-
-    What others' targets ask after a sequence's end is left out: they may be longer.
-
-    Raises:
-        ValueError: if the lengths do not fit, the layer runs backward over padding, or
-            the loss looks at steps after a sequence's end.
-    """
-    steps = seen.x.shape[1]
-    if len(lengths) != len(seen.x) or int(lengths.max()) > steps:
-        raise Refusal(
-            f"{len(lengths)} lengths up to {int(lengths.max())} do not fit the inputs "
-            f"of {path}, {len(seen.x)} sequences of {steps} steps; give each its own"
-        )
-    if bool((lengths < steps).any()) and any(track.backward for track in tracks):
-        raise LayerRefusal(
-            path,
-            f"the backward direction of {path} begins in the padding: sequences are "
-            "not packed with torch.nn.utils.rnn.pack_padded_sequence",
-        )
-    after = torch.arange(steps) >= lengths[:, None]
-    for question in asked[:1]:
-        looked = (question.output.cpu() != 0).any(dim=-1) & after
-        if looked.any():
-            n = int(looked.any(dim=1).nonzero()[0])
-            raise Refusal(
-                f"the loss looks at steps of {path} after the end of sequence {n} "
-                f"({int(lengths[n])} steps); mask its padding"
-            )
-    outputs = (q.output.cpu().masked_fill(after[..., None], 0.0) for q in asked)
-    own = [replace(q, output=o) for q, o in zip(asked, outputs, strict=True)]
-    return replace(seen, lengths=lengths), own
-
-
-def same(one: Seen, other: Seen) -> bool:
-    """Tell whether a layer saw the same, to the last bit."""
-    return torch.equal(one.x, other.x) and torch.equal(one.lengths, other.lengths)
-
-
-def averaged(asked: list[list[Asked | None]]) -> list[Asked | None]:
-    """Return the mean of several questions' gradients, layer by layer."""
-    found: list[Asked | None] = []
-    for own in zip(*asked, strict=True):
-        parts = [one for one in own if one is not None]
-        if not parts:
-            found.append(None)
-            continue
-        output = torch.stack([one.output for one in parts]).mean(dim=0)
-        finals = [one.final for one in parts if one.final is not None]
-        final = torch.stack(finals).mean(dim=0) if finals else None
-        found.append(replace(parts[0], output=output, final=final))
-    return found
-
-
-def first_line(error: BaseException) -> str:
-    """Give the first line of an error's words."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

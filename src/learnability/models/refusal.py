@@ -1,5 +1,8 @@
 """What a model or its data have that cannot be diagnosed."""
 
+# What goes wrong inside other people's code when shapes or types do not fit.
+WRONG = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError)
+
 
 class Refusal(ValueError):
     """One sentence that names what is wrong and what to do about it."""
@@ -18,3 +21,9 @@ class LayerRefusal(Refusal):
     def __init__(self, path: str, sentence: str) -> None:
         super().__init__(sentence)
         self.path = path
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error's words."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -7,7 +7,7 @@ round, each within its own length, so that everything after is the same for both
 """
 
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float, Int
@@ -18,7 +18,7 @@ from ..unroll import unroll
 from .convert import CLOSE, Conversion, check_values, converted
 from .module_tap import ModuleTap
 from .own import Stepped
-from .refusal import LayerRefusal
+from .refusal import LayerRefusal, Refusal
 from .step_tap import StepTap
 from .taps import Asked, Seen, Tap
 
@@ -236,3 +236,55 @@ def _check(tap: Tap, seen: Seen, output: Tensor) -> None:
             tap.path,
             f"{tap.path} does not give what its equations give (apart by {apart:.2g})",
         )
+
+
+def checked(lengths: Any) -> Int[Tensor, "sequence"]:
+    """Return the steps of each sequence of a batch as whole numbers.
+
+    Raises:
+        ValueError: if they are not one number above 0 for each.
+    """
+    given = torch.as_tensor(lengths).long().cpu()
+    if given.ndim != 1 or not (given > 0).all():
+        raise Refusal(
+            f"the lengths of a batch have shape {tuple(given.shape)}; give one "
+            "number above 0 a sequence"
+        )
+    return given
+
+
+def cut(
+    path: str, tracks: list[Track], seen: Seen, asked: list[Asked], lengths: Tensor
+) -> tuple[Seen, list[Asked]]:
+    """Give what a layer saw, with the lengths that it did not know itself.
+
+    What others' targets ask after a sequence's end is left out: they may be longer.
+
+    Raises:
+        ValueError: if the lengths do not fit, the layer runs backward over padding, or
+            the loss looks at steps after a sequence's end.
+    """
+    steps = seen.x.shape[1]
+    if len(lengths) != len(seen.x) or int(lengths.max()) > steps:
+        raise Refusal(
+            f"{len(lengths)} lengths up to {int(lengths.max())} do not fit the inputs "
+            f"of {path}, {len(seen.x)} sequences of {steps} steps; give each its own"
+        )
+    if bool((lengths < steps).any()) and any(track.backward for track in tracks):
+        raise LayerRefusal(
+            path,
+            f"the backward direction of {path} begins in the padding: sequences are "
+            "not packed with torch.nn.utils.rnn.pack_padded_sequence",
+        )
+    after = torch.arange(steps) >= lengths[:, None]
+    for question in asked[:1]:
+        looked = (question.output.cpu() != 0).any(dim=-1) & after
+        if looked.any():
+            n = int(looked.any(dim=1).nonzero()[0])
+            raise Refusal(
+                f"the loss looks at steps of {path} after the end of sequence {n} "
+                f"({int(lengths[n])} steps); mask its padding"
+            )
+    outputs = (q.output.cpu().masked_fill(after[..., None], 0.0) for q in asked)
+    own = [replace(q, output=o) for q, o in zip(asked, outputs, strict=True)]
+    return replace(seen, lengths=lengths), own

@@ -195,3 +195,39 @@ class Step(nn.Module):
 def joined(parts: list[Tensor]) -> Float[Tensor, "row state"]:
     """Return the parts of a state as one tensor."""
     return torch.cat([part.reshape(len(part), -1) for part in parts], dim=-1)
+
+
+def led_back(after: Tensor, before: list[Tensor], by: Tensor) -> list[Tensor]:
+    """Return cotangents led back; zero to what has no part in it."""
+    if not after.requires_grad:
+        return [torch.zeros_like(value) for value in before]
+    found = torch.autograd.grad(
+        after, before, by.to(after.device), retain_graph=True, allow_unused=True
+    )
+    pairs = zip(found, before, strict=True)
+    return [torch.zeros_like(b) if g is None else g for g, b in pairs]
+
+
+def reaches(one: Tensor, other: Tensor) -> bool:
+    """Tell whether a step made one part of the new state of another."""
+    if not (one.requires_grad and other.requires_grad):
+        return False
+    by = torch.ones_like(one)
+    (found,) = torch.autograd.grad(one, other, by, retain_graph=True, allow_unused=True)
+    return found is not None
+
+
+def by_unit(one: Tensor, other: Tensor) -> bool:
+    """Tell whether each unit of one part is made of its own unit of the other.
+
+    A diagonal matrix, and no other, takes random v to v times what it takes 1 to.
+    """
+    if one.shape != other.shape:
+        return False
+    generator = torch.Generator().manual_seed(0)
+    v = torch.randn(one.shape, generator=generator).to(one)
+    (through,) = led_back(one, [other], v)
+    expected = v * led_back(one, [other], torch.ones_like(one))[0]
+    scale = expected.abs().max().clamp(min=through.abs().max())
+    apart = (through - expected).abs().max()
+    return bool(apart <= 100 * torch.finfo(one.dtype).eps * scale)

@@ -10,14 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from .refusal import LayerRefusal
+from .refusal import LayerRefusal, Refusal
 from .trees import leaves
 
 Edge = GradientEdge | None
@@ -163,3 +163,44 @@ def refuse_start(path: str, state: Any) -> None:
             path,
             f"{path} starts from a state that is not zero",
         )
+
+
+def check_inputs(taps: Sequence[Tap]) -> None:
+    """Refuse inputs of a layer that are not finite."""
+    for tap in taps:
+        seen = tap.seen()
+        if seen is not None and not torch.isfinite(seen.x).all():
+            raise Refusal(
+                f"the inputs of {tap.path} are not finite; remove or impute NaN "
+                "and infinity in the data"
+            )
+
+
+def check_called(taps: Sequence[Tap]) -> None:
+    """Refuse a model whose recurrent layers were never called."""
+    if all(tap.seen() is None for tap in taps):
+        names = ", ".join(tap.path for tap in taps)
+        raise Refusal(
+            f"the model's forward pass never called {names}; call the module "
+            "itself, not its weights, or unroll it with learnability.unroll"
+        )
+
+
+def same(one: Seen, other: Seen) -> bool:
+    """Tell whether a layer saw the same, to the last bit."""
+    return torch.equal(one.x, other.x) and torch.equal(one.lengths, other.lengths)
+
+
+def averaged(asked: list[list[Asked | None]]) -> list[Asked | None]:
+    """Return the mean of several questions' gradients, layer by layer."""
+    found: list[Asked | None] = []
+    for own in zip(*asked, strict=True):
+        parts = [one for one in own if one is not None]
+        if not parts:
+            found.append(None)
+            continue
+        output = torch.stack([one.output for one in parts]).mean(dim=0)
+        finals = [one.final for one in parts if one.final is not None]
+        final = torch.stack(finals).mean(dim=0) if finals else None
+        found.append(replace(parts[0], output=output, final=final))
+    return found
