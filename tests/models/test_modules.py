@@ -423,6 +423,36 @@ def test_a_state_that_is_kept_is_put_back_before_every_run() -> None:
     assert found[0].equals(found[1])
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_scripted_modules_are_named() -> None:
+    model = On(torch.jit.script(nn.Linear(2, 5)), 5)
+    with pytest.raises(ValueError, match="module is scripted"):
+        diagnosed(model, layers="module")
+    with pytest.raises(ValueError, match=r"layers=\[\.\.\.\], such as"):
+        diagnosed(model)
+    whole = torch.jit.script(On(nn.Linear(2, 5), 5))
+    with pytest.raises(ValueError, match="the model is scripted"):
+        diagnosed(whole)
+    beside = diagnosed(model, layers="out")
+    assert beside.tree.attrs["cell"] == "unknown"
+
+
+def test_a_layer_that_is_called_on_what_it_gave_is_no_cell() -> None:
+    class Deep(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.block, self.out = nn.Linear(2, 2), nn.Linear(2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            for _ in range(3):
+                x = torch.tanh(self.block(x))
+            return self.out(x)[..., 0]
+
+    with pytest.raises(ValueError, match="holds no recurrent layer that is known"):
+        diagnosed(Deep())
+
+
 class Parts(nn.Module):
     """A map of each step, a cell in a loop, a layer, and what is not split."""
 

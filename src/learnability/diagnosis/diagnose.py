@@ -19,7 +19,7 @@ from ..models.own import explained
 from ..models.quiet import in_single_precision, kept_random_states, quiet
 from ..models.reading import Layer, Progress, Reading, silent
 from ..models.record import Lengths
-from ..models.refusal import Refusal
+from ..models.refusal import Refusal, refuse_scripted
 from ..models.taking import Groups
 from ..models.taps import Tap
 from ..models.trees import moved
@@ -181,6 +181,7 @@ def diagnose(
 def _module(model: nn.Module) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise Refusal(f"the model is {model!r}; give an instance of nn.Module")
+    refuse_scripted("the model", model)
     return model
 
 

@@ -11,7 +11,7 @@ from .layer_taps import taps_of
 from .module_tap import ModuleTap
 from .reading import Layer, Progress, Reading, silent
 from .recognised import recognised
-from .refusal import LayerRefusal, Refusal
+from .refusal import LayerRefusal, Refusal, refuse_scripted
 from .step_tap import StepTap
 from .stepping import Convention, DeclaredCell, cell
 from .taps import Tap
@@ -131,6 +131,7 @@ def _chosen(
         if own:
             kept.extend(tap for tap in own if tap not in kept)
         elif path in modules and path == name:
+            refuse_scripted(path, modules[path])
             others.append(path)
         else:
             known = ", ".join(tap.path for tap in taps) or _candidates(model)

@@ -78,11 +78,15 @@ class _Calls:
     def states(self) -> dict[Place, Place]:
         """Return where a call takes what the last one gave, and where that lay.
 
-        Where all that it takes was given before, the first is its inputs.
+        Where all that it takes was given before, or the first is more than one step,
+        the first is its inputs: a layer that is called on what it gave is no cell.
         """
         found = {p: min(q, key=str) for p, q in self.links.items() if q}
-        if len(found) == len(self.inputs):
-            found.pop(next(iter(self.inputs)))
+        first = next(iter(self.inputs), None)
+        if first in found and (
+            len(found) == len(self.inputs) or self.inputs[first].ndim > 2
+        ):
+            found.pop(first)
         return found
 
     @property
@@ -184,5 +188,6 @@ def recognised(
 
 def _watched(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, module in model.named_modules():
-        if name and next(module.parameters(), None) is not None:
+        scripted = isinstance(module, torch.jit.ScriptModule)
+        if name and not scripted and next(module.parameters(), None) is not None:
             yield name, module

@@ -1,5 +1,9 @@
 """What a model or its data have that cannot be diagnosed."""
 
+from typing import Any
+
+import torch
+
 # What goes wrong inside other people's code when shapes or types do not fit.
 WRONG = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError)
 
@@ -27,3 +31,17 @@ def first_line(error: BaseException) -> str:
     """Give the first line of an error's words."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def refuse_scripted(name: str, module: Any) -> None:
+    """Refuse a module of TorchScript, whose calls cannot be seen.
+
+    Raises:
+        ValueError: if it is one.
+    """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise Refusal(
+            f"{name} is scripted: TorchScript lets nobody see its calls; give the "
+            "module that was handed to torch.jit.script, with the weights of its "
+            "state_dict()"
+        )

@@ -119,7 +119,8 @@ class Splitting:
         self._parts = [
             _Part(part, self.axis, dict(part.named_parameters(recurse=False)))
             for part in self.module.modules()
-            if any(id(p) in own for p in part.parameters(recurse=False))
+            if not isinstance(part, torch.jit.ScriptModule)
+            and any(id(p) in own for p in part.parameters(recurse=False))
         ]
         with ExitStack() as stack:
             for part in self._parts:
