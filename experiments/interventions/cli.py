@@ -6,11 +6,10 @@ from typing import Annotated
 import pandas as pd
 import torch
 from cyclopts import Parameter
-from learnability.cli.display import Display
-from learnability.cli.places import local_folder
 from rich.console import Console
 
 from learnability.cli.app import NUMBER
+from learnability.cli.terminal import Display, local_folder
 
 from .measure import commit, run
 from .plan import PARTS, SEEDS, plan
