@@ -260,7 +260,7 @@ class StepTap(Tap):
 
 
 def _joined(parts: Sequence[Tensor]) -> Float[Tensor, "sequence state"]:
-    return torch.cat([part.reshape(len(part), -1) for part in parts], dim=-1)
+    return torch.cat([part.flatten(1) for part in parts], dim=-1)
 
 
 def called_as_cell(args: tuple, kwargs: dict, x: Any, state: Any) -> bool:
