@@ -72,16 +72,18 @@ def _told(f: Envelope, name: str) -> np.ndarray:
 def with_interval(envelope: xr.Dataset, level: float) -> xr.Dataset:
     """Add the ends of the interval of f(l)/f(0): ``lower`` and ``upper``.
 
-    They are ``f(l)/f(0) exp(-+ t s)``, s the standard error of the logarithm and t
-    Student's quantile of (clusters - 1) degrees of freedom: means of few clusters are
-    skew, and their logarithms less so.
+    They are ``f(l)/f(0) exp(-+ t s sqrt(n/(n - 1)))``, n the clusters, s the standard
+    error of the logarithm to first order and t Student's quantile of n - 1 degrees of
+    freedom: means of few clusters are skew, and their logarithms less so. The root is
+    what leaving each cluster out would add to s.
 
     Args:
         envelope: of `envelope_group`.
         level: confidence.
     """
     freedom = envelope["clusters"].values - 1.0
-    t = stats.t.isf((1 - level) / 2, np.where(freedom > 0, freedom, np.nan))
+    freedom = np.where(freedom > 0, freedom, np.nan)
+    t = stats.t.isf((1 - level) / 2, freedom) * np.sqrt(1 + 1 / freedom)
     away = np.exp(t * envelope["log_error"])
     f, meaning = (
         envelope["normalised"],
