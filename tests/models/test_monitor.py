@@ -108,6 +108,11 @@ def test_a_layer_s_name_alone_is_one_layer():
         monitor()
 
 
+def drawn(ax):
+    """Give the lines of axes that are no entry of their legend."""
+    return [line for line in ax.lines if len(line.get_xdata())]
+
+
 def test_table_and_figure():
     monitor = monitor_of(model_of(), every=1, budgets=[10, 1e4])
     with pytest.raises(ValueError, match="nothing has been measured"):
@@ -119,10 +124,10 @@ def test_table_and_figure():
     assert list(table.columns) == ["H at 10", "H at 10000"]
     made = monitor.figure()
     windows, envelopes = made.axes
-    assert len(windows.lines) == 2
-    assert len(envelopes.lines) == 4  # of two layers at two steps
+    assert len(drawn(windows)) == 2
+    assert len(drawn(envelopes)) == 4  # of two layers at two steps
     alone = monitor.figure(layer=monitor.names[0])
-    assert len(alone.axes[1].lines) == 2
+    assert len(drawn(alone.axes[1])) == 2
     with pytest.raises(ValueError, match="no window of 7 sequences"):
         monitor.figure(budget=7)
 

@@ -105,8 +105,8 @@ def regression(x: Points, y: Points) -> Any:
 
     Example:
         >>> line = regression(np.arange(4.0), 2 * np.arange(4.0) + 1)
-        >>> round(line.slope, 9), round(line.intercept, 9), round(line.rvalue, 9)
-        (2.0, 1.0, 1.0)
+        >>> np.round([line.slope, line.intercept, line.rvalue], 9)
+        array([2., 1., 1.])
     """
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
