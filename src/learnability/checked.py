@@ -24,7 +24,7 @@ Several = Annotated[tuple[T, ...], Strict(False)]
 
 
 def _plain(value: object) -> object:
-    """Give NumPy's whole numbers as Python's, which alone are strictly whole."""
+    """Return NumPy's whole numbers as Python's, which alone are strictly whole."""
     return int(value) if isinstance(value, np.integer) else value
 
 
@@ -113,7 +113,7 @@ def in_a_sentence(error: ValidationError) -> str:
 
 
 def checked_seed(seed: int) -> int:
-    """Give a seed, or say that it is none.
+    """Return a seed, or say that it is none.
 
     Args:
         seed: from which every random stream is derived.

@@ -13,15 +13,22 @@ Budgets = Int[np.ndarray, " budget"]
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows of a list of budgets.
+    """The windows of some numbers of sequences N.
 
-    lags: the grid (lag); budgets: numbers of sequences N (budget);
-    contiguous: the largest grid lag up to which every grid lag needs at most N, 0 where
-    the first lag needs more (budget); maximal: the largest grid lag that needs at most
-    N, 0 where none does (budget); detected: which lags need at most N (budget, lag);
-    lower, upper: ends of the interval of the contiguous window, None where N(l) came
-    without an interval; censored, lower_censored, upper_censored: True where that
-    window reaches the last grid lag, so that the true one lies there or beyond.
+    Attributes:
+        lags: the grid.
+        budgets: numbers of sequences N.
+        contiguous: the largest grid lag up to which every grid lag needs at most N, 0
+            where the first lag needs more.
+        maximal: the largest grid lag that needs at most N, 0 where none does.
+        detected: which lags need at most N.
+        censored: whether the window reaches the last grid lag, so that the true one
+            lies there or beyond.
+        lower: lower end of the contiguous window's interval; None where N(l) came
+            without one.
+        upper: its upper end, likewise.
+        lower_censored: whether the lower end reaches the last grid lag.
+        upper_censored: whether the upper end does.
     """
 
     lags: Int[np.ndarray, " lag"]
@@ -52,8 +59,9 @@ def window(
         needed: N(l), sequences that each lag needs; inf where a lag is not resolved
             (lag).
         budgets: numbers of sequences N, positive, any order (budget).
-        lower, upper: ends of the interval of N(l), inf where there is no end (lag);
-            the upper end of N(l) gives the lower end of the window.
+        lower: lower end of the interval of N(l) (lag).
+        upper: its upper end, inf where there is none (lag); it gives the lower end of
+            the window.
 
     Returns:
         A `Windows` record.
@@ -136,7 +144,7 @@ def _needed(
     if array.shape != grid.shape:
         raise ValueError(
             f"{name} has shape {array.shape}, but there are {grid.size} lags: "
-            "give one number a lag"
+            "give one number per lag"
         )
     if np.isnan(array).any() or (array < 0).any():
         raise ValueError(

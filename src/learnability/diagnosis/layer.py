@@ -11,8 +11,8 @@ import xarray as xr
 
 from ..storage import load_tree, save_tree
 from ..summaries.spread import window_table
-from ..verdict.explained import Explanation
-from .shown import card_of, text_of
+from ..verdict.rules import Explanation
+from .advice import card_of, text_of
 from .verdicts import explained, verdict_table
 
 

@@ -20,7 +20,8 @@ from torch import Tensor, nn, optim
 from ..cells import Cell
 from ..detection.dependence import strongest
 from ..evidence.gradients import Chunk, Numbers
-from ..evidence.probe import ProbeStatistics, shifted, summed_up
+from ..evidence.inputs import shifted
+from ..evidence.probe import ProbeStatistics, summed_up
 from ..evidence.sample import Sample
 from ..evidence.statistics import SequenceGradients
 from ..models.batches import Batch, device_of
@@ -95,13 +96,6 @@ class ModuleMeasurement:
         return summed_up(
             made, lags, target, [0, *self.lags], chosen.left, lambda share: None
         )
-
-    def coverage(self, statistics: ProbeStatistics) -> dict[str, str | int]:
-        """Return on how many sequences and pairs N(l) rests."""
-        every = statistics.target.shape[1]
-        probe = "all pairs" if every == 1 else "one pair"
-        count = statistics.projection.shape[2]
-        return {"sequences": count, "probe": probe, "pairs": every}
 
     def _made(self, chosen: Probes, lags: list[int]) -> SequenceGradients:
         """Make the gradients of all probes and losses, one row per lag."""
@@ -257,7 +251,7 @@ def _run(cell: Cell, tap: ModuleTap, outputs: Tensor, items: Tensor) -> Sample |
 
 @contextmanager
 def _free(module: nn.Module) -> Iterator[list[nn.Parameter]]:
-    """Give the parameters of a module that are trained; all where none is."""
+    """Yield the parameters of a module that are trained; all where none is."""
     every = [p for p in module.parameters() if p.is_floating_point()]
     if not every:
         raise Refusal(

@@ -1,7 +1,6 @@
 """The gradient's part from each lag, and what an optimizer makes of it."""
 
-from .lag_gradients import lag_gradients, lag_projection, sequence_means, sweep
-from .output_sensitivity import output_sensitivity
+from .lag_gradients import lag_gradients, lag_projection, sweep
 from .probe import ProbeStatistics, feature_statistics, probe_statistics
 from .rates import base_rates, parameter_rates, unit_rates
 from .sensitivity import (
@@ -19,12 +18,10 @@ __all__ = [
     "immediate_sensitivity",
     "lag_gradients",
     "lag_projection",
-    "output_sensitivity",
     "parameter_rates",
     "probe_statistics",
     "random_direction",
     "sequence_gradients",
-    "sequence_means",
     "sweep",
     "unit_rates",
 ]

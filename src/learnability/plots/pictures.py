@@ -183,7 +183,7 @@ def draw(
 def monitor_figure(
     record: xr.Dataset,
     *,
-    budget: float | None = None,
+    n_sequences: float | None = None,
     layer: str | None = None,
     width: float = PAGE,
 ) -> Figure:
@@ -191,7 +191,7 @@ def monitor_figure(
 
     Args:
         record: of a `models.Monitor`.
-        budget: N of the windows; the largest unless given.
+        n_sequences: N of the windows; the largest unless given.
         layer: of the envelopes; all unless given.
         width: of the figure in inches.
 
@@ -199,8 +199,9 @@ def monitor_figure(
         The figure, which pyplot does not know.
     """
     made, panels = figure(2, width=width)
-    wanted = float(record["budget"].max()) if budget is None else budget
-    learning.windows_in_training(record, panels[0], budgets=[wanted])
+    every = float(record["n_sequences"].max())
+    wanted = every if n_sequences is None else n_sequences
+    learning.windows_in_training(record, panels[0], n_sequences=[wanted])
     panels[0].set_ylabel(f"window in steps, N = {wanted:g}")
     learning.envelopes_in_training(record, panels[1], layer=layer)
     legend(made, explained(*panels))

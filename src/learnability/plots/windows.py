@@ -165,6 +165,8 @@ def answer(
     _steps_axis(ax, float(parts.every(reached, "last").max()))
     parts.task_lags(ax, asked)
     look: Look = {"textcoords": "offset points", "va": "bottom", "fontsize": 7.5}
+    # Above the dotted lines, below what is drawn on them.
+    look |= {"bbox": {"fc": ink().paper, "ec": "none", "pad": 0.5}, "zorder": 0.65}
     for row, (name, style) in enumerate(found.items()):
         for place, (budget, one) in enumerate(records(reached[name]).items()):
             _bar(ax, row, one, style, place, f"{name} with {sequences(budget)}")
@@ -191,7 +193,7 @@ def _answer_entries(reached: Tables, trained: bool, asked: bool) -> list[Line2D]
         entries.append(Line2D([], [], mfc=quiet, label="lag learnt", **mark))
         entries.append(Line2D([], [], mfc="none", label="not learnt", **mark))
     elif asked:
-        entries.append(stroke("lag of the task", lw=0.8, ls=":"))
+        entries.append(stroke("lag with a dependency", lw=0.8, ls=":"))
     return entries
 
 
@@ -240,7 +242,7 @@ def _learnt(ax: Axes, row: int, table: pd.DataFrame, style: Style) -> None:
     """Mark the task's lags: full where learnt in every seed, else open."""
     lags = table.index.to_numpy(float)
     full = table["lower"].to_numpy(float) >= LEARNT
-    y = np.full(lags.size, row + 0.34)
+    y = np.full(lags.size, row + 0.22)  # on the lower edge of the bar
     look: Look = {"ls": "", "marker": "o", "ms": 4, "mec": style.colour}
     drawn = ax.plot(lags[full], y[full], mfc=style.colour, **look)
     drawn += ax.plot(lags[~full], y[~full], mfc=ink().paper, **look)

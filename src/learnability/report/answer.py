@@ -208,19 +208,22 @@ def nothing_seen(found: Summary, strengths: Sequence[float]) -> list[str]:
     ]
 
 
-def seeds_said(lines: Mapping[str, Trees], level: float) -> str:
+def seeds_said(lines: Mapping[str, Trees], level: float, kind: str = "network") -> str:
     """Say what ± and brackets hold.
 
     Args:
         lines: diagnoses of all seeds, by line.
         level: confidence of the intervals.
+        kind: what the lines are: networks, or layers of one model.
     """
     counts = {len(trees) for trees in lines.values()}
+    brackets = f"Brackets are {percent(level)} intervals over the choice of sequences."
+    if kind == "layer":
+        return brackets
     if counts == {1}:
         return (
-            f"Brackets are {percent(level)} intervals over the choice of sequences. "
-            "There is one seed: how much another would change is not known, so that no "
-            "network is named the best."
+            f"{brackets} There is one seed: how much another would change is not "
+            "known, so that no network is named the best."
         )
     many = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(max(counts))
     return (

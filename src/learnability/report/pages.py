@@ -104,7 +104,7 @@ def study_page(
     said: list[object] = [
         *answer.nothing_seen(found, strengths),
         *answer.diverged(study.lines),
-        answer.seeds_said(study.lines, study.level),
+        answer.seeds_said(study.lines, study.level, study.kind),
         *notes,
     ]
     limits = [" ".join(answer.stops(found, n)) for n in found.budgets]

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, optim
 
 from ..diagnosis.diagnose import attributes
-from ..diagnosis.fitting import fitted_detection, fitted_envelopes, fitted_evidence
+from ..diagnosis.groups import fitted_detection, fitted_envelopes, fitted_evidence
 from ..diagnosis.measure import Measurement
 from ..evidence import ProbeStatistics
 from ..models.reading import Progress, Reading
