@@ -139,7 +139,7 @@ class GateBias:
 def gate_bias(
     horizon: float,
     units: int,
-    samples: float,
+    n_sequences: float,
     alpha: float = 2.0,
     *,
     family: Family = "log-uniform",
@@ -154,7 +154,7 @@ def gate_bias(
     Args:
         horizon: the wanted window, in steps.
         units: H.
-        samples: N, sequences to learn from.
+        n_sequences: N, sequences to learn from.
         alpha: tail index of the noise.
         family: of time scales; see `time_scales`.
         noise: sigma/m0, noise floor over the signal of an envelope of 1.
@@ -165,7 +165,7 @@ def gate_bias(
             samples see nothing at any lag.
 
     Example:
-        >>> found = gate_bias(200, units=64, samples=1e4)
+        >>> found = gate_bias(200, units=64, n_sequences=1e4)
         >>> round(found.window), found.bias.shape
         (200, (64,))
 
@@ -180,10 +180,12 @@ def gate_bias(
             f"a window of {horizon} steps from {units} units cannot be designed; give "
             "numbers above 0"
         )
-    level = float(noise_level(samples, alpha, scale=noise, significance=significance))
+    level = float(
+        noise_level(n_sequences, alpha, scale=noise, significance=significance)
+    )
     if level >= 1:
         raise ValueError(
-            f"{samples:g} sequences see nothing at any lag (their noise level is "
+            f"{n_sequences:g} sequences see nothing at any lag (their noise level is "
             f"{level:.3g}, the envelope at most 1); give more"
         )
 
@@ -207,7 +209,7 @@ def gate_bias(
 def compare(
     horizon: float,
     units: int,
-    samples: float,
+    n_sequences: float,
     alpha: float = 2.0,
     *,
     noise: float = 1.0,
@@ -222,13 +224,13 @@ def compare(
         of N/10, N and 10 N sequences, all in steps.
 
     Example:
-        >>> compare(200, units=64, samples=1e4).index.tolist()
+        >>> compare(200, units=64, n_sequences=1e4).index.tolist()
         ['log-uniform', 'gamma', 'chrono']
     """
     rows = {}
     for family in get_args(Family):
         size = {"noise": noise, "significance": significance}
-        found = gate_bias(horizon, units, samples, alpha, family=family, **size)
+        found = gate_bias(horizon, units, n_sequences, alpha, family=family, **size)
         row = {
             "scale": found.scale,
             "shortest": found.tau.min(),
@@ -237,7 +239,7 @@ def compare(
         }
         for factor, name in ((0.1, "N/10"), (1.0, "N"), (10.0, "10 N")):
             level = noise_level(
-                factor * samples, alpha, scale=noise, significance=significance
+                factor * n_sequences, alpha, scale=noise, significance=significance
             )
             row[f"window {name}"] = predicted_window(found.tau, float(level))
         rows[family] = row

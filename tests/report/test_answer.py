@@ -149,7 +149,7 @@ def test_a_spread_is_as_precise_as_it_can_be():
 
 
 def compared(**changes) -> dict:
-    row = {"group": "GRU", "budget": 10.0, "difference": 10.0, "error": 1.0}
+    row = {"group": "GRU", "n_sequences": 10.0, "difference": 10.0, "error": 1.0}
     row |= {"censored": 0, "censored_first": 0, "censored_second": 0}
     return row | changes
 

@@ -16,7 +16,7 @@ def theory(
     family: str,
     /,
     *,
-    samples: Annotated[list[float], MANY, NUMBER],
+    n_sequences: Annotated[list[float], MANY, NUMBER],
     alpha: Annotated[float, NUMBER] = 2.0,
     significance: Annotated[float, NUMBER] = 0.05,
     parameters: Words = None,
@@ -30,7 +30,7 @@ def theory(
     ----------
     family
         Name of the envelope, such as Exponential or PowerLaw.
-    samples
+    n_sequences
         Numbers of sequences N.
     alpha
         Tail index of the noise, above 1 and at most 2.
@@ -41,9 +41,9 @@ def theory(
     """
     envelope = _family(family, parameters or [])
     shown = Table("N", "noise level", "H_N (steps)", title=repr(envelope))
-    for n in samples:
+    for n in n_sequences:
         level = noise_level(n, alpha, significance=significance)
-        window = envelope.window(samples=n, alpha=alpha, significance=significance)
+        window = envelope.window(n_sequences=n, alpha=alpha, significance=significance)
         shown.add_row(f"{n:g}", f"{level:.6g}", f"{window:.6g}")
     Console().print(shown)
 

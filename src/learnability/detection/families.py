@@ -83,7 +83,7 @@ class Envelope(ABC):
 
     def window(
         self,
-        samples: ArrayLike,
+        n_sequences: ArrayLike,
         alpha: ArrayLike,
         *,
         signal: ArrayLike = 1.0,
@@ -102,7 +102,11 @@ class Envelope(ABC):
         """
         return self.inverse(
             noise_level(
-                samples, alpha, signal=signal, scale=scale, significance=significance
+                n_sequences,
+                alpha,
+                signal=signal,
+                scale=scale,
+                significance=significance,
             )
         )
 

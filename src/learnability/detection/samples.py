@@ -77,7 +77,7 @@ def samples_needed(
 
 
 def noise_level(
-    samples: ArrayLike,
+    n_sequences: ArrayLike,
     alpha: ArrayLike,
     *,
     signal: ArrayLike = 1.0,
@@ -89,7 +89,7 @@ def noise_level(
     eps_N = (sigma q_{1-significance} / m0) N^(-1/kappa)
 
     Args:
-        samples: N, number of sequences, positive.
+        n_sequences: N, number of sequences, positive.
         alpha: tail index in (1, 2].
         signal: m0, signal at envelope 1.
         scale: sigma, noise floor, in the unit of the signal.
@@ -116,7 +116,7 @@ def noise_level(
             "significance is 0.5, which a coin needs no sample for: give less"
         )
     power = -1 / np.asarray(stable_law.kappa(index))
-    return (ratio * quantile * positive("samples", samples) ** power)[()]
+    return (ratio * quantile * positive("n_sequences", n_sequences) ** power)[()]
 
 
 def quantile_sum(

@@ -106,8 +106,7 @@ class LayerDiagnosis:
         Raises:
             ValueError: if an N is not above 0.
         """
-        found = window_table(self.group("detection"), numbers(n_sequences))
-        return found.rename_axis("n_sequences")
+        return window_table(self.group("detection"), numbers(n_sequences))
 
     def needed_window(self, n_sequences: float | Iterable[float]) -> pd.DataFrame:
         """Return how far the dependencies that the targets hold can be detected.

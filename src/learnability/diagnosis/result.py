@@ -174,7 +174,7 @@ class Diagnosis(Mapping[str, LayerDiagnosis]):
 
         trees = {layer: one.tree for layer, one in self.items()}
         marked, notes = self._marked(n_sequences), self.advice()
-        page = model_page(trees, title=title, budgets=marked, notes=notes)
+        page = model_page(trees, title=title, n_sequences=marked, notes=notes)
         return write_page(page, path)
 
     def save(self, path: str | PathLike[str]) -> None:

@@ -22,7 +22,7 @@ def reached(found: Summary) -> tuple[str, ...]:
     """Say between which steps the windows lie, for each number of sequences."""
     return tuple(
         _reached([records(table)[n] for table in found.reached.values()], n)
-        for n in found.budgets
+        for n in found.n_sequences
     )
 
 
@@ -61,7 +61,7 @@ def grown(found: Summary) -> str:
     """Say how windows grow from the smallest number of sequences to the largest."""
     tables = [records(table) for table in found.reached.values()]
     said = []
-    for budget in dict.fromkeys((found.budgets[0], found.budgets[-1])):
+    for budget in dict.fromkeys((found.n_sequences[0], found.n_sequences[-1])):
         rows = [t[budget] for t in tables if t[budget]["mean"] >= 0]
         if not rows:
             return "No window is defined where all that the targets ask for is learnt"
@@ -101,7 +101,7 @@ def _share(share: float) -> str:
 def detected(found: Summary) -> tuple[str, ...]:
     """Say how many signals stand above the noise, for each number of sequences."""
     said = []
-    for budget in found.budgets:
+    for budget in found.n_sequences:
         tables = found.floors.values()
         above = np.concatenate([windows.detected(table, budget) for table in tables])
         count = f"{above.sum()} of {above.size}"

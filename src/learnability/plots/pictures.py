@@ -92,7 +92,7 @@ Found = tuple[str, str | tuple[str, ...], list[Panel]]
 
 def _all(found: Summary) -> Iterator[Found]:
     """Return name, title and panels of every figure that has a record."""
-    n, told = found.budgets, findings
+    n, told = found.n_sequences, findings
     asked = {"asked": found.task_lags}
 
     def of(draw: Any, tables: Any, **options: Any) -> Panel:
@@ -104,8 +104,8 @@ def _all(found: Summary) -> Iterator[Found]:
         told.reached(found),
         [of(seen.answer, found.reached, shares=shares, **asked)],
     )
-    yield "windows", told.grown(found), [of(seen.windows, found.windows, budgets=n)]
-    need = of(seen.samples, found.samples, budgets=n, **asked)
+    yield "windows", told.grown(found), [of(seen.windows, found.windows, n_sequences=n)]
+    need = of(seen.samples, found.samples, n_sequences=n, **asked)
     yield "samples", told.needed(found), [need]
     yield "envelope", told.left(found), [of(envelope.envelope, found.envelopes)]
     if found.floors:

@@ -181,7 +181,7 @@ def nothing_seen(found: Summary, strengths: Sequence[float]) -> list[str]:
         found: what the seeds have in common.
         strengths: of the dependencies asked for.
     """
-    most = max(found.budgets)
+    most = max(found.n_sequences)
     if any(records(table)[most]["mean"] != 0 for table in found.reached.values()):
         return []
     said = [f"No window was found with up to {sequences(most)}."]
@@ -308,7 +308,7 @@ def difference(rows: pd.DataFrame) -> list[str]:
     """
     judged = {
         float(str(budget)): [_judged(row) for row in part.to_dict("records")]
-        for budget, part in rows.groupby("budget")
+        for budget, part in rows.groupby("n_sequences")
     }
     told = max(judged, key=lambda n: (sum(k != UNKNOWN for k, _ in judged[n]), n))
     parts: dict[str, list[str]] = {}

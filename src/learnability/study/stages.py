@@ -1,7 +1,7 @@
 """The stages of one run: each is kept, and made again only if what decides it changes.
 
 training -> envelope, evidence, probe -> fit. An error level changes the fit alone, the
-anchors change evidence and fit; budgets change no stage, only table and report.
+anchors change evidence and fit; n_sequences changes no stage, only table and report.
 """
 
 import json

@@ -200,7 +200,7 @@ def _vanishes(case: Case) -> tuple[str, ...]:
         advice = f"start with gates that keep {case.lag} steps, and train again"
         code = (
             f"lw.design.gate_bias({case.lag}, units={case.units}, "
-            f"samples={case.sequences}).apply({_module(case.layer)})"
+            f"n_sequences={case.sequences}).apply({_module(case.layer)})"
         )
         return evidence, advice, code, caveat
     code = f"nn.LSTM(input_size, {case.units}, batch_first=True)"
