@@ -1,7 +1,8 @@
 """The gradient's part from each lag, and what an optimizer makes of it."""
 
 from .lag_gradients import lag_gradients, lag_projection, sweep
-from .probe import ProbeStatistics, feature_statistics, probe_statistics
+from .network import feature_statistics, probe_statistics
+from .probe import ProbeStatistics
 from .rates import base_rates, parameter_rates, unit_rates
 from .sensitivity import (
     Direction,
