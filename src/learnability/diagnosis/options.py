@@ -53,7 +53,8 @@ class DiagnosisOptions(BaseModel):
         probes: axes of the inputs, at most.
         exponents: leading Lyapunov exponents to measure.
         work: floating-point operations of each exact part, about; where more would be
-            needed, windows, sequences and lags are thinned out, and the results say so.
+            needed, windows, sequences and lags are thinned out, and the results say so,
+            but never to fewer than 8 windows, 64 sequences and 8 lags.
         memory: bytes that may be kept of what a model did; where that is not enough,
             the model runs again.
 
