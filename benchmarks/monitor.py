@@ -48,7 +48,7 @@ def train(kind: str, *, monitored: bool) -> tuple[float, lw.Monitor | None]:
     began, monitor = time.perf_counter(), None
     if monitored:
         lags = [1, 2, 4, 8, 12, 16, 24, 32]
-        monitor = lw.Monitor(model, (x, y), functional.mse_loss, lags)
+        monitor = lw.Monitor(model, (x, y), functional.mse_loss, lags, steps=STEPS)
     for step in range(STEPS):
         chosen = torch.randint(len(x), (BATCH,), generator=generator)
         optimizer.zero_grad()

@@ -49,7 +49,7 @@ def main() -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     lags = [1, 2, 4, 8, 13, 20, 26, 39, 52, 65, 78, 104]
     monitor = lw.Monitor(
-        model, (x, y), functional.mse_loss, lags, every=60, budgets=[20]
+        model, (x, y), functional.mse_loss, lags, every=60, n_sequences=20
     )
     step = 0
     for _ in range(EPOCHS):

@@ -47,7 +47,7 @@ def main() -> None:
     lags = range(1, 8)
     runs = {}
 
-    def diagnose(name: str) -> None:
+    def diagnose(name: str) -> lw.Diagnosis:
         found = lw.diagnose(
             model,
             (x[test], y[test]),
@@ -58,6 +58,7 @@ def main() -> None:
         )
         runs[name] = found["gru[layer 0, forward]"]
         print(f"{name}:\n{runs[name].window([10, 100, 1200])}")
+        return found
 
     diagnose("before training")
     for _ in range(EPOCHS):
@@ -67,8 +68,8 @@ def main() -> None:
             optimizer.step()
     right = (model(x[test]).argmax(dim=1) == y[test]).float().mean()
     print(f"{right:.1%} of 597 fresh digits are right")
-    diagnose("after training")
-    print(*lw.models.advice(runs["after training"], sequences=1200), sep="\n")
+    found = diagnose("after training")
+    print(*found.advice(1200), sep="\n")
     seen = summed({name: [run.tree] for name, run in runs.items()}, [10, 100, 1200])
     Path("digits.png").write_bytes(rendered(draw("samples", seen)))
     print("digits.png")

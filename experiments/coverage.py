@@ -19,7 +19,7 @@ from learnability.transport.clusters import RatioSums
 from learnability.unroll import unroll
 
 LAG, STEPS, RATE = 16, 48, 0.05
-POPULATION, REPEATS, LEVEL = 20_000, 1500, 0.95
+POPULATION, REPEATS, LEVEL = 20_000, 6000, 0.95
 SEQUENCES, WINDOWS = (16, 50, 256), (256, 10**6)
 
 Levels = Float[np.ndarray, "sequence two"]

@@ -472,7 +472,7 @@ def fuzz(
     """Try generated diagnoses: each must end in a result or in one sentence.
 
     Prints every finding with the command that makes it again, how many cases ended how,
-    and the commonest sentences. About four cases a second.
+    and the commonest sentences. About three cases a second.
 
     Parameters
     ----------

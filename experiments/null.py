@@ -21,7 +21,7 @@ from learnability.checked import checked_seed
 from learnability.cli.app import NUMBER
 from learnability.cli.terminal import Display
 from learnability.detection.window import window
-from learnability.diagnosis.fitting import fitted_detection
+from learnability.diagnosis.groups import fitted_detection
 from learnability.diagnosis.measure import Measurement
 from learnability.models.quiet import kept_random_states
 from learnability.models.reading import Progress, Reading

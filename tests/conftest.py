@@ -15,7 +15,7 @@ CHECKED = [
     "learnability.cells",
     "learnability.chunks",
     "learnability.diagnosis",
-    "learnability.diagnosis.fitting",
+    "learnability.diagnosis.groups",
     "learnability.diagnosis.groups",
     "learnability.detection.samples",
     "learnability.detection.heavy_noise",

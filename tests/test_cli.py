@@ -215,10 +215,12 @@ def test_a_part_of_a_study_grows_to_the_whole(again):
 
 
 def test_a_study_that_is_replaced_is_said_to_be(again):
-    words = ["run", "small.toml", "--cells", "GRU", "--budgets", "50"]
+    words = ["run", "small.toml", "--cells", "GRU", "--n-sequences", "50"]
     done = call(*words, cwd=again)
     assert done.returncode == 0, done.stderr
-    said = "runs/small held the study with other budgets; settings, table and report"
+    said = (
+        "runs/small held the study with other n_sequences; settings, table and report"
+    )
     assert said in done.stdout
     table = pd.read_csv(again / "runs/small/table.csv")
     assert set(table["cell"]) == {"GRU"}
@@ -269,7 +271,15 @@ def test_names_are_known_in_any_case(again):
     assert shown.stdout == call("show", "runs/small", cwd=again).stdout
     done = call("run", "Quick", "--cells", "gru", "--dry-run", cwd=again)
     assert "quick: 1 of 1 runs to do" in done.stdout
-    words = ["--samples", "1e5", "1e6", "--alpha", "1.5", "--parameters", "beta=0.8"]
+    words = [
+        "--n-sequences",
+        "1e5",
+        "1e6",
+        "--alpha",
+        "1.5",
+        "--parameters",
+        "beta=0.8",
+    ]
     assert "29.034" in call("theory", "powerlaw", *words).stdout
 
 
@@ -292,9 +302,9 @@ def test_second_run_keeps_the_first(study):
         (["run", "quick", "--lags", "0", "3"], "lag 0 is too small"),
         (["run", "quick", "--lags", "100000"], "lag 100000 does not fit"),
         (["run", "quick", "--lags", "3", "3"], "lag 3 is given twice"),
-        (["run", "quick", "--budgets", "0"], "greater than 0 (got 0.0)"),
-        (["run", "quick", "--budgets", "-5"], "greater than 0 (got -5.0)"),
-        (["run", "quick", "--budgets", "nan"], "finite number"),
+        (["run", "quick", "--n-sequences", "0"], "greater than 0 (got 0.0)"),
+        (["run", "quick", "--n-sequences", "-5"], "greater than 0 (got -5.0)"),
+        (["run", "quick", "--n-sequences", "nan"], "finite number"),
         (["run", "quick", "--epochs", "0"], "recipe.epochs"),
         (["run", "quick", "--sequences", "0"], "training_sequences"),
         (["run", "quick", "--sequences", "3"], "does not fit into 3"),
@@ -332,16 +342,22 @@ def test_second_run_keeps_the_first(study):
         (["run", "quick", "--cluster", "local:x"], "names no number of workers"),
         (["run", "quick", "--workers", "1", "--cluster", "local:1"], "give one"),
         (["forecast"], "forecast"),
-        (["theory", "Logarithmic", "--alpha", "2.5", "--samples", "10"], "alpha"),
-        (["theory", "Logarithmic", "--alpha", "1", "--samples", "10"], "alpha"),
-        (["theory", "Logarithmic", "--alpha", "1.5", "--samples", "0"], "samples"),
-        (["theory", "PowerLaw", "--samples", "9"], "beta=..."),
-        (["theory", "Exponential", "--samples", "9", "--parameters", "tau"], "tau=50"),
+        (["theory", "Logarithmic", "--alpha", "2.5", "--n-sequences", "10"], "alpha"),
+        (["theory", "Logarithmic", "--alpha", "1", "--n-sequences", "10"], "alpha"),
+        (
+            ["theory", "Logarithmic", "--alpha", "1.5", "--n-sequences", "0"],
+            "n_sequences",
+        ),
+        (["theory", "PowerLaw", "--n-sequences", "9"], "beta=..."),
+        (
+            ["theory", "Exponential", "--n-sequences", "9", "--parameters", "tau"],
+            "tau=50",
+        ),
         (
             [
                 "theory",
                 "Exponential",
-                "--samples",
+                "--n-sequences",
                 "9",
                 "--parameters",
                 "tau=5",
@@ -350,27 +366,30 @@ def test_second_run_keeps_the_first(study):
             "tau appears twice",
         ),
         (
-            ["theory", "Exponential", "--samples", "x"],
+            ["theory", "Exponential", "--n-sequences", "x"],
             "should be a valid number",
         ),
         (["run", "quick", "extra"], "'extra' is too much; leave it out"),
         (["run", "quick", "--output", "://"], ":// cannot be reached"),
         (["run", "quick", "--output", "foo://x"], "foo://x cannot be reached"),
         (["run", "quick", "--output", "~nobody-here/x"], "cannot be reached"),
-        (["theory", "Steps", "--alpha", "1.5", "--samples", "9"], "Steps"),
+        (["theory", "Steps", "--alpha", "1.5", "--n-sequences", "9"], "Steps"),
         (
-            ["theory", "Logarithmic", "--samples", "9", "--error", "0.7"],
-            "error is 0.7, worse than a coin: give at most 0.5",
+            ["theory", "Logarithmic", "--n-sequences", "9", "--significance", "0.7"],
+            "significance is 0.7, worse than a coin: give at most 0.5",
         ),
-        (["theory", "Logarithmic", "--samples", "9", "--error", "0.5"], "give less"),
+        (
+            ["theory", "Logarithmic", "--n-sequences", "9", "--significance", "0.5"],
+            "give less",
+        ),
         (["run", "quick", "--threads", "0"], "0 threads can do nothing"),
         (["run", "quick", "--workers", "2", "--threads", "-1"], "-1 threads can do"),
         (
-            ["run", "quick", "--error", "0.7"],
+            ["run", "quick", "--significance", "0.7"],
             "options.significance: 0.7 is no significance",
         ),
-        (["run", "quick", "--error", "nan"], "finite number"),
-        (["run", "quick", "--budgets", "10", "1e1"], "10.0 appears twice"),
+        (["run", "quick", "--significance", "nan"], "finite number"),
+        (["run", "quick", "--n-sequences", "10", "1e1"], "10.0 appears twice"),
         (["run", "quick", "--log", "jsonl", "jsonl"], "jsonl appears twice"),
         (["run", "quick", "--seeds", "9" * 23], "(got 99999999999999999999999)"),
         (["run", "quick", "--seeds", "9" * 5000], "--seeds"),
@@ -447,7 +466,7 @@ def test_damaged_results_are_named(study, tmp_path, damage):
 
 
 def test_theory_needs_no_network():
-    words = ["theory", "PowerLaw", "--samples", "1e5", "--alpha", "1.5"]
+    words = ["theory", "PowerLaw", "--n-sequences", "1e5", "--alpha", "1.5"]
     done = call(*words, "--parameters", "beta=0.8")
     assert done.returncode == 0, done.stderr
     assert "29.034" in done.stdout

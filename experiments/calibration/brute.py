@@ -16,7 +16,7 @@ from scipy.stats import norm
 from torch import Tensor
 
 from learnability.cells import CELLS
-from learnability.detection.samples import Requirement, requirement
+from learnability.detection.samples import SamplesNeeded, needed_by_gradients
 from learnability.detection.window import window
 from learnability.evidence import probe_statistics
 from learnability.randomness import Seed, stream
@@ -51,11 +51,13 @@ class Bench:
         """Draw sequences with their targets."""
         return self.task.draw(count, seed=seed, direction=self.direction)
 
-    def need(self, data: Sequences, strength: float = STRENGTH) -> Requirement:
+    def need(self, data: Sequences, strength: float = STRENGTH) -> SamplesNeeded:
         """Give N(l) of the task's lags, at a known strength."""
         u, lags = self.direction, self.task.lags
         s = probe_statistics(self.network, data, lags, direction=u)
-        return requirement(s.square, s.dot, s.projection, s.tilt, strength=strength)
+        return needed_by_gradients(
+            s.square, s.dot, s.projection, s.tilt, effect_size=strength
+        )
 
 
 def bench(cell: str, trial: Trial) -> Bench:

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 
 from learnability.detection.dependence import strongest
 from learnability.detection.heavy_noise import noise_law
-from learnability.detection.samples import Requirement, requirement
+from learnability.detection.samples import SamplesNeeded, needed_by_gradients
 from learnability.detection.window import window
 from learnability.evidence import ProbeStatistics, probe_statistics
 from learnability.randomness import stream
@@ -67,8 +67,10 @@ def false_windows(b: Bench, trial: Trial) -> dict[str, int]:
     return {"studies": trial.studies, "false": false}
 
 
-def _need(s: ProbeStatistics, strength: float = STRENGTH) -> Requirement:
-    return requirement(s.square, s.dot, s.projection, s.tilt, strength=strength)
+def _need(s: ProbeStatistics, strength: float = STRENGTH) -> SamplesNeeded:
+    return needed_by_gradients(
+        s.square, s.dot, s.projection, s.tilt, effect_size=strength
+    )
 
 
 def coverage(b: Bench, trial: Trial) -> list[dict[str, Any]]:

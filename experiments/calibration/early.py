@@ -4,17 +4,10 @@ The warm-up of a training is made again, so that trainings that were kept need n
 """
 
 import contextlib
-from collections.abc import Iterable, Sequence
 
-import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
-from learnability.grid import checked_lags
 from learnability.training import mean_square_error, train
-from learnability.unroll import Network
 
+from .reach import learnt_reach
 from .run import Record, RunData, anchors_of, over_bands, untrained, warm_up_epochs
 from .settings import RunSettings
 
@@ -61,57 +54,3 @@ def look_early(run: RunSettings) -> Record:
         "parameters": sum(p.numel() for p in network.parameters()),
         "share": data.shares(network),
     }
-
-
-def learnt_reach(
-    network: Network,
-    x: Float[Tensor, "sequence step input"],
-    lags: Iterable[int],
-    *,
-    anchors: Sequence[int],
-) -> Float[np.ndarray, "lag"]:
-    """Give the output's sensitivity along the direction that it uses at each lag.
-
-    ``g(l)^2 = E[(w_l/||w_l|| . J_l)^2]``, ``J_l = d yhat_t/d x_{t-l}`` through all
-    steps between, ``w_l = E J_l``; the mean goes over sequences and those anchors t
-    that lie at least l steps after the start.
-
-    Args:
-        network: cell and read-out.
-        x: inputs.
-        lags: lags in steps, from 1.
-        anchors: the steps t at which the output is looked at.
-
-    Returns:
-        g; 0 where the output does not depend on the inputs at that lag.
-
-    Raises:
-        ValueError: if a lag does not fit or no anchor lies behind the longest one.
-
-    Example:
-        >>> from learnability.cells import GRU
-        >>> network = Network(GRU(2, 3))
-        >>> learnt_reach(network, torch.ones(2, 9, 2), [1, 4], anchors=[8]).shape
-        (2,)
-    """
-    chosen = checked_lags(lags, x.shape[1])
-    if max(anchors) < chosen[-1]:
-        raise ValueError(
-            f"no anchor lies {chosen[-1]} steps after the start; add later ones"
-        )
-    slopes: dict[int, list[Tensor]] = {lag: [] for lag in chosen}
-    for anchor in anchors:
-        past = x.detach().clone().requires_grad_()
-        (slope,) = torch.autograd.grad(network(past)[:, anchor].sum(), past)
-        for lag in chosen:
-            if lag <= anchor:
-                slopes[lag].append(slope[:, anchor - lag].double())
-    return np.array([_along_mean(torch.cat(slopes[lag])) for lag in chosen])
-
-
-def _along_mean(slope: Float[Tensor, "place input"]) -> float:
-    mean = slope.mean(dim=0)
-    size = mean.norm()
-    if not size > 0:
-        return 0.0
-    return float((slope @ (mean / size)).pow(2).mean().sqrt())

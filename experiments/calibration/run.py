@@ -9,14 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from learnability.detection.samples import Requirement, requirement
-from learnability.evidence import feature_statistics, output_sensitivity
+from learnability.detection.samples import SamplesNeeded, needed_by_gradients
+from learnability.evidence import feature_statistics
 from learnability.randomness import Seed, stream
 from learnability.tasks import Bands, Sequences
 from learnability.training import Training, train
 from learnability.unroll import Network
 
 from .published import SETTINGS, published_needs
+from .reach import output_sensitivity
 from .settings import RunSettings
 
 Record = dict[str, Any]
@@ -150,8 +151,8 @@ def _predictors(network: Network, data: RunData) -> Record:
     task, probed = data.task, data.probed
     features = task.features(probed.x, data.direction)
     found = feature_statistics(network, probed, features)
-    need = requirement(
-        found.square, found.dot, found.projection, found.tilt, strength=1.0
+    need = needed_by_gradients(
+        found.square, found.dot, found.projection, found.tilt, effect_size=1.0
     )
     information = task.coefficients**2
     return {
@@ -163,7 +164,7 @@ def _predictors(network: Network, data: RunData) -> Record:
     }
 
 
-def _inverse(need: Requirement, information: Float[np.ndarray, "band"]) -> Record:
+def _inverse(need: SamplesNeeded, information: Float[np.ndarray, "band"]) -> Record:
     """Give 1/N(l) for each band's own strength; 0 where N(l) has no end."""
     names = {"rate": "needed", "rate_upper": "lower", "rate_lower": "upper"}
     return {

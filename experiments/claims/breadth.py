@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from learnability.detection.spectrum import envelope_of_units
+from learnability.detection.decay import envelope_of_units
 from learnability.randomness import stream
 
 from .record import Claim, Curve, Panel, Part, Tolerance, measured

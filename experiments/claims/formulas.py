@@ -132,7 +132,7 @@ def samples_needed_carried(
     scale: ArrayLike,
     alpha: ArrayLike,
     *,
-    error: ArrayLike = 0.05,
+    significance: ArrayLike = 0.05,
 ) -> Reals:
     """Return the samples needed where the noise is carried by the same transport.
 
@@ -144,7 +144,7 @@ def samples_needed_carried(
         signal: m, of one unit, in the unit of the values.
         scale: sigma, of one unit, in the unit of the values.
         alpha: tail index in (1, 2]; all but the units broadcast.
-        error: probability of a wrong sign.
+        significance: probability of a wrong sign.
 
     Returns:
         N (...), not rounded.
@@ -157,7 +157,7 @@ def samples_needed_carried(
         >>> round(float(one / samples_needed_carried(np.ones(8), 0.1, 1.0, 1.5)), 9)
         8.0
     """
-    alone = samples_needed(signal, scale, alpha, error=error)
+    alone = samples_needed(signal, scale, alpha, significance=significance)
     return alone / effective_units(rates, alpha)
 
 
@@ -168,7 +168,7 @@ def leaky_unit_need(
     scale: float,
     alpha: float,
     *,
-    error: float = 0.05,
+    significance: float = 0.05,
 ) -> Reals:
     """Return the samples needed by a leaky unit with stable label noise.
 
@@ -184,7 +184,7 @@ def leaky_unit_need(
         coupling: c, positive.
         scale: sigma of the label noise, in the unit of y.
         alpha: tail index in (1, 2].
-        error: probability of a wrong sign.
+        significance: probability of a wrong sign.
 
     Returns:
         N, not rounded.
@@ -206,4 +206,4 @@ def leaky_unit_need(
     floor = float(positive("scale", scale)) * moment ** (1 / index)
     delays: NDArray[np.float64] = np.asarray(lags, np.float64)
     signal = float(positive("coupling", coupling)) * gate * (1 - gate) ** delays
-    return samples_needed(signal, floor, index, error=error)
+    return samples_needed(signal, floor, index, significance=significance)

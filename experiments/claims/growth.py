@@ -118,7 +118,7 @@ def _grown(
         lambda rows, n: draw(alpha, (rows, n), rng), sizes, replicates
     )
     kappa = float(stable.kappa(alpha))
-    c = LOG_WINDOW * float(noise_level(largest, alpha, error=ERROR))
+    c = LOG_WINDOW * float(noise_level(largest, alpha, significance=ERROR))
     families: dict[str, tuple[Envelope, float]] = {
         "logarithmic": (Logarithmic(c=c), 1 / kappa),
         "polynomial": (PowerLaw(beta=BETA, c=SIGNAL), 1 / (kappa * BETA)),
@@ -199,7 +199,7 @@ def _part(name: str, found: list[Growth]) -> Part:
             np.log1p(g.window[-1] + 0.5),
             # Counted lags are whole: a rounding error of 1/sqrt(12).
             float(np.hypot(g.error[-1], 12**-0.5) / (1 + g.window[-1])),
-            float(np.log1p(g.family.window(g.size[-1], g.alpha, error=ERROR))),
+            float(np.log1p(g.family.window(g.size[-1], g.alpha, significance=ERROR))),
         )
         for g in found
     ]
@@ -218,7 +218,7 @@ def _part(name: str, found: list[Growth]) -> Part:
 def _panel(name: str, found: list[Growth]) -> Panel:
     curves = []
     for hue, g in enumerate(found):
-        closed = np.asarray(g.family.window(g.size, g.alpha, error=ERROR))
+        closed = np.asarray(g.family.window(g.size, g.alpha, significance=ERROR))
         label = f"alpha = {g.alpha:g}"
         curves += [
             Curve(label, g.size, g.window, g.error, "points", hue),

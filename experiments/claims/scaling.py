@@ -121,7 +121,7 @@ def common_floor(
     kappa = float(stable.kappa(alpha))
     reach = np.log(SPAN) / kappa / -np.log(1 - GATE)
     lags = np.unique(np.linspace(0, reach, LAGS).round().astype(int))
-    one = float(leaky_unit_need(lags[-1], GATE, 1.0, 1.0, alpha, error=ERROR))
+    one = float(leaky_unit_need(lags[-1], GATE, 1.0, 1.0, alpha, significance=ERROR))
     coupling = (one / (largest / 4)) ** (1 / kappa)
     rng = np.random.default_rng(stream(seed, f"common floor {alpha}"))
     share = GATE * (1 - GATE) ** lags
@@ -134,7 +134,7 @@ def common_floor(
         noise = draw(alpha, (rows, count), rng)
         return (coupling * x + noise[..., None]) * h[..., None]
 
-    formula = leaky_unit_need(lags, GATE, coupling, 1.0, alpha, error=ERROR)
+    formula = leaky_unit_need(lags, GATE, coupling, 1.0, alpha, significance=ERROR)
     sizes = octaves(max(4, int(largest / 64 / SPAN)), largest, 2)
     means = running_means(gradients, sizes, replicates, width=2 * lags.size)
     return _found(alpha, -np.log(share), np.log(formula), sizes, means < 0, rng)
@@ -153,10 +153,10 @@ def carried_noise(seed: int, alpha: float, replicates: int, draw: Draw) -> Scali
     """
     spread = np.linspace(-1.5, 1.5, UNITS)
     mu = np.exp(-CARRIED_LAGS[:, None] / (20 * np.exp(spread)))
-    one = float(samples_needed_carried(mu[0], 1.0, 1.0, alpha, error=ERROR))
+    one = float(samples_needed_carried(mu[0], 1.0, 1.0, alpha, significance=ERROR))
     signal = (one / CARRIED_NEED) ** (1 / float(stable.kappa(alpha)))
     rng = np.random.default_rng(stream(seed, f"carried noise {alpha}"))
-    formula = samples_needed_carried(mu, signal, 1.0, alpha, error=ERROR)
+    formula = samples_needed_carried(mu, signal, 1.0, alpha, significance=ERROR)
     sizes = octaves(8, 2**10, 4)
     noise = running_means(
         lambda rows, count: draw(alpha, (rows, count, UNITS), rng),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from learnability.cells import DiagGate
 from learnability.detection.decay import noise_level
-from learnability.detection.samples import Requirement, requirement
+from learnability.detection.samples import SamplesNeeded, needed_by_gradients
 from learnability.detection.window import window
 from learnability.evidence import probe_statistics
 from learnability.randomness import stream
@@ -100,7 +100,7 @@ class Seen:
 
     exponent: tuple[float, float]
     envelope: Float[np.ndarray, " lag"]
-    need: Requirement
+    need: SamplesNeeded
 
     @property
     def detected(self) -> int:
@@ -223,8 +223,8 @@ def _seen(
     probe[0] = 1.0
     network = Network(cell, seed=rng).double()
     found = probe_statistics(network, Sequences(inputs, targets), LAGS, direction=probe)
-    need = requirement(
-        found.square, found.dot, found.projection, found.tilt, strength=STRENGTH
+    need = needed_by_gradients(
+        found.square, found.dot, found.projection, found.tilt, effect_size=STRENGTH
     )
     return Seen(_exponent(cell, x), f.mean, need)
 

@@ -6,11 +6,10 @@ from typing import Annotated
 import pandas as pd
 import torch
 from cyclopts import Parameter
-from learnability.cli.display import Display
-from learnability.cli.places import local_folder
 from rich.console import Console
 
 from learnability.cli.app import NUMBER
+from learnability.cli.terminal import Display, local_folder
 
 from .measure import commit, run
 from .plan import PARTS, SEEDS, plan
@@ -59,7 +58,7 @@ def interventions(
 def tables(cases: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the tables of the page by title."""
     some = decided(cases)
-    keys = ["given", "budget", "cell", "seed"]
+    keys = ["given", "n_sequences", "cell", "seed"]
     trainings = some.groupby("family")[keys].apply(lambda g: len(g.drop_duplicates()))
     tested = trainings.reindex(sorted(cases["family"].unique()), fill_value=0)
     return {

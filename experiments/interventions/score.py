@@ -17,7 +17,7 @@ from jaxtyping import Float, Int, Shaped
 from .plan import HELD_OUT_CELLS, HELD_OUT_FAMILIES, PARTS
 from .trainings import BATCH, INTERVENTIONS
 
-SAME = ["family", "cell", "given", "budget", "lag"]
+SAME = ["family", "cell", "given", "n_sequences", "lag"]
 LEARNT, APART = 0.5, 0.1
 PASSES, REL = 100, 0.3
 RULES = "src/learnability/verdict/rules.py"
@@ -83,7 +83,7 @@ def _row(record: dict[str, Any], lag: str) -> dict[str, Any]:
     return {
         **{name: one[name] for name in ("family", "cell", "seed")},
         "given": one["sequences"],
-        "budget": one["updates"],
+        "n_sequences": one["updates"],
         "part": PARTS[held],
         "lag": int(lag),
         "there": int(lag) in record["there"],

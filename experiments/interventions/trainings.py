@@ -102,7 +102,7 @@ class Setting:
         model = Model(one.cell, data[0].shape[-1], self.units, classes, last)
         if self.horizon is not None:
             samples = self.sequences
-            bias = lw.design.gate_bias(self.horizon, self.units, samples=samples)
+            bias = lw.design.gate_bias(self.horizon, self.units, n_sequences=samples)
             bias.apply(model)
         return model
 

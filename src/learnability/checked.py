@@ -14,6 +14,19 @@ LONGEST_SHOWN = 100
 LARGEST = 2**63 - 1
 """The largest whole number that TOML, NetCDF and pandas all keep."""
 
+RENAMED = {
+    "architectures": "networks",
+    "batch": "batch_size",
+    "budgets": "n_sequences",
+    "error": "significance",
+    "final_batch": "final_batch_size",
+    "measures": "options",
+    "miss": "power, which is 1 - miss",
+    "rate": "learning_rate",
+    "strength": "effect_size",
+}
+"""What settings of before are called now."""
+
 T = TypeVar("T")
 Name = TypeVar("Name", bound=str | PathLike[str])
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -24,7 +37,7 @@ Several = Annotated[tuple[T, ...], Strict(False)]
 
 
 def _plain(value: object) -> object:
-    """Give NumPy's whole numbers as Python's, which alone are strictly whole."""
+    """Return NumPy's whole numbers as Python's, which alone are strictly whole."""
     return int(value) if isinstance(value, np.integer) else value
 
 
@@ -98,6 +111,8 @@ def in_a_sentence(error: ValidationError) -> str:
     # A wrong name leaves another setting missing: it is the cause.
     first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden" and first["loc"][-1] in RENAMED:
+        return f"{where}: it is called {RENAMED[str(first['loc'][-1])]} now; rename it"
     if first["type"] == "extra_forbidden":
         return f"{where}: there is no such setting; mend its name or take it out"
     if first["type"] == "missing":
@@ -113,7 +128,7 @@ def in_a_sentence(error: ValidationError) -> str:
 
 
 def checked_seed(seed: int) -> int:
-    """Give a seed, or say that it is none.
+    """Return a seed, or say that it is none.
 
     Args:
         seed: from which every random stream is derived.

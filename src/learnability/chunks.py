@@ -14,28 +14,28 @@ WORKING_BYTES = 2**24
 """Bytes of the states of a slice, where work takes twenty arrays of their size."""
 
 
-def parts(
+def split(
     cell: Cell,
     x: Float[Tensor, "sequence step input"],
     *,
-    most: int = STATE_BYTES,
+    max_bytes: int = STATE_BYTES,
 ) -> list[slice]:
-    """Give slices of sequences whose states take no more than some bytes each.
+    """Return slices of sequences whose states take no more than some bytes each.
 
     A part has one sequence at least, and all parts but the last are of one size.
 
     Args:
         cell: the recurrence.
         x: inputs.
-        most: bytes of the states of a part.
+        max_bytes: of the states of a part.
 
     Example:
         >>> import torch
         >>> from learnability.cells import GRU
-        >>> parts(GRU(2, 4), torch.zeros(5, 10, 2), most=2 * 10 * 4 * 4)
+        >>> split(GRU(2, 4), torch.zeros(5, 10, 2), max_bytes=2 * 10 * 4 * 4)
         [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
     sequences, steps = x.shape[:2]
-    size = max(1, most // (steps * cell.state_size * x.element_size()))
+    size = max(1, max_bytes // (steps * cell.state_size * x.element_size()))
     starts = range(0, sequences, size)
     return [slice(start, min(start + size, sequences)) for start in starts]

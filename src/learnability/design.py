@@ -18,8 +18,7 @@ from scipy.optimize import brentq
 from torch import nn
 
 from .cells import GRU, LSTM, Cell, DiagGate, TorchGRU
-from .detection.decay import noise_level
-from .detection.spectrum import envelope_of_units
+from .detection.decay import envelope_of_units, noise_level
 from .models.convert import PARTS, PIECES, kind_of
 
 Family = Literal["log-uniform", "gamma", "chrono"]
@@ -29,7 +28,7 @@ LONGEST = 1e9  # steps: a scale beyond any sequence
 
 
 def time_scales(family: Family, scale: float, units: int) -> Float[np.ndarray, "unit"]:
-    """Give the time scales of some units: a distribution's quantiles.
+    """Return the time scales of some units: a distribution's quantiles.
 
     ``log-uniform``: log tau uniform between 1 and the scale. ``gamma``: rates 1/tau
     exponential with mean 1/scale, of which the envelope is ``1/(1 + l/scale)``.
@@ -56,7 +55,7 @@ def time_scales(family: Family, scale: float, units: int) -> Float[np.ndarray, "
 
 
 def predicted_window(tau: Float[np.ndarray, "unit"], level: float) -> float:
-    """Give the longest lag at which the mean envelope of some units has a level.
+    """Return the longest lag at which the mean envelope of some units has a level.
 
     ``H = sup{ l : mean_q exp(-l/tau_q) >= level }``
 
@@ -103,12 +102,12 @@ class GateBias:
 
     @property
     def bias(self) -> Float[np.ndarray, "unit"]:
-        """Give the pre-activation of what keeps the past: ``logit(exp(-1/tau))``."""
+        """Return the pre-activation of what keeps the past: ``logit(exp(-1/tau))``."""
         return -np.log(np.expm1(1 / self.tau))
 
     @property
     def window(self) -> float:
-        """Give the predicted window, in steps."""
+        """Return the predicted window, in steps."""
         return predicted_window(self.tau, self.level)
 
     def apply(self, module: nn.Module) -> None:
@@ -140,33 +139,33 @@ class GateBias:
 def gate_bias(
     horizon: float,
     units: int,
-    samples: float,
+    n_sequences: float,
     alpha: float = 2.0,
     *,
     family: Family = "log-uniform",
     noise: float = 1.0,
-    error: float = 0.05,
+    significance: float = 0.05,
 ) -> GateBias:
-    """Give gate biases whose time scales reach a wanted window.
+    """Return gate biases whose time scales reach a wanted window.
 
     The scale solves ``mean_q exp(-horizon/tau_q(scale)) = eps_N``, ``eps_N = noise
-    q_{1-error} N^(-1/kappa)``.
+    q_{1-significance} N^(-1/kappa)``.
 
     Args:
         horizon: the wanted window, in steps.
         units: H.
-        samples: N, sequences to learn from.
+        n_sequences: N, sequences to learn from.
         alpha: tail index of the noise.
         family: of time scales; see `time_scales`.
         noise: sigma/m0, noise floor over the signal of an envelope of 1.
-        error: probability to take the sign of the signal for the wrong one.
+        significance: probability to take the sign of the signal for the wrong one.
 
     Raises:
         ValueError: if the family is unknown, a number is out of range, or so few
             samples see nothing at any lag.
 
     Example:
-        >>> found = gate_bias(200, units=64, samples=1e4)
+        >>> found = gate_bias(200, units=64, n_sequences=1e4)
         >>> round(found.window), found.bias.shape
         (200, (64,))
 
@@ -181,10 +180,12 @@ def gate_bias(
             f"a window of {horizon} steps from {units} units cannot be designed; give "
             "numbers above 0"
         )
-    level = float(noise_level(samples, alpha, scale=noise, error=error))
+    level = float(
+        noise_level(n_sequences, alpha, scale=noise, significance=significance)
+    )
     if level >= 1:
         raise ValueError(
-            f"{samples:g} sequences see nothing at any lag (their noise level is "
+            f"{n_sequences:g} sequences see nothing at any lag (their noise level is "
             f"{level:.3g}, the envelope at most 1); give more"
         )
 
@@ -208,29 +209,28 @@ def gate_bias(
 def compare(
     horizon: float,
     units: int,
-    samples: float,
+    n_sequences: float,
     alpha: float = 2.0,
     *,
     noise: float = 1.0,
-    error: float = 0.05,
+    significance: float = 0.05,
 ) -> pd.DataFrame:
-    """Give what each family predicts, with the scale at which it reaches the window.
+    """Return what each family predicts, with the scale at which it reaches the window.
 
     Arguments are those of `gate_bias`.
 
     Returns:
-        A row a family: scale, shortest, median and longest time scale, the windows
+        One row per family: scale, shortest, median and longest time scale, the windows
         of N/10, N and 10 N sequences, all in steps.
 
     Example:
-        >>> compare(200, units=64, samples=1e4).index.tolist()
+        >>> compare(200, units=64, n_sequences=1e4).index.tolist()
         ['log-uniform', 'gamma', 'chrono']
     """
     rows = {}
     for family in get_args(Family):
-        found = gate_bias(
-            horizon, units, samples, alpha, family=family, noise=noise, error=error
-        )
+        size = {"noise": noise, "significance": significance}
+        found = gate_bias(horizon, units, n_sequences, alpha, family=family, **size)
         row = {
             "scale": found.scale,
             "shortest": found.tau.min(),
@@ -238,7 +238,9 @@ def compare(
             "longest": found.tau.max(),
         }
         for factor, name in ((0.1, "N/10"), (1.0, "N"), (10.0, "10 N")):
-            level = noise_level(factor * samples, alpha, scale=noise, error=error)
+            level = noise_level(
+                factor * n_sequences, alpha, scale=noise, significance=significance
+            )
             row[f"window {name}"] = predicted_window(found.tau, float(level))
         rows[family] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("family")

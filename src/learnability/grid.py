@@ -7,7 +7,7 @@ import numpy as np
 
 
 def checked_lags(lags: Iterable[int], steps: int, *, least: int = 1) -> list[int]:
-    """Give the lags in ascending order, or say what is wrong with them.
+    """Return the lags in ascending order, or say what is wrong with them.
 
     Args:
         lags: lags in steps.
@@ -39,7 +39,7 @@ def checked_lags(lags: Iterable[int], steps: int, *, least: int = 1) -> list[int
 
 
 def spread_lags(longest: int, count: int, *, include: Iterable[int] = ()) -> list[int]:
-    """Give about ``count`` lags from 1 to ``longest``, evenly spread in logarithm.
+    """Return about ``count`` lags from 1 to ``longest``, evenly spread in logarithm.
 
     Args:
         longest: the largest lag.
@@ -52,3 +52,16 @@ def spread_lags(longest: int, count: int, *, include: Iterable[int] = ()) -> lis
     """
     grid = np.unique(np.geomspace(1, longest, count).round().astype(int))
     return sorted({int(lag) for lag in grid} | set(include))
+
+
+def shares_of(sequences: float) -> list[float]:
+    """Return a hundredth, a tenth and all of some sequences, whole numbers from 1 on.
+
+    Args:
+        sequences: how many the data hold.
+
+    Example:
+        >>> shares_of(1000)
+        [10.0, 100.0, 1000.0]
+    """
+    return sorted({max(1.0, float(sequences // part)) for part in (100, 10, 1)})

@@ -62,7 +62,7 @@ class Recipe(BaseModel):
         return self.final_batch_size or self.batch_size
 
     def batch_at(self, epoch: int) -> int:
-        """Give the size of a batch in an epoch (0-based)."""
+        """Return the size of a batch in an epoch (0-based)."""
         if self.final_batch_size is None or self.epochs == 1:
             return self.batch_size
         growth = (self.final_batch_size / self.batch_size) ** (
@@ -71,7 +71,7 @@ class Recipe(BaseModel):
         return round(self.batch_size * growth)
 
     def rate_at(self, progress: float) -> float:
-        """Give the learning rate after a share of all steps (0 to 1)."""
+        """Return the learning rate after a share of all steps (0 to 1)."""
         if self.schedule == "constant":
             return self.learning_rate
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
@@ -80,7 +80,7 @@ class Recipe(BaseModel):
 def make_optimizer(
     recipe: Recipe, parameters: Iterator[nn.Parameter]
 ) -> optim.Optimizer:
-    """Give the optimizer of a recipe."""
+    """Return the optimizer of a recipe."""
     rate, decay = recipe.learning_rate, recipe.weight_decay
     match recipe.optimizer:
         case "adamw":

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
-from .chunks import parts
+from .chunks import split
 from .randomness import Seed, torch_generator
 from .recipe import Recipe, make_optimizer
 from .tasks import Sequences
@@ -108,20 +108,20 @@ Save = Callable[[Callable[[], Snapshot]], None]
 
 
 def mean_square_error(network: Network, data: Sequences) -> float:
-    """Give the mean square error over all steps of all sequences."""
+    """Return the mean square error over all steps of all sequences."""
     return float(functional.mse_loss(predicted(network, data.x), data.y))
 
 
 def predicted(
     network: Network, x: Float[Tensor, "sequence step input"]
 ) -> Float[Tensor, "sequence step"]:
-    """Give the outputs for sequences of any number, without gradients."""
+    """Return the outputs for sequences of any number, without gradients."""
     with torch.no_grad():
-        return torch.cat([network(x[part]) for part in parts(network.cell, x)])
+        return torch.cat([network(x[part]) for part in split(network.cell, x)])
 
 
 def r_squared(network: Network, data: Sequences) -> float:
-    """Give ``R^2 = 1 - MSE/Var(y)``, nan where the targets are constant."""
+    """Return ``R^2 = 1 - MSE/Var(y)``, nan where the targets are constant."""
     variance = float(data.y.var(correction=0))
     return 1 - mean_square_error(network, data) / variance if variance else math.nan
 
@@ -175,7 +175,7 @@ def train(
     if start is None:
         run.keep(-1, mean_square_error(network, validation))
     else:
-        run.take_up(start)
+        run.resume(start)
     for epoch in range(run.now.epoch, recipe.epochs):
         row = run.epoch(data)
         loss, error = row["train"], mean_square_error(network, validation)
@@ -194,7 +194,7 @@ def train(
 
 
 @dataclass
-class _Now:
+class _Progress:
     """Where a training is: an epoch, and what its batches added up to so far."""
 
     order: Tensor
@@ -221,20 +221,20 @@ class _Run:
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.now = _Now(self.generator.get_state())
+        self.now = _Progress(self.generator.get_state())
 
     @property
     def best(self) -> Checkpoint:
         return self.checkpoints["best"]
 
-    def take_up(self, start: Snapshot) -> None:
+    def resume(self, start: Snapshot) -> None:
         """Go on where a snapshot was taken."""
         self.network.load_state_dict(start.now.weights)
         self.optimizer.load_state_dict(copy.deepcopy(start.now.optimizer))
         self.generator.set_state(start.order)
         self.checkpoints = {"best": start.best, "last": start.last}
         self.history = {name: list(values) for name, values in start.history.items()}
-        self.now = _Now(
+        self.now = _Progress(
             start.order, start.epoch, start.place, start.total, start.clipped
         )
 
@@ -281,7 +281,7 @@ class _Run:
         for name, values in self.history.items():
             values.append(row[name])
         self.keep(self.now.epoch, row["validation"])
-        self.now = _Now(self.generator.get_state(), self.now.epoch + 1)
+        self.now = _Progress(self.generator.get_state(), self.now.epoch + 1)
 
     def step(self, x: Tensor, y: Tensor, rate: float) -> tuple[float, bool]:
         """Make one step; give the mean square error and whether it was clipped."""

@@ -235,3 +235,15 @@ def test_bad_fits(lags, values, sentence):
 def test_bad_parameters(make):
     with pytest.raises(ValueError, match=r"must|between"):
         make()
+
+
+def test_units_are_an_average():
+    lags = np.arange(0.0, 400.0)
+    one = decay.envelope_of_units([10.0, 200.0], lags)
+    expected = decay.TwoExponentials(0.5, 10.0, 200.0).value(lags)
+    np.testing.assert_allclose(one, expected)
+
+
+def test_a_unit_needs_a_time_scale():
+    with pytest.raises(ValueError, match="time_scales must be positive"):
+        decay.envelope_of_units([10.0, 0.0], [1.0])

@@ -71,8 +71,8 @@ def test_windows_grow_with_the_budget():
         (([1, 1], [1, 1], [5]), "lags must be increasing"),
         (([1, 2], [1], [5]), "there are 2 lags"),
         (([1, 2], [1, np.nan], [5]), "holds NaN"),
-        (([1, 2], [1, 1], [0]), "positive numbers of sequences"),
-        (([1, 2], [1, 1], [np.inf]), "positive numbers of sequences"),
+        (([1, 2], [1, 1], [0]), "give a list of positive numbers"),
+        (([1, 2], [1, 1], [np.inf]), "give a list of positive numbers"),
         (([1, 2], [1, 1], [5], [3, 3], [2, 2]), "lower lies above upper"),
     ],
 )

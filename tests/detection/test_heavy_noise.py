@@ -5,8 +5,8 @@ import pytest
 
 from learnability import stable
 from learnability.detection import samples_needed
-from learnability.detection.heavy_noise import heavy_requirement, noise_law
-from learnability.detection.samples import requirement
+from learnability.detection.heavy_noise import noise_law, with_stable_noise
+from learnability.detection.samples import needed_by_gradients
 
 N = 1600
 
@@ -25,16 +25,16 @@ def test_only_the_stable_lag_gets_stable_quantiles():
     assert law.alpha_lower[1] < 1.5 < law.alpha_upper[1]
     assert law.sigma_lower[1] < 2.0 < law.sigma_upper[1]
     square, dot = statistics()
-    plain = requirement(square, dot, projection, strength=0.1)
-    need = heavy_requirement(plain, law, square, dot)
+    plain = needed_by_gradients(square, dot, projection, effect_size=0.1)
+    need = with_stable_noise(plain, law, square, dot)
     assert need.needed[0] == plain.needed[0]
     assert need.kappa[0] == 2
     kappa = law.alpha[1] / (law.alpha[1] - 1)
     assert need.kappa[1] == pytest.approx(kappa)
     m = 0.1 * need.signal[1] ** 0.5
-    wanted = samples_needed(m, law.sigma[1], law.alpha[1], miss=0.05)
+    wanted = samples_needed(m, law.sigma[1], law.alpha[1], power=0.95)
     assert need.needed[1] == pytest.approx(float(wanted))
-    truth = float(samples_needed(0.1, 2.0, 1.5, miss=0.05))
+    truth = float(samples_needed(0.1, 2.0, 1.5, power=0.95))
     assert need.lower[1] < truth < need.upper[1]
 
 
@@ -42,11 +42,11 @@ def test_at_alpha_two_both_formulas_agree():
     """A Gaussian of variance 2 sigma^2 is the stable law of alpha 2."""
     square, dot = statistics()
     projection = np.random.default_rng(4).normal(size=(2, 1, N))
-    plain = requirement(square, dot, projection, strength=0.1)
+    plain = needed_by_gradients(square, dot, projection, effect_size=0.1)
     law = noise_law(projection, seed=5)
     two, sigma = np.full(2, 2.0), plain.noise / 2**0.5
     forced = type(law)(two, two, two, sigma, sigma, sigma)
-    need = heavy_requirement(plain, forced, square, dot)
+    need = with_stable_noise(plain, forced, square, dot)
     np.testing.assert_allclose(need.needed, plain.needed, rtol=1e-6)
 
 

@@ -6,8 +6,8 @@ import pytest
 from learnability.detection.dependence import dependence, strongest
 from learnability.detection.samples import (
     jackknife_error,
+    needed_by_gradients,
     projected_variance,
-    requirement,
     u_statistic,
 )
 
@@ -75,7 +75,7 @@ def test_interval_covers_the_closed_form():
     truth = (2 * z) ** 2 * 3.0**2 / (0.5**2 * mean @ mean)
     repetitions, covered = 600, 0
     for _ in range(repetitions):
-        r = requirement(*sample(random, 200, mean, 1.0, 3.0), strength=0.5)
+        r = needed_by_gradients(*sample(random, 200, mean, 1.0, 3.0), effect_size=0.5)
         covered += r.lower[0] <= truth <= r.upper[0]
     assert 0.92 < covered / repetitions < 0.98
 
@@ -83,30 +83,34 @@ def test_interval_covers_the_closed_form():
 def test_requirement_scales_as_stated():
     draws = sample(np.random.default_rng(5), 200, np.array([1.0, 0.0]), 0.5, 1.0)
     square, dot, projection = draws
-    base = requirement(*draws, strength=1.0).needed[0]
-    assert requirement(*draws, strength=2.0).needed[0] == pytest.approx(base / 4)
-    louder = requirement(square, dot, 3 * projection, strength=1.0)
+    base = needed_by_gradients(*draws, effect_size=1.0).needed[0]
+    assert needed_by_gradients(*draws, effect_size=2.0).needed[0] == pytest.approx(
+        base / 4
+    )
+    louder = needed_by_gradients(square, dot, 3 * projection, effect_size=1.0)
     assert louder.needed[0] == pytest.approx(9 * base)
     # The same factor on the loss multiplies signal and noise: nothing changes.
-    both = requirement(4 * square, 4 * dot, 2 * projection, strength=1.0)
+    both = needed_by_gradients(4 * square, 4 * dot, 2 * projection, effect_size=1.0)
     assert both.needed[0] == pytest.approx(base)
-    sharper = requirement(*draws, strength=1.0, error=0.01, miss=0.1)
+    sharper = needed_by_gradients(*draws, effect_size=1.0, significance=0.01, power=0.9)
     ratio = (2.3263478740408408 + 1.2815515655446004) ** 2 / (
         2 * 1.6448536269514722
     ) ** 2
     assert sharper.needed[0] == pytest.approx(ratio * base)
 
 
+def noise(random):
+    return sample(random, 100, np.zeros(5), 1.0, 1.0)
+
+
 def test_pure_noise_is_not_resolved():
     random = np.random.default_rng(6)
     resolved = [
-        requirement(*sample(random, 100, np.zeros(5), 1.0, 1.0), strength=1.0).resolved[
-            0
-        ]
+        needed_by_gradients(*noise(random), effect_size=1.0).resolved[0]
         for _ in range(200)
     ]
     assert np.mean(resolved) < 0.06
-    r = requirement(*sample(random, 100, np.zeros(5), 1.0, 1.0), strength=0.0)
+    r = needed_by_gradients(*noise(random), effect_size=0.0)
     assert r.needed[0] == r.upper[0] == np.inf
 
 
@@ -133,29 +137,29 @@ def test_the_smallest_effect_that_is_told_is_found_in_95_of_100():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"strength": -1.0}, "cannot be negative"),
-        ({"strength": 1.0, "error": 0.0}, "error is 0"),
-        ({"strength": 1.0, "error": 0.5}, "error is 0.5"),
-        ({"strength": 1.0, "miss": 0.7}, "miss is 0.7"),
-        ({"strength": 1.0, "level": 1.5}, "level is 1.5"),
+        ({"effect_size": -1.0}, "cannot be negative"),
+        ({"effect_size": 1.0, "significance": 0.0}, "significance is 0"),
+        ({"effect_size": 1.0, "significance": 0.5}, "significance is 0.5"),
+        ({"effect_size": 1.0, "power": 0.3}, "power is 0.3"),
+        ({"effect_size": 1.0, "level": 1.5}, "level is 1.5"),
     ],
 )
 def test_wrong_calls_are_named(change, message):
     draws = sample(np.random.default_rng(8), 20, np.ones(2), 1.0, 1.0)
     with pytest.raises(ValueError, match=message):
-        requirement(*draws, **change)
+        needed_by_gradients(*draws, **change)
     with pytest.raises(ValueError, match="too few"):
-        requirement(*(d[..., :3] for d in draws), strength=1.0)
+        needed_by_gradients(*(d[..., :3] for d in draws), effect_size=1.0)
 
 
 def test_a_sequence_that_turns_the_direction_round_leaves_an_interval():
     s = np.random.default_rng(0).normal(1.0, 1.0, size=(1, 40))
     p, tilt = 3 * s[:, None], np.zeros((1, 1, 40))
     parts = s**2, s * s.sum(), p
-    plain = requirement(*parts, tilt, strength=1.0)
+    plain = needed_by_gradients(*parts, tilt, effect_size=1.0)
     for far in (-1e5, 1e5):
         tilt[0, 0, 7] = far
-        need = requirement(*parts, tilt, strength=1.0)
+        need = needed_by_gradients(*parts, tilt, effect_size=1.0)
         assert need.needed == plain.needed
         assert 0 < need.lower < plain.lower < plain.upper < need.upper
 

@@ -13,7 +13,7 @@ from learnability.stable import kappa, law, tail_constant
 @pytest.mark.parametrize("alpha", [1.3, 1.6, 1.9])
 def test_means_of_so_many_values_err_so_often(alpha):
     expected = 0.1
-    needed = int(samples_needed(0.3, 1.0, alpha, error=expected))
+    needed = int(samples_needed(0.3, 1.0, alpha, significance=expected))
     means = law.sample(alpha, (20_000, needed), location=0.3, seed=1).mean(1)
     error = np.sqrt(expected * (1 - expected) / means.size)
     # Rounding N down to a whole number costs up to one sample's worth of error.
@@ -22,7 +22,7 @@ def test_means_of_so_many_values_err_so_often(alpha):
 
 @pytest.mark.parametrize("alpha", [1.1, 1.5, 2.0])
 def test_samples_needed_give_their_error(alpha):
-    needed = samples_needed(0.2, 1.3, alpha, error=0.03)
+    needed = samples_needed(0.2, 1.3, alpha, significance=0.03)
     found = law.survival(0.2 / 1.3 * needed ** (1 / kappa(alpha)), alpha)
     assert abs(found / 0.03 - 1) < 1e-5
 
@@ -37,23 +37,24 @@ def test_information_number_as_printed(alpha, ratio):
 def test_gaussian_formula():
     z = norm.isf(0.05) + norm.isf(0.1)
     expected = 2 * (1.5 / 0.2) ** 2 * z**2
-    found = samples_needed(0.2, 1.5, 2.0, error=0.05, miss=0.1)
+    found = samples_needed(0.2, 1.5, 2.0, significance=0.05, power=0.9)
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("error", [1e-15, 1e-40, 1e-300])
-def test_smallest_errors_keep_their_digits(error):
+@pytest.mark.parametrize("significance", [1e-15, 1e-40, 1e-300])
+def test_smallest_errors_keep_their_digits(significance):
     # Far out P(xi > q) = c q^-alpha; the next term is smaller by q^-alpha.
     for alpha in (1.05, 1.5, 1.9):
-        q = quantile_sum(np.array(alpha), error, None)
-        assert tail_constant(alpha) * q**-alpha / error == pytest.approx(1, rel=1e-10)
-    z = norm.isf(error / 2) + norm.isf(error)
-    both = samples_needed(0.2, 1.5, 2.0, error=error / 2, miss=error)
+        q = quantile_sum(np.array(alpha), significance, None)
+        tail = tail_constant(alpha) * q**-alpha
+        assert tail / significance == pytest.approx(1, rel=1e-10)
+    z = norm.isf(significance) + norm.isf(0.1)
+    both = samples_needed(0.2, 1.5, 2.0, significance=significance, power=0.9)
     assert both == pytest.approx(2 * (1.5 / 0.2) ** 2 * z**2, rel=1e-9)
 
 
 def test_what_no_number_can_count_is_infinite():
-    assert samples_needed(0.1, 1.0, 1.05, error=1e-300) == np.inf
+    assert samples_needed(0.1, 1.0, 1.05, significance=1e-300) == np.inf
 
 
 @pytest.mark.parametrize(("name", "exponent"), [("v1", 1.4), ("v4", 1.4 / 0.4)])
@@ -80,7 +81,8 @@ def test_no_signal_needs_infinitely_many():
         ((0.1, 1.0, 1.0), {}, "alpha must lie in"),
         ((0.1, 1.0, 2.5), {}, "alpha must lie in"),
         ((0.1, 0.0, 1.5), {}, "scale must be positive"),
-        ((0.1, 1.0, 1.5), {"error": 0.7}, "worse than a coin"),
+        ((0.1, 1.0, 1.5), {"significance": 0.7}, "worse than a coin"),
+        ((0.1, 1.0, 1.5), {"power": 0.3}, "power is 0.3, worse than a coin"),
         ((0.1, 1.0, 1.5), {"law": "v2"}, "law is 'v2'"),
     ],
 )

@@ -105,7 +105,7 @@ def test_the_needed_window_is_of_the_dependencies_that_are_there():
 
 def test_the_envelope_is_priced():
     _, decays = advice(diagnosis(NEEDED, LOWER, UPPER))
-    assert "exponential with tau 17: more data buys 8.5 steps per factor e" in decays
+    assert "exponential with tau 17: twice the sequences buy 5.89 steps" in decays
     _, decays = advice(diagnosis(NEEDED, LOWER, UPPER, lambda lag: (1 + lag) ** -0.8))
     assert "power law with beta 0.8: twice the sequences make the window" in decays
     assert f"{2 ** (1 / 1.6):.3g} times as long" in decays
@@ -121,7 +121,7 @@ def test_the_envelope_is_priced():
     ],
 )
 def test_the_price_is_the_windows_own_slope(family, kappa):
-    """Of e times the sequences, by the family's own closed form."""
+    """Of twice the sequences, by the family's own closed form."""
     alpha, at = kappa / (kappa - 1), 128.0
     level = float(family.value(at))
     from learnability.detection.decay import noise_level
@@ -130,7 +130,7 @@ def test_the_price_is_the_windows_own_slope(family, kappa):
     step = 1e-4
     ends = [float(family.window(samples * np.exp(d), alpha)) for d in (-step, step)]
     said = price(family, kappa, np.array([1.0, at]))
-    expected = f"buys {(ends[1] - ends[0]) / (2 * step):.3g} steps"
+    expected = f"buy {np.log(2) * (ends[1] - ends[0]) / (2 * step):.3g} steps"
     assert expected in said
 
 

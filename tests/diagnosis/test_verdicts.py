@@ -124,7 +124,7 @@ def test_a_start_that_forgets_vanishes():
     found = found_of(model, (data.x, data.y), optimizer, (held.x, held.y), [2, 8, 40])
     assert verdicts(found).verdict[40] == "vanishes"
     code = found.explain(40).code
-    assert code == "lw.design.gate_bias(40, units=16, samples=64).apply(model.rnn)"
+    assert code == "lw.design.gate_bias(40, units=16, n_sequences=64).apply(model.rnn)"
     before = model.rnn.bias_ih_l0.detach().clone()
     exec(code, {"lw": lw, "model": model})
     assert not torch.equal(before, model.rnn.bias_ih_l0)

@@ -7,9 +7,9 @@ import torch
 from learnability.cells import CELLS
 from learnability.detection import window
 from learnability.detection.dependence import strongest
-from learnability.detection.samples import requirement
+from learnability.detection.samples import needed_by_gradients
 from learnability.evidence import probe_statistics
-from learnability.evidence.probe import input_probes, shifted
+from learnability.evidence.inputs import input_probes, shifted
 from learnability.tasks import MultiLag, Sequences
 from learnability.unroll import Network
 from tests.networks import make_data, make_network
@@ -86,11 +86,11 @@ def detection_window(kind, seed, *, permute):
     cell = CELLS[kind](2, 6, init="uniform", seed=seed, **fast)
     network = Network(cell, seed=seed)
     found = probe_statistics(network, data, LAGS, direction=direction)
-    need = requirement(
+    need = needed_by_gradients(
         found.square,
         found.dot,
         found.projection,
-        strength=strongest(found.target)[0],
+        effect_size=strongest(found.target)[0],
     )
     return int(window(LAGS, need.needed, [1e9]).contiguous[0])
 

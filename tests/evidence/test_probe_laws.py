@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from learnability.cells import ConstGate
-from learnability.detection.samples import requirement, u_statistic
+from learnability.detection.samples import needed_by_gradients, u_statistic
 from learnability.evidence import probe_statistics, sequence_gradients
-from learnability.evidence.probe import shifted
+from learnability.evidence.inputs import shifted
 from learnability.tasks import MultiLag, Sequences
 from learnability.unroll import Network
 from tests.networks import ALL, make_data, make_network
@@ -18,7 +18,7 @@ FACTOR = (2 * 1.6448536269514722) ** 2
 
 
 def numbers(s, g):
-    """Give requirement's arguments for S (sequence, lag, parameter) and G."""
+    """Give needed_by_gradients's arguments for S (sequence, lag, parameter) and G."""
     square = (s**2).sum(axis=-1).T
     dot = np.einsum("nlp,lp->ln", s, s.sum(axis=0))
     others = s.sum(axis=0) - s
@@ -71,7 +71,7 @@ def test_linear_cell_has_its_exact_need():
     truth = FACTOR * noise**2 / (c**2 * (steps - lags))
     for _ in range(repetitions):
         found = numbers(*linear_cell(random, 120, steps, taps, noise))
-        need = requirement(*found, strength=c)
+        need = needed_by_gradients(*found, effect_size=c)
         signal.append(u_statistic(*found[:2])[0])
         covered += (need.lower <= truth) & (truth <= need.upper)
     error = np.std(signal, axis=0) / repetitions**0.5
@@ -100,7 +100,7 @@ def test_leaky_unit_has_its_asymptotic_need():
     weight = torch.cat((weight, -sigma * y[:, None]), dim=1) / steps
     states = network.states(x).detach()
     rows = sequence_gradients(network, x, states, weight)[..., -2:-1].numpy() / 1e-4
-    need = requirement(*numbers(rows[:, :-1], rows[:, -1]), strength=c)
+    need = needed_by_gradients(*numbers(rows[:, :-1], rows[:, -1]), effect_size=c)
     t = np.arange(steps)
     variance = s / (2 - s) * (1 - (1 - s) ** (2 * (t + 1)))  # from a zero history
     mean = s * (1 - s) ** lags * (steps - lags) / steps
@@ -126,7 +126,8 @@ def need_of(network, x, y, *, only_cell=False):
     rows = sequence_gradients(network, x, states, weight)
     stop = -network.cell.units - 1 if only_cell else None
     rows = rows[..., :stop].numpy()
-    return requirement(*numbers(rows[:, :-1], rows[:, -1]), strength=0.5).needed
+    found = numbers(rows[:, :-1], rows[:, -1])
+    return needed_by_gradients(*found, effect_size=0.5).needed
 
 
 def test_need_does_not_know_the_order_of_the_units():
@@ -142,7 +143,7 @@ def test_need_does_not_know_the_order_of_the_units():
                 p.copy_(p[:, order])
     torch.testing.assert_close(turned(x), network(x))
     one, two = (
-        requirement(s.square, s.dot, s.projection, strength=0.5).needed
+        needed_by_gradients(s.square, s.dot, s.projection, effect_size=0.5).needed
         for s in (
             probe_statistics(net, Sequences(x, y), [1, 2, 3])
             for net in (network, turned)
@@ -167,7 +168,7 @@ def test_need_does_not_know_the_scale_of_the_loss():
     """k times the loss: k times G_n, and k c in place of c in what its S_n adds."""
     s, g = linear_cell(np.random.default_rng(5), 100, 15, 4, 0.5)
     square, dot, projection = numbers(s, g)
-    base = requirement(square, dot, projection, strength=0.2)
-    louder = requirement(square, dot, 7.0 * projection, strength=7.0 * 0.2)
+    base = needed_by_gradients(square, dot, projection, effect_size=0.2)
+    louder = needed_by_gradients(square, dot, 7.0 * projection, effect_size=7.0 * 0.2)
     np.testing.assert_allclose(louder.needed, base.needed)
     assert np.isfinite(base.needed).any()

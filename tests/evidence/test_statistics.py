@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from learnability.detection.samples import requirement
+from learnability.detection.samples import needed_by_gradients
 from learnability.evidence.gradients import Numbers
 from learnability.evidence.statistics import SequenceGradients, statistics
 
@@ -70,7 +70,7 @@ def test_intervals_know_that_the_direction_is_an_estimate():
         g = random.normal(size=(n, 4)) * size
         square, dot, p, tilt = (v[None] for v in measured(s, g, n))
         for found, own in ((told, tilt[:, None]), (deaf, 0.0)):
-            need = requirement(square, dot, p[:, None], own, strength=1.0)
+            need = needed_by_gradients(square, dot, p[:, None], own, effect_size=1.0)
             assert need.resolved.all()
             found.append(np.log(need.upper / need.lower)[0] / 2 / 1.96)
         logs.append(np.log(need.noise**2 / need.signal)[0])

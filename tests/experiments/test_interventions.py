@@ -72,7 +72,7 @@ def test_a_training_is_made_again_from_its_seed():
 
 def cases(**changes):
     row = {
-        "family": "delays", "cell": "GRU", "given": 64, "budget": 200, "seed": 0,
+        "family": "delays", "cell": "GRU", "given": 64, "n_sequences": 200, "seed": 0,
         "lag": 8, "there": True, "before": 0.1, "verdict": "too few steps",
         "sequences": 0.2, "updates": 0.9, "gates": np.nan, "units": 0.1,
         "rel": 0.9, "rel_last": 0.1, "late": True, "passes": 101.0, "needed": 10.0,

@@ -232,8 +232,8 @@ def odd_words(random, words):
         ["--lags", "two"],
         ["--lags", 3, 3],
         ["--layers", "none[layer 0, forward]"],
-        ["--budgets", -1],
-        ["--budgets", "nan"],
+        ["--n-sequences", -1],
+        ["--n-sequences", "nan"],
         ["--loss", "likelihood"],
         ["--model", "own_factory"],
         ["--model", "own_factory:Nothing"],
@@ -338,8 +338,11 @@ def test_a_model_without_recurrent_layers(folder):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--budgets", "10", "1e1"], "10.0 appears twice; name each budget once"),
-        (["--budgets", "0"], "--budgets has 0; give numbers above 0"),
+        (
+            ["--n-sequences", "10", "1e1"],
+            "10.0 appears twice; name each number of sequences once",
+        ),
+        (["--n-sequences", "0"], "--n-sequences has 0; give numbers above 0"),
         (["--layers", "rnn", "rnn"], "rnn appears twice"),
         (["--seed", "9" * 30], "the seed is 999999999999999999999999999999; give"),
         (["--output", ""], "an empty path names no place"),

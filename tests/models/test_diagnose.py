@@ -11,7 +11,7 @@ from torch.nn import functional as F
 import learnability as lw
 from learnability.detection.dependence import strongest
 from learnability.diagnosis import Diagnosis
-from learnability.diagnosis.fitting import fitted_detection
+from learnability.diagnosis.groups import fitted_detection
 from learnability.evidence import probe_statistics
 from learnability.models.probing import dependencies, probes
 from learnability.models.reading import Reading

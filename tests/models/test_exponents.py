@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from learnability.diagnosis.exponents import leading_exponents
+from learnability.diagnosis.measure import leading_exponents
 from learnability.transport import jacobians, lyapunov_exponents
 from learnability.unroll import unroll
 from tests.networks import make_cell, make_data

@@ -19,6 +19,12 @@ def test_generated_diagnoses(group):
         assert how != "finding", f"case {number}, {one}: {words}"
 
 
+@pytest.mark.parametrize("number", [461, 1067, 1523, 5950])
+def test_cases_that_once_ended_in_neither(number):
+    """No sequences at all, step by step; one target less than inputs."""
+    assert ending(case(20, number))[0] == "sentence"
+
+
 def test_a_case_can_be_made_again():
     one, other = case(0, 3), case(0, 3)
     assert str(one) == str(other)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import TensorDataset
 
 import learnability as lw
 from tests.models.zoo import Sequential, weighted
@@ -42,16 +43,53 @@ def test_every_counts_calls():
     assert monitor.record()["step"].values.tolist() == [0, 4, 8]
 
 
+def test_start_end_and_three_between_are_measured_however_short_the_training():
+    """With a clock by which a measurement takes as long as all of the training."""
+    clock = Clock()
+    known = monitor_of(model_of(), steps=41, share=1e-6, clock=clock)
+    assert [call for call in range(41) if known()] == [0, 10, 20, 30, 40]
+    known.finish()  # it was the last call
+    assert len(known.snapshots) == 5
+    unknown = monitor_of(model_of(), share=1e-6, clock=clock)
+    assert [call for call in range(70) if unknown()] == [0, 4, 16, 64]
+    unknown.finish()
+    assert unknown.record()["step"].values.tolist() == [0, 4, 16, 64, 70]
+    often = monitor_of(model_of(), steps=6, every=4)
+    assert [call for call in range(6) if often()] == [0, 4, 5]
+
+
+def batches(data, size):
+    x, y = data
+    return list(zip(x.split(size), y.split(size), strict=True))
+
+
+@pytest.mark.parametrize("form", ["tensors", "batches", "generator", "dataset"])
+def test_windows_are_those_of_the_data_s_own_number_of_sequences(form):
+    """Of 200 sequences, of which 64 are looked at: 2, 20 and 200."""
+    x = torch.randn(200, 8, 2, generator=torch.Generator().manual_seed(0))
+    data = {
+        "tensors": (x, x),
+        "batches": batches((x, x), 30),
+        "generator": iter(batches((x, x), 30)),
+        "dataset": TensorDataset(x, x),
+    }[form]
+    rnn = nn.GRU(2, 2, batch_first=True)
+    model = weighted(Sequential(rnn, outputs=2), seed=0, dtype=torch.float32)
+    monitor = lw.Monitor(model, data, F.mse_loss, [1, 2])
+    assert monitor.n_sequences == [2, 20, 200]
+    assert monitor()
+
+
 @pytest.mark.slow
 def test_the_share_bounds_the_overhead():
     """A measurement of a quarter second waits for 6.25 s of training at 4 %."""
     clock = Clock()
     monitor = monitor_of(model_of(), clock=clock)
     taken = 0
-    for _ in range(1000):
+    for call in range(1000):
         clock.now += 0.1
         taken += monitor()
-        if taken > 1:
+        if call > 256:  # what is measured in any case is paid for
             assert monitor.overhead < 0.05
     assert taken == len(monitor.snapshots)
     assert 5 < taken < 200
@@ -108,8 +146,13 @@ def test_a_layer_s_name_alone_is_one_layer():
         monitor()
 
 
+def drawn(ax):
+    """Give the lines of axes that are no entry of their legend."""
+    return [line for line in ax.lines if len(line.get_xdata())]
+
+
 def test_table_and_figure():
-    monitor = monitor_of(model_of(), every=1, budgets=[10, 1e4])
+    monitor = monitor_of(model_of(), every=1, n_sequences=[10, 1e4])
     with pytest.raises(ValueError, match="nothing has been measured"):
         monitor.table()
     for _ in range(2):
@@ -119,16 +162,21 @@ def test_table_and_figure():
     assert list(table.columns) == ["H at 10", "H at 10000"]
     made = monitor.figure()
     windows, envelopes = made.axes
-    assert len(windows.lines) == 2
-    assert len(envelopes.lines) == 4  # of two layers at two steps
+    assert len(drawn(windows)) == 2
+    assert len(drawn(envelopes)) == 4  # of two layers at two steps
     alone = monitor.figure(layer=monitor.names[0])
-    assert len(alone.axes[1].lines) == 2
+    assert len(drawn(alone.axes[1])) == 2
     with pytest.raises(ValueError, match="no window of 7 sequences"):
-        monitor.figure(budget=7)
+        monitor.figure(n_sequences=7)
 
 
 @pytest.mark.parametrize(
-    ("options", "match"), [({"every": 0}, "every is 0"), ({"share": 1.5}, "share is")]
+    ("options", "match"),
+    [
+        ({"every": 0}, "every is 0"),
+        ({"share": 1.5}, "share is"),
+        ({"steps": 0}, "steps is 0"),
+    ],
 )
 def test_wrong_cadences_are_named(options, match):
     with pytest.raises(ValueError, match=match):

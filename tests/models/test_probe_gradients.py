@@ -9,7 +9,8 @@ import torch
 
 import learnability as lw
 from learnability.evidence import probe, statistics
-from learnability.evidence.probe import probe_gradients, shifted, summed_up
+from learnability.evidence.inputs import shifted
+from learnability.evidence.probe import probe_gradients, summed_up
 from learnability.evidence.sample import Sample
 
 LAGS = [1, 2, 5]

@@ -46,6 +46,8 @@ def test_one_seed_names_no_winner():
     note = seeds_said(lines(GRU=[FAR]), 0.95).replace("\u202f", " ")
     assert "95 % intervals over the choice of sequences. There is one seed" in note
     assert "no network is named the best" in note
+    of_layers = seeds_said(lines(gru=[FAR]), 0.95, "layer")
+    assert "seed" not in of_layers
 
 
 def test_several_seeds_say_who_sees_farthest_and_who_is_told_apart():
@@ -147,7 +149,7 @@ def test_a_spread_is_as_precise_as_it_can_be():
 
 
 def compared(**changes) -> dict:
-    row = {"group": "GRU", "budget": 10.0, "difference": 10.0, "error": 1.0}
+    row = {"group": "GRU", "n_sequences": 10.0, "difference": 10.0, "error": 1.0}
     row |= {"censored": 0, "censored_first": 0, "censored_second": 0}
     return row | changes
 

@@ -48,7 +48,7 @@ def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     settings = load_settings("quick").changed(name=TITLE)
     trees = {name: run.tree for name, run in RUNS.items()}
-    rows = table(trees, settings.budgets)
+    rows = table(trees, settings.n_sequences)
     page = study_page(study_of(settings, RUNS), rows=rows)
     path.write_text(page, encoding="utf-8")
     return path

@@ -36,7 +36,7 @@ RUNS = {"GRU": measured(training=training_group()), "DiagGate": extreme()}
 @cache
 def numbers() -> pd.DataFrame:
     trees = {name: run.tree for name, run in RUNS.items()}
-    return table(trees, load_settings("quick").budgets)
+    return table(trees, load_settings("quick").n_sequences)
 
 
 @cache

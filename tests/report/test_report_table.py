@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from learnability.report import comparison_table, fitted_decay, formatted, table
-from learnability.report.table import budgets_of
+from learnability.report.table import n_sequences_of
 from learnability.study import load_settings
 from learnability.words import number, short
 from tests.plots.records import diagnosis, extreme, nothing_resolved, training_group
@@ -16,7 +16,7 @@ BUDGETS = [10.0, 100.0, 1000.0]
 
 def rows(**runs) -> pd.DataFrame:
     trees = {name: run.tree for name, run in runs.items()}
-    return table(trees, SETTINGS.budgets)
+    return table(trees, SETTINGS.n_sequences)
 
 
 def test_a_row_an_architecture_in_the_order_of_the_runs():
@@ -27,8 +27,8 @@ def test_a_row_an_architecture_in_the_order_of_the_runs():
 
 def test_the_windows_are_the_diagnosis_s_own():
     run = diagnosis()
-    row, own = rows(GRU=run).iloc[0], run.window(SETTINGS.budgets)
-    assert budgets_of(rows(GRU=run)) == BUDGETS
+    row, own = rows(GRU=run).iloc[0], run.window(SETTINGS.n_sequences)
+    assert n_sequences_of(rows(GRU=run)) == BUDGETS
     for budget in BUDGETS:
         name = f"H_{budget:.0f}"
         assert row[name] == own["window"][budget]
@@ -106,7 +106,7 @@ def test_a_comparison_shows_deviations_where_there_are_seeds():
     side = {"mean": 24.0, "deviation": 4.0, "censored": 1}
     row = {f"{n}_first": v for n, v in side.items()}
     row |= {f"{n}_second": v for n, v in (side | {"deviation": np.nan}).items()}
-    row |= {"group": "GRU", "budget": 1e3, "difference": 0.0, "error": np.nan}
+    row |= {"group": "GRU", "n_sequences": 1e3, "difference": 0.0, "error": np.nan}
     text = comparison_table(pd.DataFrame([row | {"censored": 2}]))
     assert text.iloc[0].tolist() == ["GRU", "1,000", "≥24 ± 4", "≥24", "0", "2"]
 

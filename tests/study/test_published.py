@@ -44,7 +44,7 @@ def test_every_number_keeps_its_place(folder):
     for alone in (folder, str(folder)):
         pd.testing.assert_frame_equal(read_published(alone).lags, found.lags)
     rows = found.windows.query("architecture == 'GRU' and method == 'koutrouvelis'")
-    assert rows.set_index(["seed", "budget"])["window"].to_dict() == {
+    assert rows.set_index(["seed", "n_sequences"])["window"].to_dict() == {
         (212, 25.0): 4,
         (212, 100.0): 8,
         (1001, 25.0): 4,

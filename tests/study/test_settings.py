@@ -27,7 +27,7 @@ def test_identity_is_that_of_the_numbers():
     assert QUICK.identity() == QUICK.changed(name="other").identity()
     turned = part_of(QUICK, list(QUICK.names[::-1]), None)
     assert QUICK.identity() == turned.identity()
-    for change in ({"seeds": [8]}, {"recipe": {"epochs": 3}}, {"budgets": [5]}):
+    for change in ({"seeds": [8]}, {"recipe": {"epochs": 3}}, {"n_sequences": [5]}):
         assert QUICK.identity() != QUICK.changed(**change).identity()
 
 
@@ -79,9 +79,12 @@ def test_a_digest_is_of_canonical_json():
     [
         ({"lags": [0]}, "lags start at 1"),
         ({"lags": [QUICK.task.steps]}, "largest possible lag"),
-        ({"budgets": [0]}, "greater than 0"),
-        ({"budgets": []}, "budgets"),
-        ({"budgets": [10, 20, 10]}, "10.0 appears twice; name each budget once"),
+        ({"n_sequences": [0]}, "greater than 0"),
+        ({"n_sequences": []}, "n_sequences"),
+        (
+            {"n_sequences": [10, 20, 10]},
+            "10.0 appears twice; name each number of sequences once",
+        ),
         ({"seeds": [2**63]}, f"less than or equal to {2**63 - 1} .got {2**63}"),
         ({"recipe": {"epochs": 10**400}}, "less than or equal to"),
         (
@@ -158,8 +161,14 @@ def test_files_are_named_in_errors(tmp_path):
             "learning_rate: .* number",
         ),
         ('name = "quick"', 'nam = "x"', "mine.toml: nam: there is no such setting"),
+        ("\nn_sequences = ", "\nbudgets = ", "budgets: it is called n_sequences now"),
+        ("[options]", "[measures]", "measures: it is called options now"),
         ('name = "quick"', "", "mine.toml: name: it is missing; give it a value"),
-        ("budgets = ", f"budgets = {'[' * 2000}{']' * 2000} #", "recursion|budgets"),
+        (
+            "\nn_sequences = ",
+            f"\nn_sequences = {'[' * 2000}{']' * 2000} #",
+            "recursion|n_sequences",
+        ),
     ],
 )
 def test_wrong_types_and_names_get_one_sentence(tmp_path, old, new, message):
@@ -211,7 +220,7 @@ def test_only_what_decides_the_weights_names_a_run():
     for same in (
         {"options": {"significance": 0.01}},
         {"lags": [1, 2]},
-        {"budgets": [7]},
+        {"n_sequences": [7]},
         {"diagnosis_sequences": 99},
         {"name": "other"},
     ):

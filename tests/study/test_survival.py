@@ -141,7 +141,7 @@ def test_a_disk_that_fills_up_loses_nothing(alone, tmp_path, monkeypatch, writes
 @pytest.mark.parametrize(
     ("change", "made"),
     [
-        ({"budgets": [5, 50]}, None),
+        ({"n_sequences": [5, 50]}, None),
         ({"options": {"significance": 0.01}}, ("probe", "fit")),
         ({"options": {"level": 0.9}}, ("fit",)),
         ({"options": {"anchors": 3}}, ("evidence", "fit")),

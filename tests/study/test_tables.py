@@ -15,8 +15,8 @@ from learnability.study.logs import log_run, make_logger
 from learnability.study.tables import (
     across_seeds,
     as_tree,
-    by_budget,
     by_lag,
+    by_sequences,
     compared,
 )
 from learnability.summaries.law import regression
@@ -24,7 +24,7 @@ from learnability.summaries.spread import window_spread
 from tests.plots.records import diagnosis, training_group
 
 GRID = load_settings("quick").changed(
-    networks=[{"cell": "GRU"}], seeds=[1, 2, 3], budgets=[4, 100]
+    networks=[{"cell": "GRU"}], seeds=[1, 2, 3], n_sequences=[4, 100]
 )
 NEEDED = (np.array([1.0, 3, 9, 30, 90]), np.array([1.0, 3, 9, 300, 900]), None)
 RUNS = {
@@ -36,8 +36,10 @@ RUNS = {
 
 
 def test_windows_across_seeds_are_those_of_the_seeds():
-    rows = across_seeds(GRID, RUNS).set_index("budget")
-    reach = by_budget(GRID, RUNS).pivot(index="budget", columns="seed", values="window")
+    rows = across_seeds(GRID, RUNS).set_index("n_sequences")
+    reach = by_sequences(GRID, RUNS).pivot(
+        index="n_sequences", columns="seed", values="window"
+    )
     for budget in (4, 100):
         values = reach.loc[budget].to_numpy(float)
         assert rows.loc[budget, "mean"] == values.mean()

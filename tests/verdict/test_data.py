@@ -101,7 +101,8 @@ def noise(*shape):
     [
         ((noise(20, 9), noise(20, 9)), {"lags": 9}, "the largest possible lag is 8"),
         ((noise(20, 9), noise(20, 9)), {"lags": [1, 1]}, "lag 1 is given twice"),
-        ((noise(20, 9), noise(19)), {}, "one target per step or one per sequence"),
+        ((noise(20, 9), noise(19)), {}, r"hold \[20, 19\] sequences"),
+        ([(noise(20, 9), noise(19))], {}, "one target per step or one per sequence"),
         ((noise(5, 9), noise(5)), {}, "5 sequences .* too few; give at least 8"),
         ((noise(30), noise(30)), {"lags": 4}, "give longer sequences"),
         ((ones(20, 9), noise(20, 9)), {}, "inputs do not vary"),
@@ -121,8 +122,10 @@ def noise(*shape):
         ((noise(40, 20, 500), noise(40, 20)), {"lags": 4}, "2500 coefficients"),
         ("sequences.csv", {}, "the data are a str"),
         ([], {}, "gave no batch"),
-        ([noise(3, 9)], {}, "no pair"),
-        ((["a"], ["b"]), {}, "give numbers"),
+        ([noise(3, 9)], {}, "give inputs and targets"),
+        ({"x": noise(20, 9), "y": noise(20, 9)}, {}, "a dict that is no pair"),
+        ((["a"], ["b"]), {}, "no tuple"),
+        ((noise(20, 9), np.array(["b"] * 20)), {}, "give real numbers"),
     ],
 )
 def test_a_wrong_call_is_refused_in_a_sentence(given, options, said):

@@ -5,8 +5,14 @@ from math import nan
 
 import pytest
 
-from learnability.verdict.explained import WORDS, explanation
-from learnability.verdict.rules import RULES, Case, verdict, with_progress
+from learnability.verdict.rules import (
+    RULES,
+    WORDS,
+    Case,
+    explanation,
+    verdict,
+    with_progress,
+)
 
 OPEN = Case(
     lag=40,

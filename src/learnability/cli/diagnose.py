@@ -29,7 +29,7 @@ def diagnose(
     loss: Literal["mse", "ce"],
     lags: Wholes = None,
     layers: Words = None,
-    budgets: Reals = None,
+    n_sequences: Reals = None,
     target: str | None = None,
     window: Whole = None,
     stride: Whole = None,
@@ -58,7 +58,7 @@ def diagnose(
         Lags in steps; 24 of them over the windows unless given.
     layers
         Names of recurrent layers; all unless given.
-    budgets
+    n_sequences
         Numbers of sequences N whose windows H_N are reported.
     target
         Column of a series to predict; the last unless given.
@@ -76,12 +76,12 @@ def diagnose(
     from ..models.files import load_data, load_weights
 
     checked_seed(seed)
-    numbers = [100.0, 1_000.0, 10_000.0] if budgets is None else budgets
-    check_unique("budget", numbers)
+    numbers = [100.0, 1_000.0, 10_000.0] if n_sequences is None else n_sequences
+    check_unique("number of sequences", numbers)
     check_unique("layer", layers or [])
     for number in numbers:
         if number <= 0:
-            raise ValueError(f"--budgets has {number:g}; give numbers above 0")
+            raise ValueError(f"--n-sequences has {number:g}; give numbers above 0")
     if output is not None:
         output_file(output, ".nc")
     found = load_data(data, target=target, window=window, stride=stride)
@@ -154,8 +154,8 @@ def _called(name: str, make: Any) -> Any:
 
 
 def _show(windows: pd.DataFrame) -> None:
-    """Print windows, a row per layer and a column per budget."""
-    budgets = windows.index.unique("n_sequences")
+    """Print windows, a row per layer and a column per N."""
+    n_sequences = windows.index.unique("n_sequences")
     rows = []
     for layer in windows.index.unique("layer"):
         found: Any = windows.xs(layer, level="layer").itertuples()
@@ -164,4 +164,4 @@ def _show(windows: pd.DataFrame) -> None:
             for row in found
         )
         rows.append([layer, *cells])
-    print_table(["layer", *(f"H at N = {b:g}" for b in budgets)], rows, "windows")
+    print_table(["layer", *(f"H at N = {b:g}" for b in n_sequences)], rows, "windows")

@@ -9,7 +9,7 @@ from upath import UPath
 from ..report import comparison_table, formatted, table
 from ..storage import place, replace_file, tree_bytes
 from ..study.store import Store
-from ..study.tables import as_tree, by_budget, by_lag, compared, index
+from ..study.tables import as_tree, by_lag, by_sequences, compared, index
 from .app import Output
 from .terminal import named_store, output_file, over_seeds, print_table, say
 
@@ -55,7 +55,7 @@ def show(folder: str, /) -> None:
     store = named_store(folder)
     settings, runs = store.load_settings(), store.load()
     trees = {name: run.tree for name, run in runs.items()}
-    text = formatted(table(trees, settings.budgets))
+    text = formatted(table(trees, settings.n_sequences))
     print_table(tuple(text.columns), text.values.tolist(), settings.title)
     if len(settings.seeds) > 1:
         over = over_seeds(settings, runs)
@@ -83,7 +83,7 @@ def export(
         says, or csv, unless given.
     records
         For csv and parquet: lags (a row a run and lag) or windows (a row a run and
-        budget); lags unless given.
+        n_sequences); lags unless given.
     output
         File to write, ending in .csv, .parquet or .nc; lags.csv or the like in the
         study's folder unless given.
@@ -100,7 +100,7 @@ def export(
     if kind == "netcdf":
         content = tree_bytes(as_tree(settings, runs))
     else:
-        rows = (by_lag if what == "lags" else by_budget)(settings, runs)
+        rows = (by_lag if what == "lags" else by_sequences)(settings, runs)
         content = _table_bytes(rows, kind)
     replace_file(path, content)
     say(str(path))

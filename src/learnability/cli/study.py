@@ -34,10 +34,10 @@ def run(
     cells: Words = None,
     optimizers: Words = None,
     lags: Wholes = None,
-    budgets: Reals = None,
+    n_sequences: Reals = None,
     epochs: Whole = None,
     sequences: Whole = None,
-    error: Real = None,
+    significance: Real = None,
     workers: Whole = None,
     threads: Whole = None,
     cluster: str | None = None,
@@ -68,13 +68,13 @@ def run(
         Which of the study's optimizers to run, such as `adamw sgd`.
     lags
         Lags in steps at which to diagnose.
-    budgets
+    n_sequences
         Numbers of sequences N whose windows H_N are reported.
     epochs
         Passes over the training sequences.
     sequences
         Number of training sequences.
-    error
+    significance
         Size of the detection test, such as 0.05.
     workers
         Runs at a time, each in a process of its own.
@@ -92,10 +92,10 @@ def run(
     chosen = part_of(load_settings(preset), cells, optimizers).changed(
         seeds=seeds,
         lags=lags,
-        budgets=budgets,
+        n_sequences=n_sequences,
         training_sequences=sequences,
         recipe={"epochs": epochs},
-        options={"significance": error},
+        options={"significance": significance},
     )
     settings = chosen if scale is None else chosen.scaled(scale)
     default = str(Path("runs") / _folder_name(settings))

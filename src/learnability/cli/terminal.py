@@ -165,7 +165,9 @@ def over_seeds(settings: Settings, runs: Mapping[str, LayerDiagnosis]) -> pd.Dat
     from ..summaries.spread import window_spread
 
     lines = lines_of(settings, runs)
-    reached = {n: window_spread(trees, settings.budgets) for n, trees in lines.items()}
+    reached = {
+        n: window_spread(trees, settings.n_sequences) for n, trees in lines.items()
+    }
     return summary(lines, reached)
 
 

@@ -16,9 +16,9 @@ def theory(
     family: str,
     /,
     *,
-    samples: Annotated[list[float], MANY, NUMBER],
+    n_sequences: Annotated[list[float], MANY, NUMBER],
     alpha: Annotated[float, NUMBER] = 2.0,
-    error: Annotated[float, NUMBER] = 0.05,
+    significance: Annotated[float, NUMBER] = 0.05,
     parameters: Words = None,
 ) -> None:
     """Print the window of an envelope family without any network.
@@ -30,20 +30,20 @@ def theory(
     ----------
     family
         Name of the envelope, such as Exponential or PowerLaw.
-    samples
+    n_sequences
         Numbers of sequences N.
     alpha
         Tail index of the noise, above 1 and at most 2.
-    error
+    significance
         Probability to take the sign of the signal for the wrong one.
     parameters
         The family's parameters, such as `beta=0.8` or `tau=50`.
     """
     envelope = _family(family, parameters or [])
     shown = Table("N", "noise level", "H_N (steps)", title=repr(envelope))
-    for n in samples:
-        level = noise_level(n, alpha, error=error)
-        window = envelope.window(samples=n, alpha=alpha, error=error)
+    for n in n_sequences:
+        level = noise_level(n, alpha, significance=significance)
+        window = envelope.window(n_sequences=n, alpha=alpha, significance=significance)
         shown.add_row(f"{n:g}", f"{level:.6g}", f"{window:.6g}")
     Console().print(shown)
 

@@ -68,9 +68,8 @@ def begin(rows, base, first, sources, state, place):
 
 
 @part
-def add_logarithms(totals, lags, after, out):
+def add_logarithms(totals, left, lags, slots, out):
     """Add ``log sum_q |mu|`` of a block's windows; out (order, slot)."""
-    left, slots = after
     for order in range(3):
         for lag in range(lags[0], lags[1]):
             i = slots[lag]
@@ -143,20 +142,19 @@ def mark_zero(sums, lags, slots):
 
 
 @part
-def carry_block(rows, at, lags, after, state, place, sums, totals, through):
+def carry_block(rows, at, lags, left, slots, state, place, sums, totals, through):
     """Carry a block's sources of one panel through a span of lags, two at a time.
 
-    Args: at, the row of the first source; after, the steps after it, and slots; totals
-    (source, slot, order).
+    Args: at, the row of the first source; left, the steps after it; totals (source,
+    slot, order).
     """
-    steps_left, slots = after
     k, count = 0, totals.shape[0]
     while k < count:
-        left = steps_left - k + 1  # lags that source k has, 0 included
-        reach = (lags[0], min(lags[1], left))
+        own_lags = left - k + 1  # that source k has, 0 included
+        reach = (lags[0], min(lags[1], own_lags))
         if reach[1] <= reach[0]:
             break
-        two = k + 1 < count and left > lags[1]
+        two = k + 1 < count and own_lags > lags[1]
         size = 2 if two else 1
         here, own = at + k, totals[k : k + size]
         if dead(state, place + k) and (not two or dead(state, place + k + 1)):
@@ -191,13 +189,16 @@ def sequence(rows, steps, slots, starts, through, whole, logarithms):
             lags = (span * SPAN, min((span + 1) * SPAN, slots.size))
             place, count = starts[span], starts[span + 1] - starts[span]
             totals[:] = 0
-            own, after = totals[:sources], (left, slots)
+            own = totals[:sources]
             for p in range(panels):
                 restart(sums, 0, count)
                 at, held = p * (steps + 1) + 1 + source, p * BLOCK
-                carry_block(rows, at, lags, after, state, held, sums, own, through)
+                carry_block(
+                    rows, at, lags, left, slots, state, held, sums, own, through
+                )
                 gather(sums, count, whole, p * grid + place)
-            add_logarithms(own, lags, after, logarithms[:, place : place + count])
+            logs = logarithms[:, place : place + count]
+            add_logarithms(own, left, lags, slots, logs)
 
 
 @kernel

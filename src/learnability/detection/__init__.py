@@ -1,6 +1,6 @@
 """From a fitted law to a window: samples needed, windows, envelopes and their decay."""
 
-from . import decay, spectrum
+from . import decay
 from .samples import samples_needed
 from .window import Windows, reach, window
 
@@ -9,6 +9,5 @@ __all__ = [
     "decay",
     "reach",
     "samples_needed",
-    "spectrum",
     "window",
 ]

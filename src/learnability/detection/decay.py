@@ -9,7 +9,6 @@ from .families import (
     PowerLaw,
     Stretched,
     TruncatedPower,
-    noise_level,
 )
 from .mixtures import (
     BetaGates,
@@ -18,7 +17,9 @@ from .mixtures import (
     LogUniform,
     TwoExponentials,
     UniformTimeScales,
+    envelope_of_units,
 )
+from .samples import noise_level
 
 __all__ = [
     "BetaGates",
@@ -36,6 +37,7 @@ __all__ = [
     "TruncatedPower",
     "TwoExponentials",
     "UniformTimeScales",
+    "envelope_of_units",
     "fit",
     "noise_level",
 ]

@@ -6,8 +6,6 @@ given (a bootstrap of log f over sequences) or modelled as rho^|i-j| along the g
 the rho that makes each family most likely.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
@@ -65,11 +63,14 @@ FARTHEST = 30.0
 class Evidence:
     """How well one family describes the envelope.
 
-    envelope: the fitted family; deviance: -2 log likelihood of log f;
-    criterion: deviance + parameters * log(effective lags) (Schwarz 1978);
-    weight: share of this family in exp(-criterion/2);
-    misfit: squared residuals a degree of freedom in units of the covariance, near 1
-    where the family holds, None where no covariance was given.
+    Attributes:
+        envelope: the fitted family.
+        deviance: -2 log likelihood of log f.
+        parameters: how many the family has, its error included.
+        criterion: deviance + parameters * log(effective lags) (Schwarz 1978).
+        weight: share of this family in exp(-criterion/2).
+        misfit: squared residuals per degree of freedom in units of the covariance,
+            near 1 where the family holds; None where no covariance was given.
     """
 
     envelope: Envelope
@@ -84,8 +85,11 @@ class Evidence:
 class DecayFit:
     """The family with the most evidence, and all others.
 
-    best: its fitted envelope; evidence: all families, best first; effective_lags: how
-    many independent lags the grid is worth; correlation: between neighbouring lags.
+    Attributes:
+        best: its fitted envelope.
+        evidence: all families, best first.
+        effective_lags: how many independent lags the grid is worth.
+        correlation: between neighbouring lags.
     """
 
     best: Envelope
@@ -123,9 +127,6 @@ def fit(
         covariance: of log f between lags (lag, lag), as a bootstrap over sequences
             gives it; None takes one error for all lags and models the correlation.
         families: envelope classes to compare.
-
-    Returns:
-        A `DecayFit`.
 
     Raises:
         ValueError: fewer than 6 lags, an envelope that is not positive, lags that do

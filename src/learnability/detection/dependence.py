@@ -29,7 +29,7 @@ class Dependence:
 
 
 def dependence(
-    target: Float[np.ndarray, "lag direction sequence"], error: float = 0.025
+    target: Float[np.ndarray, "lag direction sequence"], significance: float = 0.025
 ) -> Dependence:
     """Test at each lag whether targets hang on the inputs so many steps ago.
 
@@ -38,9 +38,10 @@ def dependence(
     Args:
         target: ``mean_t phi_l(t) a(t)`` of every sequence; nan where a lag does not
             fit.
-        error: probability of finding a dependency at any lag where there is none; half
-            of the 5 % of the detection test unless given, since products of inputs and
-            targets have heavier tails than the test supposes (5.9 % of 5 % seen).
+        significance: probability of finding a dependency at any lag where there is
+            none; half of the 5 % of the detection test unless given, since products of
+            inputs and targets have heavier tails than the test supposes (5.9 % of 5 %
+            seen).
 
     Example:
         >>> c = np.random.default_rng(0).normal([[[0.0]], [[0.5]]], 1.0, (2, 1, 400))
@@ -49,13 +50,13 @@ def dependence(
 
     Source: Hotelling 1931.
     """
-    rows = [_tested(row, error / len(target)) for row in target]
+    rows = [_tested(row, significance / len(target)) for row in target]
     strength, p_value, smallest = np.array(rows).T
-    return Dependence(strength, p_value, p_value * len(target) < error, smallest)
+    return Dependence(strength, p_value, p_value * len(target) < significance, smallest)
 
 
 def _tested(
-    row: Float[np.ndarray, "direction sequence"], error: float
+    row: Float[np.ndarray, "direction sequence"], significance: float
 ) -> tuple[float, float, float]:
     """Return strength, p-value and the smallest effect of one lag."""
     own = row[:, np.isfinite(row).all(axis=0)]
@@ -71,17 +72,17 @@ def _tested(
     scale = (n - directions) / (directions * (n - 1))
     p_value = float(stats.f.sf(t_square * scale, directions, n - directions))
     strength = max(0.0, float(mean @ mean) - noise) ** 0.5
-    smallest = float(np.sqrt(_noncentrality(directions, n, error) * noise))
+    smallest = float(np.sqrt(_noncentrality(directions, n, significance) * noise))
     return strength, p_value, smallest
 
 
 @lru_cache
-def _noncentrality(directions: int, n: int, error: float) -> float:
+def _noncentrality(directions: int, n: int, significance: float) -> float:
     """Return ``||c||^2/tr(cov)`` of a dependency that the test finds nearly always.
 
     The noise counts as alike in all directions.
     """
-    limit = stats.f.isf(error, directions, n - directions)
+    limit = stats.f.isf(significance, directions, n - directions)
 
     def missed(size: float) -> float:
         return float(stats.ncf.cdf(limit, directions, n - directions, size)) + POWER - 1
@@ -94,18 +95,18 @@ def _noncentrality(directions: int, n: int, error: float) -> float:
 
 
 def strongest(
-    target: Float[np.ndarray, "lag direction sequence"], error: float = 0.025
+    target: Float[np.ndarray, "lag direction sequence"], significance: float = 0.025
 ) -> tuple[float, Float[np.ndarray, "direction"] | None]:
     """Return the strength of the strongest dependency that is found, and its mean.
 
     Args:
         target: see `dependence`.
-        error: likewise.
+        significance: likewise.
 
     Returns:
         0 and None where nothing is found.
     """
-    found = dependence(target, error)
+    found = dependence(target, significance)
     if not found.found.any():
         return 0.0, None
     place = int(np.argmax(np.where(found.found, found.strength, -np.inf)))

@@ -11,9 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import elementwise
 from scipy.special import wrightomega
 
-from ..stable import law
-from ..stable.checks import Reals, positive, tail_index
-from .samples import quantile_sum
+from ..stable.checks import Reals, positive
+from .samples import noise_level
 
 LONGEST_LOG_LAG = 690.0
 """exp(690) is 1e299: a longer window is infinite in every practical sense."""
@@ -22,47 +21,6 @@ LONGEST_LOG_LAG = 690.0
 def real(lags: ArrayLike) -> NDArray[np.float64]:
     """Return lags as real numbers."""
     return np.asarray(lags, np.float64)
-
-
-def noise_level(
-    samples: ArrayLike,
-    alpha: ArrayLike,
-    *,
-    signal: ArrayLike = 1.0,
-    scale: ArrayLike = 1.0,
-    error: ArrayLike = 0.05,
-) -> Reals:
-    """Return the level that an envelope must reach to be seen in N samples.
-
-    eps_N = (sigma q_{1-error} / m0) N^(-1/kappa)
-
-    Args:
-        samples: N, number of sequences, positive.
-        alpha: tail index in (1, 2].
-        signal: m0, signal at envelope 1.
-        scale: sigma, noise floor, in the unit of the signal.
-        error: probability of the wrong sign.
-
-    Returns:
-        The level, without unit.
-
-    Raises:
-        ValueError: alpha outside (1, 2], an error outside (0, 1/2), or another
-            argument not positive.
-
-    Example:
-        >>> round(float(noise_level(1e5, 1.5)), 7)
-        0.0657521
-
-    Source: Livi 2025, arXiv 2512.05790 (v4), with the quantile for the threshold.
-    """
-    index = tail_index(alpha, mean_exists=True)
-    ratio = positive("scale", scale) / positive("signal", signal)
-    quantile = quantile_sum(index, error, None)
-    if (quantile <= 0).any():
-        raise ValueError("error is 0.5, which a coin needs no sample for: give less")
-    power = -1 / np.asarray(law.kappa(index))
-    return (ratio * quantile * positive("samples", samples) ** power)[()]
 
 
 class Envelope(ABC):
@@ -125,33 +83,31 @@ class Envelope(ABC):
 
     def window(
         self,
-        samples: ArrayLike,
+        n_sequences: ArrayLike,
         alpha: ArrayLike,
         *,
         signal: ArrayLike = 1.0,
         scale: ArrayLike = 1.0,
-        error: ArrayLike = 0.05,
+        significance: ArrayLike = 0.05,
     ) -> Reals:
         """Return the window of N samples under a noise floor common to all lags.
 
-        H_N = sup{ l : f(l) >= eps_N }, eps_N = (sigma q_{1-error} / m0) N^(-1/kappa)
+        H_N = sup{ l : f(l) >= eps_N },
+        eps_N = (sigma q_{1-significance} / m0) N^(-1/kappa)
 
-        Args:
-            samples: N, number of sequences, positive.
-            alpha: tail index in (1, 2].
-            signal: m0, signal at envelope 1.
-            scale: sigma, noise floor, in the unit of the signal.
-            error: probability of the wrong sign.
+        Arguments and errors are those of `noise_level`.
 
         Returns:
             The window in lags, a real number; its floor is the last whole lag.
-
-        Raises:
-            ValueError: alpha outside (1, 2], an error outside (0, 1/2), or another
-                argument not positive.
         """
         return self.inverse(
-            noise_level(samples, alpha, signal=signal, scale=scale, error=error)
+            noise_level(
+                n_sequences,
+                alpha,
+                signal=signal,
+                scale=scale,
+                significance=significance,
+            )
         )
 
 
@@ -160,7 +116,9 @@ class Envelope(ABC):
 class Exponential(Envelope):
     """f(l) = c exp(-l/tau); H_N = tau log(c/eps_N), slope tau/kappa in log N.
 
-    Arguments: tau, time scale in steps; c, value at lag 0.
+    Args:
+        tau: time scale in steps.
+        c: value at lag 0.
 
     Example:
         >>> round(float(Exponential(tau=50.0).window(1e5, 1.5)), 3)
@@ -189,7 +147,9 @@ class Exponential(Envelope):
 class PowerLaw(Envelope):
     """f(l) = c (1+l)^-beta; H_N = (c/eps_N)^(1/beta) - 1 ~ N^(1/(kappa beta)).
 
-    Arguments: beta, exponent; c, value at lag 0.
+    Args:
+        beta: exponent.
+        c: value at lag 0.
 
     Example:
         >>> round(float(PowerLaw(beta=0.8).window(1e5, 1.5)), 3)
@@ -218,7 +178,8 @@ class PowerLaw(Envelope):
 class Logarithmic(Envelope):
     """f(l) = c / log(1+l); H_N = exp(c/eps_N) - 1, exponential in N^(1/kappa).
 
-    Arguments: c, value at lag e-1; the value at lag 0 is infinite.
+    Args:
+        c: value at lag e-1; the value at lag 0 is infinite.
 
     Example:
         >>> f"{Logarithmic().window(1e5, 1.5):.6g}"
@@ -248,7 +209,10 @@ class Logarithmic(Envelope):
 class Stretched(Envelope):
     """f(l) = c exp(-(l/tau)^g); H_N = tau log(c/eps_N)^(1/g).
 
-    Arguments: g, stretching exponent; tau, time scale in steps; c, value at lag 0.
+    Args:
+        g: stretching exponent.
+        tau: time scale in steps.
+        c: value at lag 0.
 
     Example:
         >>> round(float(Stretched(g=0.5, tau=20.0).window(1e5, 1.5)), 3)
@@ -280,7 +244,10 @@ class TruncatedPower(Envelope):
 
     H_N = beta tau W0((c e^(1/tau)/eps_N)^(1/beta) / (beta tau)) - 1
 
-    Arguments: beta, exponent; tau, time scale in steps; c, value at lag 0.
+    Args:
+        beta: exponent.
+        tau: time scale in steps.
+        c: value at lag 0.
 
     Example:
         >>> short, long = TruncatedPower(0.8, 1e9), PowerLaw(0.8)
@@ -315,7 +282,10 @@ class TruncatedPower(Envelope):
 class Plateau(Envelope):
     """f(l) = c / (1 + exp((l-l0)/w)); H_N = l0 + w log(c/eps_N - 1).
 
-    Arguments: l0, end of the plateau in steps; w, width of its edge; c, height.
+    Args:
+        l0: end of the plateau in steps.
+        w: width of its edge.
+        c: height.
 
     Example:
         >>> round(float(Plateau(l0=40.0, w=5.0).inverse(0.5)), 9)

@@ -15,7 +15,7 @@ from scipy.special import ndtri
 
 from .. import stable
 from ..stable.stability import STABLE, below_two
-from .samples import Requirement, jackknife_error, samples_needed, u_statistic
+from .samples import SamplesNeeded, jackknife_error, samples_needed, u_statistic
 
 Lags = Float[np.ndarray, "lag"]
 
@@ -108,16 +108,16 @@ def _by_lag(table: dict[str, Float[np.ndarray, "lag direction"]]) -> NoiseLaw:
     return NoiseLaw(**found)
 
 
-def heavy_requirement(
-    need: Requirement,
+def with_stable_noise(
+    need: SamplesNeeded,
     law: NoiseLaw,
     square: Float[np.ndarray, "lag sequence"],
     dot: Float[np.ndarray, "lag sequence"],
     *,
-    error: float = 0.05,
-    miss: float = 0.05,
+    significance: float = 0.05,
+    power: float = 0.95,
     level: float = 0.95,
-) -> Requirement:
+) -> SamplesNeeded:
     """Replace N(l) where the noise is stable: ``((q_{1-a} + q_{1-b}) sigma/m)^kappa``.
 
     ``m = c sqrt(U)``. The ends take the ends of U, sigma and alpha together, so that
@@ -128,8 +128,8 @@ def heavy_requirement(
         law: the law of the noise; lags where it is not stable stay as they are.
         square: ``||S_n||^2``.
         dot: ``S_n . S``.
-        error: a, the test's size.
-        miss: b, the probability to miss the dependency.
+        significance: a, the test's size.
+        power: 1 - b, the probability to find the dependency.
         level: confidence of the intervals.
     """
     z = float(ndtri(0.5 + level / 2))
@@ -141,7 +141,7 @@ def heavy_requirement(
     for i in np.flatnonzero(law.stable):
         kappa[i] = stable.kappa(law.alpha[i])
         noise[i] = law.sigma[i]
-        resolved[i] = need.strength > 0 and signal[i] > spread[i]
+        resolved[i] = need.effect_size > 0 and signal[i] > spread[i]
         ends = {
             "needed": (signal[i], law.sigma[i], law.alpha[i]),
             "lower": (signal[i] + spread[i], law.sigma_lower[i], highest[i]),
@@ -149,9 +149,9 @@ def heavy_requirement(
         }
         for name, (u, sigma, alpha) in ends.items():
             there = u > 0 and (resolved[i] or name == "lower") and alpha > 1
-            m = need.strength * np.sqrt(max(u, 0.0))
+            m = need.effect_size * np.sqrt(max(u, 0.0))
             kept[name][i] = (
-                samples_needed(m, sigma, alpha, error=error, miss=miss)
+                samples_needed(m, sigma, alpha, significance=significance, power=power)
                 if there and m > 0
                 else np.inf
             )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln, digamma, hyperu
 
-from ..stable.checks import Reals
+from ..stable.checks import Reals, positive
 from .families import Envelope, real
 
 LONG = 1e5
@@ -28,7 +28,10 @@ class GammaRates(Envelope):
 
     H_N = rho ((c/eps_N)^(1/k) - 1), growing as N^(1/(kappa k)).
 
-    Arguments: k, shape; rho, rate of the gamma law in steps; c, value at lag 0.
+    Args:
+        k: shape.
+        rho: rate of the gamma law in steps.
+        c: value at lag 0.
 
     Example:
         >>> round(float(GammaRates(k=2.0, rho=10.0).inverse(0.25)), 9)
@@ -60,7 +63,10 @@ class LogUniform(Envelope):
 
     Slow between t1 and t2, then slope t2/kappa in log N.
 
-    Arguments: t1 < t2, shortest and longest time scale in steps; c, value at lag 0.
+    Args:
+        t1: shortest time scale in steps.
+        t2: longest time scale in steps.
+        c: value at lag 0.
 
     Example:
         >>> f = LogUniform(t1=1.0, t2=1000.0)
@@ -111,8 +117,11 @@ class TwoExponentials(Envelope):
 
     max_i tau_i log(c w_i/eps_N) <= H_N <= max_i tau_i log(2 c w_i/eps_N)
 
-    Arguments: w, weight of tb, inside (0, 1); ta, tb, time scales in steps; c, value at
-    lag 0.
+    Args:
+        w: weight of tb, inside (0, 1).
+        ta: time scale in steps.
+        tb: the other one.
+        c: value at lag 0.
 
     Example:
         >>> one = TwoExponentials(w=0.5, ta=50.0, tb=50.0)
@@ -158,7 +167,10 @@ class BetaGates(Envelope):
     f ~ l^-b at long lags; Beta(1, b) gates give the power law of exponent b exactly in
     the sense that f(l) = Gamma(1+b) Gamma(1+l)/Gamma(1+b+l), 1/(1+l) at b = 1.
 
-    Arguments: a, b, parameters of the law of the leak 1-s; c, value at lag 0.
+    Args:
+        a: parameter of the law of the leak 1-s.
+        b: its other parameter.
+        c: value at lag 0.
 
     Example:
         >>> round(float(BetaGates(a=1.0, b=1.0).value(9)), 12)
@@ -190,7 +202,9 @@ class GammaShapes(Envelope):
 
     f ~ c/(u log l): a spectrum whose envelope decays logarithmically.
 
-    Arguments: u, largest exponent; c, value at lag 0.
+    Args:
+        u: largest exponent.
+        c: value at lag 0.
 
     Example:
         >>> round(float(GammaShapes(u=1.0).value(0.0)), 9)
@@ -224,7 +238,9 @@ class UniformTimeScales(Envelope):
 
     Nearly flat up to l ~ T, then slope T/kappa in log N.
 
-    Arguments: longest, T > 1 in steps; c, value at lag 0.
+    Args:
+        longest: T > 1, in steps.
+        c: value at lag 0.
 
     Example:
         >>> f = UniformTimeScales(longest=100.0)
@@ -262,3 +278,28 @@ class UniformTimeScales(Envelope):
     def log_slope(self, lags: ArrayLike) -> Reals:
         """Return -[E1(l/T) - E1(l)] / [T E2(l/T) - E2(l)]."""
         return -self._scaled(lags, 1) / self._scaled(lags, 2)
+
+
+def envelope_of_units(time_scales: ArrayLike, lags: ArrayLike) -> Reals:
+    """Return the envelope of a finite number of units.
+
+    f(l) = (1/H) sum_q exp(-l/tau_q)
+
+    Args:
+        time_scales: tau_q > 0, in steps (unit).
+        lags: l >= 0, any shape.
+
+    Returns:
+        f, 1 at lag 0.
+
+    Raises:
+        ValueError: a time scale that is not positive and finite.
+
+    Example:
+        >>> float(envelope_of_units([50.0, 50.0], 0.0))
+        1.0
+
+    Source: Livi 2025, arXiv 2512.05790, envelope of order zero.
+    """
+    tau = positive("time_scales", time_scales)
+    return np.exp(-np.asarray(lags, np.float64)[..., None] / tau).mean(-1)[()]

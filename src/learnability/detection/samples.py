@@ -18,7 +18,7 @@ from scipy import stats
 from ..stable import law as stable_law
 from ..stable.checks import Reals, magnitude, positive, probability, tail_index
 
-SMALLEST_ERROR = 1e-300
+SMALLEST_SIGNIFICANCE = 1e-300
 """Half of it, and what it leaves of a tail, are still numbers of full precision."""
 
 EXPONENTS = {"v1": np.asarray, "v4": stable_law.kappa}
@@ -33,30 +33,31 @@ def samples_needed(
     scale: ArrayLike,
     alpha: ArrayLike,
     *,
-    error: ArrayLike = 0.05,
-    miss: ArrayLike | None = None,
+    significance: ArrayLike = 0.05,
+    power: ArrayLike | None = None,
     law: str = "v4",
 ) -> Reals:
     """Return the number of values whose mean shows the signal.
 
-    N = (sigma q / |m|)^kappa, q = q_{1-error} for the sign of m, and
-    q = q_{1-error} + q_{1-miss} for 0 against m; law "v1" puts alpha for kappa
+    N = (sigma q / |m|)^kappa, q = q_{1-significance} for the sign of m, and
+    q = q_{1-significance} + q_{power} for 0 against m; law "v1" puts alpha for kappa
 
     Args:
         signal: m, location of one value, in the unit of the values; 0 needs infinitely
             many.
         scale: sigma, in the unit of the values.
         alpha: tail index in (1, 2]; all broadcast.
-        error: probability of a wrong sign, or of seeing a signal that is not there.
-        miss: probability of missing a signal that is there; None tests the sign.
+        significance: probability of a wrong sign, or of seeing a signal that is not
+            there.
+        power: probability of seeing a signal that is there; None tests the sign.
         law: "v4" (exponent kappa) or "v1" (exponent alpha, published first).
 
     Returns:
         N, not rounded.
 
     Raises:
-        ValueError: alpha outside (1, 2], scale not positive, NaN, a probability outside
-            (0, 1/2], or an unknown law.
+        ValueError: alpha outside (1, 2], scale not positive, NaN, a significance
+            outside (0, 1/2], a power outside [1/2, 1), or an unknown law.
 
     Example:
         >>> round(float(samples_needed(0.1, 1.0, 2.0)), 1)
@@ -68,49 +69,93 @@ def samples_needed(
         raise ValueError(f"law is {law!r}, but must be one of {', '.join(EXPONENTS)}")
     index = tail_index(alpha, mean_exists=True)
     exponent = EXPONENTS[law](index)
-    quantile = quantile_sum(index, error, miss)
+    quantile = quantile_sum(index, significance, power)
     # No signal, and one that needs more than 1e308 samples, need infinitely many.
     with np.errstate(divide="ignore", over="ignore"):
         ratio = positive("scale", scale) / magnitude("signal", signal)
         return ((quantile * ratio) ** exponent)[()]
 
 
-def quantile_sum(
-    alpha: NDArray[np.float64], error: ArrayLike, miss: ArrayLike | None
-) -> NDArray[np.float64]:
-    """Return q_{1-error}, or q_{1-error} + q_{1-miss} where a miss is given.
+def noise_level(
+    n_sequences: ArrayLike,
+    alpha: ArrayLike,
+    *,
+    signal: ArrayLike = 1.0,
+    scale: ArrayLike = 1.0,
+    significance: ArrayLike = 0.05,
+) -> Reals:
+    """Return the level that an envelope must reach to be seen in N samples.
+
+    eps_N = (sigma q_{1-significance} / m0) N^(-1/kappa)
+
+    Args:
+        n_sequences: N, number of sequences, positive.
+        alpha: tail index in (1, 2].
+        signal: m0, signal at envelope 1.
+        scale: sigma, noise floor, in the unit of the signal.
+        significance: probability of the wrong sign.
+
+    Returns:
+        The level, without unit.
 
     Raises:
-        ValueError: a probability outside (0, 1/2].
+        ValueError: alpha outside (1, 2], a significance outside (0, 1/2), or another
+            argument not positive.
+
+    Example:
+        >>> round(float(noise_level(1e5, 1.5)), 7)
+        0.0657521
+
+    Source: Livi 2025, arXiv 2512.05790 (v4), with the quantile for the threshold.
     """
-    total = _tail_quantile("error", error, alpha)
-    if miss is not None:
-        total = total + _tail_quantile("miss", miss, alpha)
-    return np.asarray(total)
-
-
-def _tail_quantile(name: str, value: ArrayLike, alpha: NDArray[np.float64]) -> Reals:
-    """Return q_{1-tail}, from the lower tail, as 1 - tail would round a small one."""
-    tail = probability(name, value)
-    if (tail > 0.5).any():
+    index = tail_index(alpha, mean_exists=True)
+    ratio = positive("scale", scale) / positive("signal", signal)
+    quantile = quantile_sum(index, significance, None)
+    if (quantile <= 0).any():
         raise ValueError(
-            f"{name} is {tail.max():g}, worse than a coin: give at most 0.5"
+            "significance is 0.5, which a coin needs no sample for: give less"
         )
-    return -np.asarray(stable_law.quantile(tail, alpha))
+    power = -1 / np.asarray(stable_law.kappa(index))
+    return (ratio * quantile * positive("n_sequences", n_sequences) ** power)[()]
+
+
+def quantile_sum(
+    alpha: NDArray[np.float64], significance: ArrayLike, power: ArrayLike | None
+) -> NDArray[np.float64]:
+    """Return q_{1-significance}, plus q_{power} where a power is given.
+
+    Both come from the lower tail, since 1 - tail would round a small one.
+
+    Raises:
+        ValueError: a significance outside (0, 1/2], a power outside [1/2, 1).
+    """
+    tails = [probability("significance", significance)]
+    if (tails[0] > 0.5).any():
+        raise ValueError(
+            f"significance is {tails[0].max():g}, worse than a coin: give at most 0.5"
+        )
+    if power is not None:
+        tails.append(1 - probability("power", power))
+        if (tails[1] > 0.5).any():
+            raise ValueError(
+                f"power is {np.min(power):g}, worse than a coin: give at least 0.5"
+            )
+    quantiles = [stable_law.quantile(tail, alpha) for tail in tails]
+    return np.asarray(-sum(quantiles))
 
 
 @dataclass(frozen=True)
-class Requirement:
+class SamplesNeeded:
     """Samples needed by lag, with their interval.
 
     Attributes:
         needed: N(l); inf where the lag is not resolved; (lag,).
         lower: lower end of N(l).
         upper: upper end of N(l); inf where the lag is not resolved.
-        resolved: whether U(l) is surely above 0.
+        resolved: whether U(l) is significantly above 0.
         signal: U(l), the unbiased estimate of ``||s_l||^2``.
         noise: ``sigma_l``; the scale of the stable law where kappa is not 2.
-        strength: c.
+        effect_size: c.
         kappa: exponent of N in the formula used: 2 is the Gaussian one, more than 2
             that of a stable law (`heavy_noise`).
     """
@@ -121,14 +166,14 @@ class Requirement:
     resolved: np.ndarray
     signal: Float[np.ndarray, "lag"]
     noise: Float[np.ndarray, "lag"]
-    strength: float
+    effect_size: float
     kappa: Float[np.ndarray, "lag"]
 
 
 def u_statistic(
     square: Float[np.ndarray, "lag sequence"], dot: Float[np.ndarray, "lag sequence"]
 ) -> tuple[Float[np.ndarray, "lag"], Float[np.ndarray, "lag sequence"]]:
-    """Give U, unbiased for ``||E S_n||^2``, and U without each sequence.
+    """Return U, unbiased for ``||E S_n||^2``, and U without each sequence.
 
     ``U = (A - Q)/(n(n-1))`` with ``A = ||sum S||^2 = sum dot``, ``Q = sum square``;
     ``U_(-i) = (A - 2 S_i.S + q_i - (Q - q_i))/((n-1)(n-2))``.
@@ -176,7 +221,7 @@ def projected_variance(
 def jackknife_error(
     without: Float[np.ndarray, "... sequence"],
 ) -> Float[np.ndarray, "..."]:
-    """Give the standard error ``sqrt((n-1)/n sum (x_(-i) - mean)^2)``.
+    """Return the standard error ``sqrt((n-1)/n sum (x_(-i) - mean)^2)``.
 
     Source: Tukey 1958; Efron 1982, section 3.
     """
@@ -185,18 +230,18 @@ def jackknife_error(
     return np.asarray(np.sqrt((n - 1) / n * (centred**2).sum(axis=-1)))
 
 
-def requirement(
+def needed_by_gradients(
     square: Float[np.ndarray, "lag sequence"],
     dot: Float[np.ndarray, "lag sequence"],
     projection: Float[np.ndarray, "lag direction sequence"],
     tilt: Float[np.ndarray, "lag direction sequence"] | float = 0.0,
     *,
-    strength: float,
-    error: float = 0.05,
-    miss: float = 0.05,
+    effect_size: float,
+    significance: float = 0.05,
+    power: float = 0.95,
     level: float = 0.95,
-) -> Requirement:
-    """Give the samples needed at each lag, with intervals from the jackknife.
+) -> SamplesNeeded:
+    """Return the samples needed at each lag, with intervals from the jackknife.
 
     Args:
         square: ``||S_n||^2``.
@@ -204,29 +249,33 @@ def requirement(
         projection: ``G_n . s/||s||``.
         tilt: what leaving a sequence out adds to the squared deviations of the others'
             projections; 0 where their direction is known.
-        strength: c; 0 means that there is nothing to detect.
-        error: a, the test's size.
-        miss: b, the probability to miss the dependency.
+        effect_size: c; 0 means that there is nothing to detect.
+        significance: a, the test's size.
+        power: 1 - b, the probability to find the dependency.
         level: confidence of the intervals.
 
     Raises:
-        ValueError: if there are fewer than 4 sequences, strength is negative, or a
-            probability lies outside (0, 1/2), the level outside (0, 1).
+        ValueError: if there are fewer than 4 sequences, the effect size is negative,
+            the significance lies outside (0, 1/2), the power outside (1/2, 1), or the
+            level outside (0, 1).
 
     Example:
         >>> import numpy as np
         >>> s = np.random.default_rng(0).normal(1.0, 1.0, size=(1, 400))
-        >>> r = requirement(s**2, s * s.sum(), 3 * s[:, None], strength=1.0)
+        >>> r = needed_by_gradients(s**2, s * s.sum(), 3 * s[:, None], effect_size=1.0)
         >>> bool(abs(r.needed[0] / (10.82 * 9) - 1) < 0.2)
         True
     """
     if square.shape[-1] < 4:
         raise ValueError(f"{square.shape[-1]} sequences are too few; give at least 4")
-    if strength < 0:
-        raise ValueError(f"the strength is {strength}; it cannot be negative")
-    for name, p in (("error", error), ("miss", miss)):
-        if not SMALLEST_ERROR <= p < 0.5:
-            raise ValueError(f"{name} is {p}; it must lie between 0 and 1/2")
+    if effect_size < 0:
+        raise ValueError(f"the effect size is {effect_size}; it cannot be negative")
+    if not SMALLEST_SIGNIFICANCE <= significance < 0.5:
+        raise ValueError(
+            f"significance is {significance}; it must lie between 0 and 1/2"
+        )
+    if not 0.5 < power < 1:
+        raise ValueError(f"power is {power}; it must lie between 1/2 and 1")
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; it must lie between 0 and 1")
     signal, signal_without = u_statistic(square, dot)
@@ -235,29 +284,29 @@ def requirement(
     )
     z = float(stats.norm.ppf(0.5 + level / 2))
     reach = z * jackknife_error(signal_without)
-    factor = float(stats.norm.isf(error) + stats.norm.isf(miss)) ** 2
+    factor = float(stats.norm.isf(significance) + stats.norm.isf(1 - power)) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        resolved = strength**2 * (signal - reach) / variance > 0
+        resolved = effect_size**2 * (signal - reach) / variance > 0
         # Logarithms: a ratio's error is a factor, and information is never negative.
         spread = z * jackknife_error(np.log(signal_without / variance_without))
-        needed = factor * variance / (strength**2 * signal)
-        largest = factor * variance / (strength**2 * (signal + reach))
+        needed = factor * variance / (effect_size**2 * signal)
+        largest = factor * variance / (effect_size**2 * (signal + reach))
         # At a low level one sequence can carry all of a signal that is resolved.
         told = resolved & np.isfinite(spread)
-    return Requirement(
+    return SamplesNeeded(
         needed=np.where(resolved, needed, np.inf),
         lower=np.where(told, needed * np.exp(-spread), _or_infinite(largest)),
         upper=np.where(told, needed * np.exp(spread), np.inf),
         resolved=resolved,
         signal=signal,
         noise=np.sqrt(variance),
-        strength=strength,
+        effect_size=effect_size,
         kappa=np.full(signal.shape, 2.0),
     )
 
 
-def undefined(need: Requirement) -> Requirement:
-    """Return a requirement of which nothing is known: nan, and nothing resolved."""
+def undefined(need: SamplesNeeded) -> SamplesNeeded:
+    """Return samples needed of which nothing is known: nan, and nothing resolved."""
     nothing = np.full(need.needed.shape, np.nan)
     names = ("needed", "lower", "upper")
     return replace(
@@ -268,5 +317,5 @@ def undefined(need: Requirement) -> Requirement:
 
 
 def _or_infinite(samples: Float[np.ndarray, "lag"]) -> Float[np.ndarray, "lag"]:
-    """Give the samples, inf where no strength or no signal makes sense of them."""
+    """Return the samples, inf where no effect or no signal makes sense of them."""
     return np.where(samples > 0, samples, np.inf)

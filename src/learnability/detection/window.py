@@ -8,42 +8,49 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike, NDArray
 
-Budgets = Int[np.ndarray, " budget"]
+Reached = Int[np.ndarray, " n_sequences"]
 
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows of a list of budgets.
+    """The windows of some numbers of sequences N.
 
-    lags: the grid (lag); budgets: numbers of sequences N (budget);
-    contiguous: the largest grid lag up to which every grid lag needs at most N, 0 where
-    the first lag needs more (budget); maximal: the largest grid lag that needs at most
-    N, 0 where none does (budget); detected: which lags need at most N (budget, lag);
-    lower, upper: ends of the interval of the contiguous window, None where N(l) came
-    without an interval; censored, lower_censored, upper_censored: True where that
-    window reaches the last grid lag, so that the true one lies there or beyond.
+    Attributes:
+        lags: the grid.
+        n_sequences: numbers of sequences N.
+        contiguous: the largest grid lag up to which every grid lag needs at most N, 0
+            where the first lag needs more.
+        maximal: the largest grid lag that needs at most N, 0 where none does.
+        detected: which lags need at most N.
+        censored: whether the window reaches the last grid lag, so that the true one
+            lies there or beyond.
+        lower: lower end of the contiguous window's interval; None where N(l) came
+            without one.
+        upper: its upper end, likewise.
+        lower_censored: whether the lower end reaches the last grid lag.
+        upper_censored: whether the upper end does.
     """
 
     lags: Int[np.ndarray, " lag"]
-    budgets: Float[np.ndarray, " budget"]
-    contiguous: Budgets
-    maximal: Budgets
-    detected: Bool[np.ndarray, "budget lag"]
-    censored: Bool[np.ndarray, " budget"]
-    lower: Budgets | None
-    upper: Budgets | None
-    lower_censored: Bool[np.ndarray, " budget"] | None
-    upper_censored: Bool[np.ndarray, " budget"] | None
+    n_sequences: Float[np.ndarray, " n_sequences"]
+    contiguous: Reached
+    maximal: Reached
+    detected: Bool[np.ndarray, "n_sequences lag"]
+    censored: Bool[np.ndarray, " n_sequences"]
+    lower: Reached | None
+    upper: Reached | None
+    lower_censored: Bool[np.ndarray, " n_sequences"] | None
+    upper_censored: Bool[np.ndarray, " n_sequences"] | None
 
 
 def window(
     lags: ArrayLike,
     needed: ArrayLike,
-    budgets: ArrayLike,
+    n_sequences: ArrayLike,
     lower: ArrayLike | None = None,
     upper: ArrayLike | None = None,
 ) -> Windows:
-    """Return the windows that budgets of N sequences reach.
+    """Return the windows that N sequences reach.
 
     H_N = max{ L : N(l) <= N for every grid lag l <= L }
 
@@ -51,16 +58,17 @@ def window(
         lags: grid of lags, increasing positive integers (lag).
         needed: N(l), sequences that each lag needs; inf where a lag is not resolved
             (lag).
-        budgets: numbers of sequences N, positive, any order (budget).
-        lower, upper: ends of the interval of N(l), inf where there is no end (lag);
-            the upper end of N(l) gives the lower end of the window.
+        n_sequences: numbers of sequences N, positive, any order (n_sequences).
+        lower: lower end of the interval of N(l) (lag).
+        upper: its upper end, inf where there is none (lag); it gives the lower end of
+            the window.
 
     Returns:
         A `Windows` record.
 
     Raises:
         ValueError: lags not increasing positive integers, lengths that differ, NaN or
-            negative N(l), ends in the wrong order, or a budget that is not positive.
+            negative N(l), ends in the wrong order, or an N that is not positive.
 
     Example:
         >>> window([1, 2, 4], [10, 100, np.inf], [50, 1000]).contiguous
@@ -69,11 +77,11 @@ def window(
     Source: Livi 2025, arXiv 2512.05790, definition of the learnability window.
     """
     grid = _grid(lags)
-    numbers = np.atleast_1d(np.asarray(budgets, np.float64))
+    numbers = np.atleast_1d(np.asarray(n_sequences, np.float64))
     wrong = ~(np.isfinite(numbers) & (numbers > 0))
     if wrong.any() or numbers.ndim != 1:
         raise ValueError(
-            f"budgets must be a list of positive numbers of sequences, not {budgets}"
+            f"n_sequences is {n_sequences}; give a list of positive numbers"
         )
     middle = _needed("needed", needed, grid)
     detected = middle <= numbers[:, None]
@@ -83,7 +91,7 @@ def window(
     _check_order(lower, upper)
     return Windows(
         lags=grid,
-        budgets=numbers,
+        n_sequences=numbers,
         contiguous=contiguous,
         maximal=np.where(detected, grid, 0).max(1),
         detected=detected,
@@ -136,7 +144,7 @@ def _needed(
     if array.shape != grid.shape:
         raise ValueError(
             f"{name} has shape {array.shape}, but there are {grid.size} lags: "
-            "give one number a lag"
+            "give one number per lag"
         )
     if np.isnan(array).any() or (array < 0).any():
         raise ValueError(
@@ -148,13 +156,13 @@ def _needed(
 
 def _bounded(
     grid: NDArray[np.int64],
-    budgets: NDArray[np.float64],
+    n_sequences: NDArray[np.float64],
     value: ArrayLike | None,
     name: str,
-) -> Budgets | None:
+) -> Reached | None:
     if value is None:
         return None
-    return reach(grid, _needed(name, value, grid) <= budgets[:, None])
+    return reach(grid, _needed(name, value, grid) <= n_sequences[:, None])
 
 
 def _check_order(lower: ArrayLike | None, upper: ArrayLike | None) -> None:

@@ -1,5 +1,7 @@
-"""What the numbers of a diagnosis say one should do, each with its evidence."""
+"""What a diagnosis says: one thing to do, a text of a few lines, a card."""
 
+from collections.abc import Mapping
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,10 +21,13 @@ FAMILIES = (
     decay.TruncatedPower,
     decay.Logarithmic,
 )
+LINES = 8  # of a text, at most
+
+Layers = Mapping[str, "LayerDiagnosis"]
 
 
 def advice(diagnosis: "LayerDiagnosis", sequences: float | None = None) -> list[str]:
-    """Give sentences on samples, on the envelope and on what buys a longer window.
+    """Return sentences on samples, on the envelope and on what buys a longer window.
 
     Args:
         diagnosis: of one recurrence.
@@ -181,8 +186,8 @@ def _decay(envelope: xr.Dataset, need: xr.Dataset) -> str:
 def price(family: decay.Envelope, kappa: float, lags: Real[np.ndarray, "lag"]) -> str:
     """Say in words what more data buys under an envelope.
 
-    With a noise floor common to all lags H_N moves by ``-1/(kappa d log f/dl)`` steps
-    for every factor e of sequences.
+    With a noise floor common to all lags ``dH_N/d log N = -1/(kappa d log f/dl)``; a
+    doubling of N is log 2 of it.
 
     Args:
         family: the envelope.
@@ -194,14 +199,11 @@ def price(family: decay.Envelope, kappa: float, lags: Real[np.ndarray, "lag"]) -
         'the envelope is exponential with tau 17'
     """
     at = float(lags[-1])
-    buys = -1 / (kappa * float(family.log_slope(at)))
+    buys = -np.log(2) / (kappa * float(family.log_slope(at)))
+    more, where = f"twice the sequences buy {buys:.3g} steps", f"at lag {at:.0f} "
     match family:
         case decay.Exponential():
-            said = f"exponential with tau {family.tau:.3g}"
-            return (
-                f"the envelope is {said}: more data buys {buys:.3g} steps per factor e "
-                "of sequences"
-            )
+            said, where = f"exponential with tau {family.tau:.3g}", ""
         case decay.PowerLaw():
             grows = 2 ** (1 / (kappa * family.beta))
             return (
@@ -219,14 +221,11 @@ def price(family: decay.Envelope, kappa: float, lags: Real[np.ndarray, "lag"]) -
                 "the envelope is logarithmic: the window grows exponentially in a "
                 "power of the number of sequences"
             )
-    return (
-        f"the envelope is {said}: at lag {at:.0f} more data buys {buys:.3g} steps per "
-        "factor e of sequences"
-    )
+    return f"the envelope is {said}: {where}{more}"
 
 
 def _number(value: float) -> str:
-    """Give two significant digits, with commas: 40,000 rather than 39,871.
+    """Return two significant digits, with commas: 40,000 rather than 39,871.
 
     Example:
         >>> _number(39871), _number(5000), _number(3.26)
@@ -238,3 +237,72 @@ def _number(value: float) -> str:
         return f"{value:,.0f}"
     shown = float(f"{value:.2g}")
     return f"{shown:,.0f}" if shown >= 10 else f"{shown:g}"
+
+
+def text_of(layers: Layers, refused: Mapping[str, str] | None = None) -> str:
+    """Return a diagnosis in at most eight lines: the answer for each layer.
+
+    Args:
+        layers: by name.
+        refused: why others have none.
+    """
+    rows = [f"{name}: {answer(one)}" for name, one in layers.items()]
+    rows += list((refused or {}).values())
+    return "\n".join([_headline(layers), *shortened(rows, LINES - 1)])
+
+
+def shortened(rows: list[str], most: int) -> list[str]:
+    """Return at most so many rows, the last of which says how many are left out.
+
+    Example:
+        >>> shortened(["a", "b", "c"], 2)
+        ['a', 'and 2 more']
+    """
+    if len(rows) <= most:
+        return rows
+    return [*rows[: most - 1], f"and {len(rows) - most + 1} more"]
+
+
+def _headline(layers: Layers) -> str:
+    attrs = next(iter(layers.values())).tree.attrs
+    what = "1 layer" if len(layers) == 1 else f"{len(layers)} layers"
+    counted = attrs.get("counted", "sequences")
+    return (
+        f"diagnosis of {what} on {attrs['sample']:,} {counted}, "
+        f"up to {attrs['steps']:,} steps each"
+    )
+
+
+def card_of(layers: Layers, refused: Mapping[str, str] | None = None) -> str:
+    """Return a diagnosis as HTML: one row per layer, windows and the answer.
+
+    Args:
+        layers: by name.
+        refused: why others have none.
+    """
+    given = [one.tree.attrs["sequences"] for one in layers.values()]
+    head = ("layer", f"sees with {given[0]:,} sequences", "answer")
+    rows = [
+        (name, _window(one, count), answer(one))
+        for (name, one), count in zip(layers.items(), given, strict=True)
+    ]
+    rows += [(name, "", why) for name, why in (refused or {}).items()]
+    body = "".join(_row("td", row) for row in rows)
+    style = "text-align:left;vertical-align:top;padding:0.2em 0.8em 0.2em 0"
+    table = f"<table><thead>{_row('th', head)}</thead><tbody>{body}</tbody></table>"
+    table = table.replace("<td>", f"<td style='{style}'>")
+    table = table.replace("<th>", f"<th style='{style}'>")
+    return f"<div><p>{escape(_headline(layers))}</p>{table}</div>"
+
+
+def _row(kind: str, cells: tuple[str, ...]) -> str:
+    return "<tr>" + "".join(f"<{kind}>{escape(c)}</{kind}>" for c in cells) + "</tr>"
+
+
+def _window(one: "LayerDiagnosis", count: float) -> str:
+    row = one.window(count).iloc[0]
+    if np.isnan(row["window"]):
+        return "all learnt"
+    mark = "at least " if row["censored"] else ""
+    ends = f"{row['lower']:.0f} to {row['upper']:.0f}"
+    return f"{mark}{row['window']:.0f} steps ({ends})"

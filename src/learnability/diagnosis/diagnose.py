@@ -1,6 +1,7 @@
-"""The composition: any PyTorch model and data go in, a diagnosis a layer comes out."""
+"""The composition: a model and data go in, one diagnosis per layer comes out."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from numbers import Integral
 from typing import Any
@@ -23,11 +24,10 @@ from ..models.refusal import Refusal, refuse_scripted
 from ..models.taking import Groups
 from ..models.taps import Tap
 from ..models.trees import moved
-from .exponents import exponent_group
-from .fitting import fitted_detection, fitted_envelopes, fitted_evidence
+from .groups import fitted_detection, fitted_envelopes, fitted_evidence
 from .judging import HeldOut
 from .layer import LayerDiagnosis
-from .measure import Measurement
+from .measure import Measurement, exponent_group
 from .modules import ModuleMeasurement
 from .options import DiagnosisOptions
 from .result import Diagnosis
@@ -56,6 +56,7 @@ def diagnose(
     optimizer: optim.Optimizer | None = None,
     start: Mapping[str, Tensor] | None = None,
     options: DiagnosisOptions | None = None,
+    device: torch.device | str | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Diagnosis:
@@ -98,11 +99,13 @@ def diagnose(
         optimizer: what trains the model, for its base rates and its next step.
         start: the model's state dict before the training: what it let through is told.
         options: how finely to measure, how much of the data, with how much work.
+        device: where the model runs meanwhile, such as "cuda"; where it lies unless
+            given. What its layers do is measured on the CPU.
         seed: of samples, directions and resamples.
         progress: called with the name of a stage and the share of it that is done.
 
     Returns:
-        A diagnosis a recurrence, by name, such as ``gru[layer 0, backward]``.
+        One diagnosis per recurrence, by name, such as ``gru[layer 0, backward]``.
 
     Raises:
         ValueError: one sentence that says what the model, the data, the loss or the
@@ -143,7 +146,7 @@ def diagnose(
     def first() -> Batch:
         return moved(first_items(data, dtype_of(model)), device_of(model))
 
-    with in_single_precision(model) as precision:
+    with _on(model, device), in_single_precision(model) as precision:
         held_out = HeldOut(read, heldout, optimizer, start)
         every = found(model, layers, read, first, tell)
         diagnoses, refused = {}, dict(every.refused)
@@ -178,6 +181,33 @@ def diagnose(
     return Diagnosis(diagnoses, refused)
 
 
+@contextmanager
+def _on(model: nn.Module, device: torch.device | str | None) -> Iterator[None]:
+    """Let a model lie on a device meanwhile."""
+    if device is None or not isinstance(model, nn.Module):
+        yield
+        return
+    before = {str(t.device) for t in (*model.parameters(), *model.buffers())}
+    if len(before) > 1:
+        raise Refusal(
+            f"the model lies on {' and '.join(sorted(before))}; put it on one device, "
+            "or leave out device="
+        )
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise Refusal(
+            f"device {str(device)!r} cannot be used ({str(error).splitlines()[0]}); "
+            "give one that is there, such as 'cpu'"
+        ) from error
+    model.to(device)
+    try:
+        yield
+    finally:
+        for place in before:
+            model.to(place)
+
+
 def _module(model: nn.Module) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise Refusal(f"the model is {model!r}; give an instance of nn.Module")
@@ -199,7 +229,7 @@ def _fitting(lags: list[int] | None, reading: Reading, layer: Layer) -> list[int
 
 
 def _whole(lags: Iterable[int]) -> list[int]:
-    """Give lags as a list of whole numbers."""
+    """Return lags as a list of whole numbers."""
     found = list(lags) if isinstance(lags, Iterable) else [lags]
     for lag in found:
         if not isinstance(lag, Integral):
@@ -222,9 +252,7 @@ def _groups(
     groups = explained(fitted_envelopes(groups, one.options), cell, rated=rated)
     psi = one.psi()
     groups["evidence"] = fitted_evidence(psi, one.lags, one.seed, one.options)
-    statistics = one.gradients(direction)
-    groups |= fitted_detection(statistics, one.seed, one.options)
-    groups["detection"].attrs |= one.coverage(statistics)
+    groups |= fitted_detection(one.gradients(direction), one.seed, one.options)
     if one.options.exponents:
         groups["lyapunov"] = exponent_group(one.layer.parts(), one.options.exponents)
     return groups
@@ -241,9 +269,7 @@ def _module_groups(
     psi, left = one.evidence()
     groups["evidence"] = fitted_evidence(psi, one.lags, one.seed, one.options)
     groups["evidence"].attrs["not_split"] = left
-    statistics = one.gradients(direction)
-    groups |= fitted_detection(statistics, one.seed, one.options)
-    groups["detection"].attrs |= one.coverage(statistics)
+    groups |= fitted_detection(one.gradients(direction), one.seed, one.options)
     if reason:
         groups["envelope"].attrs["no_equation"] = reason
     return groups

@@ -1,4 +1,4 @@
-"""Results of one diagnosis as labelled arrays, a group a function."""
+"""From what was measured to laws, samples needed and labelled arrays."""
 
 import numpy as np
 import xarray as xr
@@ -6,10 +6,13 @@ from jaxtyping import Float
 from scipy import stats
 
 from .. import stable
-from ..detection.dependence import Dependence
-from ..detection.samples import Requirement
+from ..detection.dependence import Dependence, dependence, strongest
+from ..detection.heavy_noise import noise_law, with_stable_noise
+from ..detection.samples import SamplesNeeded, needed_by_gradients, undefined
 from ..evidence import ProbeStatistics
+from ..randomness import stream
 from ..transport import Envelope, Order, time_scales
+from .options import DiagnosisOptions
 
 ENVELOPE_MEANINGS = {
     "mean": "f(l) = mean over windows of sum_q |mu[q]|",
@@ -30,6 +33,7 @@ TAU_MEANINGS = {
 }
 
 NEEDS = ("needed", "lower", "upper", "resolved", "signal", "noise", "kappa")
+LEARNT = 1e-4  # of what the targets ask for, left in the error: N(l) has no meaning
 
 
 def _lag_axis(lags: list[int]) -> xr.DataArray:
@@ -37,7 +41,7 @@ def _lag_axis(lags: list[int]) -> xr.DataArray:
 
 
 def envelope_group(found: dict[Order, Envelope]) -> xr.Dataset:
-    """Give the envelopes of all orders, over (order, lag) and (order, lag, unit).
+    """Return the envelopes of all orders, over (order, lag) and (order, lag, unit).
 
     What is below the numbers of its dtype is nan, and ``below`` says where.
     """
@@ -56,7 +60,7 @@ def envelope_group(found: dict[Order, Envelope]) -> xr.Dataset:
 
 
 def _told(f: Envelope, name: str) -> np.ndarray:
-    """Give what can be told of an envelope, nan elsewhere.
+    """Return what can be told of an envelope, nan elsewhere.
 
     Typical values of 0 are those of windows that have underflowed, and those of units
     else are sums of logarithms: they do not underflow.
@@ -72,16 +76,18 @@ def _told(f: Envelope, name: str) -> np.ndarray:
 def with_interval(envelope: xr.Dataset, level: float) -> xr.Dataset:
     """Add the ends of the interval of f(l)/f(0): ``lower`` and ``upper``.
 
-    They are ``f(l)/f(0) exp(-+ t s)``, s the standard error of the logarithm and t
-    Student's quantile of (clusters - 1) degrees of freedom: means of few clusters are
-    skew, and their logarithms less so.
+    They are ``f(l)/f(0) exp(-+ t s sqrt(n/(n - 1)))``, n the clusters, s the standard
+    error of the logarithm to first order and t Student's quantile of n - 1 degrees of
+    freedom: means of few clusters are skew, and their logarithms less so. The root is
+    what leaving each cluster out would add to s.
 
     Args:
         envelope: of `envelope_group`.
         level: confidence.
     """
     freedom = envelope["clusters"].values - 1.0
-    t = stats.t.isf((1 - level) / 2, np.where(freedom > 0, freedom, np.nan))
+    freedom = np.where(freedom > 0, freedom, np.nan)
+    t = stats.t.isf((1 - level) / 2, freedom) * np.sqrt(1 + 1 / freedom)
     away = np.exp(t * envelope["log_error"])
     f, meaning = (
         envelope["normalised"],
@@ -94,7 +100,7 @@ def with_interval(envelope: xr.Dataset, level: float) -> xr.Dataset:
 
 
 def time_scale_group(found: dict[Order, Envelope]) -> xr.Dataset:
-    """Give the time scales of all orders, over (order, unit).
+    """Return the time scales of all orders, over (order, unit).
 
     ``tau`` is that of the mean over windows, which the slowest windows rule;
     ``tau_typical`` that of a typical window, nearer to the gates' own.
@@ -114,23 +120,25 @@ def time_scale_group(found: dict[Order, Envelope]) -> xr.Dataset:
     return xr.Dataset(data, coords={"order": list(found)})
 
 
-def stable_group(
-    lags: list[int],
+def fitted_evidence(
     psi: Float[np.ndarray, "lag sequence"],
-    *,
-    level: float,
-    resamples: int,
-    seed: np.random.SeedSequence,
+    lags: list[int],
+    seed: int,
+    options: DiagnosisOptions,
 ) -> xr.Dataset:
-    """Fit a stable law per lag; a lag that has none gets nan, and the reason why.
+    """Fit a stable law per lag to the sequences that are long enough for it.
 
     Args:
-        lags: lags in steps.
         psi: nan where a lag does not fit into a sequence.
-        level: confidence of the intervals.
-        resamples: of the sequences.
+        lags: lags in steps.
         seed: of the resamples.
+        options: hold level and resamples.
+
+    Returns:
+        The law over lag; one that has none gets nan, and ``reason`` says why.
     """
+    settings = options.model_dump(include={"level", "resamples"})
+    settings["seed"] = stream(seed, "resamples")
     names = [
         name + end
         for name in ("alpha", "sigma", "location")
@@ -144,7 +152,7 @@ def stable_group(
     for size in np.unique(sizes[known]).tolist():
         own = known & (sizes == size)
         values = np.stack([row for row, one in zip(rows, own, strict=True) if one])
-        law = stable.fit(values, level=level, resamples=resamples, seed=seed)
+        law = stable.fit(values, **settings)
         for name in names:
             table[name][own] = getattr(law, name)
     data = {name: xr.DataArray(v, dims="lag") for name, v in table.items()}
@@ -164,7 +172,7 @@ def dependence_group(lags: list[int], found: Dependence) -> xr.Dataset:
 
 def detection_group(
     lags: list[int],
-    need: Requirement,
+    need: SamplesNeeded,
     found: Dependence,
     statistics: ProbeStatistics,
 ) -> xr.Dataset:
@@ -184,13 +192,60 @@ def detection_group(
     places = np.searchsorted(statistics.target_lags, lags)
     c = np.where(found.found, found.strength, np.nan)[places]
     with np.errstate(divide="ignore", invalid="ignore"):
-        own = need.needed * (need.strength / c) ** need.kappa
+        own = need.needed * (need.effect_size / c) ** need.kappa
     group["own"] = ("lag", np.where(c > 0, own, np.nan), {"units": "sequences"})
     heavy = int((need.kappa > 2).sum())
     formula = f"stable quantiles at {heavy} of {len(lags)} lags, z at the others"
+    pairs, count = statistics.projection.shape[1:]
+    every = statistics.target.shape[1]
     group.attrs = {
-        "effect_size": float(need.strength),
+        "effect_size": float(need.effect_size),
         "left": float(statistics.left),
         "formula": formula if heavy else "Gaussian: z, kappa = 2",
+        "sequences": count,
+        "probe": "all pairs" if pairs == every else "one pair",
+        "pairs": every,
     }
     return group
+
+
+def fitted_envelopes(
+    groups: dict[str, xr.Dataset], options: DiagnosisOptions
+) -> dict[str, xr.Dataset]:
+    """Return groups of results, those of envelopes with the ends of their intervals.
+
+    Args:
+        groups: by name.
+        options: holds the level.
+    """
+    names = ("envelope", "effective")
+    ends = {n: with_interval(groups[n], options.level) for n in names if n in groups}
+    return {**groups, **ends}
+
+
+def fitted_detection(
+    statistics: ProbeStatistics, seed: int, options: DiagnosisOptions
+) -> dict[str, xr.Dataset]:
+    """Return what each lag needs to be detected, and what the targets hold.
+
+    Returns:
+        The groups ``detection``, of all lags that were measured, and ``dependence``, of
+        all that were asked for and of lag 0.
+    """
+    s, half = statistics, options.significance / 2
+    effect_size = options.effect_size
+    if effect_size is None:
+        effect_size = strongest(s.target[s.target_lags > 0], half)[0]
+    sizes = options.model_dump(include={"significance", "power", "level"})
+    need = needed_by_gradients(
+        s.square, s.dot, s.projection, s.tilt, effect_size=effect_size, **sizes
+    )
+    law = noise_law(s.projection, level=options.level, seed=stream(seed, "noise law"))
+    need = with_stable_noise(need, law, s.square, s.dot, **sizes)
+    if s.left < LEARNT:
+        need = undefined(need)
+    found = dependence(s.target, half)
+    return {
+        "detection": detection_group(s.lags.tolist(), need, found, s),
+        "dependence": dependence_group(s.target_lags.tolist(), found),
+    }

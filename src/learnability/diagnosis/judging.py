@@ -119,7 +119,7 @@ class HeldOut:
 
     @contextmanager
     def after(self, reading: Reading) -> Iterator[dict[str, Layer]]:
-        """Give the layers on the held-out data after the optimizer's next step."""
+        """Yield the layers on the held-out data after the optimizer's next step."""
         descent = self.descent(reading)
         if isinstance(descent, str):
             yield {}
@@ -129,7 +129,7 @@ class HeldOut:
 
     @contextmanager
     def began(self, reading: Reading) -> Iterator[Reading]:
-        """Give the model on the training data at the weights that it began with."""
+        """Yield the model on the training data at the weights that it began with."""
         own, start = reading.model.state_dict(keep_vars=True), self.start or {}
         with changed([*own.values()], [start[name] for name in own]):
             yield self.read(reading.recorder.taps)

@@ -11,8 +11,8 @@ import xarray as xr
 
 from ..storage import load_tree, save_tree
 from ..summaries.spread import window_table
-from ..verdict.explained import Explanation
-from .shown import card_of, text_of
+from ..verdict.rules import Explanation
+from .advice import card_of, text_of
 from .verdicts import explained, verdict_table
 
 
@@ -102,8 +102,7 @@ class LayerDiagnosis:
         Raises:
             ValueError: if an N is not above 0.
         """
-        found = window_table(self.group("detection"), numbers(n_sequences))
-        return found.rename_axis("n_sequences")
+        return window_table(self.group("detection"), numbers(n_sequences))
 
     def needed_window(self, n_sequences: float | Iterable[float]) -> pd.DataFrame:
         """Return how far the dependencies that the targets hold can be detected.

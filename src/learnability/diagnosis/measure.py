@@ -1,6 +1,6 @@
-"""Everything that is measured on one recurrence, a group of results a method."""
+"""Everything that is measured on one recurrence, one method per group of results."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import final
@@ -12,12 +12,14 @@ from jaxtyping import Float
 from torch import Tensor, optim
 
 from .. import evidence
+from ..cells import Cell
 from ..detection.dependence import strongest
-from ..evidence.probe import ProbeStatistics, probe_gradients, shifted, summed_up
+from ..evidence.inputs import shifted
+from ..evidence.probe import ProbeStatistics, probe_gradients, summed_up
 from ..evidence.sample import Sample, anchors
 from ..models.lags import swept
 from ..models.probing import along, dependencies, probes
-from ..models.reading import Layer, Progress, silent
+from ..models.reading import Layer, Progress, joined, silent
 from ..randomness import stream
 from ..transport import (
     Envelope,
@@ -28,12 +30,15 @@ from ..transport import (
     carried_steps,
     sampled_windows,
 )
+from ..transport.lyapunov import Exponents, averaged
 from .groups import envelope_group, time_scale_group
 from .options import DiagnosisOptions
 
 FEWEST_WINDOWS = 8  # of the exact envelope: fewer have no standard error to speak of
 FEWEST_SEQUENCES = 64  # of probe gradients, for the same reason
 FEWEST_LAGS = 8  # of the detection window: fewer give no curve
+SEQUENCES = 16  # that they are averaged over, at most
+BURN = 0.25  # of the steps, until the directions have turned into the leading ones
 
 
 @final
@@ -135,8 +140,8 @@ class Measurement:
         room = options.work / self._cost()
         lags = thinned(self.lags, most or len(self.lags))
         if chosen.pairs > options.pairs or chosen.pairs * len(lags) * len(layer) > room:
-            error = self.options.significance / 2
-            chosen = along(chosen, strongest(target[1:], error)[1])
+            half = self.options.significance / 2
+            chosen = along(chosen, strongest(target[1:], half)[1])
             count = max(FEWEST_SEQUENCES, int(room / len(lags)))
             layer = layer.first(count)
             lags = thinned(lags, max(FEWEST_LAGS, int(room / len(layer))))
@@ -158,13 +163,6 @@ class Measurement:
             chosen.left,
             lambda share: self.progress("detection", share),
         )
-
-    def coverage(self, statistics: ProbeStatistics) -> dict[str, str | int]:
-        """Return on how many sequences and pairs N(l) rests."""
-        pairs, count = statistics.projection.shape[1:]
-        every = statistics.target.shape[1]
-        probe = "all pairs" if pairs == every else "one pair"
-        return {"sequences": count, "probe": probe, "pairs": every}
 
     def _cost(self) -> float:
         """Return the operations of one row of one sequence, in both passes."""
@@ -190,3 +188,67 @@ def thinned(lags: Sequence[int], most: int) -> list[int]:
         return list(lags)
     places = np.unique(np.linspace(0, len(lags) - 1, most).round().astype(int))
     return [lags[k] for k in places]
+
+
+def leading_exponents(
+    cell: Cell,
+    x: Float[Tensor, "sequence step input"],
+    states: Float[Tensor, "sequence step state"],
+    count: int,
+    burn: int = 0,
+) -> Exponents:
+    """Measure the leading exponents by pulling cotangents back through the steps.
+
+    ``J_t^T Q_t = Q_{t-1} R_{t-1}``; exponent i is the mean of ``log |R[i, i]|``: a
+    product of Jacobians and its transpose have the same singular values. It costs
+    ``count`` products with the weights a step, where `transport.lyapunov_exponents`
+    makes whole Jacobians.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        states: the states after each step, from a zero initial state.
+        count: how many exponents.
+        burn: steps at the end that do not count.
+
+    Source: Benettin et al. 1980, Meccanica 15, 9.
+    """
+    steps = x.shape[1]
+    eye = torch.eye(cell.state_size, dtype=x.dtype)[:count]
+    rows = eye.expand(len(x), -1, -1)
+    total = x.new_zeros(len(x), count)
+    with torch.no_grad():
+        partials = cell.local_derivatives(states, x)
+        for place, t in enumerate(reversed(range(steps))):
+            pulled = cell.vjp(rows, partials[:, None, t])[0]
+            basis, upper = torch.linalg.qr(pulled.mT)
+            rows = basis.mT
+            if place >= burn:
+                total += upper.diagonal(dim1=-2, dim2=-1).abs().log()
+    return averaged((total / (steps - burn)).double().cpu().numpy())
+
+
+def exponent_group(samples: Iterable[Sample], count: int) -> xr.Dataset:
+    """Return the leading exponents of a recurrence over (place,).
+
+    Only sequences at least as long as the median count, cut to its length.
+
+    Args:
+        samples: the sequences, some at a time.
+        count: how many exponents.
+    """
+    whole = joined(samples)
+    length = int(whole.lengths.median())
+    chosen = (whole.lengths >= length).nonzero()[:SEQUENCES, 0]
+    part = whole.rows(chosen)
+    x, states = part.x[:, :length], part.states[:, :length]
+    count = min(count, part.cell.state_size)
+    found = leading_exponents(part.cell, x, states, count, burn=int(BURN * length))
+    return xr.Dataset(
+        {
+            "exponent": ("place", found.values, {"units": "1/step"}),
+            "error": ("place", found.error, {"units": "1/step"}),
+        },
+        coords={"place": np.arange(1, count + 1)},
+        attrs={"title": "leading Lyapunov exponents, natural logarithm per step"},
+    )

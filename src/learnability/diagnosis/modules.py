@@ -20,7 +20,8 @@ from torch import Tensor, optim
 from ..cells import Cell
 from ..detection.dependence import strongest
 from ..evidence.gradients import Chunk, Numbers
-from ..evidence.probe import ProbeStatistics, shifted, summed_up
+from ..evidence.inputs import shifted
+from ..evidence.probe import ProbeStatistics, summed_up
 from ..evidence.sample import Sample, anchors
 from ..evidence.statistics import SequenceGradients
 from ..models.batches import Batch, device_of
@@ -94,13 +95,6 @@ class ModuleMeasurement:
         return summed_up(
             made, lags, target, [0, *self.lags], chosen.left, lambda share: None
         )
-
-    def coverage(self, statistics: ProbeStatistics) -> dict[str, str | int]:
-        """Return on how many sequences and pairs N(l) rests."""
-        every = statistics.target.shape[1]
-        probe = "all pairs" if every == 1 else "one pair"
-        count = statistics.projection.shape[2]
-        return {"sequences": count, "probe": probe, "pairs": every}
 
     def _made(self, chosen: Probes, lags: list[int]) -> SequenceGradients:
         """Make the gradients of all probes and losses, one row per lag."""

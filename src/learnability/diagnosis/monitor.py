@@ -1,30 +1,39 @@
 """Watching the window while a model trains."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import nn
+from torch.utils.data import Dataset, IterableDataset
 
 from ..checked import names_of
 from ..detection.window import window as detection_window
-from ..models.batches import kept
+from ..grid import shares_of
+from ..models.batches import Batch, kept, walked, whole
 from ..models.losses import Loss, named
 from ..models.quiet import kept_random_states, quiet
 from ..models.reading import Reading
 from ..models.record import Lengths
+from ..models.trees import length_along, placed
+from ..randomness import Seed
 from ..transport import Windows
-from .fitting import fitted_detection
+from .groups import fitted_detection
+from .layer import numbers
 from .measure import Measurement
 from .options import DiagnosisOptions
 
 LAGS = 12  # of a snapshot, at most: enough for a curve
+BETWEEN = 3  # measurements between the first and the last, at least
+GROWTH = 4  # of the calls from one to the next, where nobody knows the last
 
 
 @final
@@ -34,13 +43,13 @@ class Snapshot:
 
     Attributes:
         step: of training.
-        windows: H_N by layer and budget, in steps.
+        windows: H_N by layer and N, in steps.
         envelope: f(l)/f(0), order diagonal, by layer and lag.
         seconds: that the measurement took.
     """
 
     step: int
-    windows: Float[np.ndarray, "layer budget"]
+    windows: Float[np.ndarray, "layer n_sequences"]
     envelope: Float[np.ndarray, "layer lag"]
     seconds: float
 
@@ -50,15 +59,19 @@ class Monitor:
     """A callable for any training loop: measures H_N and the envelope now and then.
 
     A measurement looks at the same few sequences each time, and leaves no trace in the
-    model. Unless a cadence is given, the next one waits until all of them, itself
-    included, take at most the given share of the training's own time.
+    model. The first call, the last one and three between are measured in any case.
+    Unless ``every`` is given, others wait until all of them, themselves included, take
+    at most the given share of the training's own time.
 
     Args:
         model: the model in training.
         data: sequences as for `diagnose`; walked once, at the start.
         loss: as for `diagnose`.
         lags: lags in steps; at most 12 of them are measured.
-        budgets: N, numbers of sequences.
+        n_sequences: N, one number or several; a hundredth, a tenth and all of the
+            data's unless given.
+        steps: how many calls there will be. Without it calls 0, 4, 16, 64 and so on
+            are measured, and `finish` measures the end.
         every: measure at every so many calls; None takes the share.
         share: of the training's time that measurements may take.
         sequences: looked at.
@@ -71,16 +84,16 @@ class Monitor:
         ValueError: as `diagnose`, at the first call; or if a number is out of range.
 
     Example:
-        >>> import torch
-        >>> gru = torch.nn.GRU(2, 4, batch_first=True)
+        >>> import learnability as lw, torch
+        >>> network = lw.Network(lw.GRU(2, 4))
         >>> x = torch.randn(64, 12, 2, generator=torch.Generator().manual_seed(0))
-        >>> def loss(outputs, targets):
-        ...     return ((outputs[0].sum(dim=-1) - targets) ** 2).mean()
-        >>> monitor = Monitor(gru, (x, x[..., 0].roll(2, 1)), loss, [1, 2, 4], every=10)
+        >>> data = x, x[..., 0].roll(2, 1)
+        >>> monitor = Monitor(network, data, "mse", [1, 2, 4], every=10)
         >>> for step in range(20):
         ...     measured = monitor(step)  # after the optimizer's step
+        >>> monitor.finish()
         >>> monitor.table().index.get_level_values("step").tolist()
-        [0, 10]
+        [0, 10, 20]
     """
 
     def __init__(
@@ -90,7 +103,8 @@ class Monitor:
         loss: Loss | str,
         lags: Iterable[int],
         *,
-        budgets: Iterable[float] = (100, 1_000, 10_000),
+        n_sequences: float | Iterable[float] | None = None,
+        steps: int | None = None,
         every: int | None = None,
         share: float = 0.04,
         sequences: int = 64,
@@ -101,18 +115,26 @@ class Monitor:
     ) -> None:
         if every is not None and every < 1:
             raise ValueError(f"every is {every}; measure at every call at most, with 1")
+        if steps is not None and steps < 1:
+            raise ValueError(f"steps is {steps}; give the number of calls, from 1 on")
         if not 0 < share < 1:
             raise ValueError(f"the share is {share}; it must lie between 0 and 1")
         self.model, self.loss, self.lengths = model, named(loss), lengths
-        self.lags, self.budgets = sorted(lags), list(budgets)
+        self.lags = sorted(lags)
         self.every, self.share, self.seed, self.clock = every, share, seed, clock
         self.layers = None if layers is None else names_of(layers)
         self.options = DiagnosisOptions(sequences=sequences, pairs=1, work=2e10)
         self.snapshots: list[Snapshot] = []
         self.names: list[str] = []
-        self._calls, self._started = 0, clock()
+        self._marks = _marked(steps, every)
+        self._calls, self._measured, self._started = 0, False, clock()
         with kept_random_states():
-            self._data = kept(data, sequences, seed)
+            if n_sequences is None:
+                self._data, given = _counted(data, sequences, seed)
+                self.n_sequences = shares_of(given)
+            else:
+                self._data = kept(data, sequences, seed)
+                self.n_sequences = numbers(n_sequences)
 
     def __call__(self, step: int | None = None) -> bool:
         """Measure, if it is time to; call it after every optimizer step.
@@ -123,30 +145,44 @@ class Monitor:
         Returns:
             Whether it measured.
         """
-        due = self._due()
-        if due:
+        self._measured = self._due()
+        if self._measured:
             self.measure(self._calls if step is None else step)
         self._calls += 1
-        return due
+        return self._measured
+
+    def finish(self, step: int | None = None) -> None:
+        """Measure the end of the training, unless the last call did.
+
+        Args:
+            step: of training; the number of calls unless given.
+        """
+        if not self._measured:
+            self.measure(self._calls if step is None else step)
+            self._measured = True
 
     @property
     def spent(self) -> float:
-        """Give the seconds that all measurements took."""
+        """Return the seconds that all measurements took."""
         return sum(snapshot.seconds for snapshot in self.snapshots)
 
     @property
     def overhead(self) -> float:
-        """Give the measurements' time as a share of the training's own time so far."""
-        training = self.clock() - self._started - self.spent
+        """Return the measurements' time as a share of the training's own time."""
+        training = self._own_time()
         return self.spent / training if training > 0 else float("inf")
 
+    def _own_time(self) -> float:
+        """Return the seconds of training so far."""
+        return self.clock() - self._started - self.spent
+
     def _due(self) -> bool:
+        if self._calls in self._marks:
+            return True
         if self.every is not None:
             return self._calls % self.every == 0
-        if not self.snapshots:
-            return True
-        own = self.clock() - self._started - self.spent
-        return self.spent + self.snapshots[-1].seconds <= self.share * own
+        last = self.snapshots[-1].seconds
+        return self.spent + last <= self.share * self._own_time()
 
     @kept_random_states()
     def measure(self, step: int) -> Snapshot:
@@ -188,13 +224,13 @@ class Monitor:
         self.snapshots.append(snapshot)
         return snapshot
 
-    def _windows(self, need: xr.Dataset) -> Float[np.ndarray, "budget"]:
+    def _windows(self, need: xr.Dataset) -> Float[np.ndarray, "n_sequences"]:
         lags, needed = need["lag"].values, need["needed"].values
-        found = detection_window(lags, needed, self.budgets)
+        found = detection_window(lags, needed, self.n_sequences)
         return np.asarray(found.contiguous, float)
 
     def record(self) -> xr.Dataset:
-        """Give all measurements as labelled arrays over step, layer, budget and lag.
+        """Return all measurements as arrays over step, layer, n_sequences and lag.
 
         Raises:
             ValueError: if there is none yet.
@@ -205,7 +241,7 @@ class Monitor:
         return xr.Dataset(
             {
                 "window": (
-                    ("step", "layer", "budget"),
+                    ("step", "layer", "n_sequences"),
                     np.stack([s.windows for s in found]),
                 ),
                 "envelope": (
@@ -217,15 +253,16 @@ class Monitor:
             coords={
                 "step": [s.step for s in found],
                 "layer": self.names,
-                "budget": self.budgets,
+                "n_sequences": self.n_sequences,
                 "lag": self.lags,
             },
         )
 
     def table(self) -> pd.DataFrame:
-        """Give a row a layer and measurement: H_N of every budget, in steps."""
-        window = self.record()["window"].transpose("layer", "step", "budget")
-        return window.to_series().unstack("budget").rename(columns="H at {:g}".format)
+        """Return one row per layer and measurement: H_N of every N, in steps."""
+        window = self.record()["window"].transpose("layer", "step", "n_sequences")
+        rows = window.to_series().unstack("n_sequences")
+        return rows.rename(columns="H at {:g}".format)
 
     def figure(self, **options: Any) -> Figure:
         """Draw windows and envelopes over the training.
@@ -236,3 +273,41 @@ class Monitor:
         from ..plots import monitor_figure
 
         return monitor_figure(self.record(), **options)
+
+
+def _marked(steps: int | None, every: int | None) -> set[int]:
+    """Return the calls that are measured whatever they take.
+
+    Args:
+        steps: how many calls there will be, if it is known.
+        every: how often measurements are asked for, if they are.
+    """
+    if steps is not None:
+        last = steps - 1
+        parts = range(BETWEEN + 2) if every is None else (0, BETWEEN + 1)
+        return {round(last * part / (BETWEEN + 1)) for part in parts}
+    return {0} if every is not None else {0, *(GROWTH**k for k in range(1, 32))}
+
+
+def _counted(data: Any, sequences: int, seed: Seed) -> tuple[Any, int]:
+    """Return what `kept` does, and how many sequences the data hold."""
+    together = whole(data)
+    if together is not None:
+        return kept(together, sequences, seed), _items(together)
+    if isinstance(data, Dataset) and not isinstance(data, IterableDataset):
+        return kept(data, sequences, seed), len(data)  # pyright: ignore
+    sizes: list[int] = []
+
+    def counting() -> Iterator[Batch]:
+        for batch in walked(data, torch.float32, sequences, seed):
+            sizes.append(_items(batch))
+            yield batch
+
+    walk = counting()
+    some = kept(walk, sequences, seed)
+    deque(walk, maxlen=0)  # the rest is only counted
+    return some, sum(sizes)
+
+
+def _items(batch: Batch) -> int:
+    return next((length_along(leaf, 0) or 1 for _, leaf in placed(batch)), 1)

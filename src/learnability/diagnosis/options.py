@@ -5,7 +5,7 @@ from typing import Annotated, final
 from pydantic import AfterValidator, BaseModel, Field
 
 from ..checked import LARGEST, STRICT, Count, Whole
-from ..detection.samples import SMALLEST_ERROR
+from ..detection.samples import SMALLEST_SIGNIFICANCE
 
 LARGEST_POWER = 1 - 1e-12
 
@@ -14,10 +14,10 @@ Probability = Annotated[float, Field(gt=0, lt=1)]
 
 def _significance(value: float) -> float:
     """Check a test's size: from 1/2 on a coin does better."""
-    if not SMALLEST_ERROR <= value < 0.5:
+    if not SMALLEST_SIGNIFICANCE <= value < 0.5:
         raise ValueError(
             f"{value} is no significance of a test; give a probability below 0.5, "
-            f"of at least {SMALLEST_ERROR:g}"
+            f"of at least {SMALLEST_SIGNIFICANCE:g}"
         )
     return value
 
@@ -53,7 +53,8 @@ class DiagnosisOptions(BaseModel):
         probes: axes of the inputs, at most.
         exponents: leading Lyapunov exponents to measure.
         work: floating-point operations of each exact part, about; where more would be
-            needed, windows, sequences and lags are thinned out, and the results say so.
+            needed, windows, sequences and lags are thinned out, and the results say so,
+            but never to fewer than 8 windows, 64 sequences and 8 lags.
         memory: bytes that may be kept of what a model did; where that is not enough,
             the model runs again.
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, final
 import pandas as pd
 import xarray as xr
 
+from ..grid import shares_of
 from ..storage import load_tree, save_tree
-from ..verdict.explained import Explanation
-from .advice import advice
+from ..verdict.rules import Explanation
+from .advice import advice, card_of, text_of
 from .layer import LayerDiagnosis, numbers
-from .lengths import Lengths, lengths_of
-from .shown import card_of, text_of
-from .verdicts import explained
+from .verdicts import Lengths, explained, lengths_of
 
 if TYPE_CHECKING:  # drawing loads matplotlib: only where it is asked for
     from matplotlib.axes import Axes
@@ -149,7 +148,7 @@ class Diagnosis(Mapping[str, LayerDiagnosis]):
         if n_sequences is not None:
             return numbers(n_sequences)
         given = float(next(iter(self.values())).tree.attrs["sequences"])
-        return sorted({max(1.0, given // part) for part in (100, 10, 1)})
+        return shares_of(given)
 
     def report(
         self,
@@ -175,7 +174,7 @@ class Diagnosis(Mapping[str, LayerDiagnosis]):
 
         trees = {layer: one.tree for layer, one in self.items()}
         marked, notes = self._marked(n_sequences), self.advice()
-        page = model_page(trees, title=title, budgets=marked, notes=notes)
+        page = model_page(trees, title=title, n_sequences=marked, notes=notes)
         return write_page(page, path)
 
     def save(self, path: str | PathLike[str]) -> None:

@@ -1,8 +1,8 @@
 """The gradient's part from each lag, and what an optimizer makes of it."""
 
-from .lag_gradients import lag_gradients, lag_projection, sequence_means, sweep
-from .output_sensitivity import output_sensitivity
-from .probe import ProbeStatistics, feature_statistics, probe_statistics
+from .lag_gradients import lag_gradients, lag_projection, sweep
+from .network import feature_statistics, probe_statistics
+from .probe import ProbeStatistics
 from .rates import base_rates, parameter_rates, unit_rates
 from .sensitivity import (
     Direction,
@@ -19,12 +19,10 @@ __all__ = [
     "immediate_sensitivity",
     "lag_gradients",
     "lag_projection",
-    "output_sensitivity",
     "parameter_rates",
     "probe_statistics",
     "random_direction",
     "sequence_gradients",
-    "sequence_means",
     "sweep",
     "unit_rates",
 ]

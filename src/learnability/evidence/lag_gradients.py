@@ -71,7 +71,7 @@ def _swept(
 
 
 def _pullback(cell: Cell, before: Tensor, x: Tensor) -> Callable:
-    """Give the map from a step's output cotangent to its state and its parameters."""
+    """Return the map from a step's output cotangent to its state and its parameters."""
 
     def step(state: Tensor, p: Direction) -> Tensor:
         return functional_call(cell, p, (state, x))
@@ -132,7 +132,7 @@ def lag_projection(
     source: Float[Tensor, "sequence step state"] | None = None,
     engine: Engine = "auto",
 ) -> Float[Tensor, "lag sequence anchor"]:
-    """Give ``psi_t(l) = delta_t . M_{t,l} b_{t-l}[w]``, the lag-l gradient along w.
+    """Return ``psi_t(l) = delta_t . M_{t,l} b_{t-l}[w]``, the lag-l gradient along w.
 
     Args:
         cell: the recurrence.
@@ -172,13 +172,3 @@ def lag_projection(
             psi = (adjoint * source[:, step.clamp(min=0)]).sum(dim=-1)
             rows.append(psi.masked_fill(step < 0, torch.nan))
     return torch.stack(rows)
-
-
-def sequence_means(
-    psi: Float[Tensor, "lag sequence anchor"],
-) -> Float[Tensor, "lag sequence"]:
-    """Give ``psi_n(l)``, the mean over the valid anchors of each sequence.
-
-    Sequences are the independent samples; anchors within one are not.
-    """
-    return psi.nanmean(dim=-1)

@@ -8,7 +8,6 @@ dependency of unit strength adds to the gradient of sequence n along the axis rh
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import final
 
 import numpy as np
 import torch
@@ -17,9 +16,6 @@ from torch import Tensor
 
 from ..cells.closed import ClosedForm
 from ..compiled.engine import obstacle, row_gradients
-from ..grid import checked_lags
-from ..tasks import Sequences
-from ..unroll import Network
 from .gradients import Chunk, Numbers, Products, blocks
 from .sample import Sample
 from .sequence_gradients import cell_gradients, pre_cotangents
@@ -31,115 +27,6 @@ FEWEST = 16  # sequences made at a time, so that two threads and their blocks ha
 
 Parts = Callable[[], Iterable[Sample]]
 Weights = Callable[[Sample, slice, slice], Tensor]
-
-
-@final
-@dataclass(frozen=True)
-class InputProbes:
-    """Probes of the inputs, ``(x_t - centre_t) @ weights``, of mean 0 and variance 1.
-
-    What all sequences share at a step is no input that a target could hang on: it is
-    taken off.
-
-    Attributes:
-        centre: the mean of the inputs over the sequences, step by step; (step, input).
-        weights: (input, probe).
-    """
-
-    centre: Float[Tensor, "step input"]
-    weights: Float[Tensor, "input probe"]
-
-    def __len__(self) -> int:
-        return self.weights.shape[1]
-
-    def signals(
-        self, x: Float[Tensor, "sequence step input"]
-    ) -> Float[Tensor, "probe sequence step"]:
-        """Return the probes of some inputs."""
-        return ((x - self.centre[: x.shape[1]]) @ self.weights).movedim(-1, 0)
-
-    def first(self, count: int) -> "InputProbes":
-        """Return the leading probes."""
-        return InputProbes(self.centre, self.weights[:, :count])
-
-    def along(self, weights: Float[Tensor, "probe"]) -> "InputProbes":
-        """Return one probe in place of many, a weighted sum of them."""
-        return InputProbes(self.centre, (self.weights @ weights)[:, None])
-
-
-def input_probes(
-    parts: Iterable[tuple[Tensor, Tensor]],
-    direction: Float[Tensor, "input"] | None = None,
-) -> InputProbes:
-    """Return the probes of some inputs: along a direction, or their principal axes.
-
-    Axes along which the inputs do not vary from sequence to sequence are left out.
-
-    Args:
-        parts: inputs (sequence, step, input), some sequences at a time, and which of
-            their steps count (sequence, step).
-        direction: u; None probes every axis of the whitened inputs, the one of the
-            largest variance first.
-
-    Raises:
-        ValueError: if the inputs do not vary, or not along the direction.
-    """
-    sums, dtype = _Moments(), torch.float32
-    for x, own in parts:
-        sums.add(x.double() * own[..., None], own)
-        dtype = x.dtype
-    centre, covariance, size = sums.result()
-    if direction is None:
-        variance, axes = torch.linalg.eigh(covariance)
-        variance, axes = variance.flip(0), axes.flip(1)
-        missing = "the inputs of this layer do not vary; give other data"
-    else:
-        axes = direction.to(centre)[:, None]
-        variance = (axes * (covariance @ axes)).sum(dim=0)
-        missing = "the inputs do not vary along the direction; probe another"
-    # Rounding of the inputs, and of sums of their squares, is no variance.
-    width, eps = len(covariance), torch.finfo(torch.float64).eps
-    least = max((width * torch.finfo(dtype).eps) ** 2, 16 * width * eps) * size
-    kept = variance > least
-    if not kept.any():
-        raise ValueError(missing)
-    weights = axes[:, kept] / variance[kept].sqrt()
-    return InputProbes(centre.to(dtype), weights.to(dtype))
-
-
-class _Moments:
-    """Sums of inputs step by step, and of their products over all steps."""
-
-    def __init__(self) -> None:
-        self.total = torch.zeros(0, 0, dtype=torch.float64)
-        self.count = torch.zeros(0, dtype=torch.float64)
-        self.products = torch.zeros((), dtype=torch.float64)
-
-    def add(self, x: Tensor, own: Tensor) -> None:
-        more = max(0, x.shape[1] - len(self.count))
-        width = x.shape[2]
-        self.total = torch.cat(
-            (self.total.reshape(-1, width), self.total.new_zeros(more, width))
-        )
-        self.count = torch.cat((self.count, self.count.new_zeros(more)))
-        self.total[: x.shape[1]] += x.sum(dim=0)
-        self.count[: x.shape[1]] += own.sum(dim=0)
-        self.products = self.products + torch.einsum("nti,ntj->ij", x, x)
-
-    def result(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return means by step, the covariance about them, and the inputs' size."""
-        centre = self.total / self.count.clamp(min=1)[:, None]
-        shared = torch.einsum("t,ti,tj->ij", self.count, centre, centre)
-        whole = self.count.sum().clamp(min=1)
-        size = self.products.diagonal().max() / whole
-        return centre, (self.products - shared) / whole, size
-
-
-def shifted(
-    signal: Float[Tensor, "*batch step"], lag: int
-) -> Float[Tensor, "*batch step"]:
-    """Return the signal ``lag`` steps ago, zero before the first step."""
-    return torch.nn.functional.pad(signal, (lag, 0))[..., : signal.shape[-1]]
 
 
 def probe_gradients(
@@ -384,111 +271,3 @@ def summed_up(
         np.array(lags if target_lags is None else target_lags),
         np.array(left),
     )
-
-
-def network_sample(network: Network, data: Sequences) -> Sample:
-    """Return a network on some sequences, its loss ``(1/2T) sum_t (yhat_t - y_t)^2``.
-
-    Args:
-        network: cell and read-out.
-        data: inputs and targets.
-    """
-    x, cell = data.x, network.cell
-    with torch.no_grad():
-        states = network.states(x)
-        axis = states.new_zeros(cell.state_size)
-        axis[cell.output] = network.w_out
-        error = (network.read(states) - data.y) / x.shape[1]
-        asked = -_apart(data.y) / x.shape[1]
-    lengths = torch.full((len(x),), x.shape[1])
-    delta, target = error[..., None] * axis, asked[..., None] * axis
-    every = torch.ones(x.shape[:2], dtype=torch.bool)
-    one = torch.arange(len(x))
-    return Sample(cell, x, states, lengths, delta, target, every, one, axis)
-
-
-def _apart(y: Float[Tensor, "sequence step"]) -> Float[Tensor, "sequence step"]:
-    """Return what targets are beyond what all others have at the step."""
-    return (y - y.mean(dim=0)) * (len(y) / max(1, len(y) - 1))
-
-
-def probe_statistics(
-    network: Network,
-    data: Sequences,
-    lags: Iterable[int],
-    *,
-    direction: Float[Tensor, "input"] | None = None,
-    compiled: bool = True,
-) -> ProbeStatistics:
-    """Return what N(l) needs of a network with squared loss, at some lags.
-
-    Args:
-        network: the network, at the weights of interest.
-        data: inputs and targets.
-        lags: lags in steps, from 1.
-        direction: u of the probe; None averages over the axes of the whitened inputs.
-        compiled: whether to use the compiled engine where it knows the cell.
-
-    Raises:
-        ValueError: if a lag does not fit or there are fewer than 4 sequences.
-    """
-    chosen = checked_lags(lags, data.x.shape[1])
-    every = torch.ones(data.x.shape[:2], dtype=torch.bool)
-    signals = input_probes([(data.x, every)], direction).signals(data.x)
-    past = torch.cat([shifted(signals, lag) for lag in chosen])
-    target = torch.stack(
-        [
-            (shifted(signals, lag) * _apart(data.y)).sum(dim=-1)
-            / (data.x.shape[1] - lag)
-            for lag in chosen
-        ]
-    )
-    return _of_features(network, data, past, chosen, target, compiled)
-
-
-def feature_statistics(
-    network: Network,
-    data: Sequences,
-    features: Float[Tensor, "feature sequence step"],
-) -> ProbeStatistics:
-    """Return what N needs for any features of the past in place of lags.
-
-    Args:
-        network: the network, at the weights of interest.
-        data: inputs and targets.
-        features: ``phi_k(t)``, each in place of ``u . x_{t-l}``.
-
-    Raises:
-        ValueError: if there are fewer than 4 sequences.
-    """
-    target = (features * _apart(data.y)).mean(dim=-1)[:, None]
-    places = list(range(len(features)))
-    return _of_features(network, data, features, places, target, True)
-
-
-def _of_features(
-    network: Network,
-    data: Sequences,
-    features: Float[Tensor, "row sequence step"],
-    lags: Sequence[int],
-    target: Tensor,
-    compiled: bool,
-) -> ProbeStatistics:
-    if len(data) < 4:
-        raise ValueError(f"{len(data)} sequences are too few to split; give at least 4")
-    sample = network_sample(network, data)
-    assert sample.read_out is not None  # a network has one
-
-    def weights(own: Sample, place: slice, rows: slice) -> Tensor:
-        return features[rows, place].movedim(0, 1) / data.x.shape[1]
-
-    kinds = [0] * len(features)
-    found = probe_gradients(
-        lambda: [sample],
-        len(data),
-        weights,
-        sample.read_out[None],
-        kinds,
-        compiled=compiled,
-    )
-    return summed_up(found, lags, target.double().numpy())

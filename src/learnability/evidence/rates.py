@@ -5,11 +5,11 @@ from jaxtyping import Float
 from torch import Tensor, optim
 
 from ..cells import Cell
-from ..chunks import WORKING_BYTES, parts
+from ..chunks import WORKING_BYTES, split
 
 
 def parameter_rates(optimizer: optim.Optimizer, parameter: Tensor) -> Tensor:
-    """Give the step size of every entry of one parameter, from the optimizer's state.
+    """Return the step size of every entry of one parameter, from the optimizer's state.
 
     SGD and momentum: ``lr``; Adam, AdamW: ``lr/(sqrt(vhat) + eps)``, ``vhat =
     v/(1 - beta2^k)`` (AMSGrad: its maximum); RMSProp: ``lr/(sqrt(v) + eps)``, centred
@@ -61,7 +61,7 @@ def base_rates(
     cell: Cell,
     states: Float[Tensor, "sequence step state"],
 ) -> Float[Tensor, "sequence step unit"]:
-    """Give ``Lambda[q]`` at every state: the step sizes, reduced to a unit.
+    """Return ``Lambda[q]`` at every state: the step sizes, reduced to a unit.
 
     ``Lambda[q] = sum_j lambda[q, j] h_j^2 / sum_j h_j^2`` at the source step, the row
     mean where h = 0, averaged over the recurrent matrices.
@@ -79,7 +79,7 @@ def base_rates(
     ]
     matrix, h = torch.stack(matrices), states[..., cell.output]
     found = torch.empty_like(h)
-    for part in parts(cell, states, most=WORKING_BYTES):
+    for part in split(cell, states, max_bytes=WORKING_BYTES):
         found[part] = unit_rates(matrix, h[part])
     return found
 
@@ -87,7 +87,7 @@ def base_rates(
 def unit_rates(
     matrices: Float[Tensor, "matrix unit unit"], h: Float[Tensor, "*batch unit"]
 ) -> Float[Tensor, "*batch unit"]:
-    """Give the step sizes of recurrent matrices, reduced to a unit; see `base_rates`.
+    """Return the step sizes of recurrent matrices, reduced to a unit; see `base_rates`.
 
     Args:
         matrices: the step size of every recurrent weight.

@@ -65,7 +65,7 @@ class Sample:
 
     @cached_property
     def own(self) -> Bool[Tensor, "sequence step"]:
-        """Give the steps that belong to a sequence."""
+        """Return the steps that belong to a sequence."""
         return torch.arange(self.x.shape[1]) < self.lengths[:, None]
 
     @cached_property
@@ -88,7 +88,7 @@ class Sample:
     def by_step(
         self, values: Float[Tensor, "sequence step state"]
     ) -> Float[Tensor, "sequence step state"]:
-        """Give a loss's derivative as that of each step's loss.
+        """Return a loss's derivative as that of each step's loss.
 
         A sequence's loss is the mean over the steps at which it looks.
         """
@@ -110,7 +110,7 @@ class Sample:
 def anchors(
     sample: Sample, lags: Sequence[int], most: int
 ) -> Int[np.ndarray, "sequence anchor"]:
-    """Give the steps at which the gradient is split by lag: where the loss looks.
+    """Return the steps at which the gradient is split by lag: where the loss looks.
 
     They are spread evenly over those looking steps that have all lags before them, or
     over all looking steps of a sequence where none has.

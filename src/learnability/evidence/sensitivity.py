@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..cells import Cell, previous
-from ..chunks import WORKING_BYTES, parts
+from ..chunks import WORKING_BYTES, split
 from ..compiled.engine import check_direction
 from ..randomness import Seed, torch_generator
 
@@ -13,7 +13,7 @@ Direction = dict[str, Tensor]
 
 
 def parameters(module: nn.Module) -> dict[str, Tensor]:
-    """Give the trained parameters by name, detached."""
+    """Return the trained parameters by name, detached."""
     return {name: p.detach() for name, p in module.named_parameters()}
 
 
@@ -39,7 +39,7 @@ def immediate_sensitivity(
     states: Float[Tensor, "sequence step state"],
     direction: Direction,
 ) -> Float[Tensor, "sequence step state"]:
-    """Give ``b_k[w]``, the derivative of state_k along w at a fixed state_{k-1}.
+    """Return ``b_k[w]``, the derivative of state_k along w at a fixed state_{k-1}.
 
     It is made for some sequences at a time: PyTorch holds a dozen arrays of their size.
 
@@ -56,7 +56,7 @@ def immediate_sensitivity(
     at = parameters(cell)
     along = {n: direction.get(n, torch.zeros_like(p)) for n, p in at.items()}
     found = torch.empty_like(states)
-    for part in parts(cell, x, most=WORKING_BYTES):
+    for part in split(cell, x, max_bytes=WORKING_BYTES):
         before = previous(states[part]).detach()
         found[part] = cell.parameter_jvp(before, x[part], at, along).detach()
     return found

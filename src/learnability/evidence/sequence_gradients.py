@@ -52,7 +52,7 @@ def _norm_gradients(
     states: Float[Tensor, "sequence step state"],
     adjoint: Float[Tensor, "sequence row step state"],
 ) -> dict[str, Tensor]:
-    """Give the gradients of LayerNorm's parameters for every sequence and row."""
+    """Return the gradients of LayerNorm's parameters for every sequence and row."""
     found = {}
     for name in ("ln_weight", "ln_bias") if cell.layernorm else ():
         # A unit's gain and bias move that unit alone: all of them can move at once.
@@ -69,7 +69,7 @@ def cell_gradients(
     states: Float[Tensor, "sequence step state"],
     cotangent: Float[Tensor, "sequence row step state"],
 ) -> Float[Tensor, "sequence row parameter"]:
-    """Give the gradient by the cell's parameters of every sequence and row.
+    """Return the gradient by the cell's parameters of every sequence and row.
 
     Args:
         cell: the recurrence.
@@ -92,7 +92,7 @@ def sequence_gradients(
     states: Float[Tensor, "sequence step state"],
     weight: Float[Tensor, "sequence row step"],
 ) -> Float[Tensor, "sequence row parameter"]:
-    """Give ``sum_t weight_t d yhat_t / d theta`` for every sequence and row.
+    """Return ``sum_t weight_t d yhat_t / d theta`` for every sequence and row.
 
     Args:
         network: cell and read-out; theta is all their trained parameters.

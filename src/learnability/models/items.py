@@ -40,8 +40,18 @@ class Items:
     turned: Mapping[str, bool] = field(default_factory=dict)
 
     def count(self, batch: Any) -> int:
-        """Return the number of items of a batch."""
-        return next(self._counts(batch))
+        """Return the number of items of a batch.
+
+        Raises:
+            ValueError: if its entries have several.
+        """
+        first, *others = sorted(set(self._counts(batch)))
+        if others:
+            raise Refusal(
+                f"a batch holds {first} of one of its entries and {others[-1]} of "
+                "another; give inputs and targets of equally many"
+            )
+        return first
 
     def _counts(self, batch: Any) -> Iterator[int]:
         for place, leaf in placed(batch):

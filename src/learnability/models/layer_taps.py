@@ -86,7 +86,7 @@ class SequenceTap(Tap):
         return output, mapped(state, lambda _: next(handed))
 
     def _unfolded(self, value: Tensor | PackedSequence) -> tuple[Tensor, Tensor]:
-        """Give values as (sequence, step, feature), and the lengths."""
+        """Return values as (sequence, step, feature), and the lengths."""
         if isinstance(value, PackedSequence):
             return pad_packed_sequence(value, batch_first=True)
         if value.ndim == 2:  # one sequence without an axis of sequences
@@ -129,7 +129,7 @@ def _flat(value: Tensor | PackedSequence) -> Tensor:
 
 
 def taps_of(model: nn.Module) -> list[Tap]:
-    """Give a tap for every recurrent module of a model."""
+    """Return a tap for every recurrent module of a model."""
     found: list[Tap] = []
     own: list[StepTap] = []
     for path, module in model.named_modules():

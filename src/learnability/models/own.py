@@ -171,7 +171,7 @@ class Stepped(Cell):
             yield slice(start, start + size)
 
     def diagonal_jacobian(self, states: Tensor, x: Tensor) -> Steps:
-        """Give the leak 0 and each carried unit's own derivative as correction."""
+        """Return the leak 0 and each carried unit's own derivative as correction."""
         before, inputs = previous(states).detach().flatten(0, 1), x.flatten(0, 1)
         shape = (*states.shape[:2], self.units)
         through, inward, exits = before.new_zeros(3, len(before), self.units)
@@ -186,7 +186,7 @@ class Stepped(Cell):
         return Steps(torch.zeros_like(correction), correction, exit_)
 
     def _own_derivatives(self, state: Tensor, x: Tensor) -> Tensor:
-        """Give ``dc_t/dc_{t-1}``, ``dc_t/dh_{t-1}`` and ``dh_t/dc_t`` of each unit."""
+        """Return ``dc_t/dc_{t-1}``, ``dc_t/dh_{t-1}``, ``dh_t/dc_t`` of each unit."""
         before, parts, after = self._graph(state, x)
         found = state.new_zeros(3, len(state), self.units)
         if self._memory is not None:
@@ -201,11 +201,11 @@ class Stepped(Cell):
         return found
 
     def local_derivatives(self, states: Tensor, x: Tensor) -> Tensor:
-        """Give where each step is taken, (state before, x): `vjp` does the rest."""
+        """Return where each step is taken, (state before, x): `vjp` does the rest."""
         return torch.cat((previous(states), x), dim=-1).detach()[..., None, :]
 
     def vjp(self, adjoint: Tensor, local: Tensor) -> tuple[Tensor, Tensor]:
-        """Give ``J^T lambda``, and lambda itself: what `row_gradients` takes."""
+        """Return ``J^T lambda``, and lambda itself: what `row_gradients` takes."""
         lead = adjoint.shape[:-1]
         at = local[..., 0, :].expand(*lead, -1).reshape(-1, local.shape[-1])
         by = adjoint.reshape(-1, self._size)
@@ -217,7 +217,7 @@ class Stepped(Cell):
         return found.reshape(adjoint.shape), adjoint
 
     def row_gradients(self, p: Tensor, states: Tensor, x: Tensor) -> Tensor:
-        """Give each sequence's and row's gradient, (sequence, row, parameter).
+        """Return each sequence's and row's gradient, (sequence, row, parameter).
 
         All sequences of a chunk go together by `vmap`; a step that it cannot take, as
         one that branches on its values, goes sequence by sequence, to the same end.
@@ -249,7 +249,7 @@ class Stepped(Cell):
         return lambda at: functional_call(self, at, (before, x))
 
     def _by_vmap(self, rows: Tensor, before: Tensor, x: Tensor) -> Tensor:
-        """Give the gradients of one sequence, (row, parameter)."""
+        """Return the gradients of one sequence, (row, parameter)."""
         at = {name: value.detach() for name, value in self.named_parameters()}
         back = vjp(self._step_of(before, x), at)[1]
         (named,) = vmap(back)(rows)
@@ -285,7 +285,7 @@ class Stepped(Cell):
         return torch.autograd.grad(total, v)[0]
 
     def _one_by_one(self, p: Tensor, before: Tensor, x: Tensor) -> Tensor:
-        """Give the gradients of some sequences, (sequence, row, parameter)."""
+        """Return the gradients of some sequences, (sequence, row, parameter)."""
         found = []
         for rows, state, own in zip(p, before, x, strict=True):
             at, after = self._at(state, own, dict(self.named_parameters()))

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..evidence.probe import InputProbes, input_probes, shifted
+from ..evidence.inputs import InputProbes, input_probes, shifted
 from ..evidence.sample import Sample
 from .reading import Layer
 

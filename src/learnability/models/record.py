@@ -93,7 +93,7 @@ class Recorder:
         return states
 
     def run(self, batch: Batch) -> Any:
-        """Give the model's outputs of a batch; the taps see it.
+        """Return the model's outputs of a batch; the taps see it.
 
         Every run begins with what the model kept on itself when it was attached to.
 

@@ -69,12 +69,12 @@ class Trace:
 
     @property
     def nbytes(self) -> int:
-        """Give the bytes that it holds."""
+        """Return the bytes that it holds."""
         return sum(v.nbytes for v in (self.x, self.states, *self.asked))
 
 
 def tracks_of(tap: Tap, seen: Seen) -> list[Track]:
-    """Give the recurrences of a module.
+    """Return the recurrences of a module.
 
     Args:
         tap: on the module.
@@ -115,7 +115,7 @@ def tracks_of(tap: Tap, seen: Seen) -> list[Track]:
 def turned(
     values: Float[Tensor, "sequence step feature"], lengths: Int[Tensor, "sequence"]
 ) -> Float[Tensor, "sequence step feature"]:
-    """Give each sequence's own steps in the opposite order; the rest stays.
+    """Return each sequence's own steps in the opposite order; the rest stays.
 
     Example:
         >>> import torch
@@ -189,7 +189,7 @@ class _Run:
         return turned(values, self.lengths) if way.backward else values
 
     def deltas(self, place: int, answer: Asked) -> list[Tensor]:
-        """Give one question's gradient by the states of each direction."""
+        """Return one question's gradient by the states of each direction."""
         last, rows = self.lengths - 1, torch.arange(len(self.lengths))
         found = []
         for k, (way, states) in enumerate(zip(self.ways, self.states, strict=True)):
@@ -209,14 +209,14 @@ class _Run:
         return found
 
     def below(self, deltas: list[Tensor]) -> Tensor:
-        """Give the gradient by the output of the layer below."""
+        """Return the gradient by the output of the layer below."""
         (found,) = torch.autograd.grad(
             self.states, self.x, grad_outputs=deltas, retain_graph=True
         )
         return found
 
     def traces(self, asked: tuple[tuple[Tensor, ...], ...]) -> list[Trace]:
-        """Give what each direction did, with the gradients by its states."""
+        """Return what each direction did, with the gradients by its states."""
         found = []
         for k, (own, states) in enumerate(zip(self.inputs, self.states, strict=True)):
             answers = asked[k] if asked else ()
@@ -256,7 +256,7 @@ def checked(lengths: Any) -> Int[Tensor, "sequence"]:
 def cut(
     path: str, tracks: list[Track], seen: Seen, asked: list[Asked], lengths: Tensor
 ) -> tuple[Seen, list[Asked]]:
-    """Give what a layer saw, with the lengths that it did not know itself.
+    """Return what a layer saw, with the lengths that it did not know itself.
 
     What others' targets ask after a sequence's end is left out: they may be longer.
 

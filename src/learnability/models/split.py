@@ -244,7 +244,7 @@ def pulled(
 
 @contextmanager
 def free(module: nn.Module) -> Iterator[list[nn.Parameter]]:
-    """Give the parameters of a module that are trained; all where none is."""
+    """Yield the parameters of a module that are trained; all where none is."""
     every = [p for p in module.parameters() if p.is_floating_point() or p.is_complex()]
     if not every:
         raise Refusal(

@@ -85,7 +85,7 @@ class StepTap(Tap):
         return kind_of(self.module) is None
 
     def _read(self, args: tuple, kwargs: dict) -> tuple[Any, Any]:
-        """Give x and the state."""
+        """Return x and the state."""
         if self.convention is not None:
             return self.convention.read(args, kwargs)
         names = ("state", "x") if self._own else ("input", "hx")
@@ -218,7 +218,7 @@ class StepTap(Tap):
 
 
 def _joined(parts: Sequence[Tensor]) -> Float[Tensor, "sequence state"]:
-    return torch.cat([part.reshape(len(part), -1) for part in parts], dim=-1)
+    return torch.cat([part.flatten(1) for part in parts], dim=-1)
 
 
 def called_as_cell(args: tuple, kwargs: dict, x: Any, state: Any) -> bool:

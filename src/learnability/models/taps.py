@@ -83,7 +83,7 @@ class Seen:
 
 
 def marked(value: Tensor) -> tuple[Tensor, GradientEdge | None]:
-    """Give a tensor, by name another where that is needed, and its place in the graph.
+    """Return a tensor, another where that is needed, and its place in the graph.
 
     A model whose weights are frozen has no graph; it begins here then.
     """
@@ -141,11 +141,11 @@ class Tap(ABC):
 
     @abstractmethod
     def seen(self) -> Seen | None:
-        """Give what the layer took and gave; None if the model never called it."""
+        """Return what the layer took and gave; None if the model never called it."""
 
     @abstractmethod
     def edges(self) -> list[Edge]:
-        """Give the places in the graph of all that the layer gave."""
+        """Return the places in the graph of all that the layer gave."""
 
     @abstractmethod
     def asked(self, gradients: Gradients) -> Asked:

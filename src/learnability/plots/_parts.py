@@ -310,7 +310,7 @@ def task_lags(ax: Axes, lags: Iterable[float]) -> list[Line2D]:
     look: Look = {"color": ink().quiet, "lw": 0.8, "ls": ":"}
     for lag in found:
         ax.axvline(lag, alpha=0.7, zorder=0.6, **look)
-    return [Line2D([], [], label="lag of the task", **look)] if found else []
+    return [Line2D([], [], label="lag with a dependency", **look)] if found else []
 
 
 def level(ax: Axes, y: float, dash: str = ":") -> None:

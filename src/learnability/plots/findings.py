@@ -10,18 +10,19 @@ from ..summaries.spread import Row, records
 from ..words import interval, percent, sequences, short, span, steps
 from . import envelope, windows
 from . import tails as laws
-from ._parts import Values, values
+from ._parts import Values, plain_number, values
 from .windows import LEARNT
 
 # An upper end of alpha from which on the interval holds 2, but for its rounding.
 GAUSS_SEEN = 1.995
+TINY = 1e-6  # a share below which it is said as a power of ten
 
 
 def reached(found: Summary) -> tuple[str, ...]:
     """Say between which steps the windows lie, for each number of sequences."""
     return tuple(
         _reached([records(table)[n] for table in found.reached.values()], n)
-        for n in found.budgets
+        for n in found.n_sequences
     )
 
 
@@ -60,7 +61,7 @@ def grown(found: Summary) -> str:
     """Say how windows grow from the smallest number of sequences to the largest."""
     tables = [records(table) for table in found.reached.values()]
     said = []
-    for budget in dict.fromkeys((found.budgets[0], found.budgets[-1])):
+    for budget in dict.fromkeys((found.n_sequences[0], found.n_sequences[-1])):
         rows = [t[budget] for t in tables if t[budget]["mean"] >= 0]
         if not rows:
             return "No window is defined where all that the targets ask for is learnt"
@@ -87,18 +88,20 @@ def _share(share: float) -> str:
     """Return a share in words that stay short however small it is.
 
     Example:
-        >>> _share(0.25).replace("\\u202f", " "), _share(2e-7), _share(0.0)
-        ('25 %', '1/5,000,000', 'nothing')
+        >>> _share(0.25).replace("\\u202f", " "), _share(2e-6), _share(0.0)
+        ('25 %', '1/500,000', 'nothing')
     """
     if share < envelope.FLOOR:
         return "nothing"
+    if share < TINY:
+        return plain_number(share)
     return percent(share) if share >= 0.005 else f"1/{float(f'{1 / share:.1g}'):,.0f}"
 
 
 def detected(found: Summary) -> tuple[str, ...]:
     """Say how many signals stand above the noise, for each number of sequences."""
     said = []
-    for budget in found.budgets:
+    for budget in found.n_sequences:
         tables = found.floors.values()
         above = np.concatenate([windows.detected(table, budget) for table in tables])
         count = f"{above.sum()} of {above.size}"
@@ -151,7 +154,8 @@ def split(found: Summary) -> str:
     known = [ratio for ratio in ratios if np.isfinite(ratio)]
     if not known:
         return "At the longest lag the gates alone let nothing through"
-    ends = span(min(known), max(known))
+    low, high = (float(f"{end:.2g}") for end in (min(known), max(known)))
+    ends = span(low, high)
     return f"At its longest lag a network lets through {ends} times what its gates do"
 
 

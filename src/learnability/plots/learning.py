@@ -89,19 +89,19 @@ def shares(tables: Tables, ax: Axes, *, names: Sequence[str] = ()) -> Axes:
 
 
 def windows_in_training(
-    record: xr.Dataset, ax: Axes, *, budgets: Sequence[float] | None = None
+    record: xr.Dataset, ax: Axes, *, n_sequences: Sequence[float] | None = None
 ) -> Axes:
     """Draw the window of every layer over the steps of training.
 
     Args:
         record: of a `models.Monitor`.
-        budgets: N, each a group of its own; all that were measured unless given.
+        n_sequences: N, each a group of its own; all that were measured unless given.
 
     Raises:
-        ValueError: if the record has no such budget.
+        ValueError: if no window of such an N was measured.
     """
-    measured = record["budget"].values.astype(float)
-    wanted = list(measured if budgets is None else budgets)
+    measured = record["n_sequences"].values.astype(float)
+    wanted = list(measured if n_sequences is None else n_sequences)
     for budget in wanted:
         if budget not in measured:
             raise ValueError(
@@ -111,7 +111,7 @@ def windows_in_training(
     step, found = record["step"].values, styles(layer_names(record))
     for name, style in found.items():
         for place, budget in enumerate(sorted(wanted)):
-            values = record["window"].sel(layer=name, budget=budget).values
+            values = record["window"].sel(layer=name, n_sequences=budget).values
             says = [
                 f"{name} at step {s}: {short(v)} steps with {sequences(budget)}"
                 for s, v in zip(step, values, strict=True)

@@ -92,7 +92,7 @@ Found = tuple[str, str | tuple[str, ...], list[Panel]]
 
 def _all(found: Summary) -> Iterator[Found]:
     """Return name, title and panels of every figure that has a record."""
-    n, told = found.budgets, findings
+    n, told = found.n_sequences, findings
     asked = {"asked": found.task_lags}
 
     def of(draw: Any, tables: Any, **options: Any) -> Panel:
@@ -104,8 +104,8 @@ def _all(found: Summary) -> Iterator[Found]:
         told.reached(found),
         [of(seen.answer, found.reached, shares=shares, **asked)],
     )
-    yield "windows", told.grown(found), [of(seen.windows, found.windows, budgets=n)]
-    need = of(seen.samples, found.samples, budgets=n, **asked)
+    yield "windows", told.grown(found), [of(seen.windows, found.windows, n_sequences=n)]
+    need = of(seen.samples, found.samples, n_sequences=n, **asked)
     yield "samples", told.needed(found), [need]
     yield "envelope", told.left(found), [of(envelope.envelope, found.envelopes)]
     if found.floors:
@@ -183,7 +183,7 @@ def draw(
 def monitor_figure(
     record: xr.Dataset,
     *,
-    budget: float | None = None,
+    n_sequences: float | None = None,
     layer: str | None = None,
     width: float = PAGE,
 ) -> Figure:
@@ -191,7 +191,7 @@ def monitor_figure(
 
     Args:
         record: of a `models.Monitor`.
-        budget: N of the windows; the largest unless given.
+        n_sequences: N of the windows; the largest unless given.
         layer: of the envelopes; all unless given.
         width: of the figure in inches.
 
@@ -199,8 +199,9 @@ def monitor_figure(
         The figure, which pyplot does not know.
     """
     made, panels = figure(2, width=width)
-    wanted = float(record["budget"].max()) if budget is None else budget
-    learning.windows_in_training(record, panels[0], budgets=[wanted])
+    every = float(record["n_sequences"].max())
+    wanted = every if n_sequences is None else n_sequences
+    learning.windows_in_training(record, panels[0], n_sequences=[wanted])
     panels[0].set_ylabel(f"window in steps, N = {wanted:g}")
     learning.envelopes_in_training(record, panels[1], layer=layer)
     legend(made, explained(*panels))

@@ -28,7 +28,7 @@ def samples(
     tables: Tables,
     ax: Axes,
     *,
-    budgets: Sequence[float] = (),
+    n_sequences: Sequence[float] = (),
     asked: Sequence[int] = (),
     names: Sequence[str] = (),
 ) -> Axes:
@@ -39,17 +39,17 @@ def samples(
 
     Args:
         tables: of `summaries.sample_spread`, by line.
-        budgets: numbers of sequences to mark, each a group.
+        n_sequences: numbers of sequences to mark, each a group.
         asked: lags at which the targets depend on the inputs.
     """
     found = styled(tables, names)
     parts.lag_axis(ax, tables)
     ends = parts.every(tables)
     finite = ends[np.isfinite(ends) & (ends > 0)]
-    top = max(float(finite.max()), *budgets, 10.0) * 3 if finite.size else 1e3
+    top = max(float(finite.max()), *n_sequences, 10.0) * 3 if finite.size else 1e3
     ax.set(yscale="log", ylim=(ONE / 1.4, top), ylabel="sequences needed")
     entries = parts.task_lags(ax, asked)
-    chosen(ax, budgets, upright=False)
+    chosen(ax, n_sequences, upright=False)
     parts.number_axis(ax.yaxis)
     for name, style in found.items():
         _needed(ax, name, tables[name], style, top)
@@ -118,7 +118,7 @@ def noise_floor(
         line: Look = {"color": style.colour, "lw": 0.9, "ls": "--"}
         # Of a single lag there is a mark, since a line needs two.
         line |= {"marker": "_", "ms": 9} if lag.size == 1 else {}
-        for place, budget in enumerate(table.attrs["budgets"]):
+        for place, budget in enumerate(table.attrs["n_sequences"]):
             own(ax.plot(lag, table[budget], **line), style, place)
     ax.set_ylabel("signal, and noise floor")
     signal, unsure = parts.every(tables, "signal", "censored").reshape(-1, 2).T
@@ -165,6 +165,8 @@ def answer(
     _steps_axis(ax, float(parts.every(reached, "last").max()))
     parts.task_lags(ax, asked)
     look: Look = {"textcoords": "offset points", "va": "bottom", "fontsize": 7.5}
+    # Above the dotted lines, below what is drawn on them.
+    look |= {"bbox": {"fc": ink().paper, "ec": "none", "pad": 0.5}, "zorder": 0.65}
     for row, (name, style) in enumerate(found.items()):
         for place, (budget, one) in enumerate(records(reached[name]).items()):
             _bar(ax, row, one, style, place, f"{name} with {sequences(budget)}")
@@ -191,7 +193,7 @@ def _answer_entries(reached: Tables, trained: bool, asked: bool) -> list[Line2D]
         entries.append(Line2D([], [], mfc=quiet, label="lag learnt", **mark))
         entries.append(Line2D([], [], mfc="none", label="not learnt", **mark))
     elif asked:
-        entries.append(stroke("lag of the task", lw=0.8, ls=":"))
+        entries.append(stroke("lag with a dependency", lw=0.8, ls=":"))
     return entries
 
 
@@ -240,7 +242,7 @@ def _learnt(ax: Axes, row: int, table: pd.DataFrame, style: Style) -> None:
     """Mark the task's lags: full where learnt in every seed, else open."""
     lags = table.index.to_numpy(float)
     full = table["lower"].to_numpy(float) >= LEARNT
-    y = np.full(lags.size, row + 0.34)
+    y = np.full(lags.size, row + 0.22)  # on the lower edge of the bar
     look: Look = {"ls": "", "marker": "o", "ms": 4, "mec": style.colour}
     drawn = ax.plot(lags[full], y[full], mfc=style.colour, **look)
     drawn += ax.plot(lags[~full], y[~full], mfc=ink().paper, **look)
@@ -257,7 +259,7 @@ def windows(
     tables: Tables,
     ax: Axes,
     *,
-    budgets: Sequence[float] = (),
+    n_sequences: Sequence[float] = (),
     names: Sequence[str] = (),
 ) -> Axes:
     """Draw H_N against the number of sequences N, with its intervals.
@@ -268,14 +270,14 @@ def windows(
 
     Args:
         tables: of `summaries.window_spread`, by line.
-        budgets: numbers of sequences to mark, each a group.
+        n_sequences: numbers of sequences to mark, each a group.
     """
     found = styled(tables, names)
     numbers = np.concatenate([table.index.to_numpy(float) for table in tables.values()])
     last = float(parts.every(tables, "last").max())
     ax.set(xscale="log", xlim=(numbers.min() / 1.4, numbers.max() * 1.4))
     ax.set_ylim(-0.03 * last, 1.1 * last)
-    chosen(ax, budgets, upright=True)
+    chosen(ax, n_sequences, upright=True)
     for name, style in found.items():
         n, mean, *ends = parts.columns(tables[name], "mean", "lower", "upper")
         opened = tables[name]["censored"].to_numpy() > 0
@@ -296,9 +298,9 @@ def windows(
     return explain(ax, found, *[open_mark("^", "there or beyond")] * censored)
 
 
-def chosen(ax: Axes, budgets: Sequence[float], *, upright: bool) -> None:
+def chosen(ax: Axes, n_sequences: Sequence[float], *, upright: bool) -> None:
     """Mark the number of sequences that is chosen: one line each, in its own group."""
-    for place, budget in enumerate(budgets):
+    for place, budget in enumerate(n_sequences):
         draw = ax.axvline if upright else ax.axhline
         line = draw(budget, color=ink().text, lw=0.9, ls=(0, (1, 2)), zorder=0.7)
         Group((), place).mark(line)

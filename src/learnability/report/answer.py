@@ -1,6 +1,7 @@
 """The answer in words: how far the networks see, what they learnt, what stops them."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -147,29 +148,28 @@ def stops(found: Summary, budget: float) -> list[str]:
         found: what the seeds have in common.
         budget: number of sequences N, one of the study's.
     """
-    kinds = {"seen": 0, "unsure": 0, "unseen": 0}
-    pairs = 0
+    kinds: Counter[str] = Counter()
     for name, table in found.shares.items():
-        row, lags = records(found.reached[name])[budget], records(table)
-        pairs += len(lags)
-        for lag in (lag for lag, share in lags.items() if share["lower"] < LEARNT):
-            sure, possible = row["lower"] >= lag, row["upper"] >= lag
-            kinds["seen" if sure else "unsure" if possible else "unseen"] += 1
-    if not pairs or not sum(kinds.values()):
+        row = records(found.reached[name])[budget]
+        for lag, share in records(table).items():
+            if share["lower"] < LEARNT:
+                sure, possible = row["lower"] >= lag, row["upper"] >= lag
+                kinds["seen" if sure else "unsure" if possible else "unseen"] += 1
+    pairs, every = sum(map(len, found.shares.values())), kinds.total()
+    if not every:
         return []
-    said = f"Of {pairs} pairs of network and lag {sum(kinds.values())} were not learnt"
+    said = f"Of {pairs} pairs of network and lag {every} were not learnt"
     parts = {
         "seen": "{} of them though their lag is seen: there training is the limit "
         "(steps, learning rate, start), not data",
+        "unsure": "{} of them lie within the interval of the window's end",
         "unseen": "{} of them lie beyond the window: there more sequences or slower "
         "gates are needed",
-        "unsure": "{} of them lie within the interval of the window's end",
     }
-    every = sum(kinds.values())
     told = [
-        parts[kind].format("all" if count == every else count)
-        for kind, count in kinds.items()
-        if count
+        text.format("all" if kinds[kind] == every else kinds[kind])
+        for kind, text in parts.items()
+        if kinds[kind]
     ]
     return [f"{said}; {'; '.join(told)}."]
 
@@ -181,7 +181,7 @@ def nothing_seen(found: Summary, strengths: Sequence[float]) -> list[str]:
         found: what the seeds have in common.
         strengths: of the dependencies asked for.
     """
-    most = max(found.budgets)
+    most = max(found.n_sequences)
     if any(records(table)[most]["mean"] != 0 for table in found.reached.values()):
         return []
     said = [f"No window was found with up to {sequences(most)}."]
@@ -208,19 +208,22 @@ def nothing_seen(found: Summary, strengths: Sequence[float]) -> list[str]:
     ]
 
 
-def seeds_said(lines: Mapping[str, Trees], level: float) -> str:
+def seeds_said(lines: Mapping[str, Trees], level: float, kind: str = "network") -> str:
     """Say what ± and brackets hold.
 
     Args:
         lines: diagnoses of all seeds, by line.
         level: confidence of the intervals.
+        kind: what the lines are: networks, or layers of one model.
     """
     counts = {len(trees) for trees in lines.values()}
+    brackets = f"Brackets are {percent(level)} intervals over the choice of sequences."
+    if kind == "layer":
+        return brackets
     if counts == {1}:
         return (
-            f"Brackets are {percent(level)} intervals over the choice of sequences. "
-            "There is one seed: how much another would change is not known, so that no "
-            "network is named the best."
+            f"{brackets} There is one seed: how much another would change is not "
+            "known, so that no network is named the best."
         )
     many = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(max(counts))
     return (
@@ -237,19 +240,12 @@ def diverged(lines: Mapping[str, Trees]) -> list[str]:
         lines: diagnoses of all seeds, by line.
     """
     trainings = {name: trained(trees) for name, trees in lines.items()}
-    ended = {
-        n: sum(bool(r.attrs["diverged"]) for r in rs) for n, rs in trainings.items()
-    }
-    count, every = sum(ended.values()), sum(map(len, trainings.values()))
+    lost = {n: [r for r in rs if r.attrs["diverged"]] for n, rs in trainings.items()}
+    count, every = (sum(map(len, of.values())) for of in (lost, trainings))
     if not count:
         return []
-    first = next(
-        str(r.attrs["outcome"])
-        for rs in trainings.values()
-        for r in rs
-        if r.attrs["diverged"]
-    )
-    who = listed([name for name, lost in ended.items() if lost])
+    first = next(filter(None, lost.values()))[0].attrs["outcome"]
+    who = listed([name for name, some in lost.items() if some])
     what = f"{count} of {every} trainings diverged ({who}; {first})"
     return [f"{what}; their numbers are those of their best weights before."]
 
@@ -312,7 +308,7 @@ def difference(rows: pd.DataFrame) -> list[str]:
     """
     judged = {
         float(str(budget)): [_judged(row) for row in part.to_dict("records")]
-        for budget, part in rows.groupby("budget")
+        for budget, part in rows.groupby("n_sequences")
     }
     told = max(judged, key=lambda n: (sum(k != UNKNOWN for k, _ in judged[n]), n))
     parts: dict[str, list[str]] = {}

@@ -60,7 +60,7 @@ class Study:
         title: of the page.
         lines: diagnoses of one seed or several, by name of line: a network and
             optimizer, or a layer.
-        budgets: numbers of sequences N.
+        n_sequences: numbers of sequences N.
         level: confidence of the intervals.
         facets: what the lines can be switched by, such as ``{"optimizer": "sgd"}``, by
             name of line.
@@ -71,7 +71,7 @@ class Study:
 
     title: str
     lines: Mapping[str, Trees]
-    budgets: Sequence[float]
+    n_sequences: Sequence[float]
     level: float
     facets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     asked: str = ""
@@ -98,16 +98,16 @@ def study_page(
         published: runs of the published programme to lay over the study's.
         notes: sentences below the answer, beside those of the page itself.
     """
-    found = summed(study.lines, study.budgets) if found is None else found
+    found = summed(study.lines, study.n_sequences) if found is None else found
     needs = (group(t, "detection") for trees in study.lines.values() for t in trees)
     strengths = [float(need.attrs["effect_size"]) for need in needs]
     said: list[object] = [
         *answer.nothing_seen(found, strengths),
         *answer.diverged(study.lines),
-        answer.seeds_said(study.lines, study.level),
+        answer.seeds_said(study.lines, study.level, study.kind),
         *notes,
     ]
-    limits = [" ".join(answer.stops(found, n)) for n in found.budgets]
+    limits = [" ".join(answer.stops(found, n)) for n in found.n_sequences]
     if any(limits):
         said.insert(0, by_budget(limits))
     every, facets = found, dict(study.facets)
@@ -121,7 +121,7 @@ def study_page(
         replace(study, facets=facets),
         every,
         headline=by_budget(
-            [answer.headline(found, n, study.kind) for n in found.budgets]
+            [answer.headline(found, n, study.kind) for n in found.n_sequences]
         ),
         lead=study.asked,
         table=_first(study, found),
@@ -145,8 +145,8 @@ def comparison_page(study: Study, rows: pd.DataFrame, titles: Sequence[str]) -> 
         "reach the longest lag measured), differences B less A ± a standard error over "
         "seeds. A difference counts from two standard errors on."
     )
-    found = summed(study.lines, study.budgets)
-    places = [found.budgets.index(float(n)) for n in rows["budget"]]
+    found = summed(study.lines, study.n_sequences)
+    places = [found.n_sequences.index(float(n)) for n in rows["n_sequences"]]
     table = Table.of(comparison_table(rows), "windows of both studies")
     table = replace(table, budgets=places)
     parts = {"headline": first, "lead": lead, "table": table, "notes": rest}
@@ -161,7 +161,7 @@ def _page(study: Study, found: Summary, **parts: Any) -> str:
         kicker="learnability report",
         navigation={k: v for k, v in NAVIGATION.items() if k not in left},
         facets=switches(found.names, study.facets),
-        budgets=[number(budget) for budget in found.budgets],
+        budgets=[number(budget) for budget in found.n_sequences],
         figures=[shown(picture) for picture in pictures(found)],
         learnt=bool(found.shares),
         lags=[_by_lag(found, place, name) for place, name in enumerate(found.samples)],
@@ -198,7 +198,7 @@ def _first(study: Study, found: Summary) -> Table:
         if found.shares:
             row += [answer.learnt_lags(trees), answer.fits(trees)]
         rows.append(row)
-    ns = by_budget([f"window at N = {number(n)}" for n in found.budgets])
+    ns = by_budget([f"window at N = {number(n)}" for n in found.n_sequences])
     heads = [study.kind, ns, *["lags learnt", "R² of ceiling"] * bool(found.shares)]
     members = [found.names.index(name) for name in study.lines]
     caption = "windows and what was learnt"
@@ -228,7 +228,7 @@ def model_page(
     layers: Mapping[str, xr.DataTree],
     *,
     title: str = "How far back this model can learn",
-    budgets: Sequence[float] | None = None,
+    n_sequences: Sequence[float] | None = None,
     notes: Sequence[str] = (),
 ) -> str:
     """Return the page of an own model: a line per recurrent layer.
@@ -236,8 +236,8 @@ def model_page(
     Args:
         layers: diagnoses by name of layer.
         title: of the page.
-        budgets: numbers of sequences N; those of the data, a tenth and a hundredth of
-            them unless given.
+        n_sequences: N, numbers of sequences; those of the data, a tenth and a
+            hundredth of them unless given.
         notes: sentences below the answer, such as advice.
 
     Raises:
@@ -252,7 +252,7 @@ def model_page(
     study = Study(
         title=title,
         lines={name: [tree] for name, tree in layers.items()},
-        budgets=chosen if budgets is None else budgets,
+        n_sequences=chosen if n_sequences is None else n_sequences,
         level=float(json.loads(first.attrs["options"])["level"]),
         facets={name: {"layer": name} for name in layers},
         asked=f"Measured at lags from {lags[0]} to {lags[-1]} steps on "

@@ -35,18 +35,20 @@ NAMED = (
 TOO_LONG = 10
 
 
-def table(runs: Mapping[str, xr.DataTree], budgets: Iterable[float]) -> pd.DataFrame:
+def table(
+    runs: Mapping[str, xr.DataTree], n_sequences: Iterable[float]
+) -> pd.DataFrame:
     """Return the numbers of a study, one row per run.
 
     Args:
         runs: diagnoses by label.
-        budgets: numbers of sequences N.
+        n_sequences: numbers of sequences N.
 
     Returns:
         ``cell``; ``r2`` and ``ceiling``; ``tau_median``, ``tau_low`` and ``tau_high``
         (time scales of the units, median and 10 to 90 %); ``decay``; ``alpha`` with
         ``alpha_lower``, ``alpha_upper`` at ``alpha_lag``, the lag where it is the
-        median over all lags; per budget N ``H_N``, ``H_N_lower``, ``H_N_upper``,
+        median over all lags; per N N ``H_N``, ``H_N_lower``, ``H_N_upper``,
         ``H_N_censored`` and ``H_N_upper_censored`` (the last lag of the grid is
         reached); ``outcome``, a sentence where training diverged. What a diagnosis
         does not hold is nan.
@@ -56,12 +58,14 @@ def table(runs: Mapping[str, xr.DataTree], budgets: Iterable[float]) -> pd.DataF
     """
     if not runs:
         raise ValueError("there are no runs to put into a table; give at least one")
-    numbers = tuple(budgets)
+    numbers = tuple(n_sequences)
     rows = [_row(numbers, name, run) for name, run in runs.items()]
     return pd.DataFrame(rows)
 
 
-def _row(budgets: tuple[float, ...], name: str, run: xr.DataTree) -> dict[str, Value]:
+def _row(
+    n_sequences: tuple[float, ...], name: str, run: xr.DataTree
+) -> dict[str, Value]:
     f = envelope(run)
     training = next((record.attrs for record in trained([run])), {})
     return {
@@ -71,7 +75,7 @@ def _row(budgets: tuple[float, ...], name: str, run: xr.DataTree) -> dict[str, V
         **_time_scales(run),
         "decay": fitted_decay(f["lag"].values, f["normalised"].values),
         **_tail_index(run),
-        **_windows(run, budgets),
+        **_windows(run, n_sequences),
         "outcome": str(training["outcome"]) if training.get("diverged") else "",
     }
 
@@ -104,13 +108,13 @@ def _tail_index(run: xr.DataTree) -> dict[str, Value]:
     return row
 
 
-def _windows(run: xr.DataTree, budgets: tuple[float, ...]) -> dict[str, Value]:
+def _windows(run: xr.DataTree, n_sequences: tuple[float, ...]) -> dict[str, Value]:
     need = group(run, "detection")
     last = int(need["lag"].max())
     row: dict[str, Value] = {}
-    found = window_table(need, budgets).to_dict("records")
-    for budget, window in zip(budgets, found, strict=True):
-        name = budget_column(budget)
+    found = window_table(need, n_sequences).to_dict("records")
+    for budget, window in zip(n_sequences, found, strict=True):
+        name = window_column(budget)
         for end, of in (("", "window"), ("_lower", "lower"), ("_upper", "upper")):
             row[f"{name}{end}"] = _whole(window[of])
         row[f"{name}_censored"] = bool(window["censored"] == 1)
@@ -123,14 +127,14 @@ def _whole(value: float) -> int | float:
     return value if np.isnan(value) else int(value)
 
 
-def budget_column(budget: float) -> str:
-    """Return the column of a budget's window.
+def window_column(budget: float) -> str:
+    """Return the column of the window of N.
 
     Args:
         budget: N.
 
     Example:
-        >>> budget_column(1e6)
+        >>> window_column(1e6)
         'H_1000000'
     """
     return f"H_{budget:.12g}"
@@ -189,7 +193,7 @@ def formatted(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns as people read them: architecture; R² of its ceiling; time scale with
-        its spread; decay; alpha with its interval; a column per budget; the outcome,
+        its spread; decay; alpha with its interval; a column per N; the outcome,
         if a training diverged.
 
     Example:
@@ -208,7 +212,7 @@ def formatted(rows: pd.DataFrame) -> pd.DataFrame:
         columns["decay of f"] = thin
     if "alpha" in rows:
         columns["alpha"] = [_alpha(row) for row in records]
-    for budget in budgets_of(rows):
+    for budget in n_sequences_of(rows):
         name = f"H at N = {number(budget)}"
         columns[name] = [window(row, budget) for row in records]
     if any(row.get("outcome") for row in records):
@@ -216,8 +220,8 @@ def formatted(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def budgets_of(rows: pd.DataFrame) -> list[float]:
-    """Return the budgets whose windows a table holds, in its order."""
+def n_sequences_of(rows: pd.DataFrame) -> list[float]:
+    """Return the numbers of sequences whose windows a table holds, in its order."""
     names = [str(c) for c in rows.columns if str(c).startswith("H_")]
     return [float(name[2:]) for name in names if name.count("_") == 1]
 
@@ -229,7 +233,7 @@ def window(row: Mapping, budget: float) -> str:
         row: a row of the table.
         budget: N.
     """
-    name = budget_column(budget)
+    name = window_column(budget)
     if np.isnan(row[name]):
         return MISSING
     middle = reach(row[name], row[f"{name}_censored"])
@@ -259,7 +263,7 @@ def _alpha(row: Mapping) -> str:
 def summary(
     lines: Mapping[str, Sequence[xr.DataTree]], reached: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
-    """Return one row per network and optimizer as text: R², and a window per budget.
+    """Return one row per network and optimizer as text: R², and a window per N.
 
     Windows are means over seeds with their deviation, and in brackets the lowest and
     the highest end of the seeds' intervals; a mean that holds a window which reaches
@@ -289,7 +293,7 @@ def comparison_table(rows: pd.DataFrame) -> pd.DataFrame:
     found = [
         (
             row["group"],
-            number(row["budget"]),
+            number(row["n_sequences"]),
             _mean(row, "_first"),
             _mean(row, "_second"),
             _with_error(row["difference"], row["error"]),

@@ -41,7 +41,7 @@ def study_of(settings: Settings, runs: Runs) -> Study:
     return Study(
         title=settings.title,
         lines=lines_of(settings, runs),
-        budgets=settings.budgets,
+        n_sequences=settings.n_sequences,
         level=settings.options.level,
         facets=_facets(settings),
         asked=_asked(settings, runs),
@@ -67,7 +67,7 @@ def both_of(first: tuple[Settings, Runs], second: tuple[Settings, Runs]) -> Stud
     return Study(
         title=" / ".join(settings.title for settings, _ in (first, second)),
         lines=lines,
-        budgets=sorted({*first[0].budgets, *second[0].budgets}),
+        n_sequences=sorted({*first[0].n_sequences, *second[0].n_sequences}),
         level=first[0].options.level,
         facets=facets,
         again=again,
@@ -91,12 +91,14 @@ def write_results(
         published: runs of the published programme to lay over ours.
     """
     study = study_of(settings, runs)
-    rows = report.table({name: run.tree for name, run in runs.items()}, study.budgets)
+    rows = report.table(
+        {name: run.tree for name, run in runs.items()}, study.n_sequences
+    )
     store.write(store.table, rows.to_csv(index=False))
     store.write(store.index, index(settings).to_csv(index=False))
     if len(runs) > len(settings.networks):
         store.write(store.across, across_seeds(settings, runs).to_csv(index=False))
-    found = summed(study.lines, study.budgets)
+    found = summed(study.lines, study.n_sequences)
     every = plots.pictures(found)
     for place, (name, figure) in enumerate(plots.draw_all(found)):
         progress(place / (2 * len(every)))
@@ -132,7 +134,7 @@ def draw_files(
             f"a figure cannot be {width:g} inches wide; give {plots.NARROWEST:g} (a "
             f"column) to {plots.WIDEST:g}"
         )
-    found = summed(lines_of(settings, runs), settings.budgets)
+    found = summed(lines_of(settings, runs), settings.n_sequences)
     names = []
     for name, figure in plots.draw_all(found, width=width):
         for kind in kinds:
@@ -157,7 +159,7 @@ def draw_by_seed(settings: Settings, runs: Runs, store: Store) -> list[str]:
         apart.setdefault(key, {})[settings.network(run)] = [found.tree]
     names = []
     for key, some in apart.items():
-        for name, figure in plots.draw_all(summed(some, settings.budgets)):
+        for name, figure in plots.draw_all(summed(some, settings.n_sequences)):
             names.append(f"{key}-{name}")
             store.write(store.figure(names[-1]), plots.rendered(figure))
     return names

@@ -68,7 +68,7 @@ class Settings(BaseModel):
         networks: the networks, a cell any number of times with other settings. In a
             file a list ``cells`` stands for networks with none of their own.
         lags: lags in steps at which to diagnose.
-        budgets: numbers of sequences N whose windows are reported.
+        n_sequences: numbers of sequences N whose windows are reported.
         options: how finely to diagnose.
     """
 
@@ -85,7 +85,7 @@ class Settings(BaseModel):
     further_optimizers: checked.Several[Further] = ()
     networks: Annotated[checked.Several[NetworkSettings], Field(min_length=1)]
     lags: checked.Several[checked.Whole]
-    budgets: Annotated[checked.Several[checked.Positive], Field(min_length=1)]
+    n_sequences: Annotated[checked.Several[checked.Positive], Field(min_length=1)]
     options: DiagnosisOptions = DiagnosisOptions()
 
     @model_validator(mode="before")
@@ -110,7 +110,7 @@ class Settings(BaseModel):
         checked.check_unique("network", self.names)
         checked.check_unique("optimizer", [r.optimizer for r in self.recipes])
         checked.check_unique("seed", self.seeds)
-        checked.check_unique("budget", self.budgets)
+        checked.check_unique("number of sequences", self.n_sequences)
         first: dict[RunSettings, str] = {}
         for name, run in self._named_runs():
             if first.setdefault(run, name) != name:

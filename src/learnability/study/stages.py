@@ -1,7 +1,7 @@
 """The stages of one run: each is kept, and made again only if what decides it changes.
 
 training -> envelope, evidence, probe -> fit. An error level changes the fit alone, the
-anchors change evidence and fit; budgets change no stage, only table and report.
+anchors change evidence and fit; n_sequences changes no stage, only table and report.
 """
 
 import json
@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, optim
 
 from ..diagnosis.diagnose import attributes
-from ..diagnosis.fitting import fitted_detection, fitted_envelopes, fitted_evidence
+from ..diagnosis.groups import fitted_detection, fitted_envelopes, fitted_evidence
 from ..diagnosis.measure import Measurement
 from ..evidence import ProbeStatistics
 from ..models.reading import Progress, Reading

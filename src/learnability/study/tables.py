@@ -1,4 +1,4 @@
-"""The results of whole studies as tables and trees: by lag, by budget, side by side."""
+"""The results of whole studies as tables and trees: by lag, by N, side by side."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,15 +45,15 @@ def by_lag(settings: Settings, runs: Runs) -> pd.DataFrame:
     return _together(settings, tables)
 
 
-def by_budget(settings: Settings, runs: Runs) -> pd.DataFrame:
-    """Return a row per run and budget N: the window with its interval.
+def by_sequences(settings: Settings, runs: Runs) -> pd.DataFrame:
+    """Return a row per run and N: the window with its interval.
 
     Args:
         settings: the study.
         runs: its diagnoses by label.
     """
     tables = {
-        label: run.window(settings.budgets).rename_axis("budget")
+        label: run.window(settings.n_sequences).rename_axis("n_sequences")
         for label, run in runs.items()
     }
     return _together(settings, tables)
@@ -91,25 +91,33 @@ def as_tree(settings: Settings, runs: Runs) -> xr.DataTree:
 
 
 def across_seeds(settings: Settings, runs: Runs) -> pd.DataFrame:
-    """Return a row per group and budget: the windows of all seeds, summed up.
+    """Return a row per group and N: the windows of all seeds, summed up.
 
     Args:
         settings: the study.
         runs: its diagnoses by label.
 
     Returns:
-        ``group``, ``budget``, ``seeds`` (how many), ``mean``, ``deviation`` (nan for
-        one seed), the percentiles ``p10``, ``p25``, ``median``, ``p75``, ``p90``, and
-        ``censored``: how many windows reach the last lag, so that mean and percentiles
-        are at least what they say.
+        ``group``, ``n_sequences``, ``seeds`` (how many), ``mean``, ``deviation`` (nan
+        for one seed), the percentiles ``p10``, ``p25``, ``median``, ``p75``, ``p90``,
+        and ``censored``: how many windows reach the last lag, so that mean and
+        percentiles are at least what they say.
     """
     tables = [
-        window_spread([run.tree for run in found], settings.budgets)
+        window_spread([run.tree for run in found], settings.n_sequences)
         .reset_index()
         .assign(group=group)
         for group, found in grouped(settings, runs).items()
     ]
-    columns = ["group", "budget", "seeds", "mean", "deviation", *LEVELS, "censored"]
+    columns = [
+        "group",
+        "n_sequences",
+        "seeds",
+        "mean",
+        "deviation",
+        *LEVELS,
+        "censored",
+    ]
     return pd.DataFrame(pd.concat(tables, ignore_index=True), columns=columns)
 
 
@@ -123,21 +131,21 @@ def compared(
         second: those of another.
 
     Returns:
-        A row per group and budget that both have: mean and deviation over seeds of each
+        A row per group and N that both have: mean and deviation over seeds of each
         study, and how many of its windows reach their last lag (``censored_first``,
         ``censored_second``, and ``censored`` of both), so that its mean is at least
         that; ``difference`` of the means (second less first) and its standard ``error``
         over seeds, nan for one seed.
 
     Raises:
-        ValueError: if they have no group and budget in common.
+        ValueError: if they have no group and N in common.
     """
-    keys = ["group", "budget"]
+    keys = ["group", "n_sequences"]
     one, two = (across_seeds(*study) for study in (first, second))
     both = one.merge(two, on=keys, suffixes=("_first", "_second"))
     if both.empty:
         raise ValueError(
-            "the studies have no architecture, optimizer and budget in common; compare "
+            "the studies have no architecture, optimizer and N in common; compare "
             "studies of the same networks"
         )
     both["difference"] = both["mean_second"] - both["mean_first"]

@@ -105,8 +105,8 @@ def regression(x: Points, y: Points) -> Any:
 
     Example:
         >>> line = regression(np.arange(4.0), 2 * np.arange(4.0) + 1)
-        >>> round(line.slope, 9), round(line.intercept, 9), round(line.rvalue, 9)
-        (2.0, 1.0, 1.0)
+        >>> np.round([line.slope, line.intercept, line.rvalue], 9)
+        array([2., 1., 1.])
     """
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
@@ -201,7 +201,7 @@ def envelope_shares(trees: Trees) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index(lags, name="lag"))
 
 
-def noise_floor(trees: Trees, budgets: Iterable[float]) -> pd.DataFrame:
+def noise_floor(trees: Trees, n_sequences: Iterable[float]) -> pd.DataFrame:
     """Return the signal of each lag and the least that N sequences detect.
 
     A dependency of strength c moves the mean gradient by ``c ||s_l||``; N sequences
@@ -210,15 +210,15 @@ def noise_floor(trees: Trees, budgets: Iterable[float]) -> pd.DataFrame:
 
     Args:
         trees: diagnoses of several seeds at the same lags.
-        budgets: numbers of sequences N.
+        n_sequences: numbers of sequences N.
 
     Returns:
-        Over ``lag``: ``signal``, and a column a budget with its floor: geometric means
+        Over ``lag``: ``signal``, and a column per N with its floor: geometric means
         over seeds; ``censored``: a seed has not resolved the lag, so that its signal is
         the upper end of its interval and the mean is at most this. The attribute
-        ``budgets`` holds the names of the columns.
+        ``n_sequences`` holds the names of the columns.
     """
-    numbers = [float(n) for n in budgets]
+    numbers = [float(n) for n in n_sequences]
     found = [_floor(tree, numbers) for tree in trees]
     with np.errstate(divide="ignore"):
         logs = [np.log(signal) for signal, _, _ in found]
@@ -229,14 +229,14 @@ def noise_floor(trees: Trees, budgets: Iterable[float]) -> pd.DataFrame:
     columns["censored"] = np.any([censored for _, _, censored in found], axis=0)
     lags = group(trees[0], "detection")["lag"].values
     table = pd.DataFrame(columns, index=pd.Index(lags, name="lag"))
-    table.attrs["budgets"] = numbers
+    table.attrs["n_sequences"] = numbers
     return table
 
 
 def _floor(
-    tree: xr.DataTree, budgets: list[float]
+    tree: xr.DataTree, n_sequences: list[float]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the signal, the floor of each budget, and which lags are not resolved."""
+    """Return the signal, the floor of each N, and which lags are not resolved."""
     need = group(tree, "detection")
     resolved = need["resolved"].values.astype(bool)
     least = np.where(resolved, need["needed"].values, need["lower"].values)
@@ -244,10 +244,10 @@ def _floor(
     signal, noise = float(need.attrs["effect_size"]) * size, need["noise"].values
     # z + z, which every resolved lag holds, gives the floor where nothing is resolved.
     z = _both_quantiles(tree)
-    floor = np.stack([z * noise / n ** (1 / kappa) for n in budgets])
+    floor = np.stack([z * noise / n ** (1 / kappa) for n in n_sequences])
     heavy = kappa > 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        exact = np.stack([signal * (least / n) ** (1 / kappa) for n in budgets])
+        exact = np.stack([signal * (least / n) ** (1 / kappa) for n in n_sequences])
         floor = np.where(heavy & resolved, exact, np.where(heavy, np.nan, floor))
         upper = z * noise / np.sqrt(least)
     at_most = np.where(resolved, signal, np.where(heavy, np.nan, upper))

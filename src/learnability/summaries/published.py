@@ -46,8 +46,8 @@ class Published(NamedTuple):
     """What the published programme wrote.
 
     Attributes:
-        windows: one row per model, seed, method and budget: ``architecture``, ``seed``,
-            ``method`` (of alpha; empty where the column names none), ``budget``,
+        windows: one row per model, seed, method and N: ``architecture``, ``seed``,
+            ``method`` (of alpha; empty where the column names none), ``n_sequences``,
             ``window`` in steps.
         lags: one row per model, seed and lag: ``architecture``, ``seed``, ``lag``,
             ``envelope`` (first order, not divided by f(0)), and whatever of alpha,
@@ -87,7 +87,7 @@ def read_published(folders: str | Path | Iterable[str | Path]) -> Published:
                 "with H_N_summary.csv or MODEL_summary.csv)"
             )
     return Published(
-        _joined(windows, ["architecture", "seed", "method", "budget"]),
+        _joined(windows, ["architecture", "seed", "method", "n_sequences"]),
         _joined(lags, ["architecture", "seed", "lag"]),
     )
 
@@ -186,7 +186,7 @@ def _seed(path: Path) -> int:
 
 def _window_rows(path: Path) -> pd.DataFrame:
     rows = _read(path, "N")
-    budgets = _keys(path, rows, "N", whole=False)
+    n_sequences = _keys(path, rows, "N", whole=False)
     seed = _seed(next(p for p in path.parents if p.name.startswith("seed_")))
     columns = {
         "_".join(filter(None, ["H_N", model, method])): (cell, METHODS.get(method, ""))
@@ -198,7 +198,9 @@ def _window_rows(path: Path) -> pd.DataFrame:
         cell, method = columns[column]
         about = {"architecture": cell, "seed": seed, "method": method}
         window = _numbers(path, rows, column)
-        found.append(pd.DataFrame({**about, "budget": budgets, "window": window}))
+        found.append(
+            pd.DataFrame({**about, "n_sequences": n_sequences, "window": window})
+        )
     if not found:
         raise ValueError(
             f"{path} has no column H_N_MODEL, such as H_N_gru; it is no file of the "
@@ -241,7 +243,7 @@ def laid_over(found: Summary, published: Published) -> Summary:
         for kind, rows in theirs:
             cell, method = cast("tuple[str, str]", kind)
             name = f"{cell}, {MARK}" + (f" ({method})" if method else "")
-            if len(table := _known(rows, "budget", "window")):
+            if len(table := _known(rows, "n_sequences", "window")):
                 more["windows"][name] = _windows(table)
     if len(published.lags):
         for cell, rows in published.lags.groupby("architecture", sort=False):
@@ -282,7 +284,7 @@ def grid(rows: pd.DataFrame, index: str, values: str) -> pd.DataFrame:
 
     Args:
         rows: of one architecture.
-        index: ``lag`` or ``budget``.
+        index: ``lag`` or ``n_sequences``.
         values: the quantity.
     """
     table = rows.pivot_table(index=index, columns="seed", values=values, dropna=False)

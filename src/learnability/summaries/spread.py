@@ -83,22 +83,22 @@ def deviation(values: Float[np.ndarray, "seed *rest"]) -> np.ndarray:
     return np.asarray(values.std(axis=0, ddof=1))
 
 
-def window_table(need: xr.Dataset, budgets: Iterable[float]) -> pd.DataFrame:
-    """Return the detection window H_N of each budget of sequences.
+def window_table(need: xr.Dataset, n_sequences: Iterable[float]) -> pd.DataFrame:
+    """Return the detection window H_N of each number of sequences.
 
     Args:
         need: the group ``detection`` of a diagnosis.
-        budgets: N, numbers of sequences.
+        n_sequences: N, numbers of sequences.
 
     Returns:
-        One row per budget: ``window`` (contiguous from the shortest lag, in steps) with
+        One row per N: ``window`` (contiguous from the shortest lag, in steps) with
         the ends of its interval, ``maximal`` (the longest lag detected), ``censored``
         (the window reaches the last lag of the grid: it lies there or beyond). All nan
         where the network has learnt all that the targets ask for, and N(l) is not
         defined.
 
     Raises:
-        ValueError: if a budget is not above 0.
+        ValueError: if an N is not above 0.
     """
     learnt = bool(np.isnan(need["needed"]).all())  # N(l) is not defined
     if learnt:
@@ -106,7 +106,7 @@ def window_table(need: xr.Dataset, budgets: Iterable[float]) -> pd.DataFrame:
     found = window(
         need["lag"].values,
         need["needed"].values,
-        list(budgets),
+        list(n_sequences),
         lower=need["lower"].values,
         upper=need["upper"].values,
     )
@@ -117,27 +117,27 @@ def window_table(need: xr.Dataset, budgets: Iterable[float]) -> pd.DataFrame:
         "maximal": found.maximal,
         "censored": found.censored,
     }
-    table = pd.DataFrame(columns, index=pd.Index(found.budgets, name="budget"))
+    table = pd.DataFrame(columns, index=pd.Index(found.n_sequences, name="n_sequences"))
     return table if not learnt else table.astype(float) * np.nan
 
 
-def window_spread(trees: Trees, budgets: Iterable[float]) -> pd.DataFrame:
-    """Return the windows of several seeds summed up, one row per budget.
+def window_spread(trees: Trees, n_sequences: Iterable[float]) -> pd.DataFrame:
+    """Return the windows of several seeds summed up, one row per N.
 
     A window that reaches its last lag is at least that: mean and percentiles of a
-    budget with such windows are lower ends.
+    N with such windows are lower ends.
 
     Args:
         trees: diagnoses of several seeds.
-        budgets: numbers of sequences N.
+        n_sequences: numbers of sequences N.
 
     Returns:
-        Over ``budget``: ``mean``, ``deviation``, percentiles; ``lower`` and ``upper``,
-        the lowest and the highest end of the seeds' intervals; ``censored``, how many
-        windows reach the last lag; ``endless``, whether an upper end does; ``seeds``,
-        and ``last``, the longest lag measured.
+        Over ``n_sequences``: ``mean``, ``deviation``, percentiles; ``lower`` and
+        ``upper``, the lowest and the highest end of the seeds' intervals; ``censored``,
+        how many windows reach the last lag; ``endless``, whether an upper end does;
+        ``seeds``, and ``last``, the longest lag measured.
     """
-    numbers = list(budgets)
+    numbers = list(n_sequences)
     needs = [group(tree, "detection") for tree in trees]
     found = [window_table(need, numbers) for need in needs]
     stacked = {
@@ -154,7 +154,7 @@ def window_spread(trees: Trees, budgets: Iterable[float]) -> pd.DataFrame:
         "seeds": len(found),
         "last": int(lasts.max()),
     }
-    return pd.DataFrame(columns, index=pd.Index(numbers, name="budget"))
+    return pd.DataFrame(columns, index=pd.Index(numbers, name="n_sequences"))
 
 
 def sample_spread(trees: Trees) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from .law import envelope_shares, law_points, mean_alphas, noise_floor
 
 Table = TypeVar("Table")
 Tables = dict[str, pd.DataFrame]
-# Two budgets a decade, from one sequence to a million.
+# Two numbers of sequences per decade, from one sequence to a million.
 BUDGETS = tuple(float(n) for n in np.logspace(0, 6, 13))
 
 
@@ -26,8 +26,8 @@ class Summary:
 
     Attributes:
         names: of all lines, in their order.
-        budgets: numbers of sequences N of the study, ascending.
-        reached: of `window_spread` at the study's budgets.
+        n_sequences: numbers of sequences N of the study, ascending.
+        reached: of `window_spread` at the study's N.
         windows: of `window_spread` at N from 1 to a million.
         samples: of `sample_spread`.
         envelopes: of `envelope_spread`.
@@ -44,7 +44,7 @@ class Summary:
     """
 
     names: tuple[str, ...]
-    budgets: tuple[float, ...]
+    n_sequences: tuple[float, ...]
     reached: Tables
     windows: Tables
     samples: Tables
@@ -62,29 +62,29 @@ class Summary:
 
 
 def summed(
-    lines: Mapping[str, spread.Trees], budgets: Sequence[float] = (10, 100, 1000)
+    lines: Mapping[str, spread.Trees], n_sequences: Sequence[float] = (10, 100, 1000)
 ) -> Summary:
     """Sum up the seeds of each line.
 
     Args:
         lines: diagnoses of one seed or several, by name of line.
-        budgets: numbers of sequences N.
+        n_sequences: numbers of sequences N.
 
     Raises:
-        ValueError: if there are no diagnoses, or no budgets.
+        ValueError: if there are no diagnoses, or no N.
     """
-    if not lines or not all(lines.values()) or not len(budgets):
+    if not lines or not all(lines.values()) or not len(n_sequences):
         raise ValueError(
-            "there is nothing to sum up; give at least one diagnosis and one budget"
+            "there is nothing to sum up; give at least one diagnosis and one N"
         )
-    numbers = sorted(map(float, budgets))
+    numbers = sorted(map(float, n_sequences))
     known = {n: trees for n, trees in lines.items() if all(map(spread.of_known, trees))}
     whole = {n: trees for n, trees in known.items() if all(map(_has_law, trees))}
     noisy = {n: trees for n, trees in lines.items() if all(map(_has_noise, trees))}
     every = [tree for trees in lines.values() for tree in trees]
     return Summary(
         names=tuple(lines),
-        budgets=tuple(numbers),
+        n_sequences=tuple(numbers),
         reached=_each(spread.window_spread, lines, numbers),
         windows=_each(spread.window_spread, lines, sorted({*BUDGETS, *numbers})),
         samples=_each(spread.sample_spread, lines),

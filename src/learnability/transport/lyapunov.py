@@ -91,7 +91,7 @@ def lyapunov_exponents(
 
 
 def averaged(rates: Float[np.ndarray, "sequence exponent"]) -> Exponents:
-    """Give means and standard errors over sequences, the largest first."""
+    """Return means and standard errors over sequences, the largest first."""
     ordered = -np.sort(-rates, axis=1)
     mean = ordered.mean(axis=0)
     if len(rates) < 2:

@@ -96,7 +96,7 @@ def per_unit_gains(
 
 
 def _exits(exit_: Tensor, lag: int) -> Tensor:
-    """Give ``e_t`` at the last step of each window; zero before the first step."""
+    """Return ``e_t`` at the last step of each window; zero before the first step."""
     return functional.pad(exit_, (0, 0, 1, 0))[:, lag:]
 
 
@@ -105,7 +105,7 @@ def step_jacobians(
     state: Float[Tensor, "*batch state"],
     x: Float[Tensor, "*batch input"],
 ) -> Float[Tensor, "*batch state state"]:
-    """Give ``J = d step(state, x) / d state``, row: new state, column: old state.
+    """Return ``J = d step(state, x) / d state``, row: new state, column: old state.
 
     Args:
         cell: the recurrence.
@@ -122,7 +122,7 @@ def jacobians(
     x: Float[Tensor, "sequence step input"],
     states: Float[Tensor, "sequence step state"],
 ) -> Float[Tensor, "sequence step state state"]:
-    """Give the Jacobian of every step, ``J_t = d state_t / d state_{t-1}``."""
+    """Return the Jacobian of every step, ``J_t = d state_t / d state_{t-1}``."""
     with torch.no_grad():
         before = previous(states)
     return step_jacobians(cell, before, x)
@@ -156,7 +156,7 @@ def own_entries(
     matrix: Float[Tensor, "*batch row state"],
     exit_: Float[Tensor, "*batch unit"] | None,
 ) -> Float[Tensor, "*batch unit"]:
-    """Give each unit's gain from its carried to its output state.
+    """Return each unit's gain from its carried to its output state.
 
     A nudge of the LSTM's c moves its h at once, by e: the gain of a window is
     ``M[h, c] + M[h, h] e`` with e at the source, on the diagonals.
@@ -255,7 +255,7 @@ def _pulled_back(
 def _around(
     states: Tensor, x: Tensor, sequence: Int[Tensor, "pair"], step: Int[Tensor, "pair"]
 ) -> tuple[Float[Tensor, "pair 2 state"], Float[Tensor, "pair 2 input"]]:
-    """Give the states and inputs of one step a pair, and of the step before it."""
+    """Return the states and inputs of one step per pair, and of the step before it."""
     around = torch.stack((step - 1, step), dim=1).clamp(min=0)
     now = states[sequence[:, None], around]
     now[step == 0, 0] = 0  # the initial state

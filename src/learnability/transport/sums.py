@@ -84,7 +84,7 @@ class WindowSums:
         return steps, rates
 
     def unit_log_sums(self, order: Order) -> Float[np.ndarray, "lag unit"]:
-        """Give the sum over windows of ``log |mu[q]|``.
+        """Return the sum over windows of ``log |mu[q]|``.
 
         The logarithm of a product is a sum over steps, each as often as windows hold
         it: nothing underflows.
@@ -104,7 +104,7 @@ class WindowSums:
 def weighted(
     times: Int[np.ndarray, "lag step"], logs: Float[np.ndarray, "step unit"]
 ) -> Float[np.ndarray, "lag unit"]:
-    """Give ``times @ logs``, a logarithm of 0 counting only where it is counted."""
+    """Return ``times @ logs``, a logarithm of 0 counting only where it is counted."""
     times = np.maximum(times, 0).astype(float)
     lost = np.isneginf(logs)
     finite = times @ np.where(lost, 0.0, logs)

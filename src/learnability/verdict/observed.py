@@ -1,15 +1,16 @@
 """Data of any form as arrays: inputs by sequence, targets by row, no model needed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Num, Shaped
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..tasks import Sequences
+from ..models.batches import Batch, walked, whole
 
 MOST_CLASSES = 64
 """Classes or tokens beyond which whole numbers are taken for amounts by mistake."""
@@ -125,20 +126,19 @@ def names_of_codes(
 
 def _together(data: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return inputs and targets as arrays, and how many steps each sequence has."""
-    if isinstance(data, Sequences):
-        data = (data.x, data.y)
-    if isinstance(data, tuple) and len(data) == 2:
-        x, y = (_array(part) for part in data)
+    found = whole(data, torch.float64)
+    if found is not None:
+        x, y = _pair(found)
         steps = x.shape[1] if x.ndim > 1 else len(x)
         return x, y, np.full(len(x), steps)
-    if not isinstance(data, Iterable | Dataset) or isinstance(data, str | dict | tuple):
+    if isinstance(data, Dataset):  # one by one, as sequences may differ in length
+        data = DataLoader(data)
+    pairs = [_pair(batch) for batch in walked(data, torch.float64, 0, 0)]
+    shapes = [x.shape for x, _ in pairs if x.ndim < 2]
+    if shapes:
         raise ValueError(
-            f"the data are a {type(data).__name__}; give (inputs, targets), Sequences, "
-            "or something that yields batches (inputs, targets)"
+            f"inputs of a batch have shape {shapes[0]}; give (sequence, step, input)"
         )
-    pairs = list(_pairs(data))
-    if not pairs:
-        raise ValueError("the data gave no batch; give a list or a DataLoader")
     own = np.concatenate([np.full(len(x), x.shape[1]) for x, _ in pairs])
     per_step = all(y.ndim > 1 and y.shape[1] == x.shape[1] for x, y in pairs)
     longest = int(own.max())
@@ -147,30 +147,22 @@ def _together(data: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x, y, own
 
 
-def _pairs(data: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield batches of inputs and targets."""
-    for item in DataLoader(data) if isinstance(data, Dataset) else data:
-        if not isinstance(item, tuple | list) or len(item) != 2:
-            raise ValueError(
-                f"a batch is a {type(item).__name__} that is no pair (inputs, targets);"
-                " wrap the loader to give one"
-            )
-        x, y = (_array(part) for part in item)
-        if x.ndim < 2:
-            raise ValueError(
-                f"inputs of a batch have shape {x.shape}; give (sequence, step, input)"
-            )
-        yield x, y
+def _pair(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs and targets of a batch."""
+    if isinstance(batch, Mapping) or len(batch) != 2:
+        raise ValueError(
+            f"a batch is a {type(batch).__name__} that is no pair (inputs, targets); "
+            "wrap the data to give one"
+        )
+    return _array(batch[0]), _array(batch[1])
 
 
 def _array(values: Any) -> np.ndarray:
     """Return numbers as float64, whole numbers as they are."""
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu().numpy()
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"the data hold {array.dtype}; give numbers")
-    return array.astype(float) if array.dtype.kind == "f" else array.astype(np.int64)
+    if not isinstance(values, Tensor) or values.is_complex():
+        raise ValueError(f"the data hold a {type(values).__name__}; give real numbers")
+    found = values.double() if values.is_floating_point() else values.long()
+    return found.detach().cpu().numpy()
 
 
 def _padded(values: np.ndarray, steps: int) -> np.ndarray:
@@ -182,7 +174,7 @@ def _lengths(lengths: Any, x: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Return how many steps each sequence has."""
     if lengths is None:
         return own
-    given = np.atleast_1d(_array(lengths)).astype(np.int64)
+    given = np.atleast_1d(np.asarray(lengths)).astype(np.int64)
     if given.shape != (len(x),) or given.min() < 1 or given.max() > x.shape[1]:
         raise ValueError(
             f"lengths have shape {given.shape} and lie between {given.min()} and "

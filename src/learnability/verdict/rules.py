@@ -5,6 +5,7 @@ Every threshold stands here and nowhere else.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from html import escape
 from math import isfinite, isnan, nan
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ TO_LEARN = 10  # times the sequences that show a lag are needed to learn it (3 t
 ENVELOPE = 0.01  # f(l)/f(0), below which transport is what is missing
 REL = 0.3  # b/c, below which a further step fits noise
 MEMORY = 0.1  # R^2, below which a state holds nothing of a lag
+Z = 1.96  # standard errors on both sides of a number: 95 %
+GATED = ("LSTM", "GRU", "TorchGRU", "DiagGate")
+SEVERAL = "dependences that need several lags at once are not seen."
 
 
 @dataclass(frozen=True)
@@ -119,3 +123,208 @@ def verdict(case: Case) -> str:
         'not in the data'
     """
     return next(rule.verdict for rule in RULES if rule.holds(case))
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What stops one lag from being learnt, in at most six lines.
+
+    Attributes:
+        lag: in steps.
+        layer: its name.
+        verdict: from `rules`.
+        evidence: the number that it rests on, with its interval.
+        advice: one thing to try; empty where nothing is wrong.
+        code: a line to paste; empty where there is none.
+        caveat: what to bear in mind.
+    """
+
+    lag: int
+    layer: str
+    verdict: str
+    evidence: str
+    advice: str = ""
+    code: str = ""
+    caveat: str = ""
+
+    def __str__(self) -> str:
+        rows = [f"lag {self.lag} of {self.layer}: {self.verdict}", self.evidence]
+        rows += [f"try: {self.advice}"] if self.advice else []
+        rows += [f"    {self.code}"] if self.code else []
+        rows += [f"but: {self.caveat}"] if self.caveat else []
+        return "\n  ".join(rows)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+def explanation(case: Case) -> Explanation:
+    """Return the verdict on a lag with its evidence and one thing to try.
+
+    Example:
+        >>> print(explanation(Case(3, "gru", found=True, share=0.9, share_lower=0.8,
+        ...     share_upper=1.0)))
+        lag 3 of gru: learnt
+          the learnt share is 0.9 (0.8 to 1) on held-out data
+    """
+    found = verdict(case)
+    words = WORDS[found](case)
+    return Explanation(case.lag, case.layer, found, *words)
+
+
+def _absent(case: Case) -> tuple[str, ...]:
+    return (
+        f"nothing was found; {case.smallest:.2g} standard deviations of the targets "
+        "would have been",
+        "look for products of inputs, or drop the lag",
+        f'lw.dependence(data, {case.lag}, features="quadratic")',
+        SEVERAL,
+    )
+
+
+def _learnt(case: Case) -> tuple[str, ...]:
+    return (f"the learnt share is {_share(case)} on held-out data",)
+
+
+def _vanishes(case: Case) -> tuple[str, ...]:
+    need = "no number of sequences shows it in one gradient"
+    if isfinite(case.needed):
+        need = f"{case.needed:,.0f} sequences show it in one gradient, to learn takes "
+        need += f"about {TO_LEARN} times as many"
+    evidence = f"f({case.lag})/f(0) is {case.envelope:.1g}{_start(case)}; {need}, "
+    evidence += f"you have {case.sequences:,}"
+    caveat = "it is for a new training from the start, not for the trained weights."
+    if case.cell in GATED:
+        advice = f"start with gates that keep {case.lag} steps, and train again"
+        code = (
+            f"lw.design.gate_bias({case.lag}, units={case.units}, "
+            f"n_sequences={case.sequences}).apply({_module(case.layer)})"
+        )
+        return evidence, advice, code, caveat
+    code = f"nn.LSTM(input_size, {case.units}, batch_first=True)"
+    return evidence, "take a gated cell, whose gates can be set", code, caveat
+
+
+def _few_sequences(case: Case) -> tuple[str, ...]:
+    return (
+        f"the next step {_pays(case)}",
+        "train on more sequences, four times as many",
+        "data = torch.utils.data.ConcatDataset([data, more])  "
+        f"# {4 * case.sequences:,} sequences",
+        "without more sequences, fewer parameters or weight decay fit less noise.",
+    )
+
+
+def _few_steps(case: Case) -> tuple[str, ...]:
+    more = f"; it raises the share {_share(case)} by {case.gain:.1g}"
+    return (
+        f"the next step {_pays(case)}{more if case.gain > 0 else ''}",
+        "train on, five times as long",
+        "epochs = 5 * epochs",
+        "keep watching the held-out loss; how long it takes is not foretold.",
+    )
+
+
+def _forgotten(case: Case) -> tuple[str, ...]:
+    return (
+        f"the state holds {case.kept:.2f} ({_around(case.kept, case.kept_error)}) of "
+        "what was new at the lag, and the next step raises no lag's share",
+        "give the layer more units",
+        f"hidden_size = {2 * case.units}",
+        "a linear read-out tells what is held; what is coded otherwise is not seen.",
+    )
+
+
+def _stuck(case: Case) -> tuple[str, ...]:
+    return (
+        f"the next step changes the share {_share(case)} by {case.gain:.1g} and "
+        f"raises that of no lag, although the state holds {case.kept:.2f}"
+        f"{_begun(case)}",
+        "train from another start",
+        f"torch.manual_seed({case.lag})  # before the model is made",
+        "a plateau may end by itself: compare with a longer training.",
+    )
+
+
+def _unresolved(case: Case) -> tuple[str, ...]:
+    if not case.found:
+        known = f"{case.smallest:.2g} standard deviations" if case.smallest > 0 else ""
+        return (
+            f"only a dependence above {known or 'any size'} would have been found",
+            "diagnose more sequences",
+            "lw.diagnose(model, data, loss, lags, "
+            f"options=lw.DiagnosisOptions(sequences={4 * case.sequences}))",
+            SEVERAL,
+        )
+    if isnan(case.share) and isnan(case.b):
+        evidence = "what is learnt, and whether a step pays, was not measured"
+    elif isnan(case.b):
+        evidence = f"the learnt share is {_share(case)}; whether a step pays is unknown"
+    else:
+        evidence = "the held-out sequences do not tell the learnt share"
+    return (
+        evidence,
+        "give held-out data, enough of them, and the optimizer that trains the model",
+        "lw.diagnose(model, data, loss, lags, heldout=heldout, optimizer=optimizer)",
+        "the held-out data must not have trained the model.",
+    )
+
+
+WORDS: dict[str, Callable[[Case], tuple[str, ...]]] = {
+    "not in the data": _absent,
+    "learnt": _learnt,
+    "vanishes": _vanishes,
+    "too few sequences": _few_sequences,
+    "too few steps": _few_steps,
+    "forgotten": _forgotten,
+    "stuck": _stuck,
+    "not resolved": _unresolved,
+}
+
+
+def _pays(case: Case) -> str:
+    """Say what the next step does to held-out data."""
+    ends = _around(case.b, case.b_error)
+    said = f"lowers the held-out loss by {case.b:.1g} ({ends})"
+    if isnan(case.rel):
+        return f"{said}; the training data are fitted"
+    return (
+        f"{said}, {case.rel:.2f} of what it takes off the training loss "
+        f"({case.unfitted:.2f} if these data were new)"
+    )
+
+
+def _begun(case: Case) -> str:
+    """Return the same of a plateau."""
+    found = _start(case)
+    return f"; f({case.lag})/f(0) is {case.envelope:.1g}{found}" if found else ""
+
+
+def _start(case: Case) -> str:
+    """Return what the envelope was at the start, where it is known."""
+    return "" if isnan(case.start) else f" ({case.start:.1g} at the start)"
+
+
+def _share(case: Case) -> str:
+    return f"{case.share:.2g} ({case.share_lower:.2g} to {case.share_upper:.2g})"
+
+
+def _around(value: float, error: float) -> str:
+    return f"{value - Z * error:.1g} to {value + Z * error:.1g}"
+
+
+def _module(layer: str) -> str:
+    """Return the module of a layer in code.
+
+    Example:
+        >>> _module("encoder.gru[layer 0, forward]"), _module("model[layer 0, forward]")
+        ('model.encoder.gru', 'model')
+    """
+    path = layer.split("[")[0]
+    if path == "model":
+        return path
+    if all(part.isidentifier() for part in path.split(".")):
+        return f"model.{path}"
+    return f'model.get_submodule("{path}")'

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from experiments.calibration import preset, run_one
-from experiments.calibration.early import learnt_reach, look_early
+from experiments.calibration.early import look_early
+from experiments.calibration.reach import learnt_reach
 from learnability.cells import DiagGate
 from learnability.randomness import torch_generator
 from learnability.unroll import Network

@@ -61,7 +61,9 @@ def test_participation_of_the_gaussian():
 @pytest.mark.parametrize("alpha", [1.5, 1.8])
 def test_carried_noise_by_simulation(alpha):
     rates = np.exp(-100 / np.random.default_rng(3).lognormal(3.7, 0.7, 16))
-    needed = int(formulas.samples_needed_carried(rates, 0.2, 1.0, alpha, error=0.2))
+    needed = int(
+        formulas.samples_needed_carried(rates, 0.2, 1.0, alpha, significance=0.2)
+    )
     repetitions = 3000
     xi = law.sample(alpha, (repetitions, needed, 16), seed=4)
     means = ((0.2 + xi) @ rates).mean(1)
@@ -83,7 +85,7 @@ def test_threshold_is_no_confidence(alpha):
     assert 0.468 < formulas.threshold_error(0.1, alpha) < 0.473
     # Where the ratio is 1, the error is that for which so many samples are needed.
     error = formulas.threshold_error(1.0, alpha)
-    needed = samples_needed(0.3, 1.0, alpha, error=error)
+    needed = samples_needed(0.3, 1.0, alpha, significance=error)
     assert abs(needed / (1 / 0.3) ** kappa(alpha) - 1) < 1e-9
 
 

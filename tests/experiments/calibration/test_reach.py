@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from learnability.evidence import output_sensitivity
+from experiments.calibration.reach import output_sensitivity
 from tests.networks import ALL, make_data, make_network
 
 

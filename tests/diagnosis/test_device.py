@@ -1,0 +1,42 @@
+"""Where the model runs while it is diagnosed."""
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+import learnability as lw
+
+X = torch.randn(60, 12, 3, generator=torch.Generator().manual_seed(0))
+FEW = lw.DiagnosisOptions(exact_windows=8, anchors=2, resamples=20)
+NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+def loss(outputs, targets):
+    return ((outputs[0] - targets) ** 2).mean()
+
+
+def diagnosed(model, **options):
+    return lw.diagnose(model, (X, X.roll(2, 1)), loss, [1, 2], options=FEW, **options)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NO_CUDA)])
+def test_numbers_are_the_same_and_the_model_is_back(device):
+    model = nn.GRU(3, 3, batch_first=True)
+    with torch.no_grad():
+        for k, p in enumerate(model.parameters()):
+            p.uniform_(-0.5, 0.5, generator=torch.Generator().manual_seed(k))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    one, other = diagnosed(model).summary(), diagnosed(model, device=device).summary()
+    pd.testing.assert_frame_equal(one, other, rtol=1e-3)
+    for name, value in model.state_dict().items():
+        assert value.device.type == "cpu"
+        assert torch.equal(value, before[name])
+
+
+def test_a_device_that_is_not_there_is_refused_in_a_sentence():
+    with pytest.raises(ValueError, match=r"device .gpu. cannot be used .*; give one"):
+        diagnosed(nn.GRU(3, 3, batch_first=True), device="gpu")
+    halves = nn.ModuleDict({"a": nn.Linear(1, 1), "b": nn.Linear(1, 1, device="meta")})
+    with pytest.raises(ValueError, match="lies on cpu and meta; put it on one"):
+        diagnosed(halves, device="cpu")
