@@ -194,7 +194,7 @@ class Step(nn.Module):
 
 def joined(parts: list[Tensor]) -> Float[Tensor, "row state"]:
     """Return the parts of a state as one tensor."""
-    return torch.cat([part.flatten(1) for part in parts], dim=-1)
+    return torch.cat([part.reshape(len(part), -1) for part in parts], dim=-1)
 
 
 def led_back(after: Tensor, before: list[Tensor], by: Tensor) -> list[Tensor]:
