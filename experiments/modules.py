@@ -1,0 +1,124 @@
+"""Models without a recurrence: a causal convolution, diagnosed by autograd alone.
+
+How often is a dependency found where targets belong to other sequences, and how often
+do the intervals of N(l) and of f(l)/f(0) hold what all diagnoses together say?
+``python -m experiments.modules`` prints both; it takes some minutes.
+"""
+
+import pandas as pd
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from learnability import DiagnosisOptions, LayerDiagnosis, diagnose
+from learnability.randomness import stream, torch_generator
+
+STEPS, INPUTS, UNITS, KERNEL = 20, 2, 8, 7
+LAGS = [1, 2, 4]
+SEQUENCES = 100
+STUDIES, DIAGNOSES = 200, 600
+OPTIONS = DiagnosisOptions(exact_windows=2, anchors=1, resamples=20, effect_size=0.5)
+FOUND = OPTIONS.model_copy(update={"effect_size": None})
+BUDGET = 1e12  # sequences: any lag that is detected at all is seen with so many
+
+
+class Causal(nn.Module):
+    """A convolution of the steps up to the present one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(INPUTS, UNITS, KERNEL, padding=KERNEL - 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features of each step."""
+        return torch.tanh(self.conv(x.transpose(1, 2))[..., :STEPS]).transpose(1, 2)
+
+
+class Model(nn.Module):
+    """A causal convolution with a linear head."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.past, self.out = Causal(), nn.Linear(UNITS, 1)
+        with torch.no_grad():
+            for weights in self.parameters():
+                uniform = torch.rand(weights.shape, generator=generator)
+                weights.copy_((2 * uniform - 1) / UNITS**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a value of each step."""
+        return self.out(self.past(x))[..., 0]
+
+
+def drawn(generator: Generator) -> tuple[Tensor, Tensor]:
+    """Return inputs, and targets that follow from those of some steps before."""
+    x = torch.randn(SEQUENCES, STEPS, INPUTS, generator=generator)
+    past = sum(x[..., 0].roll(lag, 1) for lag in LAGS)
+    return x, past + torch.randn(SEQUENCES, STEPS, generator=generator)
+
+
+def diagnosed(
+    model: nn.Module, data: tuple[Tensor, Tensor], options: DiagnosisOptions
+) -> LayerDiagnosis:
+    """Return the diagnosis of the convolution."""
+    (found,) = diagnose(
+        model,
+        data,
+        F.mse_loss,
+        LAGS,
+        layers=["past"],
+        direction=torch.eye(INPUTS)[0],
+        options=options,
+    ).values()
+    return found
+
+
+def null() -> int:
+    """Return in how many studies nothing is found, targets being dealt to others."""
+    none = 0
+    for number in range(STUDIES):
+        generator = torch_generator(stream(0, f"causal {number}"))
+        model, (x, y) = Model(generator), drawn(generator)
+        y = y[torch.randperm(len(y), generator=generator)]
+        found = diagnosed(model, (x, y), FOUND).window(BUDGET)
+        none += int(found["window"].iloc[0] == 0)
+    return none
+
+
+def coverage() -> pd.DataFrame:
+    """Return how often intervals hold what all diagnoses of one model say."""
+    model, rows = Model(torch_generator(stream(0, "coverage"))), []
+    for number in range(DIAGNOSES):
+        data = drawn(torch_generator(stream(0, f"coverage {number}")))
+        one = diagnosed(model, data, OPTIONS)
+        need, envelope = one.group("detection"), one.envelope
+        for lag in LAGS:
+            n, f = need.sel(lag=lag), envelope.sel(lag=lag)
+            names = ("needed", "noise", "signal", "lower", "upper")
+            row = {name: float(n[name]) for name in names}
+            row |= {
+                f"f {name}": float(f[name]) for name in ("normalised", "lower", "upper")
+            }
+            rows.append({"lag": lag, **row})
+    found = pd.DataFrame(rows)
+    return found.groupby("lag").apply(_covered, include_groups=False)
+
+
+def _covered(some: pd.DataFrame) -> pd.Series:
+    ratio = some["noise"] ** 2 / some["signal"]  # N(l) up to a factor
+    factor = (some["needed"] / ratio).median()
+    truth = factor * (some["noise"] ** 2).mean() / some["signal"].mean()
+    f = some["f normalised"].mean()
+    need = (some["lower"] <= truth) & (truth <= some["upper"])
+    envelope = (some["f lower"] <= f) & (f <= some["f upper"])
+    return pd.Series({"N(l)": need.mean(), "f(l)/f(0)": envelope.mean()})
+
+
+def main() -> None:
+    """Print both."""
+    print(coverage().map("{:.1%}".format).to_string(), flush=True)
+    print(f"window 0 in {null()} of {STUDIES} studies", flush=True)
+
+
+if __name__ == "__main__":
+    main()
