@@ -181,9 +181,8 @@ class Reading:
                 the model takes no other number of items.
         """
         samples = [int(numbers[-1]) + 1 for numbers in self._samples_of]
-        for batch, numbers, own in zip(
-            self.batches, self._samples_of, samples, strict=True
-        ):
+        every = zip(self.batches, self._samples_of, samples, strict=True)
+        for batch, numbers, own in every:
             count = min(own, max(1, round(most * own / sum(samples))))
             if self.recorder.fixed is not None or count == 1:
                 yield batch, len(numbers)

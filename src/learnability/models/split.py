@@ -86,8 +86,8 @@ class _Part:
         """Let the part find other tensors in its parameters' places."""
         self.module._parameters.update(values)  # pyright: ignore
         if isinstance(self.module, nn.RNNBase):
-            names = self.module._flat_weights_names
-            self.module._flat_weights = [values.get(n) for n in names]  # pyright: ignore
+            weights = map(values.get, self.module._flat_weights_names)
+            self.module._flat_weights = list(weights)  # pyright: ignore
 
     def affine(self, steps: int) -> bool:
         """Tell whether it is an affine map of all steps, in one call or several."""
