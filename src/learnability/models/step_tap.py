@@ -1,16 +1,14 @@
 """A tap on a cell: on its calls, step by step, or on `unroll`."""
 
-from collections.abc import Sequence
 from typing import Any, final
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..cells import Cell
 from .convert import kind_of
 from .refusal import LayerRefusal, Refusal
-from .stepping import Called, Convention
+from .stepping import Called, Convention, joined
 from .taps import (
     Asked,
     Edge,
@@ -193,7 +191,7 @@ class StepTap(Tap):
         if self._whole is not None or not self._states:
             return self._whole
         x = torch.stack(self._inputs, dim=1)
-        states = [_joined(parts).detach() for parts in self._states]
+        states = [joined(parts).detach() for parts in self._states]
         lengths = torch.full((len(x),), x.shape[1])
         return Seen(x, lengths, torch.stack(states, dim=1))
 
@@ -213,12 +211,8 @@ class StepTap(Tap):
                 torch.zeros_like(s) if g is None else g
                 for s, g in zip(states, own, strict=True)
             ]
-            rows.append(_joined(filled).detach())
+            rows.append(joined(filled).detach())
         return Asked(torch.stack(rows, dim=1))
-
-
-def _joined(parts: Sequence[Tensor]) -> Float[Tensor, "sequence state"]:
-    return torch.cat([part.flatten(1) for part in parts], dim=-1)
 
 
 def called_as_cell(args: tuple, kwargs: dict, x: Any, state: Any) -> bool:

@@ -1,8 +1,9 @@
 """How a cell of others steps: what it takes and gives, which of it is its state."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from math import prod
 from typing import Any, final
 
 import torch
@@ -192,9 +193,11 @@ class Step(nn.Module):
         return joined(self.parts(self.split(state), x)).to(state.device)
 
 
-def joined(parts: list[Tensor]) -> Float[Tensor, "row state"]:
+def joined(parts: Sequence[Tensor]) -> Float[Tensor, "row state"]:
     """Return the parts of a state as one tensor."""
-    return torch.cat([part.reshape(len(part), -1) for part in parts], dim=-1)
+    # Of no sequences PyTorch does not infer the size, and scalars have no axis more.
+    rows = [part.reshape(len(part), prod(part.shape[1:])) for part in parts]
+    return torch.cat(rows, dim=-1)
 
 
 def led_back(after: Tensor, before: list[Tensor], by: Tensor) -> list[Tensor]:
