@@ -34,7 +34,6 @@ from .checks import (
 )
 from .runtime import (
     in_threads,
-    one_blas_thread,
     threads,
     tune_process,
     using_threads,
@@ -52,7 +51,6 @@ __all__ = [
     "in_threads",
     "lag_projection",
     "obstacle",
-    "one_blas_thread",
     "ready",
     "row_gradients",
     "sums_windows",

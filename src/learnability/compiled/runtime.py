@@ -196,17 +196,6 @@ def share(work: Callable[[Part], object], parts: Iterable[Part]) -> None:
 
 
 @contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Have the BLAS of NumPy and SciPy use one thread.
-
-    Matrices of some hundred rows gain nothing from more, and the workers of a BLAS wait
-    for each other in busy loops: beside other processes they take ten times as long.
-    """
-    with threadpool_limits(limits=1, user_api="blas"):
-        yield
-
-
-@contextmanager
 def using_threads(count: int | None) -> Iterator[None]:
     """Have PyTorch, the BLAS of NumPy and SciPy and compiled loops use some threads.
 

@@ -11,7 +11,6 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, nn, optim
 
-from ..compiled.engine import one_blas_thread
 from ..grid import checked_lags, spread_lags
 from ..models.batches import Batch, device_of, dtype_of, first_items
 from ..models.choice import Named, found, names_of
@@ -39,7 +38,6 @@ FEW_LAGS = 24  # unless they are given
 
 
 @kept_random_states()
-@one_blas_thread()
 def diagnose(
     model: nn.Module,
     data: Any,
