@@ -252,7 +252,7 @@ def _moved(one: Seen, two: Seen) -> Bool[Tensor, "row"]:
     Of a module whose equation is not known what it gives must stay, too: sequences
     could pass something to each other.
     """
-    if len(one.x) != len(two.x):
+    if len(one.x) != len(two.x) or not one.output.numel():
         return torch.ones(len(one.x), dtype=torch.bool)
     steps = min(one.x.shape[1], two.x.shape[1])
     same = (one.x[:, :steps] == two.x[:, :steps]).flatten(1).all(dim=1).cpu()
