@@ -19,6 +19,10 @@ def test_generated_diagnoses(group):
         assert how != "finding", f"case {number}, {one}: {words}"
 
 
+def test_what_lets_nothing_through_has_a_result():
+    assert ending(case(21, 35))[0] == "result"
+
+
 @pytest.mark.parametrize(
     ("seed", "number"), [(20, 461), (20, 1067), (20, 1523), (20, 5950), (0, 191)]
 )

@@ -53,7 +53,8 @@ class Envelope:
     @property
     def normalised(self) -> Float[np.ndarray, "lag"]:
         """Return ``f(l)/f(0)``."""
-        return self.mean / self.origin
+        # What lets nothing through, even at once, has no share of it at any lag.
+        return self.mean / (self.origin if self.origin > 0 else np.nan)
 
     @property
     def below(self) -> Bool[np.ndarray, "lag"]:
