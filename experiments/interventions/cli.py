@@ -58,7 +58,7 @@ def interventions(
 def tables(cases: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the tables of the page by title."""
     some = decided(cases)
-    keys = ["given", "n_sequences", "cell", "seed"]
+    keys = ["given", "length", "cell", "seed"]
     trainings = some.groupby("family")[keys].apply(lambda g: len(g.drop_duplicates()))
     tested = trainings.reindex(sorted(cases["family"].unique()), fill_value=0)
     return {

@@ -2,7 +2,9 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,15 +15,27 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 import learnability as lw
+from learnability.diagnosis.verdicts import cases
 from learnability.storage import replace_file
+from learnability.verdict.rules import verdict
 
 from .families import FAMILIES
-from .plan import Training
-from .trainings import FRESH, Model, drawn, loss_of, settings, trained
+from .plan import UPDATES, Training
+from .trainings import (
+    FRESH,
+    MORE_UPDATES,
+    Model,
+    State,
+    at,
+    drawn,
+    loss_of,
+    settings,
+    trained,
+)
 
 DIAGNOSED = 256  # held-out sequences
 OPTIONS = lw.DiagnosisOptions(exact_windows=32, resamples=20, anchors=2)
-FACTS = ("verdict", "found", "needed", "envelope", "share", "kept", "gain", "rel", "b")
+WHERE = ("best", "last")  # weights that are diagnosed
 
 
 def run(
@@ -29,7 +43,10 @@ def run(
     folder: Path,
     tell: Callable[[float], None] | None = None,
 ) -> None:
-    """Make all trainings that a folder does not hold yet, one file for each.
+    """Make all trainings and diagnoses that a folder does not hold yet.
+
+    One file for each training, one for its weights, and one for their diagnoses: these
+    are made again from the weights where they are missing.
 
     Args:
         trainings: to be made.
@@ -40,17 +57,28 @@ def run(
     for done, one in enumerate(every):
         if tell is not None:
             tell(done / len(every))
-        path = place(folder, one)
-        if not path.exists():
-            record = measured(one) | {"commit": commit()}
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, json.dumps(record).encode())
+        training, weights, diagnoses = (place(folder, kind, one) for kind in KINDS)
+        if not training.exists():
+            record, states = compared(one)
+            torch.save(states, weights)
+            _keep(training, record)
+        if not diagnoses.exists():
+            _keep(diagnoses, diagnosed(one, torch.load(weights)))
 
 
-def place(folder: Path, one: Training) -> Path:
-    """Return where a training is kept."""
+KINDS = {"trainings": ".json", "weights": ".pt", "diagnoses": ".json"}
+
+
+def place(folder: Path, kind: str, one: Training) -> Path:
+    """Return where something of a training is kept, in a folder that is there."""
     words = "-".join(str(value).replace(" ", "_") for value in one)
-    return folder / f"{words}.json"
+    path = folder / kind / f"{words}{KINDS[kind]}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _keep(path: Path, record: dict[str, Any]) -> None:
+    replace_file(path, json.dumps(record | {"commit": commit()}).encode())
 
 
 def commit() -> str:
@@ -64,59 +92,86 @@ def commit() -> str:
     return said.stdout.strip()
 
 
-def measured(one: Training) -> dict[str, Any]:
-    """Train as it is and with each change; diagnose the first, judge all.
+def compared(one: Training) -> tuple[dict[str, Any], dict[Any, Any]]:
+    """Train as it is and with each change, and judge all on fresh data.
 
     Returns:
-        The training; ``lags``, the facts of each; ``shares`` of each lag by change;
-        ``losses`` on fresh data by change; ``curve`` of the validation loss; ``rel`` at
-        the last weights; seconds.
+        The training; by number of updates ``shares`` of each lag by change, ``losses``
+        by change, ``curve`` of the validation loss; seconds. And the weights before the
+        training and after each number of updates, as it is.
     """
     family, began = FAMILIES[one.family], perf_counter()
-    there = family.there(one.seed)
     fresh = drawn(one, FRESH, 3)
-    shares, losses, record = {}, {}, dict[str, Any]()
-    for name, setting in settings(one).items():
-        found = trained(setting)
-        losses[name] = fresh_loss(found.model, fresh)
-        shares[name] = learnt(found.model, fresh, one)
-        if name == "as it is":
-            lags = sorted({*there, *family.nothing})
-            last = facts(*found.at(found.last), found.start, one, lags[:1])
-            best = facts(*found.at(found.best), found.start, one, lags)
-            record = {"lags": best, "rel_last": last[lags[0]]["rel"]}
-            record["curve"] = found.curve
-    return {
+    rows: dict[int, dict[str, Any]] = {n: {"shares": {}, "losses": {}} for n in UPDATES}
+    states: dict[Any, Any] = {}
+    for change, setting in settings(one).items():
+        model = setting.model(setting.data())
+        start = deepcopy(model.state_dict())
+        for end, found in trained(setting).items():
+            at(model, found.best)
+            loss, shares = fresh_loss(model, fresh), learnt(model, fresh, one)
+            for updates, name in _means(change, end):
+                rows[updates]["shares"][name] = shares
+                rows[updates]["losses"][name] = loss
+            if change == "as it is" and end in UPDATES:
+                rows[end]["curve"] = found.curve
+                states[end] = {"best": found.best, "last": found.last}
+        states |= {"start": start} if change == "as it is" else {}
+    record = {
         "training": one._asdict(),
-        "there": list(there),
-        **record,
-        "shares": shares,
-        "losses": losses,
+        "there": list(family.there(one.seed)),
+        "after": rows,
         "seconds": perf_counter() - began,
     }
+    return record, states
+
+
+def _means(change: str, end: int) -> Iterator[tuple[int, str]]:
+    """Yield for which numbers of updates a training is which change."""
+    if end in UPDATES:
+        yield end, change
+    fewer, rest = divmod(end, MORE_UPDATES)
+    if change == "as it is" and not rest and fewer in UPDATES:
+        yield fewer, "updates"
+
+
+def diagnosed(one: Training, states: dict[Any, Any]) -> dict[str, Any]:
+    """Return the facts of each lag, at the best and at the last weights.
+
+    Args:
+        one: the training.
+        states: its weights, as `compared` returns them.
+    """
+    data = settings(one)["as it is"].data()
+    model = settings(one)["as it is"].model(data)
+    rows: dict[int, dict[str, Any]] = {}
+    for updates in UPDATES:
+        rows[updates] = {}
+        for where in WHERE:
+            optimizer = at(model, states[updates][where])
+            rows[updates][where] = facts(model, optimizer, states["start"], one)
+    return {"training": one._asdict(), "after": rows}
 
 
 def facts(
-    model: Model,
-    optimizer: torch.optim.Optimizer,
-    start: dict[str, Any],
-    one: Training,
-    lags: list[int],
+    model: Model, optimizer: torch.optim.Optimizer, start: State, one: Training
 ) -> dict[int, dict[str, Any]]:
-    """Return each lag's verdict, and the numbers that it rests on."""
+    """Return each lag's verdict, and all that it rests on."""
+    family = FAMILIES[one.family]
     diagnosis = lw.diagnose(
         model,
         settings(one)["as it is"].data(),
         loss_of,
-        lags,
+        sorted({*family.there(one.seed), *family.nothing}),
         heldout=drawn(one, DIAGNOSED, 4),
         optimizer=optimizer,
         start=start,
         options=OPTIONS,
     )
-    table = next(iter(diagnosis.values())).verdicts()
-    rows = table.loc[:, [*FACTS]].itertuples()
-    return {int(row[0]): dict(zip(FACTS, row[1:], strict=True)) for row in rows}
+    every = cases(next(iter(diagnosis.values())))
+    return {
+        lag: {"verdict": verdict(case)} | asdict(case) for lag, case in every.items()
+    }
 
 
 def fresh_loss(model: Model, data: tuple[Tensor, Tensor]) -> float:

@@ -14,20 +14,18 @@ PARTS = ("developed", "held-out")
 
 
 class Training(NamedTuple):
-    """One training that others are compared with.
+    """One training that others are compared with, after each number of updates.
 
     Attributes:
         family: of the data.
         cell: of the model.
         sequences: N.
-        updates: of the weights.
         seed: of data, weights and batches.
     """
 
     family: str
     cell: str
     sequences: int
-    updates: int
     seed: int
 
     @property
@@ -45,13 +43,13 @@ def plan(part: str, seeds: tuple[int, ...] = SEEDS) -> list[Training]:
 
     Example:
         >>> len(plan("developed")) + len(plan("held-out"))
-        432
+        216
     """
     wanted = PARTS.index(part)
     every = [
-        Training(family, CELLS[(3 * place + k) % len(CELLS)], sequences, updates, seed)
+        Training(family, CELLS[(3 * place + k) % len(CELLS)], sequences, seed)
         for seed in seeds
         for place, family in enumerate(FAMILIES)
-        for k, sequences, updates in product(range(PER_FAMILY), SEQUENCES, UPDATES)
+        for k, sequences in product(range(PER_FAMILY), SEQUENCES)
     ]
     return [one for one in every if one.held_out == bool(wanted)]

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int, Shaped
 from .plan import HELD_OUT_CELLS, HELD_OUT_FAMILIES, PARTS
 from .trainings import BATCH, INTERVENTIONS
 
-SAME = ["family", "cell", "given", "n_sequences", "lag"]
+SAME = ["family", "cell", "given", "length", "lag"]
 LEARNT, APART = 0.5, 0.1
 PASSES, REL = 100, 0.3
 RULES = "src/learnability/verdict/rules.py"
@@ -44,53 +44,62 @@ class Score(NamedTuple):
 
 
 def records(folder: Path) -> pd.DataFrame:
-    """Return one row per training and lag.
+    """Return one row per training, number of updates and lag.
 
     Raises:
-        ValueError: if there is none, or one was made at a commit whose rules or plan
-            are others than those of today.
+        ValueError: if there is none, one is not diagnosed, or one was made at a commit
+            whose rules or plan are others than those of today.
     """
-    files = sorted(folder.glob("*.json"))
+    files = sorted(folder.glob("trainings/*.json"))
     if not files:
         raise ValueError(f"{folder} holds no trainings; make some first")
     rows = []
     for path in files:
-        record = json.loads(path.read_text())
-        _same_rules(path, record["commit"])
-        rows += [_row(record, lag) for lag in record["lags"]]
+        diagnosis = folder / "diagnoses" / path.name
+        if not diagnosis.exists():
+            raise ValueError(f"{path.name} is not diagnosed; run without --score")
+        record, facts = (json.loads(p.read_text()) for p in (path, diagnosis))
+        developed = folder.name == PARTS[0]  # rules are set after these trainings
+        _same_rules(path, record["commit"], [] if developed else [RULES])
+        _same_rules(diagnosis, facts["commit"], [RULES])
+        for updates, found in record["after"].items():
+            own = facts["after"][updates]
+            whole = {**record, **found, "updates": int(updates), **own}
+            rows += [_row(whole, lag) for lag in own["best"]]
     return pd.DataFrame(rows)
 
 
-def _same_rules(path: Path, commit: str) -> None:
-    """Check that rules and plan have not changed since a training was made.
+def _same_rules(path: Path, commit: str, rules: list[str]) -> None:
+    """Check that the plan and some rules have not changed since a file was made.
 
     Raises:
         ValueError: if they have, or if it was made with changes not committed.
     """
-    where = ["git", "diff", "--quiet", commit, "HEAD", "--", RULES, f"{PLAN}/plan.py"]
-    if commit.endswith("-dirty") or subprocess.run(where, check=False).returncode:
+    kept = ["git", "diff", "--quiet", commit, "HEAD", "--", f"{PLAN}/plan.py", *rules]
+    if commit.endswith("-dirty") or subprocess.run(kept, check=False).returncode:
         raise ValueError(
-            f"{path.name} was made at {commit[:12]}, with other rules or another plan "
-            "than those committed now; move it away and make it again"
+            f"{path.parent.name}/{path.name} was made at {commit[:12]}, with other "
+            "rules or another plan than those committed now; move it away and make it "
+            "again"
         )
 
 
 def _row(record: dict[str, Any], lag: str) -> dict[str, Any]:
-    one, facts = record["training"], record["lags"][lag]
+    one, best, last = record["training"], record["best"][lag], record["last"][lag]
     held = one["family"] in HELD_OUT_FAMILIES or one["cell"] in HELD_OUT_CELLS
     shares = {name: found.get(lag, np.nan) for name, found in record["shares"].items()}
     curve = record["curve"]
     return {
+        **{f"{name} last": value for name, value in last.items()},
+        **{name: value for name, value in best.items() if name not in one},
         **{name: one[name] for name in ("family", "cell", "seed")},
         "given": one["sequences"],
-        "n_sequences": one["updates"],
+        "length": record["updates"],
         "part": PARTS[held],
         "lag": int(lag),
         "there": int(lag) in record["there"],
-        **facts,
-        "rel_last": record["rel_last"],
         "late": int(np.argmin(curve)) >= 0.9 * (len(curve) - 1),
-        "passes": one["updates"] * BATCH / one["sequences"],
+        "passes": record["updates"] * BATCH / one["sequences"],
         "before": shares["as it is"],
         **{name: shares.get(name, np.nan) for name in INTERVENTIONS},
     }
@@ -113,10 +122,15 @@ def decided(cases: pd.DataFrame) -> pd.DataFrame:
 def choices(cases: pd.DataFrame) -> dict[str, Names]:
     """Return what each way to choose would change, in each case."""
     rel, last, passes = (
-        cases[n].to_numpy(float) for n in ("rel", "rel_last", "passes")
+        cases[n].to_numpy(float) for n in ("rel", "rel last", "passes")
     )
     needed, given = cases["needed"].to_numpy(float), cases["given"].to_numpy(float)
-    verdicts = [ADVISED.get(verdict, "nothing") for verdict in cases["verdict"]]
+    verdicts = {
+        f"verdict at {name} weights": np.array(
+            [ADVISED.get(one, "nothing") for one in cases[column]]
+        )
+        for name, column in (("best", "verdict"), ("last", "verdict last"))
+    }
     more_steps = {
         "always updates": np.ones(len(cases), dtype=bool),
         "always sequences": np.zeros(len(cases), dtype=bool),
@@ -129,7 +143,7 @@ def choices(cases: pd.DataFrame) -> dict[str, Names]:
         name: np.where(steps, "updates", "sequences")
         for name, steps in more_steps.items()
     }
-    return {"verdict": np.array(verdicts), **either}
+    return {**verdicts, **either}
 
 
 def twins(cases: pd.DataFrame) -> pd.DataFrame:

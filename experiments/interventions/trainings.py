@@ -11,12 +11,12 @@ from torch.nn.functional import cross_entropy, mse_loss
 import learnability as lw
 
 from .families import FAMILIES
-from .plan import Training
+from .plan import UPDATES, Training
 
 State = dict[str, Any]
 
 UNITS, BATCH, RATE = 32, 32, 3e-3
-LOOKS = 20  # at the validation loss, in the updates of the training
+EVERY = 10  # updates between two looks at the validation loss
 VALIDATION, FRESH = 128, 1024  # sequences
 MORE_SEQUENCES, MORE_UPDATES, MORE_UNITS = 4, 5, 2
 INTERVENTIONS = ("sequences", "updates", "gates", "units")
@@ -78,14 +78,14 @@ class Setting:
     Attributes:
         training: what it is.
         sequences: N.
-        updates: of the weights.
+        ends: numbers of updates after which it is looked at.
         units: H.
         horizon: lag for which the gates are set at the start, or None.
     """
 
     training: Training
     sequences: int
-    updates: int
+    ends: tuple[int, ...]
     units: int = UNITS
     horizon: int | None = None
 
@@ -116,13 +116,16 @@ def drawn(
 
 
 def settings(one: Training) -> dict[str, Setting]:
-    """Return a training as it is, and with one thing changed, by name."""
-    plain = Setting(one, one.sequences, one.updates)
+    """Return a training as it is, and with one thing changed, by name.
+
+    More updates are those of the training as it is, made longer.
+    """
+    longer = tuple(MORE_UPDATES * count for count in UPDATES)
+    plain = Setting(one, one.sequences, UPDATES)
     farthest = max(FAMILIES[one.family].there(one.seed))
     found = {
-        "as it is": plain,
+        "as it is": replace(plain, ends=tuple(sorted({*UPDATES, *longer}))),
         "sequences": replace(plain, sequences=MORE_SEQUENCES * one.sequences),
-        "updates": replace(plain, updates=MORE_UPDATES * one.updates),
         "units": replace(plain, units=MORE_UNITS * UNITS),
     }
     if one.cell in GATED:
@@ -131,44 +134,39 @@ def settings(one: Training) -> dict[str, Setting]:
 
 
 @final
-@dataclass
+@dataclass(frozen=True)
 class Trained:
-    """A model after a training.
+    """State dicts of a model, and of what trains it, after a number of updates.
 
     Attributes:
-        model: with the weights of the lowest validation loss.
-        start: its state dict before the training.
-        best: state dicts of model and optimizer at those weights.
-        last: the same after the last update.
+        best: at the lowest validation loss, model and optimizer.
+        last: after the last update.
         curve: validation loss of each look.
     """
 
-    model: Model
-    start: State
     best: tuple[State, State]
     last: tuple[State, State]
     curve: list[float]
 
-    def at(self, which: tuple[State, State]) -> tuple[Model, torch.optim.Optimizer]:
-        """Return model and optimizer as they were at best or last."""
-        self.model.load_state_dict(which[0])
-        optimizer = torch.optim.Adam(self.model.parameters(), RATE)
-        optimizer.load_state_dict(deepcopy(which[1]))
-        return self.model, optimizer
+
+def at(model: Model, which: tuple[State, State]) -> torch.optim.Optimizer:
+    """Put a model at weights that it had, and return the optimizer as it was."""
+    model.load_state_dict(which[0])
+    optimizer = torch.optim.Adam(model.parameters(), RATE)
+    optimizer.load_state_dict(deepcopy(which[1]))
+    return optimizer
 
 
-def trained(setting: Setting) -> Trained:
+def trained(setting: Setting) -> dict[int, Trained]:
     """Train a model, looking at the validation loss now and then."""
     one, data = setting.training, setting.data()
     valid = drawn(one, VALIDATION, 2)
     model = setting.model(data)
     optimizer = torch.optim.Adam(model.parameters(), RATE)
     batches = torch.Generator().manual_seed(10_000 + one.seed)
-    start, best, state = deepcopy(model.state_dict()), {}, {}
-    curve: list[float] = []
-    every = max(1, one.updates // LOOKS)
-    order = torch.empty(0, dtype=torch.long)
-    for update in range(setting.updates):
+    found, curve, order = {}, [], torch.empty(0, dtype=torch.long)
+    best = now = deepcopy((model.state_dict(), optimizer.state_dict()))
+    for update in range(1, max(setting.ends) + 1):
         if len(order) < BATCH:
             order = torch.randperm(setting.sequences, generator=batches)
         some, order = order[:BATCH], order[BATCH:]
@@ -176,12 +174,11 @@ def trained(setting: Setting) -> Trained:
         loss_of(model(data[0][some]), data[1][some]).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        if (update + 1) % every == 0:
+        if update % EVERY == 0:
+            now = deepcopy((model.state_dict(), optimizer.state_dict()))
             with torch.no_grad():
                 curve.append(float(loss_of(model(valid[0]), valid[1])))
-            if curve[-1] == min(curve):
-                best = deepcopy(model.state_dict())
-                state = deepcopy(optimizer.state_dict())
-    last = deepcopy(model.state_dict()), deepcopy(optimizer.state_dict())
-    model.load_state_dict(best)
-    return Trained(model, start, (best, state), last, curve)
+            best = now if curve[-1] == min(curve) else best
+        if update in setting.ends:
+            found[update] = Trained(best, now, [*curve])
+    return found

@@ -3,8 +3,12 @@
 import platform
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
+
+from learnability.compiled import runtime
 
 UNCHANGED = """
 import ctypes, os, sys, threading
@@ -21,7 +25,7 @@ def changed(*_):
     raise AssertionError("something of the process was to be changed")
 
 before = settings()
-threads.ctypes.CDLL = threads.release_openmp = changed
+threads._keep_freed_memory = threads.release_openmp = changed
 workers = []
 def settled(places, settle=threads._settle):
     settle(places)
@@ -124,3 +128,17 @@ def test_a_tuned_process_keeps_freed_memory():
 @LINUX
 def test_idle_openmp_workers_are_let_go_and_come_back():
     run(RELEASED)
+
+
+@pytest.mark.parametrize(("busy", "wanted"), [(0.0, 2), (100.0, 1)])
+def test_beside_busy_programs_a_thread_takes_what_they_leave(busy, wanted, monkeypatch):
+    monkeypatch.setattr(runtime.psutil, "cpu_percent", lambda seconds: busy)
+    monkeypatch.setattr(runtime.os, "cpu_count", lambda: 2)
+    torch.set_num_threads(2)
+    try:
+        with runtime.beside_others(), ThreadPoolExecutor(1) as other:
+            assert torch.get_num_threads() == wanted
+            assert other.submit(torch.get_num_threads).result() == 2
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)

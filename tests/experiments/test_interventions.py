@@ -1,5 +1,6 @@
 """The intervention experiment: its data, its plan, and how it is scored."""
 
+import json
 from collections import Counter
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from experiments.interventions import families, plan, score, trainings
+from experiments.interventions import families, measure, plan, score, trainings
 from experiments.interventions.families import FAMILIES
 from experiments.interventions.measure import fitted
 
@@ -49,7 +50,7 @@ def test_tokens_are_recalled_and_signs_compared():
 
 def test_the_plan_has_four_cells_for_each_family_and_every_training_once():
     every = [one for part in plan.PARTS for one in plan.plan(part)]
-    assert len(set(every)) == len(every) == 9 * 4 * 2 * 2 * 3
+    assert len(set(every)) == len(every) == 9 * 4 * 2 * 3
     cells = {(one.family, one.cell) for one in every}
     assert set(Counter(family for family, _ in cells).values()) == {4}
     assert {cell for _, cell in cells} == set(plan.CELLS) == set(trainings.START)
@@ -58,26 +59,51 @@ def test_the_plan_has_four_cells_for_each_family_and_every_training_once():
         assert one.cell not in plan.HELD_OUT_CELLS
 
 
-def test_a_training_is_made_again_from_its_seed():
-    one = plan.Training("delays", "nn.GRU", 64, 20, 0)
+@pytest.fixture
+def short(monkeypatch):
+    for module in (plan, trainings, measure):
+        monkeypatch.setattr(module, "UPDATES", (20,))
+
+
+def test_a_training_is_made_again_from_its_seed(short):
+    one = plan.Training("delays", "nn.GRU", 64, 0)
     setting = trainings.settings(one)["as it is"]
     first, again = trainings.trained(setting), trainings.trained(setting)
-    for name, values in first.best[0].items():
-        assert torch.equal(values, again.best[0][name])
-    assert first.curve == again.curve
-    model, optimizer = first.at(first.last)
-    assert torch.equal(model.head.weight, first.last[0]["head.weight"])
+    for name, values in first[20].best[0].items():
+        assert torch.equal(values, again[20].best[0][name])
+    assert first[100].curve == again[100].curve
+    assert first[100].curve[:2] == first[20].curve
+    model = setting.model(setting.data())
+    optimizer = trainings.at(model, first[20].last)
+    assert torch.equal(model.head.weight, first[20].last[0]["head.weight"])
     assert optimizer.state_dict()["state"][0]["step"] == 20
+
+
+def test_what_is_there_already_is_not_made_again_and_is_scored(short, tmp_path):
+    one = plan.Training("noisy delays", "nn.GRU", 64, 0)
+    measure.run([one], tmp_path)
+    path = measure.place(tmp_path, "trainings", one)
+    made = path.stat().st_mtime_ns
+    diagnosis = measure.place(tmp_path, "diagnoses", one)
+    first = json.loads(diagnosis.read_text())
+    diagnosis.unlink()
+    measure.run([one], tmp_path)
+    assert path.stat().st_mtime_ns == made
+    assert json.loads(diagnosis.read_text()) == first
+    record = json.loads(path.read_text())["after"]["20"]
+    changes = {"as it is", "updates", "sequences", "units", "gates"}
+    assert set(record["shares"]) == set(record["losses"]) == changes
 
 
 def cases(**changes):
     row = {
-        "family": "delays", "cell": "GRU", "given": 64, "n_sequences": 200, "seed": 0,
+        "family": "delays", "cell": "GRU", "given": 64, "length": 200, "seed": 0,
         "lag": 8, "there": True, "before": 0.1, "verdict": "too few steps",
         "sequences": 0.2, "updates": 0.9, "gates": np.nan, "units": 0.1,
-        "rel": 0.9, "rel_last": 0.1, "late": True, "passes": 101.0, "needed": 10.0,
+        "rel": 0.9, "rel last": 0.1, "late": True, "passes": 101.0, "needed": 10.0,
     }  # fmt: skip
     length = max((len(v) for v in changes.values()), default=1)
+    row["verdict last"] = "stuck"
     columns = {name: [value] * length for name, value in row.items()}
     return pd.DataFrame(columns | changes)
 
@@ -100,9 +126,9 @@ def test_scores_are_those_of_counting_by_hand():
         sequences=[0.2, 0.7, 0.2], verdict=["too few steps", "too few steps", "stuck"],
     )  # fmt: skip
     found = score.scores(score.decided(every))
-    assert found.loc["verdict", "right"] == pytest.approx(1 / 3)
+    assert found.loc["verdict at best weights", "right"] == pytest.approx(1 / 3)
     gain = (0.8 + 0.1 + 0.0) / (0.8 + 0.6 + 0.8)
-    assert found.loc["verdict", "gain"] == pytest.approx(gain)
+    assert found.loc["verdict at best weights", "gain"] == pytest.approx(gain)
     assert found.loc["always updates", "right"] == pytest.approx(2 / 3)
     assert found.loc["100 passes", "right"] == pytest.approx(1 / 3)
     assert found.loc["validation curve", "right"] == pytest.approx(2 / 3)

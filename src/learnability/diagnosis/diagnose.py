@@ -11,6 +11,7 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, nn, optim
 
+from ..compiled.runtime import beside_others
 from ..grid import checked_lags, spread_lags
 from ..models.batches import Batch, device_of, dtype_of, first_items
 from ..models.choice import Named, found, names_of
@@ -144,7 +145,7 @@ def diagnose(
     def first() -> Batch:
         return moved(first_items(data, dtype_of(model)), device_of(model))
 
-    with _on(model, device), in_single_precision(model) as precision:
+    with beside_others(), _on(model, device), in_single_precision(model) as precision:
         held_out = HeldOut(read, heldout, optimizer, start)
         every = found(model, layers, read, first, tell)
         diagnoses, refused = {}, dict(every.refused)
