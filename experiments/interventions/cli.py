@@ -8,7 +8,7 @@ import torch
 from cyclopts import Parameter
 from rich.console import Console
 
-from learnability.cli.app import NUMBER
+from learnability.cli.app import Wholes
 from learnability.cli.terminal import Display, local_folder
 
 from .measure import commit, run
@@ -23,7 +23,7 @@ def interventions(
     /,
     *,
     output: Annotated[str, Parameter(name=["--output", "-o"])] = "runs/interventions",
-    seeds: Annotated[tuple[int, ...], NUMBER] = SEEDS,
+    seeds: Wholes = None,
     score: bool = False,
 ) -> None:
     """Train models as they are and with one thing changed, and score the verdicts.
@@ -49,7 +49,7 @@ def interventions(
         torch.set_num_threads(1)
         with Display(console) as display:
             show = display.stage("trainings")
-            run(plan(part, seeds), folder, show)
+            run(plan(part, tuple(seeds or SEEDS)), folder, show)
     console.print(f"scored at commit {commit()}", highlight=False)
     for title, table in tables(records(folder)).items():
         console.print(f"\n{title}\n{table.round(2).to_string()}", highlight=False)
