@@ -35,6 +35,7 @@ from .trainings import (
 
 DIAGNOSED = 256  # held-out sequences
 OPTIONS = lw.DiagnosisOptions(exact_windows=32, resamples=20, anchors=2)
+HERE = Path(__file__).parent
 WHERE = ("best", "last")  # weights that are diagnosed
 
 
@@ -88,6 +89,7 @@ def commit() -> str:
         capture_output=True,
         text=True,
         check=True,
+        cwd=HERE,
     )
     return said.stdout.strip()
 

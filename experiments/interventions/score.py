@@ -14,14 +14,17 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Shaped
 
+from learnability.verdict import rules
+
+from . import plan
 from .plan import HELD_OUT_CELLS, HELD_OUT_FAMILIES, PARTS
 from .trainings import BATCH, INTERVENTIONS
 
 SAME = ["family", "cell", "given", "length", "lag"]
 LEARNT, APART = 0.5, 0.1
 PASSES, REL = 100, 0.3
-RULES = "src/learnability/verdict/rules.py"
-PLAN = "experiments/interventions"
+RULES = str(Path(rules.__file__))
+PLAN = Path(plan.__file__)
 ADVISED = {
     "too few sequences": "sequences",
     "too few steps": "updates",
@@ -69,14 +72,15 @@ def records(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _same_rules(path: Path, commit: str, rules: list[str]) -> None:
-    """Check that the plan and some rules have not changed since a file was made.
+def _same_rules(path: Path, commit: str, files: list[str]) -> None:
+    """Check that the plan and some rules have not changed since something was made.
 
     Raises:
         ValueError: if they have, or if it was made with changes not committed.
     """
-    kept = ["git", "diff", "--quiet", commit, "HEAD", "--", f"{PLAN}/plan.py", *rules]
-    if commit.endswith("-dirty") or subprocess.run(kept, check=False).returncode:
+    kept = ["git", "diff", "--quiet", commit, "HEAD", "--", str(PLAN), *files]
+    told = subprocess.run(kept, check=False, cwd=PLAN.parent)
+    if commit.endswith("-dirty") or told.returncode:
         raise ValueError(
             f"{path.parent.name}/{path.name} was made at {commit[:12]}, with other "
             "rules or another plan than those committed now; move it away and make it "
