@@ -36,11 +36,19 @@ OPEN = Case(
     b_error=0.004,
     rel=0.8,
     unfitted=0.9,
+    train_fall=0.05,
+    train_fall_error=0.01,
+    held_fall=0.04,
+    held_fall_error=0.005,
 )
+FLAT = {"train_fall": 0.01, "held_fall": 0.005, "gain": -0.01}
 CASES = [
     ("too few steps", {}),
     ("too few steps", {"gain": nan}),
-    ("too few steps", {"gain": -0.01, "progress": 0.02}),
+    ("too few steps", {"gain": -0.01}),
+    ("too few steps", {"held_fall": -0.009}),
+    ("too few steps", {"train_fall": 0.01}),
+    ("too few steps", FLAT | {"progress": 0.02}),
     ("not in the data", {"found": False}),
     ("not resolved", {"found": False, "smallest": 0.6}),
     ("not resolved", {"found": False, "smallest": nan}),
@@ -51,14 +59,14 @@ CASES = [
     ("vanishes", {"needed": 100.0, "envelope": 1e-6}),
     ("too few steps", {"needed": 5000.0}),
     ("too few steps", {"envelope": 1e-6}),
-    ("too few sequences", {"b": -0.01, "rel": -0.5}),
-    ("too few sequences", {"rel": 0.1}),
-    ("too few sequences", {"rel": nan}),
-    ("forgotten", {"gain": -0.01, "kept": 0.02}),
-    ("stuck", {"gain": -0.01}),
-    ("not resolved", {"gain": -0.01, "kept": nan}),
-    ("not resolved", {"share": nan, "b": nan, "rel": nan}),
-    ("not resolved", {"b": nan, "rel": nan}),
+    ("too few sequences", {"held_fall": -0.011}),
+    ("too few sequences", FLAT | {"held_fall": -0.011}),
+    ("forgotten", FLAT | {"kept": 0.02}),
+    ("stuck", FLAT),
+    ("stuck", FLAT | {"held_fall": -0.009}),
+    ("not resolved", FLAT | {"kept": nan}),
+    ("not resolved", {"share": nan, "held_fall": nan}),
+    ("not resolved", {"held_fall": nan}),
     ("not resolved", {"share": nan}),
 ]
 
@@ -79,8 +87,9 @@ def test_every_rule_has_words_and_a_case():
 
 
 def test_what_is_learnt_at_other_lags_is_progress_and_what_is_known_is_none():
-    rising = replace(OPEN, lag=2, gain=0.03)
-    falling = replace(OPEN, lag=4, gain=-0.02)
+    flat = replace(OPEN, **FLAT)
+    rising = replace(flat, lag=2, gain=0.03)
+    falling = replace(flat, lag=4, gain=-0.02)
     done = replace(OPEN, lag=8, share=0.9, share_lower=0.8, gain=0.5)
     found = with_progress({c.lag: c for c in (rising, falling, done)})
     assert {c.progress for c in found.values()} == {0.03}

@@ -31,7 +31,8 @@ def test_coefficients_and_errors_are_those_of_plain_least_squares():
     ]
     variance = ((full - np.array(without)) ** 2).sum(axis=0) * 20 / 19
     table = lw.dependence((x, y), 3).table
-    strength = np.sqrt(np.maximum(full**2 - variance, 0))
+    deviation = np.sqrt((rows**2).mean(axis=0))  # of each lag's own input
+    strength = np.sqrt(np.maximum(full**2 - variance, 0)) * deviation
     assert np.allclose(table.strength, strength, atol=1e-6)
     half = (table.upper - table.lower)[table.lower > 0] / 2
     assert np.allclose(half, (2.093 * np.sqrt(variance))[table.lower > 0], rtol=1e-3)

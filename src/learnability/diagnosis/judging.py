@@ -16,7 +16,8 @@ from ..models.quiet import quiet
 from ..models.reading import Layer, Reading
 from ..models.refusal import Refusal
 from ..models.trees import moved
-from ..verdict.step import Group, Step, gradient_sums, step
+from ..verdict.step import Fall, Group, Step, gradient_sums, step
+from .further import changed, further
 
 GROUPS = 64  # of sequences whose gradients are taken, about
 FRACTION = 0.01  # of a step that is made: a whole one is none to first order
@@ -36,12 +37,25 @@ class Descent:
         rates: P, the step size of each of their numbers.
         gradient: g_t, of the training data.
         facts: what the step does to held-out data.
+        train: by how much further updates lower the training loss.
+        held: by how much they lower the held-out loss.
     """
 
     parameters: list[nn.Parameter]
     rates: Float[np.ndarray, "parameter"]
     gradient: Float[np.ndarray, "parameter"]
     facts: Step
+    train: Fall
+    held: Fall
+
+    def attributes(self) -> dict[str, float]:
+        """Return the facts by name, as files hold them."""
+        falls = {"train": self.train, "held": self.held}
+        return self.facts._asdict() | {
+            f"{name}_fall{end}": value
+            for name, found in falls.items()
+            for end, value in zip(("", "_error"), found, strict=True)
+        }
 
     def after(self) -> list[Tensor]:
         """Return what the parameters are after `FRACTION` of ``-P g_t``."""
@@ -49,23 +63,6 @@ class Descent:
         parts = change.split([p.numel() for p in self.parameters])
         pairs = zip(self.parameters, parts, strict=True)
         return [p.detach() - part.view_as(p).to(p) for p, part in pairs]
-
-
-@contextmanager
-def changed(tensors: list[Tensor], values: list[Tensor]) -> Iterator[None]:
-    """Let tensors have other values meanwhile."""
-    before = [t.detach().clone() for t in tensors]
-    try:
-        _copy(values, tensors)
-        yield
-    finally:
-        _copy(before, tensors)
-
-
-@torch.no_grad()
-def _copy(values: list[Tensor], tensors: list[Tensor]) -> None:
-    for tensor, value in zip(tensors, values, strict=True):
-        tensor.copy_(value)
 
 
 @final
@@ -161,7 +158,8 @@ class HeldOut:
                 f"at least {FEWEST_GROUPS} in batches of any size"
             )
         facts = step(train, other, rates, reading.given)
-        return Descent(parameters, rates, train.mean, facts)
+        falls = further((reading, held), parameters, self.optimizer)
+        return Descent(parameters, rates, train.mean, facts, *falls)
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:

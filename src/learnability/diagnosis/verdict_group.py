@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+from jaxtyping import Float
 from torch import Tensor
 
 from ..evidence.sample import Sample
@@ -16,12 +17,17 @@ from ..models.quiet import quiet
 from ..models.reading import Layer, Reading, silent
 from ..verdict.facts import facts
 from ..verdict.lag_sums import LagSums, Part, lag_sums
+from ..verdict.products import Products, products
 from ..verdict.regression import LARGEST
 from .judging import FRACTION, HeldOut
 from .measure import Measurement
 from .modules import ModuleMeasurement
 
 FEWEST = 64  # sequences that are looked at, whatever the work
+MOVES = 8  # operations that it takes as long as to put a number in its place
+LARGEST_WITH_PRODUCTS = 1024
+"""Coefficients that products of inputs may bring a regression to."""
+ROWS = 4  # that each coefficient wants at least, if it is to be of a product
 PARTS = 4  # of the work, for training and held-out data before and after a step
 
 MEANINGS = {
@@ -44,19 +50,28 @@ class Looked(NamedTuple):
 
     Attributes:
         chosen: probes of the inputs and axes of the error signal.
+        products: of the probes; None where there is no room for any.
         longest: L.
         work: floating-point operations of one pass, about.
     """
 
     chosen: Probes
+    products: Products | None
     longest: int
     work: float
 
+    @property
+    def linear(self) -> int:
+        """Return how many features are no products."""
+        return len(self.chosen.inputs)
+
     def sums(self, layer: Layer, *, states: bool) -> LagSums:
         """Return the sums of both parts of the error signal, and of the states."""
-        size = (self.longest + 1) * len(self.chosen.inputs)
-        steps = int(layer.lengths.max())
-        some = layer.first(max(FEWEST, int(self.work / (2 * steps * size**2))))
+        width = self.linear + (self.products.width if self.products else 0)
+        size, steps = (self.longest + 1) * width, int(layer.lengths.max())
+        # Lags follow from each other but at the first and the last of the rows.
+        one = 4 * size**2 + 2 * steps * size * (width + MOVES)
+        some = layer.first(max(FEWEST, int(self.work / one)))
 
         def parts() -> Iterator[Part]:
             before = 0
@@ -72,7 +87,9 @@ class Looked(NamedTuple):
         asked = sample.by_step(sample.target).double() @ axes.T
         given = sample.by_step(sample.delta - sample.target).double() @ axes.T
         columns = [asked, given, *[sample.states.double()] * states]
-        phi = self.chosen.signals(sample).double().movedim(0, -1)
+        phi = signals(self.chosen, sample)
+        if self.products:
+            phi = torch.cat([phi, torch.from_numpy(self.products.of(phi.numpy()))], -1)
         arrays = (phi, torch.cat(columns, dim=-1), sample.own, sample.looks)
         numbers = (values.cpu().numpy() for values in arrays)
         return Part(*numbers, cluster=before + sample.item.numpy())
@@ -98,7 +115,7 @@ def verdict_group(
     lags, notes = [0, *one.lags], []
     one.progress("verdict", 0.0)
     descent = held_out.descent(reading)
-    attrs = {} if isinstance(descent, str) else descent.facts._asdict()
+    attrs = {} if isinstance(descent, str) else descent.attributes()
     notes += [descent] if isinstance(descent, str) else []
     notes += [] if held_out.given else ["measured on training data"]
     try:
@@ -129,7 +146,8 @@ def _facts(
     other = None if held is None else looked.sums(held, states=True)
     with held_out.after(reading) as layers:
         after = looked.sums(layers[name], states=False) if layers else None
-    table = facts(train, other, after, lags, len(looked.chosen.axes), FRACTION)
+    axes = len(looked.chosen.axes)
+    table = facts(train, other, after, lags, axes, FRACTION, looked.linear)
     return table.assign(start=_start(one, reading, held_out).reindex(lags))
 
 
@@ -150,12 +168,21 @@ def _start(
     return pd.Series(envelope["normalised"].values[-1], envelope["lag"].values)
 
 
+def signals(chosen: Probes, sample: Sample) -> Float[Tensor, "sequence step probe"]:
+    """Return the probes of some sequences."""
+    return chosen.signals(sample).double().movedim(0, -1).cpu()
+
+
 def _looked(one: Measurement | ModuleMeasurement, direction: Tensor | None) -> Looked:
-    """Choose probes and axes, as many as one regression takes."""
-    options, longest = one.options, one.lags[-1]
+    """Choose probes, their products and axes, as many as one regression takes."""
+    options, longest, layer = one.options, one.lags[-1], one.layer
     chosen = probes(
-        one.layer, inputs=options.probes, outputs=options.axes, direction=direction
+        layer, inputs=options.probes, outputs=options.axes, direction=direction
     )
     room = LARGEST // (longest + 1)
     inputs = chosen.inputs.first(max(1, min(room, options.pairs)))
-    return Looked(replace(chosen, inputs=inputs), longest, options.work / PARTS)
+    chosen = replace(chosen, inputs=inputs)
+    rows = sum(int(sample.looks[:, longest:].sum()) for sample in layer.parts())
+    room = min(LARGEST_WITH_PRODUCTS, rows // ROWS) // (longest + 1) - len(inputs)
+    samples = ((signals(chosen, s).numpy(), s.own.numpy()) for s in layer.parts())
+    return Looked(chosen, products(samples, room), longest, options.work / PARTS)

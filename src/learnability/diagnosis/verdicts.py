@@ -25,7 +25,16 @@ OF_LAG = (
     "gain",
     "gain_error",
 )
-OF_STEP = ("b", "b_error", "rel", "unfitted")
+OF_STEP = (
+    "b",
+    "b_error",
+    "rel",
+    "unfitted",
+    "train_fall",
+    "train_fall_error",
+    "held_fall",
+    "held_fall_error",
+)
 SHOWN = ("found", "needed", "envelope", *OF_LAG, *OF_STEP)
 LAYER = ["layer", "of", "start"]
 ENOUGH = 0.5  # weight of the farthest lag

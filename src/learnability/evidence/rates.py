@@ -1,8 +1,10 @@
 """Base rates of an optimizer: the step size that each unit really gets."""
 
+import math
+
 import torch
 from jaxtyping import Float
-from torch import Tensor, optim
+from torch import Tensor, nn, optim
 
 from ..cells import Cell
 from ..chunks import WORKING_BYTES, split
@@ -42,6 +44,26 @@ def parameter_rates(optimizer: optim.Optimizer, parameter: Tensor) -> Tensor:
     if not state:
         raise ValueError("the optimizer has made no step yet; train first")
     return rate / (_second_moment(optimizer, group, state).sqrt() + group["eps"])
+
+
+def gradient_size(optimizer: optim.Optimizer, parameters: list[nn.Parameter]) -> float:
+    """Return the length of the gradients that an optimizer was given, about.
+
+    The root of their mean square where it keeps one, clipped gradients where a training
+    clips them; infinite for SGD.
+
+    Args:
+        optimizer: as of `parameter_rates`.
+        parameters: what it trains.
+    """
+    if isinstance(optimizer, optim.SGD):
+        return math.inf
+    groups = {id(p): g for g in optimizer.param_groups for p in g["params"]}
+    total = sum(
+        float(_second_moment(optimizer, groups[id(p)], optimizer.state[p]).sum())
+        for p in parameters
+    )
+    return total**0.5
 
 
 def _second_moment(optimizer: optim.Optimizer, group: dict, state: dict) -> Tensor:

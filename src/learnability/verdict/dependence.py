@@ -100,8 +100,9 @@ def dependence(
 
     ``y_t = sum_{l=0}^{L} beta_l' phi(x_{t-l}) + e_t`` by least squares over the steps
     that have all lags up to the longest, L. phi and y are white: the strength
-    ``|beta_l|`` is in standard deviations of the target for one of the input, and its
-    square is the share of the variance that the lag would explain in white inputs.
+    ``|beta_l|`` is in standard deviations of the target for one of the input at that
+    lag, and its square is the share of the variance that the lag would explain in white
+    inputs.
     What all sequences share at a step is taken off both sides.
 
     A lag counts as found at 4 % over all lags together, all lags at once at 1 %: where
@@ -181,15 +182,21 @@ def _with_company(data: Observed) -> Observed:
 
 
 def lags_and_bands(
-    fitted: Regression, asked: list[int], sequences: int
+    fitted: Regression, asked: list[int], sequences: int, tables: int = 1
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the tests of single lags and of bands, one row each.
 
     A lag in a band counts as found if the band is, at its share of the significance,
     and the lag at its own; with a ridge only the band does, since
     what a ridge takes from a lag goes to neighbours that are like it.
+
+    Args:
+        fitted: the regression.
+        asked: lags in steps.
+        sequences: whose mean was taken off at every step.
+        tables: among which the significance is shared.
     """
-    each = (SIGNIFICANCE - JOINT) / len(asked)
+    each = (SIGNIFICANCE - JOINT) / len(asked) / tables
     runs = {
         run: each * sum(run[0] <= lag <= run[1] for lag in asked)
         for run in _runs(fitted.inflation > INFLATION)

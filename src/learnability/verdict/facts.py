@@ -40,6 +40,7 @@ def facts(
     lags: list[int],
     axes: int,
     fraction: float = 1.0,
+    linear: int | None = None,
 ) -> pd.DataFrame:
     """Return what is known of each lag, one row each; nan where nothing is.
 
@@ -54,6 +55,9 @@ def facts(
         lags: lags in steps.
         axes: of the error signal.
         fraction: of the step that was made.
+        linear: features that are the inputs themselves, the first ones; all unless
+            given. The others, products of them, are tested on their own: a lag counts
+            as found by either, at half of the significance.
 
     Returns:
         ``strength`` of the dependence, its ``lower`` and ``upper`` end, ``smallest``,
@@ -75,36 +79,73 @@ def facts(
     every = [sums.moments(np.full(axes, unit)) for sums in (train, held) if sums]
     sequences = train.sequences + (held.sequences if held else 0)
     whole = _fitted(_together(every), train.lags)
-    table, _ = lags_and_bands(whole, lags, sequences)
-    probes = {lag: _leading(whole, lag) for lag in lags}
+    blocks = _blocks(whole.width, linear)
+    table, kinds = _found(whole, lags, sequences, blocks)
+    probes = {lag: _leading(whole, lag, kind) for lag, kind in kinds.items()}
     seen = held or train
     table["kept"], table["kept_error"] = memory(
         seen, slice(2 * axes, None), probes, whole.ridge
     )
-    found = [lag for lag in lags if table.at[lag, "found"]]
+    found = {lag: kinds[lag] for lag in lags if table.at[lag, "found"]}
     return table.join(_learnt(held, after, found, np.full(2 * axes, unit), fraction))
+
+
+def _blocks(width: int, linear: int | None) -> list[slice]:
+    """Return the inputs among the features, and their products where there are some."""
+    cut = width if linear is None else linear
+    return [slice(0, cut), *[slice(cut, width)] * (cut < width)]
+
+
+def _found(
+    whole: Regression, lags: list[int], sequences: int, blocks: list[slice]
+) -> tuple[pd.DataFrame, dict[int, slice]]:
+    """Return the tests of the lags, and the features by which each was found most."""
+    tables = [
+        lags_and_bands(whole.only(b), lags, sequences, len(blocks))[0] for b in blocks
+    ]
+    p_values = np.array([table.p_value for table in tables])
+    best = p_values.argmin(0)
+    table = pd.concat(
+        [tables[kind].loc[[lag]] for lag, kind in zip(lags, best, strict=True)]
+    )
+    table["smallest"] = np.max([one.smallest for one in tables], axis=0)
+    return table, {lag: blocks[kind] for lag, kind in zip(lags, best, strict=True)}
 
 
 def _learnt(
     held: LagSums | None,
     after: LagSums | None,
-    lags: list[int],
+    lags: dict[int, slice],
     scale: Float[np.ndarray, "column"],
     fraction: float,
 ) -> pd.DataFrame:
-    """Return shares and what the next step adds to them, one row per lag."""
+    """Return shares and what the next step adds to them, one row per lag.
+
+    Args:
+        held: sums over held-out data.
+        after: the same after a part of a step.
+        lags: with the features of each.
+        scale: of the columns.
+        fraction: of the step.
+    """
     names = ["share", "share_lower", "share_upper", "gain", "gain_error"]
     rows = np.full((len(lags), len(names)), np.nan)
     if held is not None and lags:
-        axes = len(scale) // 2
-        now = coefficients(_fitted(held.moments(scale), held.lags), lags, axes)
+        axes, width = len(scale) // 2, max(kind.stop for kind in lags.values())
+
+        def parts(sums: LagSums) -> dict[int, Coefficients]:
+            """Return coefficients without products where no lag was found by them."""
+            moments = sums.moments(scale).first(width, sums.lags)
+            return coefficients(_fitted(moments, sums.lags), lags, axes)
+
+        now = parts(held)
         rows[:, :3] = [now[lag].share() for lag in lags]
         if after is not None:
-            later = coefficients(_fitted(after.moments(scale), after.lags), lags, axes)
+            later = parts(after)
             change = np.array([now[lag].change(later[lag]) for lag in lags]) / fraction
             change[:, 0] *= np.sign(1 - rows[:, 0])
             rows[:, 3:] = np.where(np.isnan(rows[:, :1]), np.nan, change)
-    return pd.DataFrame(rows, pd.Index(lags, name="lag"), names)
+    return pd.DataFrame(rows, pd.Index(list(lags), name="lag"), names)
 
 
 def _fitted(found: Moments, lags: int) -> Regression:
@@ -124,10 +165,15 @@ def _together(every: list[Moments]) -> Moments:
     return Moments(xx, xy, yy, sum(one.rows for one in every), 0.0)
 
 
-def _leading(fitted: Regression, lag: int) -> Float[np.ndarray, "feature"]:
-    """Return the direction of the features on which the targets hang most."""
-    own = slice(lag * fitted.width, (lag + 1) * fitted.width)
-    return np.linalg.svd(fitted.beta[own], full_matrices=False)[0][:, 0]
+def _leading(
+    fitted: Regression, lag: int, features: slice
+) -> Float[np.ndarray, "feature"]:
+    """Return the direction of some features on which the targets hang most."""
+    into, beta, *_ = fitted.only(features).of(lag)
+    most = np.linalg.svd(beta, full_matrices=False)[2][0]
+    found = np.zeros(fitted.width)
+    found[features] = np.linalg.pinv(into) @ (beta @ most)
+    return found
 
 
 def memory(
@@ -309,19 +355,18 @@ def fieller(
 
 
 def coefficients(
-    fitted: Regression, lags: list[int], axes: int
+    fitted: Regression, lags: dict[int, slice], axes: int
 ) -> dict[int, Coefficients]:
     """Return what both parts hold of each lag.
 
     Args:
         fitted: of the targets' part of all axes, then of the prediction's part.
-        lags: lags in steps.
+        lags: lags in steps, with the features that count.
         axes: of the error signal.
     """
     found = {}
-    for lag in lags:
-        own = slice(lag * fitted.width, (lag + 1) * fitted.width)
-        beta, moved = fitted.beta[own], fitted.deviations[:, own]
+    for lag, features in lags.items():
+        _, beta, moved, _ = fitted.only(features).of(lag)
         flat = len(moved), -1
         found[lag] = Coefficients(
             beta[:, :axes].ravel(),

@@ -1,7 +1,8 @@
 """Targets on features of all lags at once, its error by leaving clusters out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -19,6 +20,9 @@ FEW_ROWS = 5  # for each coefficient, below which a ridge is chosen
 RIDGES = (0.0, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 HEAVY = 0.5  # kurtosis of sums from which on clusters alone do not tell the error
 NO_RIDGE = 1e-10  # for features that one cluster alone has
+SAME = 1e4
+"""Inflation of a variance beyond which other lags say the same: one cue somewhere in
+each sequence is told by where it is not."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,14 @@ class Moments:
     rows: int
     tails: float
 
+    def first(self, features: int, lags: int) -> "Moments":
+        """Return the moments of the first features alone."""
+        places = np.arange(self.xx.shape[1]).reshape(lags, -1)[:, :features].ravel()
+        if len(places) == self.xx.shape[1]:
+            return self
+        xx = self.xx[:, places[:, None], places]
+        return replace(self, xx=xx, xy=self.xy[:, places])
+
 
 @dataclass(frozen=True)
 class Regression:
@@ -44,6 +56,7 @@ class Regression:
         beta: coefficients, lag by lag.
         deviations: by how much each cluster moves them.
         covariance: E of the features' products, all lags.
+        inverse: of the covariance.
         r_squared: share of the targets' variance that lags 0 to l foretell in clusters
             that were left out.
         error: its standard error over clusters.
@@ -55,6 +68,7 @@ class Regression:
     beta: Float[np.ndarray, "coefficient target"]
     deviations: Float[np.ndarray, "cluster coefficient target"]
     covariance: Float[np.ndarray, "coefficient coefficient"]
+    inverse: Float[np.ndarray, "coefficient coefficient"]
     r_squared: Float[np.ndarray, "lag"]
     error: Float[np.ndarray, "lag"]
     ridge: float
@@ -66,16 +80,45 @@ class Regression:
         return len(self.beta) // len(self.r_squared)
 
     @cached_property
-    def inverse(self) -> Float[np.ndarray, "coefficient coefficient"]:
-        """Inverse of the covariance."""
-        return linalg.inv(self.covariance + NO_RIDGE * np.eye(len(self.beta)))
-
-    @cached_property
     def inflation(self) -> Float[np.ndarray, "lag"]:
         """By how much other lags inflate the variance of each one's coefficients."""
         shape = (len(self.r_squared), self.width) * 2
         pairs = (a.reshape(shape) for a in (self.inverse, self.covariance))
         return np.einsum("iaib,iaib->i", *pairs) / self.width
+
+    def of(self, lag: int) -> "Own":
+        """Return what is a lag's own, in standard deviations of its features.
+
+        What does not vary at the lag has no weight, and directions that other lags
+        foretell are left out, unless that is so of all.
+        """
+        own = slice(lag * self.width, (lag + 1) * self.width)
+        size, axes = np.linalg.eigh(self.covariance[own, own])
+        size = np.where(size > NO_RIDGE * max(size[-1], NO_RIDGE), size, 0.0)
+        root = axes * np.sqrt(size)
+        inflation, turned = np.linalg.eigh(root.T @ self.inverse[own, own] @ root)
+        apart = inflation <= SAME
+        into = (root @ turned[:, apart] if apart.any() else root).T
+        return Own(
+            into,
+            into @ self.beta[own],
+            into @ self.deviations[:, own],
+            into @ self.plain[own, own] @ into.T,
+        )
+
+    def only(self, features: slice) -> "Regression":
+        """Return what the regression says of some of the features."""
+        places = np.arange(len(self.beta)).reshape(len(self.r_squared), -1)
+        places = places[:, features].ravel()
+        pairs = np.ix_(places, places)
+        return replace(
+            self,
+            beta=self.beta[places],
+            deviations=self.deviations[:, places],
+            covariance=self.covariance[pairs],
+            inverse=self.inverse[pairs],
+            plain=self.plain[pairs],
+        )
 
     def test(self, first: int, last: int, sequences: int) -> TraceTest:
         """Return the test of a lag, or of what several add to all others.
@@ -84,14 +127,31 @@ class Regression:
         that hold a rare token may happen to agree: where something is rare, the noise
         is at least that of errors alike in all rows.
         """
-        own = slice(first * self.width, (last + 1) * self.width)
-        beta, moved = self.beta[own], self.deviations[:, own]
-        plain = self.plain[own, own]
-        if last > first:
+        if last == first:
+            _, beta, moved, plain = self.of(first)
+        else:
+            own = slice(first * self.width, (last + 1) * self.width)
             root = linalg.cholesky(linalg.inv(self.inverse[own, own]))
-            beta, moved, plain = root @ beta, root @ moved, root @ plain @ root.T
+            beta, moved = root @ self.beta[own], root @ self.deviations[:, own]
+            plain = root @ self.plain[own, own] @ root.T
         moved = moved.reshape(len(moved), -1)
         return trace_test(beta.ravel(), moved, sequences, float(np.trace(plain)))
+
+
+class Own(NamedTuple):
+    """What a regression says of one lag, along the directions that are its own.
+
+    Attributes:
+        into: from coefficients of its features.
+        beta: coefficients.
+        deviations: by how much each cluster moves them.
+        plain: their covariance if errors were alike in all rows.
+    """
+
+    into: Float[np.ndarray, "direction feature"]
+    beta: Float[np.ndarray, "direction target"]
+    deviations: Float[np.ndarray, "cluster direction target"]
+    plain: Float[np.ndarray, "direction direction"]
 
 
 def targets_of(data: Observed) -> Float[np.ndarray, "row target"]:
@@ -210,6 +270,7 @@ def regression(
         beta=beta,
         deviations=beta - np.array(left_out),
         covariance=total / found.rows,
+        inverse=linalg.inv(total / found.rows + NO_RIDGE * np.eye(size)),
         r_squared=share,
         error=error,
         ridge=ridge,

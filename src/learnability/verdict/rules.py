@@ -13,8 +13,11 @@ SEEN = 0.3  # standard deviations of the targets: what is smaller may go unseen
 SHARE = 0.5  # from which on a dependency is learnt
 SHARE_LOWER = 0.25  # likewise, the lower end of its interval
 TO_LEARN = 10  # times the sequences that show a lag are needed to learn it (3 to 70)
-ENVELOPE = 0.01  # f(l)/f(0), below which transport is what is missing
-REL = 0.3  # b/c, below which a further step fits noise
+ENVELOPE = 1e-3  # f(l)/f(0), below which transport is what is missing
+UPDATES = 64  # further ones, after which losses are looked at
+TREND = (
+    -0.2
+)  # fall of the held-out over that of the training loss: below it noise is fit
 MEMORY = 0.1  # R^2, below which a state holds nothing of a lag
 Z = 1.96  # standard errors on both sides of a number: 95 %
 GATED = ("LSTM", "GRU", "TorchGRU", "DiagGate")
@@ -50,6 +53,10 @@ class Case:
         b_error: its standard error.
         rel: that over by how much it lowers the training loss.
         unfitted: what rel is of weights that do not know the data.
+        train_fall: by how much further updates lower the training loss.
+        train_fall_error: its standard error.
+        held_fall: by how much they lower the held-out loss.
+        held_fall_error: its standard error.
     """
 
     lag: int
@@ -75,6 +82,22 @@ class Case:
     b_error: float = nan
     rel: float = nan
     unfitted: float = nan
+    train_fall: float = nan
+    train_fall_error: float = nan
+    held_fall: float = nan
+    held_fall_error: float = nan
+
+    @property
+    def falls(self) -> bool:
+        """Return whether further updates lower the training loss, beyond chance."""
+        return self.train_fall > Z * self.train_fall_error
+
+    @property
+    def fits_noise(self) -> bool:
+        """Return whether the held-out loss rises too much meanwhile."""
+        if self.falls:
+            return self.held_fall < TREND * self.train_fall
+        return self.held_fall < -Z * self.held_fall_error
 
     @property
     def hidden(self) -> bool:
@@ -99,9 +122,9 @@ RULES = (
     Rule("not resolved", lambda c: not c.found),
     Rule("learnt", lambda c: c.share >= SHARE and c.share_lower > SHARE_LOWER),
     Rule("vanishes", lambda c: c.hidden and c.envelope < ENVELOPE),
-    Rule("not resolved", lambda c: isnan(c.b) or isnan(c.share)),
-    Rule("too few sequences", lambda c: c.b <= 0 or not c.rel >= REL),
-    Rule("too few steps", lambda c: isnan(c.gain) or max(c.gain, c.progress) > 0),
+    Rule("not resolved", lambda c: isnan(c.held_fall) or isnan(c.share)),
+    Rule("too few sequences", lambda c: c.fits_noise),
+    Rule("too few steps", lambda c: c.falls or max(c.gain, c.progress) > 0),
     Rule("forgotten", lambda c: c.kept < MEMORY),
     Rule("stuck", lambda c: isfinite(c.kept)),
     Rule("not resolved", lambda c: True),
@@ -209,7 +232,7 @@ def _vanishes(case: Case) -> tuple[str, ...]:
 
 def _few_sequences(case: Case) -> tuple[str, ...]:
     return (
-        f"the next step {_pays(case)}",
+        _goes_on(case),
         "train on more sequences, four times as many",
         "data = torch.utils.data.ConcatDataset([data, more])  "
         f"# {4 * case.sequences:,} sequences",
@@ -218,9 +241,8 @@ def _few_sequences(case: Case) -> tuple[str, ...]:
 
 
 def _few_steps(case: Case) -> tuple[str, ...]:
-    more = f"; it raises the share {_share(case)} by {case.gain:.1g}"
     return (
-        f"the next step {_pays(case)}{more if case.gain > 0 else ''}",
+        f"{_goes_on(case)}; the learnt share is {_share(case)}",
         "train on, five times as long",
         "epochs = 5 * epochs",
         "keep watching the held-out loss; how long it takes is not foretold.",
@@ -230,7 +252,7 @@ def _few_steps(case: Case) -> tuple[str, ...]:
 def _forgotten(case: Case) -> tuple[str, ...]:
     return (
         f"the state holds {case.kept:.2f} ({_around(case.kept, case.kept_error)}) of "
-        "what was new at the lag, and the next step raises no lag's share",
+        f"what was new at the lag; {_goes_on(case)}",
         "give the layer more units",
         f"hidden_size = {2 * case.units}",
         "a linear read-out tells what is held; what is coded otherwise is not seen.",
@@ -239,9 +261,8 @@ def _forgotten(case: Case) -> tuple[str, ...]:
 
 def _stuck(case: Case) -> tuple[str, ...]:
     return (
-        f"the next step changes the share {_share(case)} by {case.gain:.1g} and "
-        f"raises that of no lag, although the state holds {case.kept:.2f}"
-        f"{_begun(case)}",
+        f"{_goes_on(case)}, although the state holds {case.kept:.2f} of what was new "
+        f"at the lag{_begun(case)}",
         "train from another start",
         f"torch.manual_seed({case.lag})  # before the model is made",
         "a plateau may end by itself: compare with a longer training.",
@@ -258,10 +279,11 @@ def _unresolved(case: Case) -> tuple[str, ...]:
             f"options=lw.DiagnosisOptions(sequences={4 * case.sequences}))",
             SEVERAL,
         )
-    if isnan(case.share) and isnan(case.b):
-        evidence = "what is learnt, and whether a step pays, was not measured"
-    elif isnan(case.b):
-        evidence = f"the learnt share is {_share(case)}; whether a step pays is unknown"
+    if isnan(case.share) and isnan(case.held_fall):
+        evidence = "what is learnt, and whether training on pays, was not measured"
+    elif isnan(case.held_fall):
+        share = _share(case)
+        evidence = f"the learnt share is {share}; whether training on pays is unknown"
     else:
         evidence = "the held-out sequences do not tell the learnt share"
     return (
@@ -284,15 +306,12 @@ WORDS: dict[str, Callable[[Case], tuple[str, ...]]] = {
 }
 
 
-def _pays(case: Case) -> str:
-    """Say what the next step does to held-out data."""
-    ends = _around(case.b, case.b_error)
-    said = f"lowers the held-out loss by {case.b:.1g} ({ends})"
-    if isnan(case.rel):
-        return f"{said}; the training data are fitted"
+def _goes_on(case: Case) -> str:
+    """Say what further updates do to both losses."""
     return (
-        f"{said}, {case.rel:.2f} of what it takes off the training loss "
-        f"({case.unfitted:.2f} if these data were new)"
+        f"{UPDATES} further updates lower the training loss by {case.train_fall:.1g} "
+        f"({_around(case.train_fall, case.train_fall_error)}) and the held-out loss by "
+        f"{case.held_fall:.1g} ({_around(case.held_fall, case.held_fall_error)})"
     )
 
 

@@ -88,6 +88,46 @@ class Step(NamedTuple):
     fitted: float
 
 
+class Fall(NamedTuple):
+    """By how much a mean loss falls from some weights to others.
+
+    Attributes:
+        value: the loss before less that after.
+        error: its standard error over sequences.
+    """
+
+    value: float
+    error: float
+
+
+def fall(
+    before: Float[np.ndarray, "group 2"], after: Float[np.ndarray, "group 2"]
+) -> Fall:
+    """Return the fall of a loss, the same sequences being looked at twice.
+
+    Args:
+        before: the summed loss of each group of sequences, and how many they are.
+        after: the same at other weights.
+
+    Example:
+        >>> fall(np.array([[2.0, 1], [6.0, 2]]), np.array([[1.0, 1], [4.0, 2]]))
+        Fall(value=1.0, error=0.0)
+    """
+    counts = before[:, 1]
+    return Fall(*_mean(before[:, 0] - after[:, 0], counts))
+
+
+def _mean(
+    sums: Float[np.ndarray, "group"], counts: Float[np.ndarray, "group"]
+) -> tuple[float, float]:
+    """Return the mean of what groups hold sums of, and its standard error."""
+    groups, n = len(sums), counts.sum()
+    mean = sums.sum() / n
+    apart = sums - counts * mean
+    error = (groups / (groups - 1) * (apart**2).sum()) ** 0.5 / n
+    return float(mean), float(error)
+
+
 def step(
     train: GradientSums,
     held: GradientSums,
@@ -110,11 +150,7 @@ def step(
         >>> float(step(train, held, rates, 8).rel)
         1.0
     """
-    n = held.counts.sum()
-    b = held.along.sum() / n
-    apart = held.along - held.counts * b
-    groups = len(apart)
-    error = (groups / (groups - 1) * (apart**2).sum()) ** 0.5 / n
+    b, error = _mean(held.along, held.counts)
     h, tau = held.size(rates), held.noise(rates) / sequences
     # Of some of N training sequences the mean gradient is noisier than that of all.
     own = train.mean

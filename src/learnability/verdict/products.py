@@ -1,0 +1,93 @@
+"""Products of two inputs of one step, freed of what the inputs themselves say."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+SMALLEST_SHARE = 1e-3
+"""Of the largest variance; what varies less follows from the inputs themselves."""
+
+
+@final
+@dataclass(frozen=True)
+class Products:
+    """Features ``(z_i z_j - c - z'A) W`` of white inputs z, of variance 1.
+
+    Attributes:
+        many: how many of the inputs are multiplied, the first ones.
+        inputs: A, by least squares; c is taken off with the mean of each step.
+        whiten: W.
+    """
+
+    many: int
+    inputs: Float[np.ndarray, "input product"]
+    whiten: Float[np.ndarray, "product feature"]
+
+    @property
+    def width(self) -> int:
+        """Return how many features there are."""
+        return self.whiten.shape[1]
+
+    def of(
+        self, z: Float[np.ndarray, "*step input"]
+    ) -> Float[np.ndarray, "*step feature"]:
+        """Return the features of some inputs."""
+        return (multiplied(z, self.many) - z @ self.inputs) @ self.whiten
+
+
+def multiplied(
+    z: Float[np.ndarray, "*step input"], many: int
+) -> Float[np.ndarray, "*step product"]:
+    """Return the products of any two of the first inputs.
+
+    Example:
+        >>> multiplied(np.array([2.0, 3.0, 5.0]), 2).tolist()
+        [4.0, 6.0, 9.0]
+    """
+    first, second = np.triu_indices(many)
+    return z[..., first] * z[..., second]
+
+
+def products(
+    parts: Iterable[
+        tuple[
+            Float[np.ndarray, "sequence step input"], Bool[np.ndarray, "sequence step"]
+        ]
+    ],
+    room: int,
+) -> Products | None:
+    """Return the products that inputs have, None without room for any.
+
+    Args:
+        parts: white inputs of some sequences, and which of their steps count.
+        room: features at most.
+
+    Example:
+        >>> z = np.random.default_rng(0).normal(size=(64, 20, 2))
+        >>> products([(z, np.ones((64, 20), dtype=bool))], 5).width
+        3
+        >>> signs = np.sign(z)  # whose squares are 1
+        >>> products([(signs, np.ones((64, 20), dtype=bool))], 5).width
+        1
+    """
+    if room < 1:
+        return None
+    rows = total = squares = 0.0
+    many = width = 0
+    for z, own in parts:
+        width = z.shape[-1]
+        many = min(width, int((np.sqrt(8 * room + 1) - 1) / 2))
+        values = np.concatenate([z[own], multiplied(z[own], many)], axis=-1)
+        rows, total = rows + len(values), total + values.sum(0)
+        squares = squares + values.T @ values
+    covariance = squares / rows - np.outer(total, total) / rows**2
+    of_inputs, both = covariance[:width, :width], covariance[:width, width:]
+    fit = np.linalg.pinv(of_inputs, hermitian=True) @ both
+    size, axes = np.linalg.eigh(covariance[width:, width:] - both.T @ fit)
+    kept = size > SMALLEST_SHARE * max(1.0, size[-1])
+    if not kept.any():
+        return None
+    return Products(many, fit, axes[:, kept] / np.sqrt(size[kept]))
