@@ -127,6 +127,19 @@ def test_recall_of_tokens_is_found(per_step):
     assert found.lookback == 8
 
 
+def test_one_cue_somewhere_in_each_sequence_is_told_apart_by_what_it_is():
+    r = np.random.default_rng(0)
+    lags, n, steps = np.array([3, 7, 12, 18]), 1024, 20
+    token, at = r.integers(4, size=n), steps - 1 - r.choice(lags, n)
+    x = np.zeros((n, steps, 5))
+    x[np.arange(n), at, token] = 1  # the sum over lags and tokens is 1: collinear
+    x[..., 4] = r.normal(size=(n, steps))
+    found = lw.dependence((x, token), 18)
+    assert found.table.index[found.table.found].tolist() == lags.tolist()
+    # Squares are shares of the variance: the cue explains all of it.
+    assert (found.table.strength**2).sum() == pytest.approx(1.0, abs=0.05)
+
+
 @pytest.mark.parametrize("features", ["linear", "quadratic"])
 def test_parity_of_two_lags_is_not_seen_and_that_is_said(features):
     bits = np.random.default_rng(9).choice([-1.0, 1.0], size=(200, 40))

@@ -52,17 +52,14 @@ def multiplied(
 
 
 def products(
-    parts: Iterable[
-        tuple[
-            Float[np.ndarray, "sequence step input"], Bool[np.ndarray, "sequence step"]
-        ]
-    ],
+    parts: Iterable[tuple[Float[np.ndarray, "_ _ input"], Bool[np.ndarray, "_ _"]]],
     room: int,
 ) -> Products | None:
     """Return the products that inputs have, None without room for any.
 
     Args:
-        parts: white inputs of some sequences, and which of their steps count.
+        parts: white inputs of some sequences, (sequence, step, input), and which of
+            their steps count, (sequence, step).
         room: features at most.
 
     Example:
