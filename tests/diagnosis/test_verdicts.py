@@ -178,6 +178,35 @@ def by_lag(model):
     return fit[:, 0].reshape(9, 2), fit[:, 1].reshape(9, 2)
 
 
+def test_further_updates_are_the_optimizers_and_losses_those_of_average_weights():
+    data, held, criterion = drawn(32, 5), drawn(64, 6), functional.mse_loss
+    model = Model()
+    optimizer = fitted(model, data, 40)
+    attrs = found_of(model, data, optimizer, held)["rnn"].group("verdict").attrs
+    twin = Model()
+    twin.load_state_dict(model.state_dict())
+    same = torch.optim.Adam(twin.parameters(), lr=5e-3)
+    same.load_state_dict(optimizer.state_dict())
+    size = sum(s["exp_avg_sq"].sum() for s in optimizer.state.values())
+    size = (size / (1 - 0.999**40)) ** 0.5
+    halves = []
+    for update in range(64):
+        same.zero_grad()
+        criterion(twin(data[0]), data[1]).backward()
+        nn.utils.clip_grad_norm_(twin.parameters(), size)
+        same.step()
+        if update % 32 == 0:
+            halves.append(torch.optim.swa_utils.AveragedModel(twin))
+        halves[-1].update_parameters(twin)
+    for name, (x, y) in {"train": data, "held": held}.items():
+        with torch.no_grad():
+            losses = [((one(x) - y) ** 2).mean(1).double() for one in halves]
+        falls = (losses[0] - losses[1]).numpy()
+        assert attrs[f"{name}_fall"] == pytest.approx(falls.mean(), rel=1e-3)
+        error = falls.std(ddof=1) / len(falls) ** 0.5
+        assert attrs[f"{name}_fall_error"] == pytest.approx(error, rel=0.3)
+
+
 def test_neither_the_model_nor_its_optimizer_is_changed(young):
     model, optimizer, _ = young
     before = {k: v.clone() for k, v in model.state_dict().items()}

@@ -68,7 +68,7 @@ def test_what_targets_owe_to_products_is_found_with_its_strength_and_share():
         table = found_of(seed, 0.5, 0.5, share=0.7).loc[[1, 3]]
         assert table.found.all()
         inside += [*(table.lower < size) & (size < table.upper)]
-        inside += [*(table.share_lower < 0.7) & (0.7 < table.share_upper)]
+        inside += [*(table.share_lower < 0.7) & (table.share_upper > 0.7)]
     assert np.mean(inside) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / len(inside))
 
 

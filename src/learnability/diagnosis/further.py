@@ -19,7 +19,8 @@ from ..verdict.rules import UPDATES
 from ..verdict.step import Fall, fall
 
 BATCH = 32  # sequences of an update, about
-GROUPS = 64  # of sequences whose losses are compared, about
+GROUPS = 32  # of sequences whose losses are compared, about
+ENOUGH = 256  # such sequences
 
 
 @contextmanager
@@ -86,7 +87,7 @@ def _updates(
     twin = deepcopy(optimizer)
     of_twin = dict(zip(_trained(optimizer), _trained(twin).values(), strict=True))
     twins = [of_twin[id(p)] for p in parameters]
-    many = max(1, round(reading.given / BATCH))
+    many = max(1, round(reading.items / BATCH))
     for batch, count in chain.from_iterable(map(reading.groups, repeat(many))):
         outputs = recorder.run(moved(batch, device))
         loss = recorder.losses(outputs, moved(batch, device)) / count
@@ -115,11 +116,12 @@ def _average(parameters: list[nn.Parameter], updates: Iterator[None]) -> list[Te
 
 @torch.no_grad()
 def _losses(reading: Reading) -> Float[np.ndarray, "group 2"]:
-    """Return the summed loss of each group of sequences, and their number."""
+    """Return the summed loss of some groups of sequences, and their numbers."""
     recorder, device = reading.recorder, device_of(reading.model)
+    groups = max(GROUPS, round(GROUPS * reading.items / ENOUGH))
     rows = []
     with quiet(reading.model):
-        for batch, count in reading.groups(GROUPS):
+        for batch, count in islice(reading.groups(groups), GROUPS):
             outputs = recorder.run(moved(batch, device))
             total = recorder.losses(outputs, moved(batch, device)).detach()
             rows.append((float(total), count))

@@ -173,6 +173,11 @@ class Reading:
             for track in self.tracks()
         ]
 
+    @property
+    def items(self) -> int:
+        """Return how many items of the data are read."""
+        return sum(len(numbers) for numbers in self._samples_of)
+
     def groups(self, most: int) -> Iterator[tuple[Batch, int]]:
         """Yield the items of neighbouring samples together, and how many they are.
 
