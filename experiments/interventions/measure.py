@@ -111,7 +111,7 @@ def compared(one: Training) -> tuple[dict[str, Any], dict[Any, Any]]:
         start = deepcopy(model.state_dict())
         for end, found in trained(setting).items():
             at(model, found.best)
-            loss, shares = fresh_loss(model, fresh), learnt(model, fresh, one)
+            loss, shares = fresh_loss(model, fresh), regressed(model, fresh, one)
             for updates, name in _means(change, end):
                 rows[updates]["shares"][name] = shares
                 rows[updates]["losses"][name] = loss
@@ -152,7 +152,11 @@ def diagnosed(one: Training, states: dict[Any, Any]) -> dict[str, Any]:
         for where in WHERE:
             optimizer = at(model, states[updates][where])
             rows[updates][where] = facts(model, optimizer, states["start"], one)
-    return {"training": one._asdict(), "after": rows}
+    return {
+        "training": one._asdict(),
+        "strengths": regressed(None, drawn(one, FRESH, 3), one),
+        "after": rows,
+    }
 
 
 def facts(
@@ -182,29 +186,40 @@ def fresh_loss(model: Model, data: tuple[Tensor, Tensor]) -> float:
         return float(loss_of(model(data[0]), data[1]))
 
 
-def learnt(
-    model: Model, data: tuple[Tensor, Tensor], one: Training
+def regressed(
+    model: Model | None, data: tuple[Tensor, Tensor], one: Training
 ) -> dict[int, float]:
-    r"""Return the share of what the targets owe to each lag that a model foretells.
+    r"""Return what targets owe to each lag, or the share of it that a model foretells.
 
-    ``<beta(prediction), beta(targets)>/||beta(targets)||^2``, beta by least squares on
-    the features of all lags at once, on fresh data.
+    By least squares on the features of all lags at once, on fresh data: strengths, in
+    standard deviations of the targets for one of the features together, and shares
+    ``<beta(prediction), beta(targets)>/||beta(targets)||^2``.
+
+    Args:
+        model: None for the strengths.
+        data: fresh ones.
+        one: the training.
     """
     family, (x, y) = FAMILIES[one.family], data
     lags = family.there(one.seed)
-    with torch.no_grad():
-        outputs = model(x)
-    if family.classes:
-        given, asked = outputs.softmax(-1), one_hot(y, family.classes).float()
-    else:
-        given, asked = outputs[..., None], y[..., None]
+    asked = one_hot(y, family.classes).float() if family.classes else y[..., None]
     phi = family.features(x, lags)
+    first = max(lags) if model is None else 0  # steps with all lags have all strengths
     if y.ndim == 1:
         phi = phi[:, -1:]
-    rows = phi.flatten(0, 1)
-    by_lag = fitted(rows.flatten(1), given.flatten(0, -2)).unflatten(0, rows.shape[1:])
-    truth = fitted(rows.flatten(1), asked.flatten(0, -2)).unflatten(0, rows.shape[1:])
-    above, below = (by_lag * truth).sum((1, 2)), (truth**2).sum((1, 2))
+    else:
+        phi, asked = phi[:, first:], asked[:, first:]
+    rows, asked = phi.flatten(0, 1), asked.flatten(0, -2)
+    truth = fitted(rows.flatten(1), asked).unflatten(0, rows.shape[1:])
+    if model is None:
+        given = torch.einsum("rlf,lfc->rlc", rows.double(), truth)
+        variance = given.var(0).sum(-1) / asked.double().var(0).sum()
+        return dict(zip(lags, variance.sqrt().tolist(), strict=True))
+    with torch.no_grad():
+        outputs = model(x)
+    given = outputs.softmax(-1) if family.classes else outputs[..., None]
+    beta = fitted(rows.flatten(1), given.flatten(0, -2)).unflatten(0, rows.shape[1:])
+    above, below = (beta * truth).sum((1, 2)), (truth**2).sum((1, 2))
     return dict(zip(lags, (above / below).tolist(), strict=True))
 
 

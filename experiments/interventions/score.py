@@ -68,6 +68,7 @@ def records(folder: Path) -> pd.DataFrame:
         for updates, found in record["after"].items():
             own = facts["after"][updates]
             whole = {**record, **found, "updates": int(updates), **own}
+            whole["strengths"] = facts["strengths"]
             rows += [_row(whole, lag) for lag in own["best"]]
     return pd.DataFrame(rows)
 
@@ -104,6 +105,7 @@ def _row(record: dict[str, Any], lag: str) -> dict[str, Any]:
         "there": int(lag) in record["there"],
         "late": int(np.argmin(curve)) >= 0.9 * (len(curve) - 1),
         "passes": record["updates"] * BATCH / one["sequences"],
+        "true strength": record["strengths"].get(lag, 0.0),
         "before": shares["as it is"],
         **{name: shares.get(name, np.nan) for name in INTERVENTIONS},
     }
@@ -197,8 +199,9 @@ def scored(cases: pd.DataFrame, chosen: Names) -> dict[str, float]:
 def precision(cases: pd.DataFrame) -> pd.DataFrame:
     """Return (c) how often a verdict is what the trainings say.
 
-    learnt: the model foretells half of it or more; not in the data: there is nothing;
-    vanishes: neither more sequences nor updates nor units teach half of it.
+    learnt: the model foretells half of it or more; not in the data: there is nothing,
+    or less than what is said that would have been seen; vanishes: neither more
+    sequences nor updates nor units teach half of it.
 
     Args:
         cases: all of them.
@@ -206,7 +209,7 @@ def precision(cases: pd.DataFrame) -> pd.DataFrame:
     others = cases[["sequences", "updates", "units"]].max(axis=1)
     true = {
         "learnt": cases["before"] >= LEARNT,
-        "not in the data": ~cases["there"],
+        "not in the data": cases["true strength"] < cases["smallest"],
         "vanishes": cases["there"] & ~(others >= LEARNT),
     }
     rows = {}

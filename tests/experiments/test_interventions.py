@@ -38,6 +38,14 @@ def test_targets_owe_to_each_lag_what_is_said_and_nothing_to_the_others(name):
     np.testing.assert_allclose(size, wanted, atol=4 * error)
 
 
+def test_strengths_are_those_of_the_kernels():
+    one = plan.Training("delays", "nn.GRU", 64, 0)
+    found = measure.regressed(None, trainings.drawn(one, 2048, 3), one)
+    deviation = (6 * 0.45**2 + 0.3**2) ** 0.5
+    for strength in found.values():
+        assert strength == pytest.approx(0.45 / deviation, rel=0.05)
+
+
 def test_tokens_are_recalled_and_signs_compared():
     x, y = drawn("recall", seed=1)
     assert torch.equal(x.argmax(-1)[:, :-12], y[:, 12:])
@@ -144,5 +152,6 @@ def test_precision_is_that_of_counting_by_hand():
         there=[True, True, False, True, True],
         updates=[0.9, 0.9, np.nan, 0.2, 0.9],
     )
+    every["true strength"], every["smallest"] = [0.4, 0.4, 0.0, 0.4, 0.4], 0.1
     found = score.precision(every)["value"]
     assert found.to_dict() == {"learnt": 0.5, "not in the data": 1.0, "vanishes": 0.5}

@@ -52,6 +52,7 @@ CASES = [
     ("not in the data", {"found": False}),
     ("not resolved", {"found": False, "smallest": 0.6}),
     ("not resolved", {"found": False, "smallest": nan}),
+    ("too few steps", {"found": False, "smallest": 0.6, "together": True}),
     ("learnt", {"share": 0.8, "share_lower": 0.6}),
     ("too few steps", {"share": 0.8, "share_lower": 0.2}),
     ("vanishes", {"needed": 5000.0, "envelope": 1e-6}),
@@ -67,7 +68,7 @@ CASES = [
     ("not resolved", FLAT | {"kept": nan}),
     ("not resolved", {"share": nan, "held_fall": nan}),
     ("not resolved", {"held_fall": nan}),
-    ("not resolved", {"share": nan}),
+    ("too few steps", {"share": nan}),
 ]
 
 

@@ -35,6 +35,7 @@ MEANINGS = {
     "strength": "dependence of the targets on the lag given all others",
     "smallest": "strength that would have been found",
     "found": "whether the dependence was told from nothing",
+    "together": "whether that of all lags together was",
     "kept": "R^2 of the state for what was new at the lag",
     "kept_error": "its standard error",
     "share": "learnt share, on held-out data",

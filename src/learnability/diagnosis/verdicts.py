@@ -68,6 +68,7 @@ def cases(one: "LayerDiagnosis") -> dict[int, Case]:
             units=int(attrs["units"]),
             sequences=int(attrs["sequences"]),
             found=bool(row["found"] == 1),
+            together=bool(row["together"] == 1),
             needed=float(needed[place]),
             envelope=float(envelope[place]),
             **own,

@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import linalg, stats
 
-from .dependence import ROWS, lags_and_bands
+from .dependence import JOINT, ROWS, lags_and_bands
 from .lag_sums import LagSums
 from .regression import (
     FOLDS,
@@ -61,7 +61,8 @@ def facts(
 
     Returns:
         ``strength`` of the dependence, its ``lower`` and ``upper`` end, ``smallest``,
-        ``found`` and ``band`` as of `dependence`; ``kept``, the R^2 of the state for
+        ``found`` and ``band`` as of `dependence`; ``together``, whether all lags at
+        once were found; ``kept``, the R^2 of the state for
         what was new, and its ``kept_error``; the learnt ``share``, ``share_lower``,
         ``share_upper``; ``gain``, the change of the share towards 1 by the next step,
         and its ``gain_error``.
@@ -81,6 +82,8 @@ def facts(
     whole = _fitted(_together(every), train.lags)
     blocks = _blocks(whole.width, linear)
     table, kinds = _found(whole, lags, sequences, blocks)
+    together = whole.test(0, train.lags - 1, sequences).p_value
+    table["together"] = together <= JOINT
     probes = {lag: _leading(whole, lag, kind) for lag, kind in kinds.items()}
     seen = held or train
     table["kept"], table["kept_error"] = memory(

@@ -9,7 +9,7 @@ from html import escape
 from math import isfinite, isnan, nan
 from typing import NamedTuple
 
-SEEN = 0.3  # standard deviations of the targets: what is smaller may go unseen
+SEEN = 0.2  # standard deviations of the targets: what is smaller may go unseen
 SHARE = 0.5  # from which on a dependency is learnt
 SHARE_LOWER = 0.25  # likewise, the lower end of its interval
 TO_LEARN = 10  # times the sequences that show a lag are needed to learn it (3 to 70)
@@ -37,6 +37,7 @@ class Case:
         strength: of the dependency in the targets, in standard deviations.
         found: whether it was told from nothing.
         smallest: the strength that would have been found.
+        together: whether all lags together were told from nothing.
         share: learnt share, on held-out data.
         share_lower: lower end of its interval.
         share_upper: upper end of its interval.
@@ -67,6 +68,7 @@ class Case:
     strength: float = nan
     found: bool = False
     smallest: float = nan
+    together: bool = False
     share: float = nan
     share_lower: float = nan
     share_upper: float = nan
@@ -119,10 +121,10 @@ class Rule(NamedTuple):
 
 RULES = (
     Rule("not in the data", lambda c: not c.found and c.smallest <= SEEN),
-    Rule("not resolved", lambda c: not c.found),
+    Rule("not resolved", lambda c: not c.found and not c.together),
     Rule("learnt", lambda c: c.share >= SHARE and c.share_lower > SHARE_LOWER),
     Rule("vanishes", lambda c: c.hidden and c.envelope < ENVELOPE),
-    Rule("not resolved", lambda c: isnan(c.held_fall) or isnan(c.share)),
+    Rule("not resolved", lambda c: isnan(c.held_fall)),
     Rule("too few sequences", lambda c: c.fits_noise),
     Rule("too few steps", lambda c: c.falls or max(c.gain, c.progress) > 0),
     Rule("forgotten", lambda c: c.kept < MEMORY),
@@ -242,7 +244,7 @@ def _few_sequences(case: Case) -> tuple[str, ...]:
 
 def _few_steps(case: Case) -> tuple[str, ...]:
     return (
-        f"{_goes_on(case)}; the learnt share is {_share(case)}",
+        _goes_on(case),
         "train on, five times as long",
         "epochs = 5 * epochs",
         "keep watching the held-out loss; how long it takes is not foretold.",
@@ -270,7 +272,7 @@ def _stuck(case: Case) -> tuple[str, ...]:
 
 
 def _unresolved(case: Case) -> tuple[str, ...]:
-    if not case.found:
+    if not case.found and not case.together:
         known = f"{case.smallest:.2g} standard deviations" if case.smallest > 0 else ""
         return (
             f"only a dependence above {known or 'any size'} would have been found",
@@ -279,13 +281,11 @@ def _unresolved(case: Case) -> tuple[str, ...]:
             f"options=lw.DiagnosisOptions(sequences={4 * case.sequences}))",
             SEVERAL,
         )
-    if isnan(case.share) and isnan(case.held_fall):
-        evidence = "what is learnt, and whether training on pays, was not measured"
-    elif isnan(case.held_fall):
-        share = _share(case)
-        evidence = f"the learnt share is {share}; whether training on pays is unknown"
-    else:
-        evidence = "the held-out sequences do not tell the learnt share"
+    share = "what is learnt" if isnan(case.share) else ""
+    evidence = f"{share}, and whether training on pays, was not measured"
+    if not share:
+        known = f"the learnt share is {_share(case)}"
+        evidence = f"{known}; whether training on pays is unknown"
     return (
         evidence,
         "give held-out data, enough of them, and the optimizer that trains the model",
@@ -307,9 +307,15 @@ WORDS: dict[str, Callable[[Case], tuple[str, ...]]] = {
 
 
 def _goes_on(case: Case) -> str:
-    """Say what further updates do to both losses."""
+    """Say what is learnt, and what further updates do to both losses."""
+    if not case.found:
+        known = "lags together are in the data, this one alone is not resolved"
+    elif isnan(case.share):
+        known = "the learnt share is not resolved"
+    else:
+        known = f"the learnt share is {_share(case)}"
     return (
-        f"{UPDATES} further updates lower the training loss by {case.train_fall:.1g} "
+        f"{known}; {UPDATES} further updates lower the training loss by {case.train_fall:.1g} "
         f"({_around(case.train_fall, case.train_fall_error)}) and the held-out loss by "
         f"{case.held_fall:.1g} ({_around(case.held_fall, case.held_fall_error)})"
     )
