@@ -315,8 +315,8 @@ def _goes_on(case: Case) -> str:
     else:
         known = f"the learnt share is {_share(case)}"
     return (
-        f"{known}; {UPDATES} further updates lower the training loss by {case.train_fall:.1g} "
-        f"({_around(case.train_fall, case.train_fall_error)}) and the held-out loss by "
+        f"{known}; {UPDATES} further updates lower the training loss by "
+        f"{case.train_fall:.1g} ({_around(case.train_fall, case.train_fall_error)}) and the held-out loss by "
         f"{case.held_fall:.1g} ({_around(case.held_fall, case.held_fall_error)})"
     )
 
