@@ -9,6 +9,8 @@ from html import escape
 from math import isfinite, isnan, nan
 from typing import NamedTuple
 
+from .tried import OFFERED, TRIED
+
 SEEN = 0.2  # standard deviations of the targets: what is smaller may go unseen
 SHARE = 0.5  # from which on a dependency is learnt
 SHARE_LOWER = 0.25  # likewise, the lower end of its interval
@@ -147,7 +149,8 @@ def verdict(case: Case) -> str:
         >>> verdict(Case(40, found=False, smallest=0.1))
         'not in the data'
     """
-    return next(rule.verdict for rule in RULES if rule.holds(case))
+    fit = (rule.verdict for rule in RULES if rule.holds(case))
+    return next(found for found in fit if found in OFFERED)
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,7 @@ class Explanation:
         advice: one thing to try; empty where nothing is wrong.
         code: a line to paste; empty where there is none.
         caveat: what to bear in mind.
+        count: how often that has helped; empty where it was not tried.
     """
 
     lag: int
@@ -171,12 +175,14 @@ class Explanation:
     advice: str = ""
     code: str = ""
     caveat: str = ""
+    count: str = ""
 
     def __str__(self) -> str:
         rows = [f"lag {self.lag} of {self.layer}: {self.verdict}", self.evidence]
         rows += [f"try: {self.advice}"] if self.advice else []
         rows += [f"    {self.code}"] if self.code else []
         rows += [f"but: {self.caveat}"] if self.caveat else []
+        rows += [f"tried: {self.count}"] if self.count else []
         return "\n  ".join(rows)
 
     __repr__ = __str__
@@ -195,16 +201,21 @@ def explanation(case: Case) -> Explanation:
           the learnt share is 0.9 (0.8 to 1) on held-out data
     """
     found = verdict(case)
-    words = WORDS[found](case)
-    return Explanation(case.lag, case.layer, found, *words)
+    said = Explanation(case.lag, case.layer, found, *WORDS[found](case))
+    if found not in TRIED:
+        return said
+    helped, trainings, families = TRIED[found]
+    several = "family" if families == 1 else "families"
+    count = f"it helped in {helped} of {trainings} trainings of {families} {several}"
+    return replace(said, count=f"{count} of data")
 
 
 def _absent(case: Case) -> tuple[str, ...]:
     return (
         f"nothing was found; {case.smallest:.2g} standard deviations of the targets "
         "would have been",
-        "look for products of inputs, or drop the lag",
-        f'lw.dependence(data, {case.lag}, features="quadratic")',
+        "look for other features of the inputs, or drop the lag",
+        f'lw.dependence(data, {case.lag}, features="fourier")',
         SEVERAL,
     )
 
@@ -314,10 +325,12 @@ def _goes_on(case: Case) -> str:
         known = "the learnt share is not resolved"
     else:
         known = f"the learnt share is {_share(case)}"
+    train = _around(case.train_fall, case.train_fall_error)
+    held = _around(case.held_fall, case.held_fall_error)
     return (
         f"{known}; {UPDATES} further updates lower the training loss by "
-        f"{case.train_fall:.1g} ({_around(case.train_fall, case.train_fall_error)}) and the held-out loss by "
-        f"{case.held_fall:.1g} ({_around(case.held_fall, case.held_fall_error)})"
+        f"{case.train_fall:.1g} ({train}) and the held-out loss by "
+        f"{case.held_fall:.1g} ({held})"
     )
 
 
