@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..cells import Cell, previous
-from ..chunks import WORKING_BYTES, split
+from ..cells.base import WORKING_BYTES, split
 from ..compiled.engine import check_direction
 from ..randomness import Seed, torch_generator
 

@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..cells import Cell
-from ..unroll import Network
 from .sensitivity import immediate_sensitivity
 
 
@@ -84,30 +83,3 @@ def cell_gradients(
     p, norm = pre_cotangents(cell, x, states, cotangent)
     with torch.no_grad():
         return torch.cat([*norm.values(), cell.row_gradients(p, states, x)], dim=-1)
-
-
-def sequence_gradients(
-    network: Network,
-    x: Float[Tensor, "sequence step input"],
-    states: Float[Tensor, "sequence step state"],
-    weight: Float[Tensor, "sequence row step"],
-) -> Float[Tensor, "sequence row parameter"]:
-    """Return ``sum_t weight_t d yhat_t / d theta`` for every sequence and row.
-
-    Args:
-        network: cell and read-out; theta is all their trained parameters.
-        x: inputs.
-        states: the states after each step, from a zero initial state.
-        weight: any number of rows of weights for every sequence.
-
-    Returns:
-        The gradients, parameters flattened one after the other: LayerNorm's, the
-        cell's in the order of `Cell.factors`, the read-out's.
-    """
-    cell = network.cell
-    cotangent = states.new_zeros(*weight.shape, cell.state_size)
-    cotangent[..., cell.output] = weight[..., None] * network.w_out.detach()
-    by_cell = cell_gradients(cell, x, states, cotangent)
-    with torch.no_grad():
-        to_read_out = weight @ states[..., cell.output]
-        return torch.cat([by_cell, to_read_out, weight.sum(-1, keepdim=True)], dim=-1)

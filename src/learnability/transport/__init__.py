@@ -1,11 +1,6 @@
 """Steps in, out comes what arrives of a perturbation l steps ago."""
 
-from .envelope import (
-    Envelope,
-    ExactWindows,
-    sampled_envelope,
-    time_scales,
-)
+from .envelope import Envelope, ExactWindows, time_scales
 from .lyapunov import Exponents, lyapunov_exponents
 from .orders import (
     ORDERS,
@@ -30,7 +25,6 @@ __all__ = [
     "exact_matrices",
     "jacobians",
     "lyapunov_exponents",
-    "sampled_envelope",
     "sampled_exact",
     "sampled_windows",
     "time_scales",

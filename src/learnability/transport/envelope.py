@@ -1,6 +1,5 @@
 """The envelope f(l): how much of a perturbation arrives on average after l steps."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
@@ -10,10 +9,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..cells import Cell
-from ..grid import checked_lags
 from .clusters import RatioSums
 from .orders import sampled_exact
-from .sampling import SampledWindows, sampled_windows
+from .sampling import SampledWindows
 from .sums import logs
 
 PART_BYTES = 2**25  # of the matrices that windows are carried with at once
@@ -250,34 +248,3 @@ class ExactWindows:
             raise ValueError("no sequence has been added; there is nothing to average")
         lags = self._windows.lags[1:].tolist()
         return self._totals.envelope(lags, self._ratio, 0, self._dtype)
-
-
-def sampled_envelope(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    states: Float[Tensor, "sequence step state"],
-    lags: Iterable[int],
-    *,
-    windows: int,
-    seed: int | np.random.SeedSequence | np.random.Generator,
-) -> Envelope:
-    """Return the exact envelope on a random sample of windows.
-
-    Args:
-        cell: the recurrence.
-        x: inputs.
-        states: the states after each step.
-        lags: lags in steps, at least 1.
-        windows: how many pairs (sequence, last step) to sample of each lag, about.
-        seed: NumPy-style seed of the sample.
-
-    Raises:
-        ValueError: if a lag does not fit or fewer than 2 windows are asked for.
-    """
-    chosen = checked_lags(lags, x.shape[1])
-    lengths = torch.full((len(x),), x.shape[1])
-    found = ExactWindows(
-        cell, sampled_windows(lengths, chosen, windows=windows, seed=seed)
-    )
-    found.add(x, states)
-    return found.result()
