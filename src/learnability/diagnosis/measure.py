@@ -17,7 +17,6 @@ from ..detection.dependence import strongest
 from ..evidence.inputs import shifted
 from ..evidence.probe import ProbeStatistics, probe_gradients, summed_up
 from ..evidence.sample import Sample, anchors
-from ..models.lags import swept
 from ..models.probing import along, dependencies, probes
 from ..models.reading import Layer, Progress, joined, silent
 from ..randomness import stream
@@ -113,7 +112,7 @@ class Measurement:
         direction = evidence.random_direction(cell, stream(self.seed, "direction"))
         for sample in self.layer.parts():
             at = anchors(sample, self.lags, self.options.anchors)
-            psi = swept(sample, direction, self.lags, at)
+            psi = evidence.own_lag_projection(sample, direction, self.lags, at)
             known = sample.by_item((~psi.isnan()).T.double())
             total = sample.by_item(psi.nan_to_num().T.double())
             mean = total / torch.where(known > 0, known, torch.nan)

@@ -1,13 +1,16 @@
 """The gradient's part from each lag, and what an optimizer makes of it."""
 
-from .lag_gradients import lag_gradients, lag_projection, sweep
-from .probe import ProbeStatistics
-from .rates import parameter_rates, unit_rates
-from .sensitivity import (
+from .lag_gradients import (
     Direction,
     immediate_sensitivity,
+    lag_gradients,
+    lag_projection,
+    own_lag_projection,
     random_direction,
+    sweep,
 )
+from .probe import ProbeStatistics
+from .rates import parameter_rates, unit_rates
 
 __all__ = [
     "Direction",
@@ -15,6 +18,7 @@ __all__ = [
     "immediate_sensitivity",
     "lag_gradients",
     "lag_projection",
+    "own_lag_projection",
     "parameter_rates",
     "random_direction",
     "sweep",

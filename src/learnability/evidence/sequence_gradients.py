@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..cells import Cell
-from .sensitivity import immediate_sensitivity
+from .lag_gradients import immediate_sensitivity
 
 
 def pre_cotangents(
