@@ -16,9 +16,9 @@ from ..cells import Cell
 from ..detection.dependence import strongest
 from ..evidence.inputs import shifted
 from ..evidence.probe import ProbeStatistics, probe_gradients, summed_up
-from ..evidence.sample import Sample, anchors
+from ..evidence.sample import Sample, anchors, joined
 from ..models.probing import along, dependencies, probes
-from ..models.reading import Layer, Progress, joined, silent
+from ..models.reading import Layer, Progress, silent
 from ..randomness import stream
 from ..transport import (
     Envelope,
