@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from learnability.cells import CELLS, Cell, TorchGRU, TorchRNN
-from learnability.evidence.sequence_gradients import cell_gradients
+from learnability.evidence.gradients import cell_gradients
 from learnability.unroll import Network
 
 KINDS: dict[str, type[Cell]] = CELLS | {

@@ -14,6 +14,10 @@ from .orders import sampled_exact
 from .sampling import SampledWindows
 from .sums import logs
 
+ByLag = Float[np.ndarray, "lag"]
+ByUnit = Float[np.ndarray, "lag unit"]
+Counts = Int[np.ndarray, "lag"]
+
 PART_BYTES = 2**25  # of the matrices that windows are carried with at once
 
 
@@ -36,20 +40,20 @@ class Envelope:
         tiny: the smallest normal number of what it was computed in.
     """
 
-    lags: Int[np.ndarray, "lag"]
-    mean: Float[np.ndarray, "lag"]
-    error: Float[np.ndarray, "lag"]
-    log_error: Float[np.ndarray, "lag"]
-    typical: Float[np.ndarray, "lag"]
-    unit_mean: Float[np.ndarray, "lag unit"]
-    unit_typical: Float[np.ndarray, "lag unit"]
-    windows: Int[np.ndarray, "lag"]
-    clusters: Int[np.ndarray, "lag"]
+    lags: Counts
+    mean: ByLag
+    error: ByLag
+    log_error: ByLag
+    typical: ByLag
+    unit_mean: ByUnit
+    unit_typical: ByUnit
+    windows: Counts
+    clusters: Counts
     origin: float
     tiny: float
 
     @property
-    def normalised(self) -> Float[np.ndarray, "lag"]:
+    def normalised(self) -> ByLag:
         """Return ``f(l)/f(0)``."""
         # What lets nothing through, even at once, has no share of it at any lag.
         return self.mean / (self.origin if self.origin > 0 else np.nan)
@@ -62,7 +66,7 @@ class Envelope:
 
 def time_scales(
     lags: Int[np.ndarray, "lag"],
-    unit_mean: Float[np.ndarray, "lag unit"],
+    unit_mean: ByUnit,
     *,
     tiny: float = float(np.finfo(float).tiny),
 ) -> Float[np.ndarray, "unit"]:
@@ -111,10 +115,10 @@ class Totals:
         unit_logs: sum of ``log |mu[q]|``; (lag, unit).
     """
 
-    number: Float[np.ndarray, "lag"]
-    logs: Float[np.ndarray, "lag"]
-    sizes: Float[np.ndarray, "lag unit"]
-    unit_logs: Float[np.ndarray, "lag unit"]
+    number: ByLag
+    logs: ByLag
+    sizes: ByUnit
+    unit_logs: ByUnit
 
     @classmethod
     def none(cls, lags: int, units: int) -> "Totals":
