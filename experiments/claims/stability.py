@@ -15,10 +15,10 @@ from learnability.detection.window import window
 from learnability.randomness import stream
 from learnability.tasks import Sequences
 from learnability.transport import ExactWindows, sampled_windows
-from learnability.transport.lyapunov import lyapunov_exponents
 from learnability.unroll import Network, unroll
 
 from ..networks import probe_statistics
+from .exponents import lyapunov_exponents
 from .record import Claim, Curve, Measured, Panel, Part, Tolerance
 from .simulate import octaves, windows
 

@@ -219,17 +219,22 @@ def kept(data: Any, sequences: int, seed: Seed) -> Any:
     """
     together = whole(data)
     if together is not None:
-        count = next(len(leaf) for _, leaf in placed(together))
+        count = items_of(together)
         generator = torch_generator(seed)
         chosen = torch.randperm(count, generator=generator)[:sequences].sort().values
         return replaced(together, lambda _, leaf: leaf[chosen.to(leaf.device)])
     found, held = [], 0
     for batch in walked(data, torch.float32, sequences, seed):
         found.append(batch)
-        held += next((length_along(leaf, 0) or 1 for _, leaf in placed(batch)), 1)
+        held += items_of(batch)
         if held >= sequences:
             break
     return found
+
+
+def items_of(batch: Batch) -> int:
+    """Return how many items a batch holds, sequences first."""
+    return next((length_along(leaf, 0) or 1 for _, leaf in placed(batch)), 1)
 
 
 def parts(walked: Iterable[Batch], items: Items) -> Iterator[Batch]:

@@ -17,7 +17,7 @@ from .layer_taps import taps_of
 from .losses import Loss
 from .quiet import kept_random_states
 from .record import Lengths, Recorder
-from .refusal import Refusal
+from .refusal import Refusal, checked_model
 from .replay import Trace, Track
 from .taking import Groups, taken
 from .taps import Tap
@@ -312,9 +312,7 @@ def _places(targets: Iterable[Any] | int | None) -> set[Place] | None:
 def _recorder(
     model: nn.Module, loss: Loss, lengths: Lengths | None, taps: list[Tap] | None
 ) -> Recorder:
-    if not isinstance(model, nn.Module):
-        raise Refusal(f"the model is {model!r}; give an instance of nn.Module")
-    taps = taps_of(model) if taps is None else taps
+    taps = taps_of(checked_model(model)) if taps is None else taps
     if not taps:
         raise Refusal(
             f"{type(model).__name__} holds no recurrent layer; give a model with "

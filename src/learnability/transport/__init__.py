@@ -1,7 +1,7 @@
 """Steps in, out comes what arrives of a perturbation l steps ago."""
 
 from .envelope import Envelope, ExactWindows, time_scales
-from .lyapunov import Exponents, lyapunov_exponents
+from .lyapunov import Exponents, leading_exponents
 from .orders import (
     ORDERS,
     Order,
@@ -24,7 +24,7 @@ __all__ = [
     "carried_steps",
     "exact_matrices",
     "jacobians",
-    "lyapunov_exponents",
+    "leading_exponents",
     "sampled_exact",
     "sampled_windows",
     "time_scales",
