@@ -12,7 +12,6 @@ from ..cells import Cell
 from .clusters import RatioSums
 from .orders import sampled_exact
 from .sampling import SampledWindows
-from .sums import logs
 
 ByLag = Float[np.ndarray, "lag"]
 ByUnit = Float[np.ndarray, "lag unit"]
@@ -101,6 +100,11 @@ def time_scales(
         slope = (weight * lag * logs).sum(axis=0) / (weight * lag**2).sum(axis=0)
         tau = np.where(slope < 0, -1 / slope, np.inf)
     return np.where(count < 2, np.nan, tau)
+
+
+def logs(size: Tensor, tiny: float) -> Tensor:
+    """Return logarithms; what is not a normal number counts as 0."""
+    return torch.where(size < tiny, 0.0, size).log()
 
 
 @final
