@@ -13,10 +13,7 @@ import tests.typecheck  # noqa: F401 - the hook below looks it up by name
 CHECKED = [
     "experiments",
     "learnability.cells",
-    "learnability.chunks",
     "learnability.diagnosis",
-    "learnability.diagnosis.groups",
-    "learnability.diagnosis.groups",
     "learnability.detection.samples",
     "learnability.detection.heavy_noise",
     "learnability.evidence",

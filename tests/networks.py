@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from learnability.cells import CELLS, Cell, TorchGRU, TorchRNN
+from learnability.evidence.gradients import cell_gradients
 from learnability.unroll import Network
 
 KINDS: dict[str, type[Cell]] = CELLS | {
@@ -30,6 +31,22 @@ def make_network(
 ) -> Network:
     """Give a float64 network around `make_cell`."""
     return Network(make_cell(kind, norm, inputs, units, seed), seed=seed).double()
+
+
+def sequence_gradients(
+    network: Network, x: Tensor, states: Tensor, weight: Tensor
+) -> Tensor:
+    """Return ``sum_t weight_t d yhat_t / d theta`` of every sequence and row.
+
+    Parameters are LayerNorm's, the cell's in the order of `Cell.factors`, the
+    read-out's; weights are (sequence, row, step).
+    """
+    cell = network.cell
+    cotangent = states.new_zeros(*weight.shape, cell.state_size)
+    cotangent[..., cell.output] = weight[..., None] * network.w_out.detach()
+    by_cell = cell_gradients(cell, x, states, cotangent)
+    to_read_out = weight @ states[..., cell.output]
+    return torch.cat([by_cell, to_read_out, weight.sum(-1, keepdim=True)], dim=-1)
 
 
 def make_data(

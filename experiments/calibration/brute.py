@@ -18,12 +18,12 @@ from torch import Tensor
 from learnability.cells import CELLS
 from learnability.detection.samples import SamplesNeeded, needed_by_gradients
 from learnability.detection.window import window
-from learnability.evidence import probe_statistics
 from learnability.randomness import Seed, stream
 from learnability.study.run import GATE_ARGUMENT
 from learnability.tasks import MultiLag, Sequences
 from learnability.unroll import Network, tangent
 
+from ..networks import probe_statistics
 from .published import SETTINGS, published_needs
 from .settings import Trial
 

@@ -9,10 +9,11 @@ from learnability.detection.dependence import strongest
 from learnability.detection.heavy_noise import noise_law
 from learnability.detection.samples import SamplesNeeded, needed_by_gradients
 from learnability.detection.window import window
-from learnability.evidence import ProbeStatistics, probe_statistics
+from learnability.evidence import ProbeStatistics
 from learnability.randomness import stream
 from learnability.tasks import Sequences
 
+from ..networks import probe_statistics
 from .brute import STRENGTH, TRUTH, Bench, bench
 from .settings import Trial
 

@@ -10,12 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from learnability.detection.samples import SamplesNeeded, needed_by_gradients
-from learnability.evidence import feature_statistics
 from learnability.randomness import Seed, stream
 from learnability.tasks import Bands, Sequences
 from learnability.training import Training, train
 from learnability.unroll import Network
 
+from ..networks import feature_statistics
 from .published import SETTINGS, published_needs
 from .reach import output_sensitivity
 from .settings import RunSettings

@@ -12,13 +12,13 @@ from learnability.cells import DiagGate
 from learnability.detection.decay import noise_level
 from learnability.detection.samples import SamplesNeeded, needed_by_gradients
 from learnability.detection.window import window
-from learnability.evidence import probe_statistics
 from learnability.randomness import stream
 from learnability.tasks import Sequences
-from learnability.transport import sampled_envelope
-from learnability.transport.lyapunov import lyapunov_exponents
+from learnability.transport import ExactWindows, sampled_windows
 from learnability.unroll import Network, unroll
 
+from ..networks import probe_statistics
+from .exponents import lyapunov_exponents
 from .record import Claim, Curve, Measured, Panel, Part, Tolerance
 from .simulate import octaves, windows
 
@@ -213,8 +213,11 @@ def _seen(
 ) -> Seen:
     with torch.no_grad():
         states = unroll(cell, x)
-    lags = range(1, sizes.longest + 1)
-    f = sampled_envelope(cell, x, states, lags, windows=16, seed=entropy)
+    lags, lengths = list(range(1, sizes.longest + 1)), torch.full((len(x),), x.shape[1])
+    sampled = ExactWindows(
+        cell, sampled_windows(lengths, lags, windows=16, seed=entropy)
+    )
+    sampled.add(x, states)
     rng = np.random.default_rng(entropy)
     shape = (sizes.sequences, sizes.length)
     inputs = torch.from_numpy(rng.standard_normal((*shape, INPUTS)))
@@ -226,7 +229,7 @@ def _seen(
     need = needed_by_gradients(
         found.square, found.dot, found.projection, found.tilt, effect_size=STRENGTH
     )
-    return Seen(_exponent(cell, x), f.mean, need)
+    return Seen(_exponent(cell, x), sampled.result().mean, need)
 
 
 def _parts(found: list[tuple[Seen, Seen]]) -> tuple[Part, ...]:

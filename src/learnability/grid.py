@@ -38,20 +38,18 @@ def checked_lags(lags: Iterable[int], steps: int, *, least: int = 1) -> list[int
     return values
 
 
-def spread_lags(longest: int, count: int, *, include: Iterable[int] = ()) -> list[int]:
+def spread_lags(longest: int, count: int) -> list[int]:
     """Return about ``count`` lags from 1 to ``longest``, evenly spread in logarithm.
 
     Args:
         longest: the largest lag.
         count: how many to aim at; small lags that round together appear once.
-        include: lags that must be among them.
 
     Example:
-        >>> spread_lags(32, 6, include=[12])
-        [1, 2, 4, 8, 12, 16, 32]
+        >>> spread_lags(32, 6)
+        [1, 2, 4, 8, 16, 32]
     """
-    grid = np.unique(np.geomspace(1, longest, count).round().astype(int))
-    return sorted({int(lag) for lag in grid} | set(include))
+    return np.unique(np.geomspace(1, longest, count).round().astype(int)).tolist()
 
 
 def shares_of(sequences: float) -> list[float]:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
-from .chunks import split
+from .cells.base import split
 from .randomness import Seed, torch_generator
 from .recipe import Recipe, make_optimizer
 from .tasks import Sequences

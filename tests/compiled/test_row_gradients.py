@@ -5,7 +5,7 @@ import torch
 
 import learnability as lw
 from learnability.compiled.engine import row_gradients
-from learnability.evidence.sequence_gradients import cell_gradients
+from learnability.evidence.gradients import cell_gradients
 
 CELLS = [
     ("ConstGate", {"s": 0.3}),

@@ -12,10 +12,9 @@ from learnability.evidence import (
     lag_gradients,
     lag_projection,
     random_direction,
-    sequence_gradients,
 )
 from learnability.unroll import tangent
-from tests.networks import ALL, make_data, make_network, sizes
+from tests.networks import ALL, make_data, make_network, sequence_gradients, sizes
 
 
 def prepared(kind, norm, size):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.networks import probe_statistics
 from learnability.cells import CELLS
 from learnability.detection import window
 from learnability.detection.dependence import strongest
 from learnability.detection.samples import needed_by_gradients
-from learnability.evidence import probe_statistics
 from learnability.evidence.inputs import input_probes, shifted
 from learnability.tasks import MultiLag, Sequences
 from learnability.unroll import Network

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.networks import probe_statistics
 from learnability.cells import ConstGate
 from learnability.detection.samples import needed_by_gradients, u_statistic
-from learnability.evidence import probe_statistics, sequence_gradients
 from learnability.evidence.inputs import shifted
 from learnability.tasks import MultiLag, Sequences
 from learnability.unroll import Network
-from tests.networks import ALL, make_data, make_network
+from tests.networks import ALL, make_data, make_network, sequence_gradients
 
 FACTOR = (2 * 1.6448536269514722) ** 2
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import optim
 
-from learnability.evidence import base_rates, parameter_rates
+from learnability.evidence import parameter_rates, unit_rates
 from tests.networks import make_data, make_network
 
 
@@ -80,8 +80,8 @@ def test_base_rate_is_a_weighted_mean_of_step_sizes():
     network, optimizer, x = trained(lambda p: optim.AdamW(p, lr=0.01))
     cell, states = network.cell, network.states(x).detach()
     states[0, 0] = 0
-    rates = base_rates(optimizer, cell, states)
     each = [parameter_rates(optimizer, getattr(cell, n)) for n in cell.recurrent]
+    rates = unit_rates(torch.stack(each), states)
     for n, t in ((0, 0), (1, 2)):
         weight = states[n, t] ** 2
         weight = torch.ones(3).double() if weight.sum() == 0 else weight

@@ -15,8 +15,9 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import learnability as lw
+from learnability.evidence.sample import joined
 from learnability.models.quiet import kept_random_states
-from learnability.models.reading import Reading, joined
+from learnability.models.reading import Reading
 
 ITEMS, STEPS, INPUTS, UNITS, CLASSES = 10, 7, 2, 4, 3
 SHARED_BY = 8

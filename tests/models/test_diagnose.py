@@ -9,10 +9,10 @@ from torch import nn
 from torch.nn import functional as F
 
 import learnability as lw
+from experiments.networks import probe_statistics
 from learnability.detection.dependence import strongest
 from learnability.diagnosis import Diagnosis
 from learnability.diagnosis.groups import fitted_detection
-from learnability.evidence import probe_statistics
 from learnability.models.probing import dependencies, probes
 from learnability.models.reading import Reading
 from tests.models.zoo import Looped, Sequential, Unrolled, draw, weighted

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 import learnability as lw
 from learnability.cells import previous
-from learnability.evidence.sensitivity import immediate_sensitivity, random_direction
-from learnability.evidence.sequence_gradients import cell_gradients
+from learnability.evidence import immediate_sensitivity, random_direction
+from learnability.evidence.gradients import cell_gradients
 from learnability.models.own import Stepped
 from learnability.transport import ExactWindows, Windows, jacobians, sampled_windows
 from tests.models.zoo import Unrolled, draw, weighted

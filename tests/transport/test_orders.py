@@ -8,8 +8,9 @@ from torch.func import jvp
 from learnability.cells import ConstGate, DiagGate, previous
 from learnability.transport import (
     ORDERS,
-    sampled_envelope,
+    ExactWindows,
     sampled_exact,
+    sampled_windows,
     time_scales,
     transport,
 )
@@ -143,8 +144,10 @@ def test_sampled_envelope_covers_the_whole():
     """Within four of its own standard errors at every lag, on a fixed seed."""
     cell, (x, _) = make_cell("DiagGate", True, 3, 4, seed=11), make_data(40, 24, 3)
     states = unroll(cell, x).detach()
-    lags = [1, 2, 4, 8]
-    sample = sampled_envelope(cell, x, states, lags, windows=400, seed=1)
+    lags, lengths = [1, 2, 4, 8], torch.full((40,), 24)
+    windows = ExactWindows(cell, sampled_windows(lengths, lags, windows=400, seed=1))
+    windows.add(x, states)
+    sample = windows.result()
     every = gains(cell, x, "exact", lags)
     for i, lag in enumerate(lags):
         expected = float(every[lag].abs().sum(dim=-1).mean())

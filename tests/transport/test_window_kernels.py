@@ -10,7 +10,7 @@ from learnability.cells import ConstGate, Steps
 from learnability.compiled import engine
 from learnability.transport import Windows
 from learnability.transport.orders import per_unit_gains
-from learnability.transport.sums import COMPILED, plain_sums
+from learnability.transport.windows import COMPILED, plain_sums
 from learnability.unroll import unroll
 from tests.networks import ALL, make_cell, make_data
 from tests.transport.twins import envelope, summarise

@@ -11,6 +11,8 @@ from torch import Tensor
 from .base import Steps, previous
 from .closed import ClosedForm, Options, OuterProductFactor, normalise_vjp
 
+Through = tuple[Tensor, Callable[[Tensor], Tensor]]
+
 
 class Gated(ClosedForm):
     """A cell of several gates, ``W x + b + U v`` of each, v its own source."""
@@ -75,9 +77,7 @@ class Reset(Gated):
         """Return the candidate's pre-activation, and what r multiplies."""
 
     @abstractmethod
-    def through(
-        self, r: Tensor, turned: Tensor
-    ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    def through(self, r: Tensor, turned: Tensor) -> Through:
         """Return the diagonal of ``A = da/dh``, and the map ``y -> y A``."""
 
     def step_projected(self, state: Tensor, projected: Tensor) -> Tensor:
@@ -131,9 +131,7 @@ class GRU(Reset):
     def candidate(self, h: Tensor, r: Tensor, from_g: Tensor) -> tuple[Tensor, Tensor]:
         return from_g + (r * h) @ self.U_g.T, h
 
-    def through(
-        self, r: Tensor, turned: Tensor
-    ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    def through(self, r: Tensor, turned: Tensor) -> Through:
         """Return those of ``A = U_g diag(r) + U_g diag(h r') U_r``."""
         diagonal = self.U_g.diagonal() * r + turned @ (self.U_g.T * self.U_r)
 
@@ -193,9 +191,7 @@ class TorchGRU(Reset):
         u = h @ self.U_g.T + self.b_u
         return from_g + r * u, u
 
-    def through(
-        self, r: Tensor, turned: Tensor
-    ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    def through(self, r: Tensor, turned: Tensor) -> Through:
         """Return those of ``A = diag(r) U_g + diag(u r') U_r``."""
         diagonal = self.U_g.diagonal() * r + turned * self.U_r.diagonal()
         return diagonal, lambda y: (y * r) @ self.U_g + (y * turned) @ self.U_r

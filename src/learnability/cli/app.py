@@ -43,6 +43,13 @@ Reals = Annotated[list[float] | None, MANY, NUMBER]
 Words = Annotated[list[str] | None, MANY]
 Flag = Annotated[bool, Parameter(negative="")]
 Output = Annotated[str | None, Parameter(name=["--output", "-o"])]
+Folder = Annotated[
+    str,
+    Parameter(
+        help="Folder that `learnability run` wrote, such as runs/quick, or a name in "
+        "runs/."
+    ),
+]
 
 app = App(
     name="learnability",

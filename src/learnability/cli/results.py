@@ -10,7 +10,7 @@ from ..report import comparison_table, formatted, table
 from ..storage import place, replace_file, tree_bytes
 from ..study.store import Store
 from ..study.tables import as_tree, by_lag, by_sequences, compared, index
-from .app import Output
+from .app import Folder, Output
 from .terminal import named_store, output_file, over_seeds, print_table, say
 
 Format = Literal["csv", "parquet", "netcdf"]
@@ -44,14 +44,8 @@ def list_studies(folder: str = "runs", /) -> None:
     print_table(("study", "folder", "runs finished"), rows)
 
 
-def show(folder: str, /) -> None:
-    """Print the table of a study, its windows across seeds, and where its runs lie.
-
-    Parameters
-    ----------
-    folder
-        Folder that `learnability run` wrote, such as runs/quick, or a name in runs/.
-    """
+def show(folder: Folder, /) -> None:
+    """Print the table of a study, its windows across seeds, and where its runs lie."""
     store = named_store(folder)
     settings, runs = store.load_settings(), store.load()
     trees = {name: run.tree for name, run in runs.items()}
@@ -65,7 +59,7 @@ def show(folder: str, /) -> None:
 
 
 def export(
-    folder: str,
+    folder: Folder,
     /,
     *,
     format: Format | None = None,
@@ -76,8 +70,6 @@ def export(
 
     Parameters
     ----------
-    folder
-        Folder that `learnability run` wrote, such as runs/quick, or a name in runs/.
     format
         csv, parquet, or netcdf (all results, a group a run); what the output's ending
         says, or csv, unless given.

@@ -16,7 +16,7 @@ from ..study.settings import Settings, load_settings
 from ..study.store import Store, differing, joined, part_of
 from ..study.sweep import outlook, run_study
 from ..summaries.published import read_published
-from .app import MANY, Flag, Output, Real, Reals, Whole, Wholes, Words
+from .app import MANY, Flag, Folder, Output, Real, Reals, Whole, Wholes, Words
 from .terminal import Display, named_store, output_file, say, show
 
 DRAWING = "figures and report"
@@ -185,7 +185,7 @@ def _pool(workers: int | None, cluster: str | None, threads: int | None) -> Pool
 
 
 def report(
-    folder: str,
+    folder: Folder,
     other: str | None = None,
     /,
     *,
@@ -199,8 +199,6 @@ def report(
 
     Parameters
     ----------
-    folder
-        Folder that `learnability run` wrote, such as runs/quick, or a name in runs/.
     other
         Folder of another study; the page then compares both.
     published

@@ -187,7 +187,7 @@ def row_gradients(
 
     ``lambda_t = J_{t+1}^T lambda_{t+1} + cotangent_t`` meets each step's immediate
     derivatives. The cotangents of row r are ``weight[n, r, t] axes[r]``, those of the
-    loss delta. The compiled twin of `evidence.sequence_gradients.cell_gradients`, in
+    loss delta. The compiled twin of `evidence.gradients.cell_gradients`, in
     another order of the parameters and with zeros between them: squares and products
     are the same.
 

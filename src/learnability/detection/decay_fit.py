@@ -17,33 +17,19 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import least_squares
 from scipy.special import expit, logit
 
-from .families import (
-    Envelope,
-    Exponential,
-    Logarithmic,
-    Plateau,
-    PowerLaw,
-    Stretched,
-    TruncatedPower,
-)
-from .mixtures import (
-    BetaGates,
-    GammaRates,
-    GammaShapes,
-    LogUniform,
-    TwoExponentials,
-    UniformTimeScales,
-)
+from . import families as closed
+from . import mixtures as mixed
+from .families import Envelope
 
 FAMILIES: tuple[type[Envelope], ...] = (
-    Exponential,
-    PowerLaw,
-    Logarithmic,
-    Stretched,
-    TruncatedPower,
-    GammaRates,
-    LogUniform,
-    TwoExponentials,
+    closed.Exponential,
+    closed.PowerLaw,
+    closed.Logarithmic,
+    closed.Stretched,
+    closed.TruncatedPower,
+    mixed.GammaRates,
+    mixed.LogUniform,
+    mixed.TwoExponentials,
 )
 
 FEWEST_LAGS = 6
@@ -306,12 +292,12 @@ def _build(
     theta_j = exp(y_j); w = 1/(1 + exp(-y)); t2 = t1 (1 + exp(y)); T = 1 + exp(y)
     """
     values = np.exp(parameters)
-    if family is TwoExponentials:
+    if family is mixed.TwoExponentials:
         # Far out the logistic function rounds to 1, which is no weight of two modes.
         values[0] = min(expit(parameters[0]), np.nextafter(1, 0))
-    if family is LogUniform:
+    if family is mixed.LogUniform:
         values[1] = values[0] * (1 + values[1])
-    if family is UniformTimeScales:
+    if family is mixed.UniformTimeScales:
         values[0] = 1 + values[0]
     return cast(Callable[..., Envelope], family)(*values.tolist(), c)
 
@@ -330,18 +316,22 @@ def _starts(
     times = [first + 0.5, middle, last]
     modes = [(first, middle), (middle, last)]
     known: dict[type[Envelope], list[list[float]]] = {
-        Exponential: [[t] for t in times],
-        PowerLaw: [[0.0]],
-        Logarithmic: [[]],
-        Stretched: [[g, t] for t in times for g in (-0.7, 0.0)],
-        TruncatedPower: [[b, t] for t in times for b in (-1.5, 0.0)],
-        Plateau: [[t, t - 1.0] for t in times],
-        GammaRates: [[0.0, t] for t in times],
-        LogUniform: [[first, last - first + 1e-3], [first, 1.0], [middle, 1.0]],
-        TwoExponentials: [[logit(w), a, b] for w in (0.1, 0.5) for a, b in modes],
-        BetaGates: [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]],
-        GammaShapes: [[0.0]],
-        UniformTimeScales: [[t] for t in times],
+        closed.Exponential: [[t] for t in times],
+        closed.PowerLaw: [[0.0]],
+        closed.Logarithmic: [[]],
+        closed.Stretched: [[g, t] for t in times for g in (-0.7, 0.0)],
+        closed.TruncatedPower: [[b, t] for t in times for b in (-1.5, 0.0)],
+        closed.Plateau: [[t, t - 1.0] for t in times],
+        mixed.GammaRates: [[0.0, t] for t in times],
+        mixed.LogUniform: [
+            [first, last - first + 1e-3],
+            [first, 1.0],
+            [middle, 1.0],
+        ],
+        mixed.TwoExponentials: [[logit(w), a, b] for w in (0.1, 0.5) for a, b in modes],
+        mixed.BetaGates: [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]],
+        mixed.GammaShapes: [[0.0]],
+        mixed.UniformTimeScales: [[t] for t in times],
     }
     if family not in known:
         names = ", ".join(one.__name__ for one in known)

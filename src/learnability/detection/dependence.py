@@ -1,11 +1,12 @@
 """Is there a dependency at a lag, how strong, and how small a one would have shown?"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 POWER = 0.95  # with which the smallest effect that is told would have been found
 
@@ -72,26 +73,41 @@ def _tested(
     scale = (n - directions) / (directions * (n - 1))
     p_value = float(stats.f.sf(t_square * scale, directions, n - directions))
     strength = max(0.0, float(mean @ mean) - noise) ** 0.5
-    smallest = float(np.sqrt(_noncentrality(directions, n, significance) * noise))
+    # The noise counts as alike in all directions.
+    least = smallest_found(directions, n - directions, significance) / directions
+    smallest = float(np.sqrt(least * noise))
     return strength, p_value, smallest
 
 
-@lru_cache
-def _noncentrality(directions: int, n: int, significance: float) -> float:
-    """Return ``||c||^2/tr(cov)`` of a dependency that the test finds nearly always.
+def noncentrality(above: Callable[[float], float], guess: float) -> float:
+    """Return where a falling function of the noncentrality is 0, 0 if it begins there.
 
-    The noise counts as alike in all directions.
+    Args:
+        above: the probability of less than was seen, minus what it shall be.
+        guess: from which on to look for a change of sign.
     """
-    limit = stats.f.isf(significance, directions, n - directions)
-
-    def missed(size: float) -> float:
-        return float(stats.ncf.cdf(limit, directions, n - directions, size)) + POWER - 1
-
-    upper = 1.0
-    while missed(upper) > 0:
+    if above(0.0) <= 0:
+        return 0.0
+    upper = 1.0 + guess
+    while above(upper) > 0:
         upper *= 2
-    found = optimize.root_scalar(missed, bracket=(0.0, upper)).root
-    return float(found) / directions
+    return float(np.asarray(optimize.toms748(above, 0.0, upper)))
+
+
+@lru_cache(maxsize=4096)
+def smallest_found(numerator: float, denominator: float, significance: float) -> float:
+    """Return the noncentrality that an F test finds with probability 0.95.
+
+    Args:
+        numerator: degrees of freedom.
+        denominator: likewise.
+        significance: of the test.
+    """
+    limit = float(stats.f.isf(significance, numerator, denominator))
+    return noncentrality(
+        lambda nc: special.ncfdtr(numerator, denominator, nc, limit) - (1 - POWER),
+        numerator * limit,
+    )
 
 
 def strongest(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import final
+from typing import Unpack, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +12,7 @@ from scipy.optimize import elementwise
 from scipy.special import wrightomega
 
 from ..stable.checks import Reals, positive
-from .samples import noise_level
+from .samples import NoiseFloor, noise_level
 
 LONGEST_LOG_LAG = 690.0
 """exp(690) is 1e299: a longer window is infinite in every practical sense."""
@@ -85,10 +85,7 @@ class Envelope(ABC):
         self,
         n_sequences: ArrayLike,
         alpha: ArrayLike,
-        *,
-        signal: ArrayLike = 1.0,
-        scale: ArrayLike = 1.0,
-        significance: ArrayLike = 0.05,
+        **floor: Unpack[NoiseFloor],
     ) -> Reals:
         """Return the window of N samples under a noise floor common to all lags.
 
@@ -100,15 +97,7 @@ class Envelope(ABC):
         Returns:
             The window in lags, a real number; its floor is the last whole lag.
         """
-        return self.inverse(
-            noise_level(
-                n_sequences,
-                alpha,
-                signal=signal,
-                scale=scale,
-                significance=significance,
-            )
-        )
+        return self.inverse(noise_level(n_sequences, alpha, **floor))
 
 
 @final

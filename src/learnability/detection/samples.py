@@ -9,6 +9,7 @@ quantiles stand for z and kappa for the exponent 2 (`samples_needed`).
 """
 
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 import numpy as np
 from jaxtyping import Float
@@ -74,6 +75,14 @@ def samples_needed(
     with np.errstate(divide="ignore", over="ignore"):
         ratio = positive("scale", scale) / magnitude("signal", signal)
         return ((quantile * ratio) ** exponent)[()]
+
+
+class NoiseFloor(TypedDict, total=False):
+    """What a noise floor may be given as; see `noise_level`."""
+
+    signal: ArrayLike
+    scale: ArrayLike
+    significance: ArrayLike
 
 
 def noise_level(

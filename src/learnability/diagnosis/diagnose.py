@@ -20,7 +20,7 @@ from ..models.own import explained
 from ..models.quiet import in_single_precision, kept_random_states, quiet
 from ..models.reading import Layer, Progress, Reading, silent
 from ..models.record import Lengths
-from ..models.refusal import Refusal, refuse_scripted
+from ..models.refusal import Refusal, checked_model
 from ..models.taking import Groups
 from ..models.taps import Tap
 from ..models.trees import moved
@@ -120,7 +120,10 @@ def diagnose(
         >>> list(found)
         ['model[layer 0, forward]']
     """
-    options, names = options or DiagnosisOptions(), names_of(_module(model), layers)
+    options, names = (
+        options or DiagnosisOptions(),
+        names_of(checked_model(model), layers),
+    )
     wanted, tell = None if lags is None else _whole(lags), progress or silent
     data = list(data) if isinstance(data, Iterator) else data
     heldout = list(heldout) if isinstance(heldout, Iterator) else heldout
@@ -183,7 +186,7 @@ def diagnose(
 @contextmanager
 def _on(model: nn.Module, device: torch.device | str | None) -> Iterator[None]:
     """Let a model lie on a device meanwhile."""
-    if device is None or not isinstance(model, nn.Module):
+    if device is None:
         yield
         return
     before = {str(t.device) for t in (*model.parameters(), *model.buffers())}
@@ -205,13 +208,6 @@ def _on(model: nn.Module, device: torch.device | str | None) -> Iterator[None]:
     finally:
         for place in before:
             model.to(place)
-
-
-def _module(model: nn.Module) -> nn.Module:
-    if not isinstance(model, nn.Module):
-        raise Refusal(f"the model is {model!r}; give an instance of nn.Module")
-    refuse_scripted("the model", model)
-    return model
 
 
 def _fitting(lags: list[int] | None, reading: Reading, layer: Layer) -> list[int]:

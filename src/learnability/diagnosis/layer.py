@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from ..storage import load_tree, save_tree
-from ..summaries.spread import window_table
+from ..summaries.spread import envelope, group, window_table
 from ..verdict.rules import Explanation
 from .advice import card_of, text_of
 from .verdicts import explained, verdict_table
@@ -49,13 +49,12 @@ class LayerDiagnosis:
 
     def group(self, name: str) -> xr.Dataset:
         """Return one group of the results."""
-        return self.tree.children[name].to_dataset()
+        return group(self.tree, name)
 
     @property
     def envelope(self) -> xr.Dataset:
         """Return the envelope that stands for all: the exact one where it is known."""
-        every = self.group("envelope")
-        return every.sel(order=every["order"].values[-1])
+        return envelope(self.tree)
 
     def summary(self, *, full: bool = False) -> pd.DataFrame:
         """Return what each lag needs, one row per lag.

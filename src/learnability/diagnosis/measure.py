@@ -12,14 +12,12 @@ from jaxtyping import Float
 from torch import Tensor, optim
 
 from .. import evidence
-from ..cells import Cell
 from ..detection.dependence import strongest
 from ..evidence.inputs import shifted
 from ..evidence.probe import ProbeStatistics, probe_gradients, summed_up
-from ..evidence.sample import Sample, anchors
-from ..models.lags import swept
+from ..evidence.sample import Sample, anchors, joined
 from ..models.probing import along, dependencies, probes
-from ..models.reading import Layer, Progress, joined, silent
+from ..models.reading import Layer, Progress, silent
 from ..randomness import stream
 from ..transport import (
     Envelope,
@@ -30,7 +28,7 @@ from ..transport import (
     carried_steps,
     sampled_windows,
 )
-from ..transport.lyapunov import Exponents, averaged
+from ..transport.lyapunov import leading_exponents
 from .groups import envelope_group, time_scale_group
 from .options import DiagnosisOptions
 
@@ -113,7 +111,7 @@ class Measurement:
         direction = evidence.random_direction(cell, stream(self.seed, "direction"))
         for sample in self.layer.parts():
             at = anchors(sample, self.lags, self.options.anchors)
-            psi = swept(sample, direction, self.lags, at)
+            psi = evidence.own_lag_projection(sample, direction, self.lags, at)
             known = sample.by_item((~psi.isnan()).T.double())
             total = sample.by_item(psi.nan_to_num().T.double())
             mean = total / torch.where(known > 0, known, torch.nan)
@@ -188,44 +186,6 @@ def thinned(lags: Sequence[int], most: int) -> list[int]:
         return list(lags)
     places = np.unique(np.linspace(0, len(lags) - 1, most).round().astype(int))
     return [lags[k] for k in places]
-
-
-def leading_exponents(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    states: Float[Tensor, "sequence step state"],
-    count: int,
-    burn: int = 0,
-) -> Exponents:
-    """Measure the leading exponents by pulling cotangents back through the steps.
-
-    ``J_t^T Q_t = Q_{t-1} R_{t-1}``; exponent i is the mean of ``log |R[i, i]|``: a
-    product of Jacobians and its transpose have the same singular values. It costs
-    ``count`` products with the weights a step, where `transport.lyapunov_exponents`
-    makes whole Jacobians.
-
-    Args:
-        cell: the recurrence.
-        x: inputs.
-        states: the states after each step, from a zero initial state.
-        count: how many exponents.
-        burn: steps at the end that do not count.
-
-    Source: Benettin et al. 1980, Meccanica 15, 9.
-    """
-    steps = x.shape[1]
-    eye = torch.eye(cell.state_size, dtype=x.dtype)[:count]
-    rows = eye.expand(len(x), -1, -1)
-    total = x.new_zeros(len(x), count)
-    with torch.no_grad():
-        partials = cell.local_derivatives(states, x)
-        for place, t in enumerate(reversed(range(steps))):
-            pulled = cell.vjp(rows, partials[:, None, t])[0]
-            basis, upper = torch.linalg.qr(pulled.mT)
-            rows = basis.mT
-            if place >= burn:
-                total += upper.diagonal(dim1=-2, dim2=-1).abs().log()
-    return averaged((total / (steps - burn)).double().cpu().numpy())
 
 
 def exponent_group(samples: Iterable[Sample], count: int) -> xr.Dataset:

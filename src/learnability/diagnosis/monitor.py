@@ -18,12 +18,11 @@ from torch.utils.data import Dataset, IterableDataset
 from ..checked import names_of
 from ..detection.window import window as detection_window
 from ..grid import shares_of
-from ..models.batches import Batch, kept, walked, whole
+from ..models.batches import Batch, items_of, kept, walked, whole
 from ..models.losses import Loss, named
 from ..models.quiet import kept_random_states, quiet
 from ..models.reading import Reading
 from ..models.record import Lengths
-from ..models.trees import length_along, placed
 from ..randomness import Seed
 from ..transport import Windows
 from .groups import fitted_detection
@@ -293,21 +292,17 @@ def _counted(data: Any, sequences: int, seed: Seed) -> tuple[Any, int]:
     """Return what `kept` does, and how many sequences the data hold."""
     together = whole(data)
     if together is not None:
-        return kept(together, sequences, seed), _items(together)
+        return kept(together, sequences, seed), items_of(together)
     if isinstance(data, Dataset) and not isinstance(data, IterableDataset):
         return kept(data, sequences, seed), len(data)  # pyright: ignore
     sizes: list[int] = []
 
     def counting() -> Iterator[Batch]:
         for batch in walked(data, torch.float32, sequences, seed):
-            sizes.append(_items(batch))
+            sizes.append(items_of(batch))
             yield batch
 
     walk = counting()
     some = kept(walk, sequences, seed)
     deque(walk, maxlen=0)  # the rest is only counted
     return some, sum(sizes)
-
-
-def _items(batch: Batch) -> int:
-    return next((length_along(leaf, 0) or 1 for _, leaf in placed(batch)), 1)

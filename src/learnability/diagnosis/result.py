@@ -1,7 +1,7 @@
 """The diagnosis of a model: one of each layer, by name."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -60,25 +60,28 @@ class Diagnosis(Mapping[str, LayerDiagnosis]):
 
     def summary(self, *, full: bool = False) -> pd.DataFrame:
         """Return one row per layer and lag; see `LayerDiagnosis.summary`."""
-        tables = {name: one.summary(full=full) for name, one in self.items()}
-        return pd.concat(tables, names=["layer", "lag"])
+        return self._together("lag", lambda one: one.summary(full=full))
 
     def window(self, n_sequences: float | Iterable[float]) -> pd.DataFrame:
         """Return one row per layer and N; see `LayerDiagnosis.window`."""
         wanted = numbers(n_sequences)
-        tables = {name: one.window(wanted) for name, one in self.items()}
-        return pd.concat(tables, names=["layer", "n_sequences"])
+        return self._together("n_sequences", lambda one: one.window(wanted))
 
     def needed_window(self, n_sequences: float | Iterable[float]) -> pd.DataFrame:
         """Return one row per layer and N; see `LayerDiagnosis.needed_window`."""
         wanted = numbers(n_sequences)
-        tables = {name: one.needed_window(wanted) for name, one in self.items()}
-        return pd.concat(tables, names=["layer", "n_sequences"])
+        return self._together("n_sequences", lambda one: one.needed_window(wanted))
 
     def verdicts(self) -> pd.DataFrame:
         """Return one row per layer and lag; see `LayerDiagnosis.verdicts`."""
-        tables = {name: one.verdicts() for name, one in self.items()}
-        return pd.concat(tables, names=["layer", "lag"])
+        return self._together("lag", LayerDiagnosis.verdicts)
+
+    def _together(
+        self, index: str, table: Callable[[LayerDiagnosis], pd.DataFrame]
+    ) -> pd.DataFrame:
+        """Return the tables of all layers below one another."""
+        tables = {name: table(one) for name, one in self.items()}
+        return pd.concat(tables, names=["layer", index])
 
     def explain(self, lag: int) -> Explanation:
         """Return the verdict on a lag, its evidence and one thing to try.

@@ -8,23 +8,82 @@ gradient of the loss at t: that is the conservation law the tests hold.
 from collections.abc import Callable, Iterable, Iterator
 from typing import SupportsIndex
 
+import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 from torch.func import functional_call, vjp
 
 from ..cells import Cell, previous
+from ..cells.base import WORKING_BYTES, Inputs, States, split
 from ..compiled import engine as loops
 from ..compiled.engine import Engine, check_direction, check_sweep, chosen
 from ..grid import checked_lags
-from .sensitivity import Direction, immediate_sensitivity, parameters
+from ..randomness import Seed, torch_generator
+from .sample import Sample
+
+# Sequences whose partial derivatives are held at a time: at least so many, and more
+# as long as their states take no more bytes than that.
+CHUNK, BYTES = 16, 2**23
+
+Direction = dict[str, Tensor]
+
+
+def parameters(module: nn.Module) -> dict[str, Tensor]:
+    """Return the trained parameters by name, detached."""
+    return {name: p.detach() for name, p in module.named_parameters()}
+
+
+def random_direction(module: nn.Module, seed: Seed) -> Direction:
+    """Draw a direction of unit length in parameter space, uniformly.
+
+    Args:
+        module: whose parameters the direction spans.
+        seed: NumPy-style seed.
+    """
+    generator = torch_generator(seed)
+    draw = {
+        name: torch.randn(p.shape, generator=generator, dtype=p.dtype).to(p.device)
+        for name, p in parameters(module).items()
+    }
+    length = torch.cat([d.flatten() for d in draw.values()]).norm()
+    return {name: d / length for name, d in draw.items()}
+
+
+def immediate_sensitivity(
+    cell: Cell,
+    x: Inputs,
+    states: States,
+    direction: Direction,
+) -> States:
+    """Return ``b_k[w]``, the derivative of state_k along w at a fixed state_{k-1}.
+
+    It is made for some sequences at a time: PyTorch holds a dozen arrays of their size.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        states: the states after each step, from a zero initial state.
+        direction: w by parameter name; what is not named is 0.
+
+    Raises:
+        ValueError: if the direction is none of the cell's parameters.
+    """
+    check_direction(cell, direction)
+    at = parameters(cell)
+    along = {n: direction.get(n, torch.zeros_like(p)) for n, p in at.items()}
+    found = torch.empty_like(states)
+    for part in split(cell, x, max_bytes=WORKING_BYTES):
+        before = previous(states[part]).detach()
+        found[part] = cell.parameter_jvp(before, x[part], at, along).detach()
+    return found
 
 
 def sweep(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    states: Float[Tensor, "sequence step state"],
-    delta: Float[Tensor, "sequence step state"],
+    x: Inputs,
+    states: States,
+    delta: States,
     anchors: Iterable[SupportsIndex],
     longest: int,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
@@ -48,26 +107,33 @@ def sweep(
             does not fit.
     """
     at = check_sweep(cell, x, anchors, longest, states=states, delta=delta)
-    return _swept(cell, x, states, delta, at, longest)
+    shared = torch.tensor(at, dtype=torch.int64, device=x.device)
+    return _swept(cell, x, states, delta, shared, longest)
 
 
 def _swept(
-    cell: Cell, x: Tensor, states: Tensor, delta: Tensor, at: list[int], longest: int
+    cell: Cell, x: Tensor, states: Tensor, delta: Tensor, anchors: Tensor, longest: int
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Yield what `sweep` says."""
-    anchors = torch.tensor(at, dtype=torch.int64, device=x.device)
+    """Yield what `sweep` says, of anchors of all sequences or each one's own."""
     with torch.no_grad():
         partials = cell.local_derivatives(states, x)
-    adjoint = delta[:, anchors].detach()
+    adjoint = _taken(delta, anchors).detach()
     for lag in range(longest + 1):
         source = anchors - lag
         yield lag, source, adjoint
         if lag < longest:
             with torch.no_grad():
-                own = partials.index_select(1, source.clamp(min=0))
-                adjoint = cell.vjp(adjoint, own)[0]
+                adjoint = cell.vjp(adjoint, _taken(partials, source))[0]
                 if bool((source <= 0).any()):
-                    adjoint = adjoint * (source > 0)[:, None]
+                    adjoint = adjoint * (source > 0)[..., None]
+
+
+def _taken(values: Tensor, steps: Tensor) -> Tensor:
+    """Return the values at steps of all sequences or each one's own, at 0 before it."""
+    at = steps.clamp(min=0)
+    if at.ndim == 1:
+        return values.index_select(1, at)
+    return values[torch.arange(len(values))[:, None], at]
 
 
 def _pullback(cell: Cell, before: Tensor, x: Tensor) -> Callable:
@@ -81,9 +147,9 @@ def _pullback(cell: Cell, before: Tensor, x: Tensor) -> Callable:
 
 def lag_gradients(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    states: Float[Tensor, "sequence step state"],
-    delta: Float[Tensor, "sequence step state"],
+    x: Inputs,
+    states: States,
+    delta: States,
     *,
     anchors: Iterable[SupportsIndex] | None = None,
     longest: int | None = None,
@@ -122,14 +188,14 @@ def _parts(
 
 def lag_projection(
     cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    states: Float[Tensor, "sequence step state"],
-    delta: Float[Tensor, "sequence step state"],
+    x: Inputs,
+    states: States,
+    delta: States,
     direction: Direction,
     lags: Iterable[int],
     *,
     anchors: Iterable[SupportsIndex] | None = None,
-    source: Float[Tensor, "sequence step state"] | None = None,
+    source: States | None = None,
     engine: Engine = "auto",
 ) -> Float[Tensor, "lag sequence anchor"]:
     """Return ``psi_t(l) = delta_t . M_{t,l} b_{t-l}[w]``, the lag-l gradient along w.
@@ -166,9 +232,56 @@ def lag_projection(
         return loops.lag_projection(cell, x, delta, source, grid, at)
     if source is None:
         source = immediate_sensitivity(cell, x, states, direction)
+    return _projected(source, grid, sweep(cell, x, states, delta, at, grid[-1]))
+
+
+def _projected(
+    source: Tensor, lags: list[int], swept: Iterator[tuple[int, Tensor, Tensor]]
+) -> Float[Tensor, "lag sequence anchor"]:
+    """Return ``lambda_{t,l} . source_{t-l}``, nan before the start."""
     rows = []
-    for lag, step, adjoint in sweep(cell, x, states, delta, at, grid[-1]):
-        if lag in grid:
-            psi = (adjoint * source[:, step.clamp(min=0)]).sum(dim=-1)
+    for lag, step, adjoint in swept:
+        if lag in lags:
+            psi = (adjoint * _taken(source, step)).sum(dim=-1)
             rows.append(psi.masked_fill(step < 0, torch.nan))
     return torch.stack(rows)
+
+
+def own_lag_projection(
+    sample: Sample,
+    direction: Direction,
+    lags: list[int],
+    anchors: Int[np.ndarray, "sequence anchor"],
+) -> Float[Tensor, "lag sequence"]:
+    """Return ``psi_n(l)``, the mean over a sequence's own anchors of `lag_projection`.
+
+    Args:
+        sample: the sequences.
+        direction: w by parameter name.
+        lags: lags in steps, from 0.
+        anchors: the steps of each sequence at which the loss is looked at, -1 for none.
+
+    Returns:
+        psi, nan where no anchor of a sequence has l steps before it.
+    """
+    delta, cell = sample.by_step(sample.delta), sample.cell
+    if (anchors < 0).all():
+        return sample.x.new_full((len(lags), len(sample.x)), torch.nan)
+    if (anchors == anchors[0]).all():
+        at = [int(t) for t in anchors[0] if t >= 0]
+        parts = (sample.x, sample.states, delta)
+        size = max(CHUNK, BYTES // max(1, sample.states[0].nbytes))
+        found = [
+            lag_projection(cell, x, states, by, direction, lags, anchors=at)
+            for x, states, by in zip(*(part.split(size) for part in parts), strict=True)
+        ]
+        return torch.cat(found, dim=1).nanmean(dim=-1)
+    rows = []
+    for start in range(0, len(sample.x), CHUNK):
+        own = slice(start, start + CHUNK)
+        x, states = sample.x[own], sample.states[own]
+        source = immediate_sensitivity(cell, x, states, direction)
+        at = torch.from_numpy(anchors[own])
+        found = _swept(cell, x, states, delta[own], at, lags[-1])
+        rows.append(_projected(source, lags, found))
+    return torch.cat(rows, dim=1).nanmean(dim=-1)

@@ -16,9 +16,8 @@ from torch import Tensor
 
 from ..cells.closed import ClosedForm
 from ..compiled.engine import obstacle, row_gradients
-from .gradients import Chunk, Numbers, Products, blocks
+from .gradients import Chunk, Numbers, Products, blocks, cell_gradients, pre_cotangents
 from .sample import Sample
-from .sequence_gradients import cell_gradients, pre_cotangents
 from .statistics import KEPT_BYTES, SequenceGradients, statistics
 
 PART_BYTES = 8 * 2**20  # of the gradients of some sequences, made at a time

@@ -6,9 +6,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn, optim
 
-from ..cells import Cell
-from ..chunks import WORKING_BYTES, split
-
 
 def parameter_rates(optimizer: optim.Optimizer, parameter: Tensor) -> Tensor:
     """Return the step size of every entry of one parameter, from the optimizer's state.
@@ -78,38 +75,13 @@ def _second_moment(optimizer: optim.Optimizer, group: dict, state: dict) -> Tens
     raise ValueError(f"no base rate is known for {name}; use SGD, Adam(W) or RMSprop")
 
 
-def base_rates(
-    optimizer: optim.Optimizer,
-    cell: Cell,
-    states: Float[Tensor, "sequence step state"],
-) -> Float[Tensor, "sequence step unit"]:
-    """Return ``Lambda[q]`` at every state: the step sizes, reduced to a unit.
-
-    ``Lambda[q] = sum_j lambda[q, j] h_j^2 / sum_j h_j^2`` at the source step, the row
-    mean where h = 0, averaged over the recurrent matrices.
-
-    Args:
-        optimizer: the one that trained the cell.
-        cell: the recurrence.
-        states: the states after each step.
-
-    Raises:
-        ValueError: as `parameter_rates`.
-    """
-    matrices = [
-        parameter_rates(optimizer, getattr(cell, name)) for name in cell.recurrent
-    ]
-    matrix, h = torch.stack(matrices), states[..., cell.output]
-    found = torch.empty_like(h)
-    for part in split(cell, states, max_bytes=WORKING_BYTES):
-        found[part] = unit_rates(matrix, h[part])
-    return found
-
-
 def unit_rates(
     matrices: Float[Tensor, "matrix unit unit"], h: Float[Tensor, "*batch unit"]
 ) -> Float[Tensor, "*batch unit"]:
-    """Return the step sizes of recurrent matrices, reduced to a unit; see `base_rates`.
+    """Return ``Lambda[q]``, the step sizes of recurrent matrices, reduced to a unit.
+
+    ``Lambda[q] = sum_j lambda[q, j] h_j^2 / sum_j h_j^2`` at the source step, the row
+    mean where h = 0, averaged over the recurrent matrices.
 
     Args:
         matrices: the step size of every recurrent weight.

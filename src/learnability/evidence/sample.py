@@ -1,14 +1,16 @@
 """What one recurrence did on some sequences, and what the loss asks of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import final
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
+from torch.nn import functional
 
 from ..cells import Cell
 
@@ -105,6 +107,28 @@ class Sample:
         """Return some of the sequences."""
         names = ("x", "states", "lengths", "delta", "target", "looks", "item")
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
+
+
+def joined(samples: Iterable[Sample], count: int | None = None) -> Sample:
+    """Return samples one behind the other, the first of them if so many are enough.
+
+    Args:
+        samples: of one recurrence.
+        count: how many samples to take; all unless given.
+    """
+    parts = list(islice(samples, count))
+    steps = max(part.x.shape[1] for part in parts)
+
+    def padded(values: Tensor) -> Tensor:
+        flat = (0,) * (2 * (values.ndim - 2))
+        return functional.pad(values, (*flat, 0, steps - values.shape[1]))
+
+    names = ("x", "states", "delta", "target", "looks")
+    whole = {n: torch.cat([padded(getattr(p, n)) for p in parts]) for n in names}
+    lengths = torch.cat([part.lengths for part in parts])
+    starts = torch.tensor([0, *map(len, parts[:-1])]).cumsum(0)
+    item = torch.cat([p.item + k for p, k in zip(parts, starts, strict=True)])
+    return replace(parts[0], lengths=lengths, item=item, **whole)
 
 
 def anchors(

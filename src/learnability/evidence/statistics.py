@@ -73,7 +73,7 @@ def statistics(
         if held:
             kept = list(chunks())
             chunks = partial(iter, kept)
-        found.append(_of_rows(chunks, gradients.count))
+        found.append(_of_rows(chunks))
         if progress is not None:
             progress(rows.stop / gradients.rows)
     return RowStatistics(
@@ -81,7 +81,7 @@ def statistics(
     )
 
 
-def _of_rows(chunks: Chunks, count: int) -> RowStatistics:
+def _of_rows(chunks: Chunks) -> RowStatistics:
     """Pass over the sequences: for the sums, the projections, and the products.
 
     The direction that sequence n is projected on is that of ``S - S_n``, which n has

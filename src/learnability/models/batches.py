@@ -24,6 +24,7 @@ from .refusal import Refusal
 from .trees import Place, length_along, placed, replaced
 
 SIZE = 64  # items of a part, about
+FIRST = 16  # items by which a model is asked what it takes
 Batch = Sequence[Any] | Mapping[str, Any]
 
 KINDS = (
@@ -200,12 +201,12 @@ def walked(
         )
 
 
-def first_items(data: Any, dtype: torch.dtype, count: int = 16) -> Batch:
+def first_items(data: Any, dtype: torch.dtype) -> Batch:
     """Return some items of whole tensors, or the first batch of a loader."""
     together = whole(data, dtype)
     if together is None:
-        return next(walked(data, dtype, count, 0))
-    return replaced(together, lambda _, leaf: leaf[:count])
+        return next(walked(data, dtype, FIRST, 0))
+    return replaced(together, lambda _, leaf: leaf[:FIRST])
 
 
 def kept(data: Any, sequences: int, seed: Seed) -> Any:
@@ -218,47 +219,52 @@ def kept(data: Any, sequences: int, seed: Seed) -> Any:
     """
     together = whole(data)
     if together is not None:
-        count = next(len(leaf) for _, leaf in placed(together))
+        count = items_of(together)
         generator = torch_generator(seed)
         chosen = torch.randperm(count, generator=generator)[:sequences].sort().values
         return replaced(together, lambda _, leaf: leaf[chosen.to(leaf.device)])
     found, held = [], 0
     for batch in walked(data, torch.float32, sequences, seed):
         found.append(batch)
-        held += next((length_along(leaf, 0) or 1 for _, leaf in placed(batch)), 1)
+        held += items_of(batch)
         if held >= sequences:
             break
     return found
 
 
-def parts(walked: Iterable[Batch], items: Items, size: int = SIZE) -> Iterator[Batch]:
+def items_of(batch: Batch) -> int:
+    """Return how many items a batch holds, sequences first."""
+    return next((length_along(leaf, 0) or 1 for _, leaf in placed(batch)), 1)
+
+
+def parts(walked: Iterable[Batch], items: Items) -> Iterator[Batch]:
     """Yield the items of batches in parts of about one size, whatever the batches.
 
-    Batches whose items have other shapes are not put together.
+    The last part is up to half as large again. Batches whose items have other shapes
+    are not put together.
 
     Args:
         walked: the batches.
         items: their items.
-        size: items of a part; the last one is up to half as large again.
     """
     held: Batch | None = None
     for batch in walked:
         both = batch if held is None else items.together(held, batch)
         if both is None and held is not None:
-            yield from _cut(held, items, size)
+            yield from _cut(held, items)
         held = batch if both is None else both
         count = items.count(held)
-        if count >= 2 * size:
-            stop = count // size * size - size
-            yield from _cut(items.take(held, torch.arange(stop)), items, size)
+        if count >= 2 * SIZE:
+            stop = count // SIZE * SIZE - SIZE
+            yield from _cut(items.take(held, torch.arange(stop)), items)
             held = items.take(held, torch.arange(stop, count))
     if held is not None:
-        yield from _cut(held, items, size)
+        yield from _cut(held, items)
 
 
-def _cut(batch: Batch, items: Items, size: int) -> Iterator[Batch]:
+def _cut(batch: Batch, items: Items) -> Iterator[Batch]:
     count = items.count(batch)
-    number = max(1, round(count / size))
+    number = max(1, round(count / SIZE))
     for chosen in torch.arange(count).tensor_split(number):
         yield items.take(batch, chosen) if number > 1 else batch
 

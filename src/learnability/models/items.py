@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from .refusal import Refusal
 from .taps import Seen
-from .trees import Place, length_along, placed, replaced, taken, together
+from .trees import Place, flat, length_along, placed, replaced, taken, together
 
 ASKED = 16  # items whose sequences are found out; the others follow the same order
 ROUNDING = 1e-4  # of the largest output: what other neighbours may change
@@ -240,8 +240,7 @@ def _partners(items: Items, batch: Any, count: int) -> Int[Tensor, "item"]:
 
 
 def _bytes(leaf: Tensor | PackedSequence) -> bytes:
-    values = leaf.data if isinstance(leaf, PackedSequence) else leaf
-    values = values.detach().cpu()
+    values = flat(leaf).detach().cpu()
     values = values.float() if values.dtype == torch.bfloat16 else values
     return values.numpy().tobytes()
 

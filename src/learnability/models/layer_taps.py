@@ -11,7 +11,7 @@ from ..cells import Cell
 from .refusal import LayerRefusal
 from .step_tap import StepTap
 from .taps import Asked, Edge, Gradients, Seen, Tap, as_it_is, marked, refuse_start
-from .trees import leaves, mapped
+from .trees import flat, leaves, mapped
 
 
 @final
@@ -32,12 +32,6 @@ class SequenceTap(Tap):
         self._form: PackedSequence | int = 3
         self._states: list[Tensor] = []  # that the last call gave
         self._aliases: list[Tensor] = []  # as which they were handed on
-
-    def attach(self) -> list[Any]:
-        return [
-            self.module.register_forward_pre_hook(self._before, with_kwargs=True),
-            self.module.register_forward_hook(self._after, with_kwargs=True),
-        ]
 
     def seen(self) -> Seen | None:
         if not self._inputs:
@@ -68,16 +62,16 @@ class SequenceTap(Tap):
     def _after(self, module: nn.Module, args: tuple, kwargs: dict, given: Any) -> Any:
         taken = args[0] if args else kwargs["input"]
         output, state = given
-        flat, edge = marked(_flat(output))
+        values, edge = marked(flat(output))
         self._states = list(leaves(state))
         pairs = [marked(part.view_as(part)) for part in self._states]
         self._aliases = [alias for alias, _ in pairs]
         self._edges += [edge, *(edge for _, edge in pairs)]
-        self._form = flat.ndim
+        self._form = values.ndim
         if isinstance(output, PackedSequence):
-            output = self._form = PackedSequence(flat, *output[1:])
+            output = self._form = PackedSequence(values, *output[1:])
         else:
-            output = flat
+            output = values
         x, lengths = self._unfolded(taken)
         self._inputs.append(x.detach().clone())
         self._outputs.append(self._unfolded(output)[0].detach().clone())
@@ -122,10 +116,6 @@ class SequenceTap(Tap):
         zero = given.new_zeros(shape)
         parts = [zero if g is None else g.reshape(shape) for g in gradients]
         return torch.cat(parts, dim=-1)
-
-
-def _flat(value: Tensor | PackedSequence) -> Tensor:
-    return value.data if isinstance(value, PackedSequence) else value
 
 
 def taps_of(model: nn.Module) -> list[Tap]:

@@ -11,8 +11,8 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from .convert import kind_of
 from .refusal import Refusal
 from .runs import Call
-from .taps import Asked, Edge, Gradients, Seen, Tap, marked
-from .trees import placed, replaced
+from .taps import Asked, Edge, Gradients, Seen, Tap, filled, marked
+from .trees import flat, placed, replaced
 
 TOKENS = 2**17  # numbers of tokens that are told apart
 WIDTH = 32  # of what stands for a token; of so many tokens nothing is lost
@@ -72,15 +72,9 @@ class ModuleTap(Tap):
             self._chained, self._linked = self.chained, []
         self._starts: list[tuple[Tensor, bool]] = []
 
-    def attach(self) -> list[Any]:
-        return [
-            self.module.register_forward_pre_hook(self._before, with_kwargs=True),
-            self.module.register_forward_hook(self._after, with_kwargs=True),
-        ]
-
     def _before(self, module: nn.Module, args: tuple, kwargs: dict) -> Any:
         every = [leaf for _, leaf in placed((args, kwargs))]
-        values = [_flat(leaf) for leaf in every]
+        values = [flat(leaf) for leaf in every]
         if self.learns:
             self._linked.append(_handed_on(values[1:], self._given))
         if kind_of(module) is not None:
@@ -94,7 +88,7 @@ class ModuleTap(Tap):
             )
         x = every[chosen]
         if not self.leaves or not isinstance(x, Tensor) or not x.is_floating_point():
-            self.inputs.append(_flat(x).detach())
+            self.inputs.append(flat(x).detach())
             return None
         recurrent = self.chained or kind_of(module) is not None
         starts = every[chosen + 1 :] if recurrent and not self.inputs else []
@@ -107,9 +101,7 @@ class ModuleTap(Tap):
 
     def _after(self, module: nn.Module, args: tuple, kwargs: dict, given: Any) -> Any:
         every = [leaf for _, leaf in placed(given)]
-        floats = [
-            v for v in every if _flat(v).is_floating_point() and _flat(v).ndim > 1
-        ]
+        floats = [v for v in every if flat(v).is_floating_point() and flat(v).ndim > 1]
         if not floats:
             raise Refusal(
                 f"{self.path} gives no tensor of steps (sequence, step, feature); name "
@@ -119,7 +111,7 @@ class ModuleTap(Tap):
         finals = floats[1:2] if isinstance(module, nn.RNNBase) else []
         made: dict[int, Any] = {}
         for leaf in (output, *finals):
-            value, edge = self._handed(_flat(leaf))
+            value, edge = self._handed(flat(leaf))
             self._edges.append(edge)
             (self._finals if leaf is not output else self._outputs).append(value)
             packed = isinstance(leaf, PackedSequence)
@@ -127,7 +119,7 @@ class ModuleTap(Tap):
         if isinstance(output, PackedSequence):
             self._form = made[id(output)]
         new = replaced(given, lambda _, leaf: made.get(id(leaf), leaf))
-        self._given = [_flat(leaf) for _, leaf in placed(new)]
+        self._given = [flat(leaf) for _, leaf in placed(new)]
         return new
 
     def _handed(self, value: Tensor) -> tuple[Tensor, Edge]:
@@ -206,11 +198,7 @@ class ModuleTap(Tap):
 
     def asked(self, gradients: Gradients) -> Asked:
         step = 2 if self._finals else 1
-        own = [
-            torch.zeros_like(value) if g is None else g
-            for value, g in zip(self._outputs, gradients[::step], strict=True)
-        ]
-        total = self.joined(own)
+        total = self.joined(filled(gradients[::step], self._outputs))
         for call, last in enumerate(gradients[1::2] if self._finals else []):
             if last is not None:
                 total = total + self._at_the_end(last, call, total)
@@ -281,7 +269,3 @@ def _handed_on(taken: list[Tensor], given: list[Tensor]) -> bool:
             seen.add(node)
             waiting.extend(n for n, _ in node.next_functions if n is not None)
     return False
-
-
-def _flat(leaf: Tensor | PackedSequence) -> Tensor:
-    return leaf.data if isinstance(leaf, PackedSequence) else leaf

@@ -2,27 +2,26 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, final
 
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ..evidence.sample import Sample
 from ..unroll import Network
 from .batches import Batch, device_of
 from .convert import check_values
-from .dealing import SHARED_BY, by_step, part_of_sequences, present, targets_part
+from .dealing import by_step
 from .layer_taps import taps_of
 from .losses import Loss
 from .quiet import kept_random_states
 from .record import Lengths, Recorder
-from .refusal import Refusal
+from .refusal import Refusal, checked_model
 from .replay import Trace, Track
 from .taking import Groups, taken
 from .taps import Tap
+from .targets_part import SHARED_BY, part_of_sequences, present, targets_part
 from .trees import Place, moved
 
 Progress = Callable[[str, float], None]
@@ -313,9 +312,7 @@ def _places(targets: Iterable[Any] | int | None) -> set[Place] | None:
 def _recorder(
     model: nn.Module, loss: Loss, lengths: Lengths | None, taps: list[Tap] | None
 ) -> Recorder:
-    if not isinstance(model, nn.Module):
-        raise Refusal(f"the model is {model!r}; give an instance of nn.Module")
-    taps = taps_of(model) if taps is None else taps
+    taps = taps_of(checked_model(model)) if taps is None else taps
     if not taps:
         raise Refusal(
             f"{type(model).__name__} holds no recurrent layer; give a model with "
@@ -331,25 +328,3 @@ def _recorder(
         for name, value in tap.module.named_parameters():
             check_values(f"{name} of {tap.path}", value)
     return Recorder(model, taps, loss, lengths)
-
-
-def joined(samples: Iterable[Sample], count: int | None = None) -> Sample:
-    """Return samples one behind the other, the first of them if so many are enough.
-
-    Args:
-        samples: of one recurrence.
-        count: how many samples to take; all unless given.
-    """
-    parts = list(islice(samples, count))
-    steps = max(part.x.shape[1] for part in parts)
-
-    def padded(values: Tensor) -> Tensor:
-        flat = (0,) * (2 * (values.ndim - 2))
-        return functional.pad(values, (*flat, 0, steps - values.shape[1]))
-
-    names = ("x", "states", "delta", "target", "looks")
-    whole = {n: torch.cat([padded(getattr(p, n)) for p in parts]) for n in names}
-    lengths = torch.cat([part.lengths for part in parts])
-    starts = torch.tensor([0, *map(len, parts[:-1])]).cumsum(0)
-    item = torch.cat([p.item + k for p, k in zip(parts, starts, strict=True)])
-    return replace(parts[0], lengths=lengths, item=item, **whole)

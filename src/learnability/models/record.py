@@ -21,7 +21,6 @@ from .dealing import (
     check_apart,
     dealt,
     differing,
-    even,
     found_targets,
     linear,
     shifts,
@@ -33,6 +32,7 @@ from .refusal import WRONG, Refusal, first_line
 from .replay import Trace, Track, checked, cut, replay, tracks_of
 from .step_tap import StepTap
 from .taps import Asked, Seen, Tap, averaged, check_called, check_inputs, same
+from .targets_part import even
 from .trees import Place, placed, shapes
 
 Lengths = Callable[[Batch], Tensor]

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch import nn
 
 # What goes wrong inside other people's code when shapes or types do not fit.
 WRONG = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError)
@@ -31,6 +32,18 @@ def first_line(error: BaseException) -> str:
     """Give the first line of an error's words."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def checked_model(model: Any) -> nn.Module:
+    """Return a model, or say that it is none.
+
+    Raises:
+        ValueError: if it is no module of PyTorch, or one of TorchScript.
+    """
+    if not isinstance(model, nn.Module):
+        raise Refusal(f"the model is {model!r}; give an instance of nn.Module")
+    refuse_scripted("the model", model)
+    return model
 
 
 def refuse_scripted(name: str, module: Any) -> None:

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..transport.clusters import RatioSums
+from .taps import filled
 
 COTANGENTS = 8  # random directions of the outputs, of which norms are made
 TRIED = 4, 512  # sequences and steps from which it is tried how far the past reaches
@@ -67,8 +68,7 @@ class Norms:
         for along in v.to(self.outputs).unbind(dim=-1):
             total = (self.outputs[:, t] * along).sum()
             grads = torch.autograd.grad(total, by, retain_graph=True, allow_unused=True)
-            pairs = zip(by, grads, strict=True)
-            yield [torch.zeros_like(x) if g is None else g for x, g in pairs]
+            yield filled(grads, by)
 
     def _squares(
         self, t: int, count: int, generator: torch.Generator

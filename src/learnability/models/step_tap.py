@@ -16,6 +16,7 @@ from .taps import (
     Seen,
     Tap,
     as_it_is,
+    filled,
     marked,
     passed_over,
     refuse_start,
@@ -70,12 +71,6 @@ class StepTap(Tap):
     def carried(self) -> int | None:
         """How many of the state's parts the next call is given; None where all."""
         return None if self.convention is None else len(self.convention.state)
-
-    def attach(self) -> list[Any]:
-        return [
-            self.module.register_forward_pre_hook(self._before, with_kwargs=True),
-            self.module.register_forward_hook(self._after, with_kwargs=True),
-        ]
 
     @property
     def _own(self) -> bool:
@@ -200,18 +195,12 @@ class StepTap(Tap):
 
     def asked(self, gradients: Gradients) -> Asked:
         if self._whole is not None:
-            (whole,) = gradients
-            return Asked(
-                torch.zeros_like(self._whole.output) if whole is None else whole
-            )
+            (whole,) = filled(gradients, [self._whole.output])
+            return Asked(whole)
         parts, rows = len(self._states[0]), []
         for t, states in enumerate(self._states):
             own = gradients[t * parts : (t + 1) * parts]
-            filled = [
-                torch.zeros_like(s) if g is None else g
-                for s, g in zip(states, own, strict=True)
-            ]
-            rows.append(joined(filled).detach())
+            rows.append(joined(filled(own, states)).detach())
         return Asked(torch.stack(rows, dim=1))
 
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .taps import unseen
+from .taps import filled, unseen
 from .trees import Place, leaves, mapped, placed, replaced
 
 
@@ -207,8 +207,7 @@ def led_back(after: Tensor, before: list[Tensor], by: Tensor) -> list[Tensor]:
     found = torch.autograd.grad(
         after, before, by.to(after.device), retain_graph=True, allow_unused=True
     )
-    pairs = zip(found, before, strict=True)
-    return [torch.zeros_like(b) if g is None else g for g, b in pairs]
+    return filled(found, before)
 
 
 def reaches(one: Tensor, other: Tensor) -> bool:

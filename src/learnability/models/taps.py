@@ -114,6 +114,12 @@ def as_it_is(given: Tensor, last: Tensor) -> bool:
     return False
 
 
+def filled(gradients: Gradients, values: Sequence[Tensor]) -> list[Tensor]:
+    """Return gradients by values, zero where there is none."""
+    pairs = zip(gradients, values, strict=True)
+    return [torch.zeros_like(v) if g is None else g for g, v in pairs]
+
+
 class Tap(ABC):
     """Hooks on one recurrent module.
 
@@ -135,9 +141,20 @@ class Tap(ABC):
     def clear(self) -> None:
         """Forget what was seen."""
 
-    @abstractmethod
     def attach(self) -> list[Any]:
-        """Put the hooks on; give their handles."""
+        """Put the hooks on; return their handles."""
+        return [
+            self.module.register_forward_pre_hook(self._before, with_kwargs=True),
+            self.module.register_forward_hook(self._after, with_kwargs=True),
+        ]
+
+    @abstractmethod
+    def _before(self, module: nn.Module, args: tuple, kwargs: dict) -> Any:
+        """See a call; return what the module is handed instead, if anything."""
+
+    @abstractmethod
+    def _after(self, module: nn.Module, args: tuple, kwargs: dict, given: Any) -> Any:
+        """See what a call gave; return what is handed on instead, if anything."""
 
     @abstractmethod
     def seen(self) -> Seen | None:

@@ -112,6 +112,11 @@ def length_along(leaf: Tensor | PackedSequence, axis: int) -> int | None:
     return leaf.shape[axis] if leaf.ndim > axis else None
 
 
+def flat(leaf: Tensor | PackedSequence) -> Tensor:
+    """Return the values of a leaf, those of a packed sequence without its order."""
+    return leaf.data if isinstance(leaf, PackedSequence) else leaf
+
+
 def taken(
     leaf: Tensor | PackedSequence, index: Tensor, axis: int
 ) -> Tensor | PackedSequence:

@@ -131,24 +131,18 @@ def _all(found: Summary) -> Iterator[Found]:
         yield "estimators", told.disagreed(found), [*apart, gaps]
 
 
-def draw_all(
-    found: Summary, *, look: Theme = "light", width: float = PAGE
-) -> Iterator[tuple[str, Figure]]:
+def draw_all(found: Summary, *, width: float = PAGE) -> Iterator[tuple[str, Figure]]:
     """Draw every figure whose results a summary holds.
 
     Args:
         found: of `summaries.summed`.
-        look: light or dark.
         width: of the figures in inches.
 
     Yields:
         A figure's name and the figure, which pyplot does not know.
-
-    Raises:
-        ValueError: if there is no such look.
     """
     for picture in pictures(found):
-        with theme(look):
+        with theme("light"):
             made = picture.draw(width=width)
         yield picture.name, made
 

@@ -227,8 +227,8 @@ def _by_lag(found: Summary, member: int, name: str) -> Table:
 def model_page(
     layers: Mapping[str, xr.DataTree],
     *,
-    title: str = "How far back this model can learn",
-    n_sequences: Sequence[float] | None = None,
+    title: str,
+    n_sequences: Sequence[float],
     notes: Sequence[str] = (),
 ) -> str:
     """Return the page of an own model: a line per recurrent layer.
@@ -236,8 +236,7 @@ def model_page(
     Args:
         layers: diagnoses by name of layer.
         title: of the page.
-        n_sequences: N, numbers of sequences; those of the data, a tenth and a
-            hundredth of them unless given.
+        n_sequences: N, numbers of sequences.
         notes: sentences below the answer, such as advice.
 
     Raises:
@@ -247,12 +246,11 @@ def model_page(
         raise ValueError("there are no layers to show; diagnose a model first")
     first = next(iter(layers.values()))
     given = float(first.attrs["sequences"])
-    chosen = sorted({max(1.0, given // part) for part in (100, 10, 1)})
     lags = group(first, "detection")["lag"].values
     study = Study(
         title=title,
         lines={name: [tree] for name, tree in layers.items()},
-        n_sequences=chosen if n_sequences is None else n_sequences,
+        n_sequences=n_sequences,
         level=float(json.loads(first.attrs["options"])["level"]),
         facets={name: {"layer": name} for name in layers},
         asked=f"Measured at lags from {lags[0]} to {lags[-1]} steps on "

@@ -1,12 +1,7 @@
 """Steps in, out comes what arrives of a perturbation l steps ago."""
 
-from .envelope import (
-    Envelope,
-    ExactWindows,
-    sampled_envelope,
-    time_scales,
-)
-from .lyapunov import Exponents, lyapunov_exponents
+from .envelope import Envelope, ExactWindows, time_scales
+from .lyapunov import Exponents, leading_exponents
 from .orders import (
     ORDERS,
     Order,
@@ -29,8 +24,7 @@ __all__ = [
     "carried_steps",
     "exact_matrices",
     "jacobians",
-    "lyapunov_exponents",
-    "sampled_envelope",
+    "leading_exponents",
     "sampled_exact",
     "sampled_windows",
     "time_scales",

@@ -1,6 +1,5 @@
 """The envelope f(l): how much of a perturbation arrives on average after l steps."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
@@ -10,11 +9,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..cells import Cell
-from ..grid import checked_lags
 from .clusters import RatioSums
 from .orders import sampled_exact
-from .sampling import SampledWindows, sampled_windows
-from .sums import logs
+from .sampling import SampledWindows
+
+ByLag = Float[np.ndarray, "lag"]
+ByUnit = Float[np.ndarray, "lag unit"]
+Counts = Int[np.ndarray, "lag"]
 
 PART_BYTES = 2**25  # of the matrices that windows are carried with at once
 
@@ -38,20 +39,20 @@ class Envelope:
         tiny: the smallest normal number of what it was computed in.
     """
 
-    lags: Int[np.ndarray, "lag"]
-    mean: Float[np.ndarray, "lag"]
-    error: Float[np.ndarray, "lag"]
-    log_error: Float[np.ndarray, "lag"]
-    typical: Float[np.ndarray, "lag"]
-    unit_mean: Float[np.ndarray, "lag unit"]
-    unit_typical: Float[np.ndarray, "lag unit"]
-    windows: Int[np.ndarray, "lag"]
-    clusters: Int[np.ndarray, "lag"]
+    lags: Counts
+    mean: ByLag
+    error: ByLag
+    log_error: ByLag
+    typical: ByLag
+    unit_mean: ByUnit
+    unit_typical: ByUnit
+    windows: Counts
+    clusters: Counts
     origin: float
     tiny: float
 
     @property
-    def normalised(self) -> Float[np.ndarray, "lag"]:
+    def normalised(self) -> ByLag:
         """Return ``f(l)/f(0)``."""
         # What lets nothing through, even at once, has no share of it at any lag.
         return self.mean / (self.origin if self.origin > 0 else np.nan)
@@ -64,7 +65,7 @@ class Envelope:
 
 def time_scales(
     lags: Int[np.ndarray, "lag"],
-    unit_mean: Float[np.ndarray, "lag unit"],
+    unit_mean: ByUnit,
     *,
     tiny: float = float(np.finfo(float).tiny),
 ) -> Float[np.ndarray, "unit"]:
@@ -101,6 +102,11 @@ def time_scales(
     return np.where(count < 2, np.nan, tau)
 
 
+def logs(size: Tensor, tiny: float) -> Tensor:
+    """Return logarithms; what is not a normal number counts as 0."""
+    return torch.where(size < tiny, 0.0, size).log()
+
+
 @final
 @dataclass(frozen=True)
 class Totals:
@@ -113,10 +119,10 @@ class Totals:
         unit_logs: sum of ``log |mu[q]|``; (lag, unit).
     """
 
-    number: Float[np.ndarray, "lag"]
-    logs: Float[np.ndarray, "lag"]
-    sizes: Float[np.ndarray, "lag unit"]
-    unit_logs: Float[np.ndarray, "lag unit"]
+    number: ByLag
+    logs: ByLag
+    sizes: ByUnit
+    unit_logs: ByUnit
 
     @classmethod
     def none(cls, lags: int, units: int) -> "Totals":
@@ -250,34 +256,3 @@ class ExactWindows:
             raise ValueError("no sequence has been added; there is nothing to average")
         lags = self._windows.lags[1:].tolist()
         return self._totals.envelope(lags, self._ratio, 0, self._dtype)
-
-
-def sampled_envelope(
-    cell: Cell,
-    x: Float[Tensor, "sequence step input"],
-    states: Float[Tensor, "sequence step state"],
-    lags: Iterable[int],
-    *,
-    windows: int,
-    seed: int | np.random.SeedSequence | np.random.Generator,
-) -> Envelope:
-    """Return the exact envelope on a random sample of windows.
-
-    Args:
-        cell: the recurrence.
-        x: inputs.
-        states: the states after each step.
-        lags: lags in steps, at least 1.
-        windows: how many pairs (sequence, last step) to sample of each lag, about.
-        seed: NumPy-style seed of the sample.
-
-    Raises:
-        ValueError: if a lag does not fit or fewer than 2 windows are asked for.
-    """
-    chosen = checked_lags(lags, x.shape[1])
-    lengths = torch.full((len(x),), x.shape[1])
-    found = ExactWindows(
-        cell, sampled_windows(lengths, chosen, windows=windows, seed=seed)
-    )
-    found.add(x, states)
-    return found.result()

@@ -23,7 +23,6 @@ from torch.nn import functional
 
 from ..cells import Cell, Steps, previous
 from ..compiled import engine as compiled
-from ..compiled.engine import Engine
 from ..compiled.engine import chosen as which
 from ..grid import checked_lags
 
@@ -180,8 +179,6 @@ def sampled_exact(
     lags: Iterable[int],
     anchors: Int[Tensor, "pair 2"],
     reach: Int[Tensor, "pair"] | None = None,
-    *,
-    engine: Engine = "auto",
 ) -> Iterator[tuple[int, Float[Tensor, "reaching unit"]]]:
     """Yield each lag with the exact gains of sampled windows.
 
@@ -196,11 +193,9 @@ def sampled_exact(
         anchors: pairs (sequence, step t) at which the windows end.
         reach: the longest lag of each anchor, in descending order; a lag comes with
             the anchors that reach so far. The longest of all unless given.
-        engine: see `unroll.unroll`.
 
     Raises:
-        ValueError: if an anchor lies closer to the start than its longest lag, or for
-            the engine as in `unroll.unroll`.
+        ValueError: if an anchor lies closer to the start than its longest lag.
     """
     step = anchors[:, 1]
     chosen = checked_lags(lags, x.shape[1], least=0)
@@ -213,7 +208,7 @@ def sampled_exact(
         )
     back = torch.arange(chosen[-1] + 1, device=far.device)
     left = torch.searchsorted(-far, -back, right=True).tolist()
-    if which(engine, cell, x) == "compiled":
+    if which("auto", cell, x) == "compiled":
         gains = compiled.exact_gains(cell, x, anchors, far, chosen)
         both = zip(chosen, gains, strict=True)
         return ((lag, gain[: left[lag]]) for lag, gain in both if left[lag])

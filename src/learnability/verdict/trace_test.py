@@ -1,15 +1,13 @@
 """Is a vector of coefficients 0, with an error that clusters tell?"""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
-from scipy import optimize, special, stats
+from scipy import special, stats
 
-POWER = 0.95
-"""With which the smallest effect that is told would have been found."""
+from ..detection.dependence import noncentrality, smallest_found
+
 ROUNDING = 1e-8  # of the variance: the least noise of a coefficient
 
 
@@ -58,7 +56,7 @@ class TraceTest:
         seen = float(self.size**2 / unit)
 
         def end(p: float) -> float:
-            return _noncentrality(
+            return noncentrality(
                 lambda nc: special.chndtr(seen, numerator, nc) - p, seen
             )
 
@@ -67,7 +65,7 @@ class TraceTest:
 
     def smallest(self, significance: float) -> float:
         """Return the length of b that is found with probability 0.95."""
-        needed = _needed(*self._freedoms, significance)
+        needed = smallest_found(*self._freedoms, significance)
         return float((needed * self.noise / self.freedom) ** 0.5)
 
     @property
@@ -103,28 +101,3 @@ def trace_test(
     size = float(np.linalg.norm(estimate))
     least = max(least, ROUNDING * (1 + size**2) * freedom)
     return TraceTest(size, max(noise, least), freedom, len(deviations))
-
-
-def _noncentrality(above: Callable[[float], float], guess: float) -> float:
-    """Return where a falling function of the noncentrality is 0, 0 if it begins there.
-
-    Args:
-        above: the probability of less than was seen, minus what it shall be.
-        guess: from which on to look for a change of sign.
-    """
-    if above(0.0) <= 0:
-        return 0.0
-    upper = 1.0 + guess
-    while above(upper) > 0:
-        upper *= 2
-    return float(np.asarray(optimize.toms748(above, 0.0, upper)))
-
-
-@lru_cache(maxsize=4096)
-def _needed(numerator: float, denominator: float, significance: float) -> float:
-    """Return the noncentrality that is found with probability 0.95."""
-    limit = float(stats.f.isf(significance, numerator, denominator))
-    return _noncentrality(
-        lambda nc: special.ncfdtr(numerator, denominator, nc, limit) - (1 - POWER),
-        numerator * limit,
-    )

@@ -19,7 +19,7 @@ from experiments.calibration.diagnosed import (
 )
 from experiments.calibration.settings import Trial
 from learnability.cells import CELLS
-from learnability.evidence import sequence_gradients
+from tests.networks import sequence_gradients
 
 TRIAL = Trial(
     repetitions=300, sizes=(4, 16), studies=40, diagnoses=40, sequences=100, lags=(2,)

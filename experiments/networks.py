@@ -6,12 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..grid import checked_lags
-from ..tasks import Sequences
-from ..unroll import Network
-from .inputs import input_probes, shifted
-from .probe import ProbeStatistics, probe_gradients, summed_up
-from .sample import Sample
+from learnability.evidence.inputs import input_probes, shifted
+from learnability.evidence.probe import ProbeStatistics, probe_gradients, summed_up
+from learnability.evidence.sample import Sample
+from learnability.grid import checked_lags
+from learnability.tasks import Sequences
+from learnability.unroll import Network
 
 
 def network_sample(network: Network, data: Sequences) -> Sample:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from learnability.diagnosis.measure import leading_exponents
-from learnability.transport import jacobians, lyapunov_exponents
+from experiments.claims.exponents import lyapunov_exponents
+from learnability.transport import jacobians, leading_exponents
 from learnability.unroll import unroll
 from tests.networks import make_cell, make_data
 
