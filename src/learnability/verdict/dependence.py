@@ -202,10 +202,10 @@ def lags_and_bands(
         for run in _runs(fitted.inflation > INFLATION)
     }
     runs = {run: significance for run, significance in runs.items() if significance}
-    bands = _table([(fitted.test(*run, sequences), s) for run, s in runs.items()])
+    bands = tested([(fitted.test(*run, sequences), s) for run, s in runs.items()])
     bands.insert(0, "first", [first for first, _ in runs])
     bands.insert(1, "last", [last for _, last in runs])
-    table = _table([(fitted.test(lag, lag, sequences), each) for lag in asked])
+    table = tested([(fitted.test(lag, lag, sequences), each) for lag in asked])
     table.index = pd.Index(asked, name="lag")
     table["inflation"] = fitted.inflation[asked]
     table["band"] = ""
@@ -215,7 +215,7 @@ def lags_and_bands(
     return table, bands
 
 
-def _table(tests: list[tuple[TraceTest, float]]) -> pd.DataFrame:
+def tested(tests: list[tuple[TraceTest, float]]) -> pd.DataFrame:
     """Return one row per test, found at the significance beside it."""
     rows = [
         (

@@ -14,8 +14,9 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import linalg, stats
 
-from .dependence import JOINT, ROWS, lags_and_bands
+from .dependence import JOINT, ROWS, SIGNIFICANCE, lags_and_bands, tested
 from .lag_sums import LagSums
+from .pairs import pair_regression, probes_of
 from .regression import (
     FOLDS,
     NO_RIDGE,
@@ -30,6 +31,9 @@ from .regression import (
 RIDGE = 1e-4
 """Added to a state's covariance, in shares of its mean variance."""
 LEVEL = 0.95  # of intervals
+ROWS_OF_PAIRS = 4  # for each product with another lag, at least
+SHARE = ["share", "share_lower", "share_upper"]
+ALL = slice(None)
 TINY = 1e-300  # for what is exactly 0
 
 
@@ -56,8 +60,9 @@ def facts(
         axes: of the error signal.
         fraction: of the step that was made.
         linear: features that are the inputs themselves, the first ones; all unless
-            given. The others, products of them, are tested on their own: a lag counts
-            as found by either, at half of the significance.
+            given. The others, products of them, are tested on their own, and where a
+            lag is found by neither, products with inputs of other lags: each at a share
+            of the significance.
 
     Returns:
         ``strength`` of the dependence, its ``lower`` and ``upper`` end, ``smallest``,
@@ -89,8 +94,44 @@ def facts(
     table["kept"], table["kept_error"] = memory(
         seen, slice(2 * axes, None), probes, whole.ridge
     )
+    scale = np.full(2 * axes, unit)
     found = {lag: kinds[lag] for lag in lags if table.at[lag, "found"]}
-    return table.join(_learnt(held, after, found, np.full(2 * axes, unit), fraction))
+    learnt = _learnt(held, after, found, scale, fraction)
+    by_pairs = _add_pairs(table, train, whole, scale[:axes], len(blocks) + 1)
+    if held is not None and by_pairs:
+        both = _fitted(held.moments(scale), held.lags)
+        for lag in by_pairs:
+            pairs = pair_regression(held, both, scale, lag, _multiplied(held))
+            learnt.loc[lag, SHARE] = coefficients(pairs, {0: ALL}, axes)[0].share()
+    return table.join(learnt)
+
+
+def _multiplied(sums: LagSums) -> int:
+    """Return how many inputs are multiplied with those of other lags."""
+    return probes_of(sums.lags, sums.xx.shape[1] // sums.lags)
+
+
+def _add_pairs(
+    table: pd.DataFrame,
+    train: LagSums,
+    fitted: Regression,
+    scale: Float[np.ndarray, "column"],
+    tables: int,
+) -> list[int]:
+    """Add to a table the lags that products with other lags find, and return them."""
+    probes, found = _multiplied(train), []
+    enough = ROWS_OF_PAIRS * probes**2 * (train.lags - 1)
+    if fitted.ridge or train.lags < 2 or train.rows < enough:
+        return []
+    for lag in np.asarray(table.index)[~table["found"].to_numpy(bool)].tolist():
+        pairs = pair_regression(train, fitted, scale, lag, probes)
+        each = (SIGNIFICANCE - JOINT) / len(table) / tables
+        row = tested([(pairs.test(0, 0, train.sequences), each)]).iloc[0]
+        if row["found"]:
+            columns = ["strength", "lower", "upper", "p_value", "found"]
+            table.loc[lag, columns] = row[columns]
+            found.append(lag)
+    return found
 
 
 def _blocks(width: int, linear: int | None) -> list[slice]:
@@ -104,7 +145,8 @@ def _found(
 ) -> tuple[pd.DataFrame, dict[int, slice]]:
     """Return the tests of the lags, and the features by which each was found most."""
     tables = [
-        lags_and_bands(whole.only(b), lags, sequences, len(blocks))[0] for b in blocks
+        lags_and_bands(whole.only(b), lags, sequences, len(blocks) + 1)[0]
+        for b in blocks
     ]
     p_values = np.array([table.p_value for table in tables])
     best = p_values.argmin(0)
@@ -131,7 +173,7 @@ def _learnt(
         scale: of the columns.
         fraction: of the step.
     """
-    names = ["share", "share_lower", "share_upper", "gain", "gain_error"]
+    names = [*SHARE, "gain", "gain_error"]
     rows = np.full((len(lags), len(names)), np.nan)
     if held is not None and lags:
         axes, width = len(scale) // 2, max(kind.stop for kind in lags.values())

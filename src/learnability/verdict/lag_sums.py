@@ -1,6 +1,6 @@
 """Sums of products of features at all lags and what happened at the same step."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +38,22 @@ class Part(NamedTuple):
 Parts = Callable[[], Iterable[Part]]
 
 
+class Rows(NamedTuple):
+    """Steps of some sequences of one cluster.
+
+    Attributes:
+        cluster: which.
+        x: phi of all lags, less its means, at every step.
+        y: the columns, less their means.
+        there: which steps are rows.
+    """
+
+    cluster: int
+    x: Float[np.ndarray, "sequence step coefficient"]
+    y: Float[np.ndarray, "sequence step column"]
+    there: Bool[np.ndarray, "sequence step"]
+
+
 class LagSums(NamedTuple):
     """Sums over the rows of every cluster, a row being a step at which the loss looks.
 
@@ -52,6 +68,9 @@ class LagSums(NamedTuple):
         first: the first step that is a row; before a sequence's begin phi is 0.
         sequences: how many there are.
         lags: L + 1.
+        parts: gives the sequences, some at a time.
+        clusters: of sequences, before neighbours were put together.
+        means: of features and of columns over the sequences at each step.
     """
 
     xx: Float[np.ndarray, "cluster coefficient coefficient"]
@@ -61,6 +80,22 @@ class LagSums(NamedTuple):
     first: int
     sequences: int
     lags: int
+    parts: Parts
+    clusters: int
+    means: tuple[Float[np.ndarray, "step feature"], Float[np.ndarray, "step column"]]
+
+    def each(self) -> Iterator[Rows]:
+        """Yield the rows that the sums are of, those of one cluster at a time."""
+        for part in self.parts():
+            steps = part.own.shape[1]
+            features, columns = (mean[:steps] for mean in self.means)
+            phi = (part.features - features) * part.own[..., None]
+            looks = part.looks & (np.arange(steps) >= self.first)
+            own = part.cluster * len(self.xx) // self.clusters
+            for g in np.unique(own):
+                for some in _few(np.flatnonzero(own == g), steps * len(self.xx[0])):
+                    x = lagged(phi[some], self.lags - 1)
+                    yield Rows(int(g), x, part.columns[some] - columns, looks[some])
 
     def moments(self, scale: Float[np.ndarray, "column"]) -> Moments:
         """Return the moments of the leading columns, each times a factor."""
@@ -89,29 +124,27 @@ def lag_sums(parts: Parts, longest: int, clusters: int) -> LagSums:
     size = few_enough(longest + 1, width)
     room = HELD // max(size, number) ** 2
     groups = min(clusters, MOST, max(FEWEST_SHARING, room))
-    edges, first_row = np.zeros((groups, size, size)), np.zeros((groups, size, width))
+    xx, first_row = np.zeros((groups, size, size)), np.zeros((groups, size, width))
     xy, yy = np.zeros((groups, size, number)), np.zeros((groups, number, number))
+    means = features, columns
+    found = LagSums(xx, xy, yy, 0, first, 0, longest + 1, parts, clusters, means)
     rows, sequences = 0, 0
-    most = max(1, PART // (len(features) * size))
-    for part in parts():
-        steps = part.own.shape[1]
-        phi = (part.features - features[:steps]) * part.own[..., None]
-        y = part.columns - columns[:steps]
-        looks = part.looks & (np.arange(steps) >= first)
-        own = part.cluster * groups // clusters
-        for g in np.unique(own):
-            chosen = np.flatnonzero(own == g)
-            for some in np.array_split(chosen, -(-len(chosen) // most)):
-                x, there = lagged(phi[some], longest), looks[some]
-                edges[g] += _edges(x, there)
-                x, values = x[there], y[some][there]
-                first_row[g] += x.T @ x[:, :width]
-                xy[g] += x.T @ values
-                yy[g] += values.T @ values
-                rows += len(x)
-        sequences += len(phi)
-    xx = _by_shift(first_row, edges)
-    return LagSums(xx, xy, yy, rows, first, sequences, longest + 1)
+    for g, x, y, there in found.each():
+        sequences += len(x)
+        xx[g] += _edges(x, there)
+        x, y = x[there], y[there]
+        first_row[g] += x.T @ x[:, :width]
+        xy[g] += x.T @ y
+        yy[g] += y.T @ y
+        rows += len(x)
+    _by_shift(first_row, xx)
+    return found._replace(rows=rows, sequences=sequences)
+
+
+def _few(chosen: Int[np.ndarray, "sequence"], numbers: int) -> list[np.ndarray]:
+    """Return some sequences in parts, of so many numbers each, that fit into memory."""
+    most = max(1, PART // numbers)
+    return np.array_split(chosen, -(-len(chosen) // most))
 
 
 def _edges(
@@ -127,8 +160,8 @@ def _edges(
 def _by_shift(
     first: Float[np.ndarray, "cluster coefficient feature"],
     edges: Float[np.ndarray, "cluster coefficient coefficient"],
-) -> Float[np.ndarray, "cluster coefficient coefficient"]:
-    """Return X'X from its products with lag 0: lags one further are a step earlier.
+) -> None:
+    """Make X'X of its products with lag 0: lags one further are a step earlier.
 
     ``X'X(l + 1, m + 1) = X'X(l, m) + E(l, m)``, E the change at the first and the last
     of the rows, so that the rows' number costs nothing.
@@ -146,7 +179,6 @@ def _by_shift(
             moved = xx[nearer, :-width] + change[:, :-width]
             change = xx[own].copy()
             xx[own, :width], xx[own, width:] = row[own], moved
-    return edges
 
 
 def lagged(

@@ -23,7 +23,7 @@ TREND = (
 MEMORY = 0.1  # R^2, below which a state holds nothing of a lag
 Z = 1.96  # standard errors on both sides of a number: 95 %
 GATED = ("LSTM", "GRU", "TorchGRU", "DiagGate")
-SEVERAL = "dependences that need several lags at once are not seen."
+SEVERAL = "dependences that need several lags at once may go unseen."
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,66 @@
+"""Products of an input at one lag with inputs at all others: what needs two lags."""
+
+import numpy as np
+from jaxtyping import Float
+
+from .lag_sums import LagSums
+from .regression import Moments, Regression, regression
+
+MOST = 128  # products for a lag: more probes are multiplied only where there is room
+WORK = 2e9  # floating-point operations for a lag, about
+
+
+def probes_of(lags: int, width: int) -> int:
+    """Return how many probes are multiplied: their squares times lags are few.
+
+    Example:
+        >>> probes_of(13, 4), probes_of(200, 4)
+        (3, 1)
+    """
+    return int(np.clip((MOST // lags) ** 0.5, 1, width))
+
+
+def pair_regression(
+    sums: LagSums,
+    fitted: Regression,
+    scale: Float[np.ndarray, "column"],
+    lag: int,
+    probes: int,
+) -> Regression:
+    """Return the regression of what is left of columns on the products of a lag.
+
+    ``r_t = sum_{m != l} gamma_m z_{t-l} z_{t-m} + e_t``, r what features of single lags
+    leave. Where nothing is left, no product is found, whatever the inputs are like:
+    products are not freed of the features.
+
+    Args:
+        sums: of features and columns.
+        fitted: the regression on the features of all lags.
+        scale: of the columns.
+        lag: l.
+        probes: inputs that are multiplied, the first features.
+    """
+    groups, size = len(sums.xx), probes**2 * (sums.lags - 1)
+    xx, xy = np.zeros((groups, size, size)), np.zeros((groups, size, len(scale)))
+    yy, rows, most = np.zeros(groups), 0, WORK / (2 * size**2)
+    for g, every, y, there in sums.each():
+        if rows >= most:
+            break
+        x = every[there]
+        left = y[there][:, : len(scale)] * scale - x @ fitted.beta
+        z = _products(x.reshape(len(x), sums.lags, -1)[..., :probes], lag)
+        xx[g] += z.T @ z
+        xy[g] += z.T @ left
+        yy[g] += (left**2).sum()
+        rows += len(z)
+    used = yy > 0
+    found = Moments(xx[used], xy[used], yy[used], rows, 0.0)
+    return regression(found, 1, 0.0, nested=False)
+
+
+def _products(
+    z: Float[np.ndarray, "row lag probe"], lag: int
+) -> Float[np.ndarray, "row product"]:
+    """Return the products of the probes at a lag with those at all others."""
+    others = np.delete(z, lag, axis=1)
+    return np.einsum("ri,rmj->rimj", z[:, lag], others).reshape(len(z), -1)
