@@ -13,7 +13,7 @@ from learnability.cli.terminal import Display, local_folder
 
 from .measure import commit, run
 from .plan import PARTS, SEEDS, plan
-from .score import decided, precision, records, scores, taken_for
+from .score import decided, helped, precision, records, scores, taken_for
 
 FEWEST = 10  # decided trainings, below which a family counts as not tested
 
@@ -64,6 +64,7 @@ def tables(cases: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {
         "Which way to choose helps": scores(some),
         "What the trainings say of a verdict": precision(cases),
+        "Trainings in which what a verdict advises helps": helped(cases),
         "Verdicts where a change is the best": taken_for(some),
         f"Decided trainings of each family ({FEWEST} or more: tested)": tested.to_frame(
             "trainings"

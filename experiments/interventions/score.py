@@ -223,6 +223,31 @@ def precision(cases: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def helped(cases: pd.DataFrame) -> pd.DataFrame:
+    """Return in how many trainings that a verdict is given in its change helps.
+
+    It helps where the learnt shares of the lags with the verdict rise by more than 0.1,
+    on average.
+
+    Args:
+        cases: all of them.
+    """
+    some = cases.loc[cases["there"] & cases["verdict"].isin([*ADVISED])]
+    advised = some["verdict"].map(ADVISED)
+    after = [some.at[row, name] for row, name in advised.items()]
+    rise = some.assign(rise=np.clip(after, None, 1) - some["before"].clip(upper=1))
+    by_training = rise.groupby(["verdict", *SAME[:-1], "seed"])["rise"].mean().dropna()
+    rows = {}
+    for name, found in by_training.groupby(level="verdict"):
+        families = found.index.get_level_values("family").nunique()
+        rows[name] = {
+            "helped": int((found > APART).sum()),
+            "trainings": len(found),
+            "families": families,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
 def taken_for(cases: pd.DataFrame) -> pd.DataFrame:
     """Return how often each verdict stands where each change is the best."""
     return pd.crosstab(cases["verdict"], cases["best"])

@@ -20,9 +20,21 @@ def diagnosed(model, **options):
     return lw.diagnose(model, (X, X.roll(2, 1)), loss, [1, 2], options=FEW, **options)
 
 
+class Looped(nn.Module):
+    """A cell of the package in a model, unrolled by it."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = lw.GRU(3, 3)
+
+    def forward(self, x):
+        return (lw.unroll(self.cell, x),)
+
+
+@pytest.mark.parametrize("kind", [lambda: nn.GRU(3, 3, batch_first=True), Looped])
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NO_CUDA)])
-def test_numbers_are_the_same_and_the_model_is_back(device):
-    model = nn.GRU(3, 3, batch_first=True)
+def test_numbers_are_the_same_and_the_model_is_back(device, kind):
+    model = kind()
     with torch.no_grad():
         for k, p in enumerate(model.parameters()):
             p.uniform_(-0.5, 0.5, generator=torch.Generator().manual_seed(k))
@@ -40,3 +52,30 @@ def test_a_device_that_is_not_there_is_refused_in_a_sentence():
     halves = nn.ModuleDict({"a": nn.Linear(1, 1), "b": nn.Linear(1, 1, device="meta")})
     with pytest.raises(ValueError, match="lies on cpu and meta; put it on one"):
         diagnosed(halves, device="cpu")
+
+
+class Own(nn.Module):
+    """A cell of the user's, called step by step."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Linear(6, 3)
+
+    def forward(self, x):
+        h, found = x.new_zeros(len(x), 3), []
+        for step in x.unbind(1):
+            h = self.step(h, step)
+            found.append(h)
+        return (torch.stack(found, dim=1),)
+
+    def step(self, state, x):
+        return torch.tanh(self.mix(torch.cat([x, state], dim=-1)))
+
+
+@NO_CUDA
+def test_own_cells_elsewhere_are_measured_on_the_cpu():
+    model = Own().cuda()
+    with pytest.raises(ValueError, match=r'measured on the CPU; give device="cpu"'):
+        diagnosed(model)
+    assert len(diagnosed(model, device="cpu")) == 1
+    assert next(model.parameters()).device.type == "cuda"

@@ -207,6 +207,16 @@ def test_further_updates_are_the_optimizers_and_losses_those_of_average_weights(
         assert attrs[f"{name}_fall_error"] == pytest.approx(error, rel=0.3)
 
 
+def test_large_states_have_all_that_small_ones_have(young, monkeypatch):
+    model, optimizer, found = young
+    monkeypatch.setattr("learnability.verdict.lag_sums.HELD", 1)  # as few as there are
+    few = found_of(model, drawn(1024, 3), optimizer)["rnn"].group("verdict")
+    whole = found["rnn"].group("verdict")
+    assert few.attrs["notes"] == whole.attrs["notes"]
+    for name in ("share", "gain", "strength"):
+        np.testing.assert_allclose(few[name], whole[name], rtol=0.02, atol=1e-3)
+
+
 def test_neither_the_model_nor_its_optimizer_is_changed(young):
     model, optimizer, _ = young
     before = {k: v.clone() for k, v in model.state_dict().items()}

@@ -155,3 +155,15 @@ def test_precision_is_that_of_counting_by_hand():
     every["true strength"], every["smallest"] = [0.4, 0.4, 0.0, 0.4, 0.4], 0.1
     found = score.precision(every)["value"]
     assert found.to_dict() == {"learnt": 0.5, "not in the data": 1.0, "vanishes": 0.5}
+
+
+def test_what_helped_is_counted_by_training():
+    every = cases(
+        seed=[0, 0, 1, 2], lag=[8, 16, 8, 8], updates=[0.9, 0.2, 0.15, 0.9],
+        verdict=["too few steps"] * 3 + ["vanishes"], gates=[np.nan] * 4,
+    )  # fmt: skip
+    found = score.helped(every)
+    assert found.loc["too few steps"].to_dict() == {
+        "helped": 1, "trainings": 2, "families": 1,
+    }  # fmt: skip
+    assert found.index.tolist() == ["too few steps"]

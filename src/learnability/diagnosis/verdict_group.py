@@ -16,7 +16,7 @@ from ..models.probing import Probes, probes
 from ..models.quiet import quiet
 from ..models.reading import Layer, Reading, silent
 from ..verdict.facts import facts
-from ..verdict.lag_sums import LagSums, Part, lag_sums
+from ..verdict.lag_sums import MOST, LagSums, Part, lag_sums
 from ..verdict.products import Products, products
 from ..verdict.regression import LARGEST
 from .judging import FRACTION, HeldOut
@@ -66,8 +66,14 @@ class Looked(NamedTuple):
         """Return how many features are no products."""
         return len(self.chosen.inputs)
 
-    def sums(self, layer: Layer, *, states: bool) -> LagSums:
-        """Return the sums of both parts of the error signal, and of the states."""
+    def sums(self, layer: Layer, *, states: bool, most: int = MOST) -> LagSums:
+        """Return the sums of both parts of the error signal, and of the states.
+
+        Args:
+            layer: on some data.
+            states: whether to look at its states.
+            most: clusters at most.
+        """
         width = self.linear + (self.products.width if self.products else 0)
         size, steps = (self.longest + 1) * width, int(layer.lengths.max())
         # Lags follow from each other but at the first and the last of the rows.
@@ -80,7 +86,7 @@ class Looked(NamedTuple):
                 yield self._part(sample, before, states)
                 before += len(sample)
 
-        return lag_sums(parts, self.longest, len(some))
+        return lag_sums(parts, self.longest, len(some), most)
 
     def _part(self, sample: Sample, before: int, states: bool) -> Part:
         axes = self.chosen.axes.double()
@@ -146,7 +152,9 @@ def _facts(
     train = looked.sums(one.layer, states=held is None)
     other = None if held is None else looked.sums(held, states=True)
     with held_out.after(reading) as layers:
-        after = looked.sums(layers[name], states=False) if layers else None
+        after = None
+        if other is not None and layers:  # the same clusters, for what changes
+            after = looked.sums(layers[name], states=False, most=len(other.xx))
     axes = len(looked.chosen.axes)
     table = facts(train, other, after, lags, axes, FRACTION, looked.linear)
     return table.assign(start=_start(one, reading, held_out).reindex(lags))

@@ -6,6 +6,7 @@ through the layers above it. A backward direction is replayed on the sequences t
 round, each within its own length, so that everything after is the same for both.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -106,10 +107,32 @@ def tracks_of(tap: Tap, seen: Seen) -> list[Track]:
         if not isinstance(layer, Cell):
             assert isinstance(tap, StepTap)
             own = tap.stepping
+            _check_on_cpu(layer)
             layer = Stepped(own, tap.form, seen.x[:, -1], tap.carried)
-        return [Track(tap.path, Conversion(layer, tap.module))]
+        return [Track(tap.path, Conversion(_on_cpu(layer), tap.module))]
     except ValueError as error:
         raise LayerRefusal(tap.path, f"{tap.path}: {error}") from error
+
+
+def _devices(module: nn.Module) -> set[str]:
+    return {value.device.type for value in (*module.parameters(), *module.buffers())}
+
+
+def _on_cpu(cell: Cell) -> Cell:
+    """Return a cell where layers are measured: itself, or a copy of one elsewhere."""
+    if _devices(cell) <= {"cpu"}:
+        return cell
+    return deepcopy(cell).cpu().requires_grad_(False)
+
+
+def _check_on_cpu(module: nn.Module) -> None:
+    """Check that a cell whose step is the user's runs where layers are measured."""
+    other = _devices(module) - {"cpu"}
+    if other:
+        raise ValueError(
+            f"it lies on {other.pop()}; steps of own cells are measured on the CPU; "
+            'give device="cpu"'
+        )
 
 
 def turned(

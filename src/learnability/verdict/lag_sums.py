@@ -104,7 +104,7 @@ class LagSums(NamedTuple):
         return Moments(self.xx, self.xy[..., own] * scale, traces, self.rows, 0.0)
 
 
-def lag_sums(parts: Parts, longest: int, clusters: int) -> LagSums:
+def lag_sums(parts: Parts, longest: int, clusters: int, most: int = MOST) -> LagSums:
     """Return the sums of products of features at lags 0 to the longest.
 
     The rows are the steps that have all lags. Where fewer than a quarter of those at
@@ -114,6 +114,7 @@ def lag_sums(parts: Parts, longest: int, clusters: int) -> LagSums:
         parts: gives the sequences, some at a time.
         longest: L.
         clusters: how many there are; neighbours are put together.
+        most: clusters at most.
 
     Raises:
         ValueError: if there are more than 2,048 coefficients.
@@ -123,7 +124,7 @@ def lag_sums(parts: Parts, longest: int, clusters: int) -> LagSums:
     width, number = features.shape[1], columns.shape[1]
     size = few_enough(longest + 1, width)
     room = HELD // max(size, number) ** 2
-    groups = min(clusters, MOST, max(FEWEST_SHARING, room))
+    groups = min(clusters, most, max(FEWEST_SHARING, room))
     xx, first_row = np.zeros((groups, size, size)), np.zeros((groups, size, width))
     xy, yy = np.zeros((groups, size, number)), np.zeros((groups, number, number))
     means = features, columns
