@@ -33,6 +33,7 @@ from .checks import (
     refusal,
 )
 from .runtime import (
+    beside_others,
     in_threads,
     threads,
     tune_process,
@@ -44,6 +45,7 @@ __all__ = [
     "Sums",
     "Unrolling",
     "backward_bytes",
+    "beside_others",
     "check_direction",
     "check_sweep",
     "chosen",

@@ -11,7 +11,7 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, nn, optim
 
-from ..compiled.runtime import beside_others
+from ..compiled.engine import beside_others
 from ..grid import checked_lags, spread_lags
 from ..models.batches import Batch, device_of, dtype_of, first_items
 from ..models.choice import Named, found, names_of
