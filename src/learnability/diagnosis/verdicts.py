@@ -69,6 +69,7 @@ def cases(one: "LayerDiagnosis") -> dict[int, Case]:
             sequences=int(attrs["sequences"]),
             found=bool(row["found"] == 1),
             together=bool(row["together"] == 1),
+            notes=str(group.attrs.get("notes", "")),
             needed=float(needed[place]),
             envelope=float(envelope[place]),
             **own,

@@ -60,6 +60,7 @@ class Case:
         train_fall_error: its standard error.
         held_fall: by how much they lower the held-out loss.
         held_fall_error: its standard error.
+        notes: why some of it is not known.
     """
 
     lag: int
@@ -90,6 +91,7 @@ class Case:
     train_fall_error: float = nan
     held_fall: float = nan
     held_fall_error: float = nan
+    notes: str = ""
 
     @property
     def falls(self) -> bool:
@@ -297,6 +299,7 @@ def _unresolved(case: Case) -> tuple[str, ...]:
     if not share:
         known = f"the learnt share is {_share(case)}"
         evidence = f"{known}; whether training on pays is unknown"
+        evidence += f": {case.notes}" if case.notes else ""
     return (
         evidence,
         "give held-out data, enough of them, and the optimizer that trains the model",
