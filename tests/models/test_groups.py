@@ -68,7 +68,7 @@ def test_stretches_share_no_step(stride: int, steps: int) -> None:
 
 
 def text(shape: tuple[int, ...], symbols: int, rule: str, seed: int) -> torch.Tensor:
-    """Return sequences of few symbols: at random, or each mostly after the one before."""
+    """Return sequences of few symbols, at random or each after the one before."""
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(0, symbols, shape, generator=generator)
     follows = torch.rand(shape, generator=generator) < {"random": 0.0}.get(rule, 0.9)

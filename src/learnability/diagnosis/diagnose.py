@@ -217,6 +217,11 @@ def _fitting(lags: list[int] | None, reading: Reading, layer: Layer) -> list[int
             f"{len(layer)} {reading.counted} are too few; give at least {FEWEST}"
         )
     steps = int(layer.lengths.max())
+    if steps < 2:
+        raise ValueError(
+            "sequences of 1 step hold no lag; give whole sequences, or one long series "
+            "and window=..."
+        )
     if lags is None:
         return spread_lags(max(1, steps - 1), FEW_LAGS)
     fitting = [lag for lag in lags if lag < steps]

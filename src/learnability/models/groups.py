@@ -84,14 +84,15 @@ def overlapping(batch: Any, items: Items) -> Labels | None:
     hashes = _step_hashes(batch, items)
     if hashes is None or len(hashes) < 2:
         return None
-    least, wanted = 0, 1
-    while wanted > least:
-        least = wanted
+    least = 1
+    while True:
         series, place = _placed_windows(hashes, least)
         if len(np.unique(series)) == len(series):
             return None
         wanted = _unlikely(hashes, series, place)
-    return stretches(series, place, hashes.shape[1])
+        if wanted <= least:
+            return stretches(series, place, hashes.shape[1])
+        least = wanted
 
 
 def stretches(
