@@ -266,9 +266,9 @@ def _module_groups(
 ) -> dict[str, xr.Dataset]:
     """Measure what can be measured of a module whose equation is not known."""
     groups = fitted_envelopes(one.envelopes(optimizer), one.options)
-    psi, left = one.evidence()
+    psi, shares = one.evidence()
     groups["evidence"] = fitted_evidence(psi, one.lags, one.seed, one.options)
-    groups["evidence"].attrs["not_split"] = left
+    groups["evidence"].attrs |= shares
     groups |= fitted_detection(one.gradients(direction), one.seed, one.options)
     if reason:
         groups["envelope"].attrs["no_equation"] = reason
