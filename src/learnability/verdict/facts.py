@@ -92,9 +92,9 @@ def facts(
     table["together"] = together <= JOINT
     probes = {lag: _leading(whole, lag, kind) for lag, kind in kinds.items()}
     others = [lag for lag in lags if not table.at[lag, "found"]]
-    tested = len(others) > 1 and not whole.ridge  # it moves strengths between lags
+    many = len(others) > 1 and not whole.ridge  # it moves strengths between lags
     inputs = whole.only(blocks[0])
-    table["others"] = tested and inputs.test(others, sequences).p_value <= JOINT
+    table["others"] = many and inputs.test(others, sequences).p_value <= JOINT
     seen = held or train
     table["kept"], table["kept_error"] = memory(
         seen, slice(2 * axes, None), probes, whole.ridge
@@ -131,7 +131,7 @@ def _add_pairs(
     for lag in np.asarray(table.index)[~table["found"].to_numpy(bool)].tolist():
         pairs = pair_regression(train, fitted, scale, lag, probes)
         each = (SIGNIFICANCE - JOINT) / len(table) / tables
-        row = tested([(pairs.test(0, 0, train.sequences), each)]).iloc[0]
+        row = tested([(pairs.test([0], train.sequences), each)]).iloc[0]
         if row["found"]:
             columns = ["strength", "lower", "upper", "p_value", "found"]
             table.loc[lag, columns] = row[columns]
