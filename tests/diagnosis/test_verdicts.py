@@ -1,8 +1,10 @@
 """What stops each lag: small models whose causes are known, files, forms, refusals."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+import xarray as xr
 from torch import nn
 from torch.nn import functional
 
@@ -278,6 +280,53 @@ def test_rates_are_the_optimizers(kind):
     assert table.b.notna().all()
 
 
+class Signed(torch.optim.Optimizer):
+    """A step of one size for every number, as Lion's: nothing in it is a rate."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p -= group["lr"] * p.grad.sign()
+
+
+@pytest.mark.parametrize(
+    ("kind", "updates", "reason"),
+    [
+        (torch.optim.Adam, 0, "the optimizer has made no step yet"),
+        (torch.optim.RMSprop, 0, "the optimizer has made no step yet"),
+        (torch.optim.Adagrad, 2, "no base rate is known for Adagrad"),
+        (Signed, 2, "no base rate is known for Signed"),
+    ],
+)
+def test_without_rates_all_but_the_step_is_told(kind, updates, reason):
+    model = Model()
+    optimizer = fitted(model, DATA, updates, kind=kind)
+    (one,) = found_of(model, DATA, optimizer).values()
+    (alone,) = found_of(model, DATA, None).values()
+    assert reason in one.group("verdict").attrs["notes"]
+    assert reason in one.group("envelope").attrs["effective_undefined"]
+    assert reason in str(one.explain(4))
+    assert "effective" not in one.tree.children
+    table, other = one.verdicts(), alone.verdicts()
+    assert table[["b", "rel", "unfitted", "gain"]].isna().to_numpy().all()
+    pd.testing.assert_frame_equal(table, other)
+    xr.testing.assert_equal(one.group("detection"), alone.group("detection"))
+
+
+def test_layers_that_the_optimizer_leaves_alone_have_no_rates_only():
+    model = Model()
+    model.rnn.requires_grad_(False)
+    optimizer = torch.optim.SGD(model.out.parameters(), lr=0.1)
+    (one,) = found_of(model, DATA, optimizer).values()
+    attrs = one.group("envelope").attrs
+    assert "does not train this parameter" in attrs["effective_undefined"]
+    assert one.verdicts().b.notna().all()
+
+
 def test_any_module_has_verdicts():
     """A convolution over the past, of which only what it takes and gives is known."""
 
@@ -347,10 +396,3 @@ def test_classes_of_sequences_have_verdicts():
 def test_held_out_data_that_do_not_fit_are_refused(held, said):
     with pytest.raises(ValueError, match=said):
         found_of(Model(), DATA, None, held)
-
-
-def test_an_optimizer_without_a_step_is_refused():
-    model = Model()
-    optimizer = torch.optim.Adam(model.parameters())
-    with pytest.raises(ValueError, match="has made no step yet; train first"):
-        found_of(model, DATA, optimizer)

@@ -7,6 +7,7 @@ import torch
 from torch import optim
 
 from learnability.evidence import parameter_rates, unit_rates
+from learnability.evidence.rates import NoRates
 from tests.networks import make_data, make_network
 
 
@@ -91,14 +92,14 @@ def test_base_rate_is_a_weighted_mean_of_step_sizes():
 
 def test_what_has_no_rate_is_named():
     network, optimizer, _ = trained(lambda p: optim.AdamW(p, lr=0.01), steps=0)
-    with pytest.raises(ValueError, match="has made no step yet"):
+    with pytest.raises(NoRates, match="has made no step yet"):
         parameter_rates(optimizer, network.cell.W_h)
-    with pytest.raises(ValueError, match="does not train this parameter"):
+    with pytest.raises(NoRates, match="does not train this parameter"):
         parameter_rates(optimizer, torch.zeros(3, 3))
     network, optimizer, _ = trained(lambda p: optim.RMSprop(p, maximize=True))
-    with pytest.raises(ValueError, match="let it minimize"):
+    with pytest.raises(NoRates, match="let it minimize"):
         parameter_rates(optimizer, network.cell.W_h)
     for kind in (optim.Adagrad, optim.ASGD):
         network, optimizer, _ = trained(lambda p, kind=kind: kind(p, lr=0.01))
-        with pytest.raises(ValueError, match=f"rate is known for {kind.__name__}"):
+        with pytest.raises(NoRates, match=f"rate is known for {kind.__name__}"):
             parameter_rates(optimizer, network.cell.W_h)

@@ -67,6 +67,35 @@ def test_stretches_share_no_step(stride: int, steps: int) -> None:
     assert sorted(set(labels[labels >= 0])) == list(range(labels.max() + 1))
 
 
+def text(shape: tuple[int, ...], symbols: int, rule: str, seed: int) -> torch.Tensor:
+    """Return sequences of few symbols, at random or each after the one before."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(0, symbols, shape, generator=generator)
+    follows = torch.rand(shape, generator=generator) < {"random": 0.0}.get(rule, 0.9)
+    for t in range(1, shape[-1]):
+        after = (drawn[..., t - 1] + (rule == "turns")) % symbols
+        drawn[..., t] = torch.where(follows[..., t], after, drawn[..., t])
+    return drawn
+
+
+@pytest.mark.parametrize("rule", ["random", "stays", "turns"])
+@pytest.mark.parametrize("symbols", [2, 4, 8])
+@pytest.mark.parametrize("steps", [10, 32, 64])
+def test_sequences_of_few_symbols_are_no_windows_of_a_series(
+    rule: str, symbols: int, steps: int
+) -> None:
+    for seed in range(8):
+        x = text((64, steps), symbols, rule, seed)
+        given = functional.one_hot(x, symbols).float() if seed % 2 else x
+        assert overlapping((given, x.roll(-1, 1)), PAIR) is None
+
+
+@pytest.mark.parametrize("stride", [1, 8])
+def test_windows_of_a_series_of_few_symbols_are_found(stride: int) -> None:
+    x = cut(text((900,), 8, "random", 0), 48, stride)
+    assert overlapping((x, x), PAIR) is not None
+
+
 @pytest.mark.parametrize("kind", ["floats", "tokens"])
 @pytest.mark.parametrize("stride", [1, 7, 20])
 def test_windows_of_a_series_are_put_back_into_their_places(

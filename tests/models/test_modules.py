@@ -553,6 +553,48 @@ def test_modules_have_evidence_by_lag() -> None:
     assert (whole["psi"].sel(lag=[1, 2, 3, 6]) == 0).all()
 
 
+class Begun(nn.Module):
+    """A cell in a loop that begins with a state which is learnt, beside a gain."""
+
+    def __init__(self, learnt: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.cell, self.out = nn.GRUCell(2, 5), nn.Linear(5, 1)
+        self.start = nn.Parameter(torch.randn(5), requires_grad=learnt)
+        self.gain = nn.Parameter(torch.ones(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = self.start.expand(len(x), -1)
+        for step in (self.gain * x).unbind(dim=1):
+            state = self.cell(step, state)
+        return self.out(state)[:, 0]
+
+
+def test_a_learnt_start_has_its_share_of_the_gradient() -> None:
+    """That of the gradients of single sequences, by the start and by the cell."""
+    x, y = X[:40, :6], X[:40, 2, 0]
+    model = Begun(learnt=True)
+    squares = []
+    for one, target in zip(x, y, strict=True):
+        model.zero_grad()
+        functional.mse_loss(model(one[None]), target[None]).backward()
+        own = [float(p.grad.square().sum()) for p in model.cell.parameters()]  # pyright: ignore
+        squares.append((sum(own), float(model.start.grad.square().sum())))  # pyright: ignore
+    by_cell, by_start = np.sum(squares, axis=0)
+    shares = []
+    for learnt in (True, False):
+        options = lw.DiagnosisOptions(resamples=20)
+        (found,) = lw.diagnose(
+            Begun(learnt), (x, y), "mse", [1, 2, 4], layers="cell", options=options
+        ).values()
+        shares.append(found.group("evidence").attrs)
+    share = by_start / (by_cell + by_start)
+    assert shares[0]["of_start"] == pytest.approx(share, rel=1e-4)
+    assert shares[0]["not_split"] == pytest.approx(share, rel=1e-4)
+    assert shares[1]["of_start"] == 0
+    assert shares[1]["not_split"] < 1e-6
+
+
 def test_sketches_keep_products() -> None:
     rows = torch.randn(4, 5 * SKETCH, generator=torch.Generator().manual_seed(1))
     rows[1] = rows[0] + 0.3 * rows[1]

@@ -177,7 +177,7 @@ def test_a_changed_layer_is_noticed():
 
 def test_an_optimizer_that_trains_something_else():
     other = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1)
-    refused("does not train this parameter", optimizer=other)
+    refused("trains no parameter of this model", optimizer=other)
 
 
 def test_inputs_that_do_not_vary():

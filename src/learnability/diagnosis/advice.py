@@ -1,7 +1,5 @@
-"""What a diagnosis says: one thing to do, a text of a few lines, a card."""
+"""What a diagnosis says in sentences, and what to do."""
 
-from collections.abc import Mapping
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +8,9 @@ from jaxtyping import Real
 
 from ..detection import decay
 from ..detection.decay_fit import FEWEST_LAGS
+from ..verdict.dependence import ranges
+from ..verdict.rules import verdict
+from .verdicts import cases, past_ends
 
 if TYPE_CHECKING:
     from .layer import LayerDiagnosis
@@ -21,9 +22,7 @@ FAMILIES = (
     decay.TruncatedPower,
     decay.Logarithmic,
 )
-LINES = 8  # of a text, at most
-
-Layers = Mapping[str, "LayerDiagnosis"]
+SETTLED = ("learnt", "not in the data")  # verdicts on a lag that ask for nothing
 
 
 def advice(diagnosis: "LayerDiagnosis", sequences: float | None = None) -> list[str]:
@@ -53,8 +52,10 @@ def advice(diagnosis: "LayerDiagnosis", sequences: float | None = None) -> list[
     by_autograd = envelope.attrs.get("no_equation")
     how = f"measured by autograd as the model calls it, since {by_autograd}."
     evidence = diagnosis.tree.children.get("evidence")
-    left = evidence.attrs.get("not_split", 0.0) if evidence is not None else 0.0
-    rest = f"{left:.0%} of its gradient's square is of parameters not split by lag."
+    shares = {} if evidence is None else evidence.attrs
+    left, of_start = (shares.get(name, 0.0) for name in ("not_split", "of_start"))
+    begun = f", {of_start:.0%} of the start" if of_start > NOTED else ""
+    rest = f"{left:.0%} of its gradient's square is not split by lag{begun}."
     first = answer(diagnosis, sequences)
     second = _past(diagnosis) or _decay(envelope, need)
     precision = diagnosis.tree.attrs.get("precision")
@@ -87,9 +88,21 @@ def _samples(diagnosis: "LayerDiagnosis", need: xr.Dataset, given: float) -> str
             f"learnt: the error that is left is {left:.1g} of what the targets ask "
             "for, so that N(l) is not defined; diagnose earlier weights to know it."
         )
+    if not _reached(diagnosis):
+        return (
+            "the loss looks at it only at steps that have none before them, so that no "
+            "lag reaches it; let it look at later ones (of a backward direction those "
+            "are a sequence's first: output[:, 0], not output[:, -1])."
+        )
     if not need.attrs["effect_size"] > 0:
         return _nothing(diagnosis)
     held = need.dropna("lag", subset=["own"])
+    if held["lag"].size:
+        judged = _judged(diagnosis)
+        left = [k for k in held["lag"].values.tolist() if judged.get(k) not in SETTLED]
+        if not left:
+            return _settled(judged, held["lag"].values.tolist())
+        held = held.sel(lag=left)
     own = held if held["lag"].size else need.assign(own=need["needed"])
     fits = (own["own"] <= given).values
     if fits.all():
@@ -100,6 +113,11 @@ def _samples(diagnosis: "LayerDiagnosis", need: xr.Dataset, given: float) -> str
         )
     one = own.isel(lag=int(np.argmin(fits)))
     if not np.isfinite(one["own"]):
+        if one["lag"] > (ends := past_ends(diagnosis)):
+            return (
+                f"no gradient arrives from lag {int(one['lag'])}: the past ends "
+                f"{ends:.0f} steps back; let it go back farther to see that lag."
+            )
         return _unresolved(diagnosis, one, given)
     middle, low, high = (float(one[n]) for n in ("needed", "lower", "upper"))
     size = float(one["own"])
@@ -108,6 +126,35 @@ def _samples(diagnosis: "LayerDiagnosis", need: xr.Dataset, given: float) -> str
         f"sequences ({_number(size * low / middle)} to "
         f"{_number(size * high / middle)}); you gave {given:,.0f}."
     )
+
+
+def _reached(diagnosis: "LayerDiagnosis") -> bool:
+    """Return whether a step at which the loss looks has one before it."""
+    evidence = diagnosis.tree.children.get("evidence")
+    psi = None if evidence is None else evidence.to_dataset().get("psi")
+    return psi is None or bool(psi.notnull().any())
+
+
+def _judged(diagnosis: "LayerDiagnosis") -> dict[int, str]:
+    """Return the verdict on each lag, none of a file that is older than verdicts."""
+    known = "verdict" in diagnosis.tree.children
+    return {k: verdict(c) for k, c in cases(diagnosis).items()} if known else {}
+
+
+def _settled(judged: dict[int, str], lags: list[int]) -> str:
+    """Say that lags show by themselves, and are learnt or follow from nearer ones."""
+    learnt = [lag for lag in lags if judged[lag] == "learnt"]
+    if learnt:
+        last = f"the farthest at lag {learnt[-1]}"
+        return f"learnt: held-out outputs hold every dependency found, {last}."
+    there = [lag for lag, what in judged.items() if what != "not in the data"]
+    only = f"; given all others, {_named(there)} in the data" if there else ""
+    shown = "lag" if len(lags) == 1 else "lags"
+    return f"what {shown} {ranges(lags)} show follows from nearer steps{only}."
+
+
+def _named(lags: list[int]) -> str:
+    return f"lag {lags[0]} is" if len(lags) == 1 else f"lags {ranges(lags)} are"
 
 
 def _nothing(diagnosis: "LayerDiagnosis") -> str:
@@ -149,16 +196,13 @@ def _unresolved(diagnosis: "LayerDiagnosis", one: xr.Dataset, given: float) -> s
 
 def _past(diagnosis: "LayerDiagnosis") -> str:
     """Say where a module's past ends, if it does."""
-    known = diagnosis.tree.children
-    attrs = diagnosis.group(
-        "sensitivity" if "sensitivity" in known else "envelope"
-    ).attrs
-    if "past_ends" not in attrs:
+    ends = past_ends(diagnosis)
+    if np.isnan(ends):
         return ""
-    if not attrs["past_ends"]:
+    if not ends:
         return "nothing earlier than the present step reaches what it gives."
     return (
-        f"its past ends {attrs['past_ends']} steps back: nothing that lies farther "
+        f"its past ends {ends:.0f} steps back: nothing that lies farther "
         "reaches what it gives, nor does any gradient."
     )
 
@@ -237,72 +281,3 @@ def _number(value: float) -> str:
         return f"{value:,.0f}"
     shown = float(f"{value:.2g}")
     return f"{shown:,.0f}" if shown >= 10 else f"{shown:g}"
-
-
-def text_of(layers: Layers, refused: Mapping[str, str] | None = None) -> str:
-    """Return a diagnosis in at most eight lines: the answer for each layer.
-
-    Args:
-        layers: by name.
-        refused: why others have none.
-    """
-    rows = [f"{name}: {answer(one)}" for name, one in layers.items()]
-    rows += list((refused or {}).values())
-    return "\n".join([_headline(layers), *shortened(rows, LINES - 1)])
-
-
-def shortened(rows: list[str], most: int) -> list[str]:
-    """Return at most so many rows, the last of which says how many are left out.
-
-    Example:
-        >>> shortened(["a", "b", "c"], 2)
-        ['a', 'and 2 more']
-    """
-    if len(rows) <= most:
-        return rows
-    return [*rows[: most - 1], f"and {len(rows) - most + 1} more"]
-
-
-def _headline(layers: Layers) -> str:
-    attrs = next(iter(layers.values())).tree.attrs
-    what = "1 layer" if len(layers) == 1 else f"{len(layers)} layers"
-    counted = attrs.get("counted", "sequences")
-    return (
-        f"diagnosis of {what} on {attrs['sample']:,} {counted}, "
-        f"up to {attrs['steps']:,} steps each"
-    )
-
-
-def card_of(layers: Layers, refused: Mapping[str, str] | None = None) -> str:
-    """Return a diagnosis as HTML: one row per layer, windows and the answer.
-
-    Args:
-        layers: by name.
-        refused: why others have none.
-    """
-    given = [one.tree.attrs["sequences"] for one in layers.values()]
-    head = ("layer", f"sees with {given[0]:,} sequences", "answer")
-    rows = [
-        (name, _window(one, count), answer(one))
-        for (name, one), count in zip(layers.items(), given, strict=True)
-    ]
-    rows += [(name, "", why) for name, why in (refused or {}).items()]
-    body = "".join(_row("td", row) for row in rows)
-    style = "text-align:left;vertical-align:top;padding:0.2em 0.8em 0.2em 0"
-    table = f"<table><thead>{_row('th', head)}</thead><tbody>{body}</tbody></table>"
-    table = table.replace("<td>", f"<td style='{style}'>")
-    table = table.replace("<th>", f"<th style='{style}'>")
-    return f"<div><p>{escape(_headline(layers))}</p>{table}</div>"
-
-
-def _row(kind: str, cells: tuple[str, ...]) -> str:
-    return "<tr>" + "".join(f"<{kind}>{escape(c)}</{kind}>" for c in cells) + "</tr>"
-
-
-def _window(one: "LayerDiagnosis", count: float) -> str:
-    row = one.window(count).iloc[0]
-    if np.isnan(row["window"]):
-        return "all learnt"
-    mark = "at least " if row["censored"] else ""
-    ends = f"{row['lower']:.0f} to {row['upper']:.0f}"
-    return f"{mark}{row['window']:.0f} steps ({ends})"

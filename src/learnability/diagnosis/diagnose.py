@@ -217,6 +217,11 @@ def _fitting(lags: list[int] | None, reading: Reading, layer: Layer) -> list[int
             f"{len(layer)} {reading.counted} are too few; give at least {FEWEST}"
         )
     steps = int(layer.lengths.max())
+    if steps < 2:
+        raise ValueError(
+            "sequences of 1 step hold no lag; give whole sequences, or one long series "
+            "and window=..."
+        )
     if lags is None:
         return spread_lags(max(1, steps - 1), FEW_LAGS)
     fitting = [lag for lag in lags if lag < steps]
@@ -261,9 +266,9 @@ def _module_groups(
 ) -> dict[str, xr.Dataset]:
     """Measure what can be measured of a module whose equation is not known."""
     groups = fitted_envelopes(one.envelopes(optimizer), one.options)
-    psi, left = one.evidence()
+    psi, shares = one.evidence()
     groups["evidence"] = fitted_evidence(psi, one.lags, one.seed, one.options)
-    groups["evidence"].attrs["not_split"] = left
+    groups["evidence"].attrs |= shares
     groups |= fitted_detection(one.gradients(direction), one.seed, one.options)
     if reason:
         groups["envelope"].attrs["no_equation"] = reason

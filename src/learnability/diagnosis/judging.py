@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn, optim
 
-from ..evidence.rates import parameter_rates
+from ..evidence.rates import NoRates, parameter_rates
 from ..models.batches import device_of
 from ..models.quiet import quiet
 from ..models.reading import Layer, Reading
@@ -86,11 +86,16 @@ class HeldOut:
     )
 
     def check(self, reading: Reading) -> None:
-        """Read the held-out data and look at the start.
+        """Read the held-out data, look at the optimizer and at the start.
 
         Raises:
             ValueError: if they do not fit the model, or are too few.
         """
+        if self.optimizer is not None and not _given(reading.model, self.optimizer):
+            raise Refusal(
+                "the optimizer trains no parameter of this model; give the one that "
+                "trains it"
+            )
         self.descent(reading)
         own, start = reading.model.state_dict(), self.start
         if start is not None and _shapes(own) != _shapes(start):
@@ -147,7 +152,10 @@ class HeldOut:
     def _descent(self, reading: Reading, held: Reading) -> Descent | str:
         if self.optimizer is None:
             return "give optimizer=... to know whether a further step pays"
-        parameters, rates = trained(reading.model, self.optimizer)
+        try:
+            parameters, rates = trained(reading.model, self.optimizer)
+        except NoRates as reason:
+            return str(reason)
         zero = np.zeros(len(rates))
         train = gradient_sums(gradients(reading, parameters), rates, zero)
         other = gradient_sums(gradients(held, parameters), rates, train.mean)
@@ -176,15 +184,20 @@ def trained(
     """Return the parameters of a model that an optimizer has trained, and P.
 
     Raises:
-        ValueError: if it has made no step yet, or is of another kind.
+        NoRates: if it has made no step yet, or is of another kind.
     """
-    own = {id(p) for p in model.parameters() if p.requires_grad}
-    every = [p for g in optimizer.param_groups for p in g["params"] if id(p) in own]
+    every = _given(model, optimizer)
     moved_ones = [p for p in every if optimizer.state.get(p)]
     plain = isinstance(optimizer, optim.SGD)  # its state may be empty
     parameters = every if plain else moved_ones or every
     rates = [parameter_rates(optimizer, p).detach().flatten() for p in parameters]
     return parameters, torch.cat(rates).double().cpu().numpy()
+
+
+def _given(model: nn.Module, optimizer: optim.Optimizer) -> list[nn.Parameter]:
+    """Return the parameters of a model that an optimizer is given."""
+    own = {id(p) for p in model.parameters() if p.requires_grad}
+    return [p for g in optimizer.param_groups for p in g["params"] if id(p) in own]
 
 
 def gradients(reading: Reading, parameters: list[nn.Parameter]) -> Iterator[Group]:

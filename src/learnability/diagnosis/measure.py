@@ -15,6 +15,7 @@ from .. import evidence
 from ..detection.dependence import strongest
 from ..evidence.inputs import shifted
 from ..evidence.probe import ProbeStatistics, probe_gradients, summed_up
+from ..evidence.rates import NoRates
 from ..evidence.sample import Sample, anchors, joined
 from ..models.probing import along, dependencies, probes
 from ..models.reading import Layer, Progress, silent
@@ -59,16 +60,27 @@ class Measurement:
     progress: Progress = silent
 
     def envelopes(self, optimizer: optim.Optimizer | None) -> dict[str, xr.Dataset]:
-        """Return envelopes in four orders, time scales, effective envelopes."""
+        """Return envelopes in four orders, time scales, effective envelopes.
+
+        Of an optimizer without rates there are no effective ones, and the attribute
+        ``effective_undefined`` says why.
+        """
         kinds: dict[str, Tensor | None] = {"envelope": None}
+        attrs = {}
         if optimizer is not None:
             conversion = self.layer.track.conversion
             assert conversion is not None  # else there is no cell to measure
-            kinds["effective"] = conversion.rates(optimizer)
+            try:
+                kinds["effective"] = conversion.rates(optimizer)
+            except NoRates as reason:
+                attrs = {"effective_undefined": str(reason)}
         self.progress("envelope", 0.0)
         found = self._in_all_orders(kinds)
         self.progress("envelope", 1.0)
-        groups = {name: envelope_group(orders) for name, orders in found.items()}
+        groups = {
+            name: envelope_group(orders).assign_attrs(attrs)
+            for name, orders in found.items()
+        }
         return {**groups, "time_scales": time_scale_group(found["envelope"])}
 
     def _in_all_orders(

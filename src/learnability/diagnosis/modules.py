@@ -183,19 +183,20 @@ class ModuleMeasurement:
             order = recorder.items.order(self.tap.path, total // fold, total)
             yield outputs, order[place], own
 
-    def evidence(self) -> tuple[Float[np.ndarray, "lag sequence"], float]:
+    def evidence(self) -> tuple[Float[np.ndarray, "lag sequence"], dict[str, float]]:
         """Return the lag-l gradient along a random direction, by item.
 
         Returns:
             psi, nan where no step at which the loss looks has the lag before it; and
-            the share of the gradient's square that is not split by lag.
+            shares of the gradient's square: ``not_split`` by lag, and ``of_start``,
+            what of that is by a start that is learnt outside of the module.
         """
         layer, module = self.layer.first(SEQUENCES), self.tap.module
-        found, left, done = [], np.zeros(2), 0
+        found, squares, done = [], np.zeros(3), 0
         with free(module) as parameters:
-            size = sum(real(p[None]).numel() for p in parameters)
+            numbers = sum(real(p[None]).numel() for p in parameters)
             generator = torch_generator(stream(self.seed, "direction"))
-            u = torch.randn(size, generator=generator)
+            u = torch.randn(numbers, generator=generator)
             u = (u / u.norm()).to(real(parameters[0][None]))
             splitting = Splitting(module, parameters, 1 - self.tap.axis)
             for sample, batch in zip(layer.parts(), self.reading.batches, strict=False):
@@ -213,11 +214,23 @@ class ModuleMeasurement:
                             count[k] = int(looking.sum())
                         split = splitting.along(outputs, by, u)
                         found.append(self._by_lag(split.by_step, steps, count))
-                        left += float(split.left.sum()), float(split.size.sum())
+                        begun = self._of_starts(outputs, by)
+                        kept, size = float(split.left.sum()), float(split.size.sum())
+                        squares += kept + begun, begun, size + begun
                 done += len(sample)
                 self.progress("evidence", min(1.0, done / len(layer)))
-        share = float(left[0] / left[1]) if left[1] else np.nan
-        return np.stack(found, axis=1), share
+        shares = squares[:2] / squares[2] if squares[2] else np.full(2, np.nan)
+        names = ("not_split", "of_start")
+        return np.stack(found, axis=1), dict(zip(names, shares.tolist(), strict=True))
+
+    def _of_starts(
+        self, outputs: Tensor, by: Float[Tensor, "anchor sequence step feature"]
+    ) -> float:
+        """Return the square of the gradients by learnt starts, over all anchors."""
+        starts = self.tap.learnt_starts(self.reading.model)
+        if not (starts and len(by)):
+            return 0.0
+        return sum(float(real(g).square().sum()) for g in pulled(outputs, starts, by))
 
     def _by_lag(
         self,

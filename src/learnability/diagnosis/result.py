@@ -13,8 +13,9 @@ import xarray as xr
 from ..grid import shares_of
 from ..storage import load_tree, save_tree
 from ..verdict.rules import Explanation
-from .advice import advice, card_of, text_of
+from .advice import advice
 from .layer import LayerDiagnosis, numbers
+from .texts import card_of, text_of
 from .verdicts import Lengths, explained, lengths_of
 
 if TYPE_CHECKING:  # drawing loads matplotlib: only where it is asked for

@@ -36,6 +36,7 @@ MEANINGS = {
     "smallest": "strength that would have been found",
     "found": "whether the dependence was told from nothing",
     "together": "whether that of all lags together was",
+    "others": "whether that of all lags that were not found one by one was",
     "kept": "R^2 of the state for what was new at the lag",
     "kept_error": "its standard error",
     "share": "learnt share, on held-out data",

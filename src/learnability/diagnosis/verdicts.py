@@ -69,12 +69,21 @@ def cases(one: "LayerDiagnosis") -> dict[int, Case]:
             sequences=int(attrs["sequences"]),
             found=bool(row["found"] == 1),
             together=bool(row["together"] == 1),
+            others=bool(row["others"] == 1),
+            notes=str(group.attrs.get("notes", "")),
+            past=past_ends(one),
             needed=float(needed[place]),
             envelope=float(envelope[place]),
             **own,
             **of_step,
         )
     return with_progress(found)
+
+
+def past_ends(one: "LayerDiagnosis") -> float:
+    """Return after how many steps a module's past ends, nan if it does nowhere."""
+    name = "sensitivity" if "sensitivity" in one.tree.children else "envelope"
+    return float(one.group(name).attrs.get("past_ends", np.nan))
 
 
 def verdict_table(one: "LayerDiagnosis") -> pd.DataFrame:
@@ -125,8 +134,8 @@ class Lengths:
         warm_up: one row per layer, what of it (``states`` or ``output``) and wrong
             start (``other`` or ``zero``): steps until it is within 10 % and 1 % of the
             right one, nan where half of a sequence is too short to know.
-        lookback: steps of the input that a model needs for all lags that were found;
-            nan where none was.
+        lookback: steps of the input that a model needs for all lags that were found,
+            one by one or together; nan where none was.
         needed: sequences that show the farthest of them in one gradient; nan where
             that is not resolved.
     """
@@ -188,7 +197,8 @@ def lengths_of(layers: Mapping[str, "LayerDiagnosis"]) -> Lengths:
 
 
 def _found(one: "LayerDiagnosis") -> dict[int, Case]:
-    return {lag: case for lag, case in cases(one).items() if case.found}
+    every = cases(one).items()
+    return {k: c for k, c in every if c.found or (c.others and c.strength > 0)}
 
 
 def _warm_up(one: "LayerDiagnosis") -> pd.DataFrame:

@@ -6,6 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn, optim
 
+KNOWN = (optim.Adam, optim.RMSprop)  # AdamW is an Adam; SGD keeps no second moment
+
+
+class NoRates(ValueError):
+    """One sentence that says why an optimizer tells no step sizes."""
+
 
 def parameter_rates(optimizer: optim.Optimizer, parameter: Tensor) -> Tensor:
     """Return the step size of every entry of one parameter, from the optimizer's state.
@@ -20,26 +26,29 @@ def parameter_rates(optimizer: optim.Optimizer, parameter: Tensor) -> Tensor:
         parameter: one of its parameters; found by identity, never by shape.
 
     Raises:
-        ValueError: if the optimizer does not train the parameter, has made no step
-            yet, is of another kind, or maximizes.
+        NoRates: a ValueError, if the optimizer does not train the parameter, has made
+            no step yet, is of another kind, or maximizes.
     """
     group = next(
         (g for g in optimizer.param_groups if any(p is parameter for p in g["params"])),
         None,
     )
     if group is None:
-        raise ValueError("the optimizer does not train this parameter; pass its own")
+        raise NoRates("the optimizer does not train this parameter; pass its own")
     if group.get("maximize", False):
-        raise ValueError(
+        raise NoRates(
             "the optimizer maximizes, and base rates are of descent; let it minimize "
             "the negative loss"
         )
     rate = float(group["lr"])
     if isinstance(optimizer, optim.SGD):
         return torch.full_like(parameter, rate)
+    if not isinstance(optimizer, KNOWN):
+        name = type(optimizer).__name__
+        raise NoRates(f"no base rate is known for {name}; use SGD, Adam(W) or RMSprop")
     state = optimizer.state.get(parameter)
     if not state:
-        raise ValueError("the optimizer has made no step yet; train first")
+        raise NoRates("the optimizer has made no step yet; train first")
     return rate / (_second_moment(optimizer, group, state).sqrt() + group["eps"])
 
 
@@ -64,15 +73,12 @@ def gradient_size(optimizer: optim.Optimizer, parameters: list[nn.Parameter]) ->
 
 
 def _second_moment(optimizer: optim.Optimizer, group: dict, state: dict) -> Tensor:
-    if isinstance(optimizer, optim.Adam):  # AdamW is one
+    if isinstance(optimizer, optim.Adam):
         kind = "max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"
         return state[kind] / (1 - group["betas"][1] ** float(state["step"]))
-    if isinstance(optimizer, optim.RMSprop):
-        if group["centered"]:
-            return (state["square_avg"] - state["grad_avg"] ** 2).clamp(min=0)
-        return state["square_avg"]
-    name = type(optimizer).__name__
-    raise ValueError(f"no base rate is known for {name}; use SGD, Adam(W) or RMSprop")
+    if group["centered"]:
+        return (state["square_avg"] - state["grad_avg"] ** 2).clamp(min=0)
+    return state["square_avg"]
 
 
 def unit_rates(

@@ -111,7 +111,7 @@ class Conversion:
         """Give the optimizer's step size of every recurrent weight.
 
         Raises:
-            ValueError: as `evidence.parameter_rates`.
+            NoRates: as `evidence.parameter_rates`.
         """
         found = []
         for name in self.cell.recurrent:

@@ -2,8 +2,9 @@
 
 Two windows overlap if the end of one is the beginning of the other, step by step. That
 is taken for no accident if the steps that they share differ from the step before often
-enough; the windows then lie at known places of a series, and whole stretches of the
-series that no window leaves are the groups.
+enough, and are so many that sequences which follow the same rules (text of few symbols,
+a chain of states) would not agree for as long; the windows then lie at known places of
+a series, and whole stretches of the series that no window leaves are the groups.
 """
 
 from typing import Any
@@ -24,6 +25,8 @@ FEWEST = 16  # stretches; where there are fewer, windows apart stand for them
 TOGETHER = 8  # groups of a part, among which targets are dealt
 ODD = np.uint64(0x9E3779B97F4A7C15)  # no sum of such multiples is another's by chance
 ACCIDENT = 1e-6  # probability that windows seem to overlap and do not
+ORDERS = (1, 2, 3)  # steps in a row after which the next one is asked for
+PAIRS = 100  # of places that agree over these: fewer tell no probability
 
 Labels = Int[np.ndarray, "item"]
 
@@ -81,10 +84,15 @@ def overlapping(batch: Any, items: Items) -> Labels | None:
     hashes = _step_hashes(batch, items)
     if hashes is None or len(hashes) < 2:
         return None
-    series, place = _placed_windows(hashes)
-    if len(np.unique(series)) == len(series):
-        return None
-    return stretches(series, place, hashes.shape[1])
+    least = 1
+    while True:
+        series, place = _placed_windows(hashes, least)
+        if len(np.unique(series)) == len(series):
+            return None
+        wanted = _unlikely(hashes, series, place)
+        if wanted <= least:
+            return stretches(series, place, hashes.shape[1])
+        least = wanted
 
 
 def stretches(
@@ -173,10 +181,15 @@ def _hashed(values: Tensor) -> UInt64[np.ndarray, "item step"]:
 
 
 def _placed_windows(
-    hashes: UInt64[np.ndarray, "window step"],
+    hashes: UInt64[np.ndarray, "window step"], least: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return of each window the number of its series and its place in that."""
-    follows = _follows(hashes)
+    """Return of each window the number of its series and its place in that.
+
+    Args:
+        hashes: of each step of each window.
+        least: steps that windows which overlap share.
+    """
+    follows = _follows(hashes, least)
     series, place = np.full(len(hashes), -1), np.zeros(len(hashes), int)
     for start in range(len(hashes)):
         path: dict[int, int] = {}  # window: the steps that it begins after the next
@@ -193,10 +206,49 @@ def _placed_windows(
     return series, place
 
 
-def _follows(hashes: np.ndarray) -> list[tuple[int, int] | None]:
+def _unlikely(
+    hashes: UInt64[np.ndarray, "window step"], series: np.ndarray, place: np.ndarray
+) -> int:
+    """Return how many steps of windows that do not overlap hardly ever agree.
+
+    Of two places of the series at which some steps in a row agree, the next ones do,
+    too, with a probability that is counted; so many steps agree with a power of it.
+    """
+    steps = hashes.shape[1]
+    at = np.stack(
+        [np.repeat(series, steps), (place[:, None] + np.arange(steps)).ravel()]
+    )
+    at, first = np.unique(at, axis=1, return_index=True)
+    row = hashes.ravel()[first]
+    alike = 0.0
+    for order in ORDERS[: len(row) - 1]:
+        whole = (at[0, order:] == at[0, :-order]) & (
+            at[1, order:] == at[1, :-order] + order
+        )
+        before = _grams(row[None], order)[0, :-1][whole]
+        pairs = _pairs(before)
+        if pairs >= PAIRS:
+            alike = max(alike, _pairs(_grams(row[None], order + 1)[0][whole]) / pairs)
+    if alike == 1:
+        return steps + 1
+    compared = len(hashes) * hashes.size
+    return int(np.ceil(np.log(ACCIDENT / compared) / np.log(alike))) if alike else 1
+
+
+def _pairs(values: np.ndarray) -> float:
+    """Return how many pairs of places have the same value."""
+    number = np.unique(values, return_counts=True)[1].astype(float)
+    return float((number * (number - 1)).sum() / 2)
+
+
+def _follows(hashes: np.ndarray, least: int) -> list[tuple[int, int] | None]:
     """Return of each window the one that begins before it, and by how many steps.
 
     Of several that which begins the latest; of windows that are alike the first.
+
+    Args:
+        hashes: of each step of each window.
+        least: steps that both share.
     """
     count, steps = hashes.shape
     changes = np.ones(hashes.shape, dtype=int)
@@ -213,7 +265,7 @@ def _follows(hashes: np.ndarray) -> list[tuple[int, int] | None]:
         for step, window in sorted(at[int(grams[k, 0])]):
             if window == k or (step == 0 and window > k):
                 continue
-            if so_far[k, steps - step - 1] < wanted:
+            if steps - step < least or so_far[k, steps - step - 1] < wanted:
                 break
             if np.array_equal(hashes[window, step:], hashes[k, : steps - step]):
                 found[k] = window, step

@@ -1,11 +1,12 @@
 """A tap on any module: the steps that it takes and gives, in one call or in many."""
 
+from collections.abc import Iterator
 from typing import Any, final
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.autograd.graph import get_gradient_edge
+from torch.autograd.graph import Node, get_gradient_edge
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from .convert import kind_of
@@ -87,13 +88,15 @@ class ModuleTap(Tap):
                 f"{self.path} is called without a tensor; name another module"
             )
         x = every[chosen]
-        if not self.leaves or not isinstance(x, Tensor) or not x.is_floating_point():
-            self.inputs.append(flat(x).detach())
-            return None
         recurrent = self.chained or kind_of(module) is not None
         starts = every[chosen + 1 :] if recurrent and not self.inputs else []
         count = x.shape[self.axis if x.ndim > 2 else 0]
-        own = {id(v): _alias(v) for v in starts if _is_start(v, count)}
+        starts = [v for v in starts if _is_start(v, count)]
+        if not self.leaves or not isinstance(x, Tensor) or not x.is_floating_point():
+            self.inputs.append(flat(x).detach())
+            self.begun.extend(starts)
+            return None
+        own = {id(v): _alias(v) for v in starts}
         self.begun.extend(own.values())
         own[id(x)] = _alias(x)
         self.inputs.append(own[id(x)])
@@ -146,6 +149,24 @@ class ModuleTap(Tap):
     def _size(self) -> int:
         states = 2 if kind_of(self.module) == "LSTM" else 1
         return states * int(self.module.hidden_size)  # pyright: ignore
+
+    def learnt_starts(self, model: nn.Module) -> list[Tensor]:
+        """Return the parameters that its start is made of, outside of itself.
+
+        Those that belong to the modules around it: what others make of inputs, such as
+        an encoder, is no start that is learnt.
+
+        Args:
+            model: the whole, in whose graph it was run.
+        """
+        around = {
+            id(p)
+            for module in model.modules()
+            if module is not self.module and self.module in module.modules()
+            for p in module.parameters(recurse=False)
+        }
+        leaves = (getattr(node, "variable", None) for node in _graph(self.begun))
+        return [p for p in leaves if p is not None and id(p) in around]
 
     def edges(self) -> list[Edge]:
         return self._edges
@@ -259,13 +280,16 @@ def _handed_on(taken: list[Tensor], given: list[Tensor]) -> bool:
         if any(((v == g).all(-1) & (v != 0).any(-1)).any() for g in alike):
             return True
     ends = {get_gradient_edge(g).node for g in given if g.requires_grad}
-    waiting = [get_gradient_edge(v).node for v in states if v.requires_grad]
+    return any(node in ends for node in _graph(states))
+
+
+def _graph(values: list[Tensor]) -> Iterator[Node]:
+    """Yield all nodes of the graph that values were made by, each once."""
+    waiting = [get_gradient_edge(v).node for v in values if v.requires_grad]
     seen = set()
     while waiting:
         node = waiting.pop()
-        if node in ends:
-            return True
         if node not in seen:
             seen.add(node)
+            yield node
             waiting.extend(n for n, _ in node.next_functions if n is not None)
-    return False

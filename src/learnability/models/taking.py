@@ -18,6 +18,8 @@ from .refusal import Refusal
 from .trees import Place, moved, replaced
 
 LOOKED_AT = 256  # whole sequences among which some with other targets are looked for
+FEWEST = 8  # windows of a series: fewer tell nothing of one another
+DEALT = 3  # groups, among which targets can be dealt
 FEW = 8  # items of a first batch; fewer are put together with those of the next
 
 Groups = Callable[[Batch], Any] | Sequence[Any] | np.ndarray | Tensor
@@ -67,6 +69,12 @@ def taken(
         together = whole(data, dtype)
     else:
         together, places = windows(data, window, dtype)
+    if places is not None and len(places) < FEWEST:
+        raise Refusal(
+            f"window {window} cuts {len(places)} pieces, each from the middle of the "
+            f"last, which are too few; give at least {FEWEST}: a shorter window, or a "
+            "longer series"
+        )
     if together is None:
         return _of_batches(recorder, data, groups, sequences, targets, seed)
     first = replaced(together, lambda _, leaf: leaf[:LOOKED_AT])
@@ -155,6 +163,12 @@ def _cut(
     if labels is None:
         cut = some if fixed else list(parts(some, items))
         return Taken(cut, [torch.arange(items.count(one)) for one in cut], count)
+    number = len(np.unique(labels[labels >= 0]))
+    if number < DEALT:
+        raise Refusal(
+            f"{number} {counted} are too few; give at least {FEWEST}: shorter windows, "
+            "or more data"
+        )
     if fixed or not together:
         raise Refusal(
             f"{counted} cannot be kept together: the model needs batches of one size, "

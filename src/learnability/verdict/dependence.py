@@ -162,7 +162,7 @@ def dependence(
     many = len(seen.inputs) >= FEWEST_SHARING
     sequences = len(seen.inputs) if many else len(fitted.deviations)
     table, bands = lags_and_bands(fitted, sorted({0, *asked}), sequences)
-    p_value = whole.test(0, longest, sequences).p_value
+    p_value = whole.test(range(longest + 1), sequences).p_value
     share, error = whole.r_squared, whole.error
     joint = Joint(float(share[-1]), float(error[-1]), p_value, p_value <= JOINT)
     anything = joint.found or table.found.any() or bands.found.any()
@@ -198,20 +198,20 @@ def lags_and_bands(
     """
     each = (SIGNIFICANCE - JOINT) / len(asked) / tables
     runs = {
-        run: each * sum(run[0] <= lag <= run[1] for lag in asked)
+        run: each * sum(lag in run for lag in asked)
         for run in _runs(fitted.inflation > INFLATION)
     }
     runs = {run: significance for run, significance in runs.items() if significance}
-    bands = tested([(fitted.test(*run, sequences), s) for run, s in runs.items()])
-    bands.insert(0, "first", [first for first, _ in runs])
-    bands.insert(1, "last", [last for _, last in runs])
-    table = tested([(fitted.test(lag, lag, sequences), each) for lag in asked])
+    bands = tested([(fitted.test(run, sequences), s) for run, s in runs.items()])
+    bands.insert(0, "first", [run[0] for run in runs])
+    bands.insert(1, "last", [run[-1] for run in runs])
+    table = tested([(fitted.test([lag], sequences), each) for lag in asked])
     table.index = pd.Index(asked, name="lag")
     table["inflation"] = fitted.inflation[asked]
     table["band"] = ""
-    for (first, last), found in zip(runs, bands.found, strict=True):
-        table.loc[first:last, "band"] = f"{first}-{last}"
-        table.loc[first:last, "found"] &= found and not fitted.ridge
+    for run, found in zip(runs, bands.found, strict=True):
+        table.loc[run[0] : run[-1], "band"] = f"{run[0]}-{run[-1]}"
+        table.loc[run[0] : run[-1], "found"] &= found and not fitted.ridge
     return table, bands
 
 
@@ -231,11 +231,11 @@ def tested(tests: list[tuple[TraceTest, float]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names).astype({"found": bool})
 
 
-def _runs(inflated: Bool[np.ndarray, "lag"]) -> list[tuple[int, int]]:
-    """Return first and last of neighbours that cannot be told apart, two or more."""
+def _runs(inflated: Bool[np.ndarray, "lag"]) -> list[range]:
+    """Return neighbours that cannot be told apart, two or more."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], inflated.astype(int), [0]])))
     return [
-        (int(a), int(b) - 1)
+        range(int(a), int(b))
         for a, b in zip(edges[::2], edges[1::2], strict=True)
         if b - a > 1
     ]

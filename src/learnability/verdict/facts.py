@@ -67,7 +67,8 @@ def facts(
     Returns:
         ``strength`` of the dependence, its ``lower`` and ``upper`` end, ``smallest``,
         ``found`` and ``band`` as of `dependence`; ``together``, whether all lags at
-        once were found; ``kept``, the R^2 of the state for
+        once were found, and ``others``, whether those were that are not found one by
+        one; ``kept``, the R^2 of the state for
         what was new, and its ``kept_error``; the learnt ``share``, ``share_lower``,
         ``share_upper``; ``gain``, the change of the share towards 1 by the next step,
         and its ``gain_error``.
@@ -87,9 +88,13 @@ def facts(
     whole = _fitted(_together(every), train.lags)
     blocks = _blocks(whole.width, linear)
     table, kinds = _found(whole, lags, sequences, blocks)
-    together = whole.test(0, train.lags - 1, sequences).p_value
+    together = whole.test(range(train.lags), sequences).p_value
     table["together"] = together <= JOINT
     probes = {lag: _leading(whole, lag, kind) for lag, kind in kinds.items()}
+    others = [lag for lag in lags if not table.at[lag, "found"]]
+    many = len(others) > 1 and not whole.ridge  # it moves strengths between lags
+    inputs = whole.only(blocks[0])
+    table["others"] = many and inputs.test(others, sequences).p_value <= JOINT
     seen = held or train
     table["kept"], table["kept_error"] = memory(
         seen, slice(2 * axes, None), probes, whole.ridge
@@ -126,7 +131,7 @@ def _add_pairs(
     for lag in np.asarray(table.index)[~table["found"].to_numpy(bool)].tolist():
         pairs = pair_regression(train, fitted, scale, lag, probes)
         each = (SIGNIFICANCE - JOINT) / len(table) / tables
-        row = tested([(pairs.test(0, 0, train.sequences), each)]).iloc[0]
+        row = tested([(pairs.test([0], train.sequences), each)]).iloc[0]
         if row["found"]:
             columns = ["strength", "lower", "upper", "p_value", "found"]
             table.loc[lag, columns] = row[columns]

@@ -1,5 +1,6 @@
 """Targets on features of all lags at once, its error by leaving clusters out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -120,20 +121,24 @@ class Regression:
             plain=self.plain[pairs],
         )
 
-    def test(self, first: int, last: int, sequences: int) -> TraceTest:
+    def test(self, lags: Sequence[int], sequences: int) -> TraceTest:
         """Return the test of a lag, or of what several add to all others.
 
         The latter is ``|R b|``, ``R'R`` the covariance given all other lags. Clusters
         that hold a rare token may happen to agree: where something is rare, the noise
         is at least that of errors alike in all rows.
         """
-        if last == first:
-            _, beta, moved, plain = self.of(first)
+        if len(lags) == 1:
+            _, beta, moved, plain = self.of(lags[0])
         else:
-            own = slice(first * self.width, (last + 1) * self.width)
-            root = linalg.cholesky(linalg.inv(self.inverse[own, own]))
+            places = np.asarray(lags)[:, None] * self.width + np.arange(self.width)
+            own = places.ravel()
+            both = np.ix_(own, own)
+            apart = linalg.inv(self.inverse[both])
+            apart.flat[:: len(own) + 1] += NO_RIDGE * np.trace(apart) / len(own)
+            root = linalg.cholesky(apart)
             beta, moved = root @ self.beta[own], root @ self.deviations[:, own]
-            plain = root @ self.plain[own, own] @ root.T
+            plain = root @ self.plain[both] @ root.T
         moved = moved.reshape(len(moved), -1)
         return trace_test(beta.ravel(), moved, sequences, float(np.trace(plain)))
 

@@ -40,6 +40,7 @@ class Case:
         found: whether it was told from nothing.
         smallest: the strength that would have been found.
         together: whether all lags together were told from nothing.
+        others: whether those were that were not found one by one.
         share: learnt share, on held-out data.
         share_lower: lower end of its interval.
         share_upper: upper end of its interval.
@@ -60,6 +61,8 @@ class Case:
         train_fall_error: its standard error.
         held_fall: by how much they lower the held-out loss.
         held_fall_error: its standard error.
+        past: steps after which the layer's past ends; nan if it does nowhere.
+        notes: why some of it is not known.
     """
 
     lag: int
@@ -71,6 +74,7 @@ class Case:
     found: bool = False
     smallest: float = nan
     together: bool = False
+    others: bool = False
     share: float = nan
     share_lower: float = nan
     share_upper: float = nan
@@ -90,6 +94,8 @@ class Case:
     train_fall_error: float = nan
     held_fall: float = nan
     held_fall_error: float = nan
+    past: float = nan
+    notes: str = ""
 
     @property
     def falls(self) -> bool:
@@ -102,6 +108,11 @@ class Case:
         if self.falls:
             return self.held_fall < TREND * self.train_fall
         return self.held_fall < -Z * self.held_fall_error
+
+    @property
+    def cut(self) -> bool:
+        """Return whether the layer's past ends before the lag."""
+        return self.lag > self.past
 
     @property
     def hidden(self) -> bool:
@@ -122,10 +133,13 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    Rule("not in the data", lambda c: not c.found and c.smallest <= SEEN),
+    Rule(
+        "not in the data",
+        lambda c: not c.found and not c.others and c.smallest <= SEEN,
+    ),
     Rule("not resolved", lambda c: not c.found and not c.together),
     Rule("learnt", lambda c: c.share >= SHARE and c.share_lower > SHARE_LOWER),
-    Rule("vanishes", lambda c: c.hidden and c.envelope < ENVELOPE),
+    Rule("vanishes", lambda c: c.hidden and (c.cut or c.envelope < ENVELOPE)),
     Rule("not resolved", lambda c: isnan(c.held_fall)),
     Rule("too few sequences", lambda c: c.fits_noise),
     Rule("too few steps", lambda c: c.falls or max(c.gain, c.progress) > 0),
@@ -229,6 +243,14 @@ def _vanishes(case: Case) -> tuple[str, ...]:
     if isfinite(case.needed):
         need = f"{case.needed:,.0f} sequences show it in one gradient, to learn takes "
         need += f"about {TO_LEARN} times as many"
+    if case.cut:
+        return (
+            f"the layer's past ends {case.past:.0f} steps back, where no gradient "
+            f"arrives from farther; {need}",
+            f"let gradients go back {case.lag} steps or more",
+            f"chunk = {2 * case.lag}  # steps from one detached state to the next",
+            "a kernel or window of the layer's own has to be as long, too.",
+        )
     evidence = f"f({case.lag})/f(0) is {case.envelope:.1g}{_start(case)}; {need}, "
     evidence += f"you have {case.sequences:,}"
     caveat = "it is for a new training from the start, not for the trained weights."
@@ -297,6 +319,7 @@ def _unresolved(case: Case) -> tuple[str, ...]:
     if not share:
         known = f"the learnt share is {_share(case)}"
         evidence = f"{known}; whether training on pays is unknown"
+        evidence += f": {case.notes}" if case.notes else ""
     return (
         evidence,
         "give held-out data, enough of them, and the optimizer that trains the model",
