@@ -71,7 +71,7 @@ def test_a_system_that_says_nothing_refuses_nothing(monkeypatch):
 
 ELSEWHERE = """
 import os, sys
-import numba, torch  # they ask what system it is
+import numba, psutil, torch  # they ask what system it is
 for name in ("fcntl", "resource"):
     sys.modules[name] = None
 for name in ("fork", "register_at_fork", "sched_getaffinity", "sched_setaffinity"):
