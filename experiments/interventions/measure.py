@@ -152,11 +152,7 @@ def diagnosed(one: Training, states: dict[Any, Any]) -> dict[str, Any]:
         for where in WHERE:
             optimizer = at(model, states[updates][where])
             rows[updates][where] = facts(model, optimizer, states["start"], one)
-    return {
-        "training": one._asdict(),
-        "strengths": regressed(None, drawn(one, FRESH, 3), one),
-        "after": rows,
-    }
+    return {"training": one._asdict(), "after": rows}
 
 
 def facts(
@@ -191,9 +187,10 @@ def regressed(
 ) -> dict[int, float]:
     r"""Return what targets owe to each lag, or the share of it that a model foretells.
 
-    By least squares on the features of all lags at once, on fresh data: strengths, in
-    standard deviations of the targets for one of the features together, and shares
-    ``<beta(prediction), beta(targets)>/||beta(targets)||^2``.
+    By least squares on the features of many lags at once, on fresh data: strengths, in
+    standard deviations of the targets for one of the features together, on those of all
+    lags up to the longest, and shares ``<beta(prediction), beta(targets)>/
+    ||beta(targets)||^2`` on those of the lags that hold something.
 
     Args:
         model: None for the strengths.
@@ -201,10 +198,11 @@ def regressed(
         one: the training.
     """
     family, (x, y) = FAMILIES[one.family], data
-    lags = family.there(one.seed)
+    there = family.there(one.seed)
+    lags = there if model else tuple(range(max(there) + 1))
     asked = one_hot(y, family.classes).float() if family.classes else y[..., None]
     phi = family.features(x, lags)
-    first = max(lags) if model is None else 0  # steps with all lags have all strengths
+    first = 0 if model else max(lags)  # steps with all lags have all strengths
     if y.ndim == 1:
         phi = phi[:, -1:]
     else:
@@ -214,7 +212,7 @@ def regressed(
     if model is None:
         given = torch.einsum("rlf,lfc->rlc", rows.double(), truth)
         variance = given.var(0).sum(-1) / asked.double().var(0).sum()
-        return dict(zip(lags, variance.sqrt().tolist(), strict=True))
+        return {lag: float(variance[lag].sqrt()) for lag in there}
     with torch.no_grad():
         outputs = model(x)
     given = outputs.softmax(-1) if family.classes else outputs[..., None]

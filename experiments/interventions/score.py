@@ -7,6 +7,7 @@ no change at all.
 
 import json
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +18,10 @@ from jaxtyping import Float, Int, Shaped
 from learnability.verdict import rules
 
 from . import plan
-from .plan import HELD_OUT_CELLS, HELD_OUT_FAMILIES, PARTS
-from .trainings import BATCH, INTERVENTIONS
+from .families import FAMILIES
+from .measure import regressed
+from .plan import CELLS, HELD_OUT_CELLS, HELD_OUT_FAMILIES, PARTS, Training
+from .trainings import BATCH, FRESH, INTERVENTIONS, drawn
 
 SAME = ["family", "cell", "given", "length", "lag"]
 LEARNT, APART = 0.5, 0.1
@@ -47,7 +50,7 @@ class Score(NamedTuple):
 
 
 def records(folder: Path) -> pd.DataFrame:
-    """Return one row per training, number of updates and lag.
+    """Return one row per training, number of updates and lag whose truth is known.
 
     Raises:
         ValueError: if there is none, one is not diagnosed, or one was made at a commit
@@ -68,9 +71,21 @@ def records(folder: Path) -> pd.DataFrame:
         for updates, found in record["after"].items():
             own = facts["after"][updates]
             whole = {**record, **found, "updates": int(updates), **own}
-            whole["strengths"] = facts["strengths"]
             rows += [_row(whole, lag) for lag in own["best"]]
-    return pd.DataFrame(rows)
+    cases = pd.DataFrame(rows)
+    return cases.loc[cases["there"] | cases["family"].map(_says_nothing)]
+
+
+def _says_nothing(family: str) -> bool:
+    """Return whether it is known of a family at which lags there is nothing."""
+    return bool(FAMILIES[family].nothing)
+
+
+@cache
+def _strengths(family: str, seed: int) -> dict[int, float]:
+    """Return what targets of a family owe to each lag."""
+    one = Training(family, CELLS[0], FRESH, seed)
+    return regressed(None, drawn(one, FRESH, 3), one)
 
 
 def _same_rules(path: Path, commit: str, files: list[str]) -> None:
@@ -105,7 +120,7 @@ def _row(record: dict[str, Any], lag: str) -> dict[str, Any]:
         "there": int(lag) in record["there"],
         "late": int(np.argmin(curve)) >= 0.9 * (len(curve) - 1),
         "passes": record["updates"] * BATCH / one["sequences"],
-        "true strength": record["strengths"].get(lag, 0.0),
+        "true strength": _strengths(one["family"], one["seed"]).get(int(lag), 0.0),
         "before": shares["as it is"],
         **{name: shares.get(name, np.nan) for name in INTERVENTIONS},
     }

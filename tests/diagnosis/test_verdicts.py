@@ -216,7 +216,7 @@ def test_large_states_have_all_that_small_ones_have(young, monkeypatch):
     whole = found["rnn"].group("verdict")
     assert few.attrs["notes"] == whole.attrs["notes"]
     for name in ("share", "gain", "strength"):
-        np.testing.assert_allclose(few[name], whole[name], rtol=0.02, atol=1e-3)
+        np.testing.assert_allclose(few[name], whole[name], rtol=0.02, atol=5e-3)
 
 
 def test_neither_the_model_nor_its_optimizer_is_changed(young):

@@ -164,3 +164,17 @@ def test_innovations_are_uncorrelated_with_nearer_inputs():
     found = innovations(covariance, {3: np.array([1.0, -2.0]), 0: np.ones(2)})
     assert np.abs(found[:, 0] @ covariance)[:6].max() < 1e-6 * covariance.max()
     assert found[:, 1].tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
+
+
+def test_lags_that_few_steps_have_keep_their_strengths_in_inputs_that_hang_together():
+    r = np.random.default_rng(0)
+    x = r.normal(size=(500, 24, 1))
+    for t in range(1, 24):
+        x[:, t] = 0.8 * x[:, t - 1] + 0.6 * x[:, t]
+    y = 0.5 * past(x[..., 0], 1) - 0.5 * past(x[..., 0], 20) + r.normal(size=(500, 24))
+    columns = np.stack([-y, 0 * y, x[..., 0]], axis=-1)
+    sums = lag_sums(parts_of(x, columns), 20, 500)
+    table = facts(sums, None, None, [1, 5, 20], 1)
+    deviation = y[:, 20:].std()
+    for lag, size in {1: 0.5, 5: 0.0, 20: 0.5}.items():
+        assert table.lower[lag] <= size / deviation <= table.upper[lag] + 1e-12

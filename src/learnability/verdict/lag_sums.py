@@ -14,7 +14,7 @@ MOST = 32
 """Clusters beyond which neighbours are put together: more change no interval."""
 HELD = 2**23
 """Numbers of all clusters' sums, 64 MB, beyond which there are fewer clusters."""
-LATE = 0.25  # of the looking steps that have all lags, from which on they are enough
+ENOUGH = 4  # rows with all lags for each coefficient, from which on no others count
 
 
 class Part(NamedTuple):
@@ -107,8 +107,9 @@ class LagSums(NamedTuple):
 def lag_sums(parts: Parts, longest: int, clusters: int, most: int = MOST) -> LagSums:
     """Return the sums of products of features at lags 0 to the longest.
 
-    The rows are the steps that have all lags. Where fewer than a quarter of those at
-    which the loss looks have them, all are rows.
+    The rows are the steps that have all lags: with zeros in place of what was before a
+    sequence's begin, lags of inputs that hang together would share their strengths with
+    others. Where steps with all lags are too few, all are rows.
 
     Args:
         parts: gives the sequences, some at a time.
@@ -120,9 +121,9 @@ def lag_sums(parts: Parts, longest: int, clusters: int, most: int = MOST) -> Lag
         ValueError: if there are more than 2,048 coefficients.
     """
     features, columns, looking = _means(parts())
-    first = longest if looking[longest:].sum() >= LATE * looking.sum() else 0
     width, number = features.shape[1], columns.shape[1]
     size = few_enough(longest + 1, width)
+    first = longest if looking[longest:].sum() >= ENOUGH * size else 0
     room = HELD // max(size, number) ** 2
     groups = min(clusters, most, max(FEWEST_SHARING, room))
     xx, first_row = np.zeros((groups, size, size)), np.zeros((groups, size, width))
