@@ -32,7 +32,6 @@ ADVISED = {
     "too few sequences": "sequences",
     "too few steps": "updates",
     "vanishes": "gates",
-    "stuck": "gates",
     "forgotten": "units",
 }
 """What a verdict advises; with all others nothing is to be changed."""

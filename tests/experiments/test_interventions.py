@@ -111,7 +111,7 @@ def cases(**changes):
         "rel": 0.9, "rel last": 0.1, "late": True, "passes": 101.0, "needed": 10.0,
     }  # fmt: skip
     length = max((len(v) for v in changes.values()), default=1)
-    row["verdict last"] = "stuck"
+    row["verdict last"] = "not resolved"
     columns = {name: [value] * length for name, value in row.items()}
     return pd.DataFrame(columns | changes)
 
@@ -131,7 +131,8 @@ def test_a_case_is_decided_where_one_change_is_clearly_best():
 def test_scores_are_those_of_counting_by_hand():
     every = cases(
         seed=[0, 0, 1], lag=[8, 16, 8], updates=[0.9, 0.2, 0.9],
-        sequences=[0.2, 0.7, 0.2], verdict=["too few steps", "too few steps", "stuck"],
+        sequences=[0.2, 0.7, 0.2],
+        verdict=["too few steps", "too few steps", "not resolved"],
     )  # fmt: skip
     found = score.scores(score.decided(every))
     assert found.loc["verdict at best weights", "right"] == pytest.approx(1 / 3)

@@ -69,8 +69,8 @@ CASES = [
     ("too few sequences", {"held_fall": -0.011}),
     ("too few sequences", FLAT | {"held_fall": -0.011}),
     ("forgotten", FLAT | {"kept": 0.02}),
-    ("stuck", FLAT),
-    ("stuck", FLAT | {"held_fall": -0.009}),
+    ("not resolved", FLAT),
+    ("not resolved", FLAT | {"held_fall": -0.009}),
     ("not resolved", FLAT | {"kept": nan}),
     ("not resolved", {"share": nan, "held_fall": nan}),
     ("not resolved", {"held_fall": nan}),
@@ -101,7 +101,7 @@ def test_what_is_learnt_at_other_lags_is_progress_and_what_is_known_is_none():
     found = with_progress({c.lag: c for c in (rising, falling, done)})
     assert {c.progress for c in found.values()} == {0.03}
     assert verdict(found[4]) == "too few steps"
-    assert verdict(with_progress({4: falling, 8: done})[4]) == "stuck"
+    assert verdict(with_progress({4: falling, 8: done})[4]) == "not resolved"
 
 
 def test_lag_0_never_vanishes():

@@ -133,7 +133,7 @@ class LayerDiagnosis:
 
         Returns:
             ``verdict``: not in the data, learnt, vanishes, too few sequences, too few
-            steps, forgotten, stuck or not resolved; and the numbers that it rests on.
+            steps, forgotten or not resolved; and the numbers that it rests on.
 
         Raises:
             ValueError: if it comes from a file that is older than verdicts.

@@ -9,7 +9,7 @@ from html import escape
 from math import isfinite, isnan, nan
 from typing import NamedTuple
 
-from .tried import OFFERED, TRIED
+from .tried import TRIED
 
 SEEN = 0.2  # standard deviations of the targets: what is smaller may go unseen
 SHARE = 0.5  # from which on a dependency is learnt
@@ -144,7 +144,6 @@ RULES = (
     Rule("too few sequences", lambda c: c.fits_noise),
     Rule("too few steps", lambda c: c.falls or max(c.gain, c.progress) > 0),
     Rule("forgotten", lambda c: c.kept < MEMORY),
-    Rule("stuck", lambda c: isfinite(c.kept)),
     Rule("not resolved", lambda c: True),
 )
 
@@ -163,8 +162,7 @@ def verdict(case: Case) -> str:
         >>> verdict(Case(40, found=False, smallest=0.1))
         'not in the data'
     """
-    fit = (rule.verdict for rule in RULES if rule.holds(case))
-    return next(found for found in fit if found in OFFERED)
+    return next(rule.verdict for rule in RULES if rule.holds(case))
 
 
 @dataclass(frozen=True)
@@ -294,16 +292,6 @@ def _forgotten(case: Case) -> tuple[str, ...]:
     )
 
 
-def _stuck(case: Case) -> tuple[str, ...]:
-    return (
-        f"{_goes_on(case)}, although the state holds {case.kept:.2f} of what was new "
-        f"at the lag{_begun(case)}",
-        "train from another start",
-        f"torch.manual_seed({case.lag})  # before the model is made",
-        "a plateau may end by itself: compare with a longer training.",
-    )
-
-
 def _unresolved(case: Case) -> tuple[str, ...]:
     if not case.found and not case.together:
         known = f"{case.smallest:.2g} standard deviations" if case.smallest > 0 else ""
@@ -313,6 +301,14 @@ def _unresolved(case: Case) -> tuple[str, ...]:
             "lw.diagnose(model, data, loss, lags, "
             f"options=lw.DiagnosisOptions(sequences={4 * case.sequences}))",
             SEVERAL,
+        )
+    if not isnan(case.held_fall):
+        kept = f"; the state holds {case.kept:.2f} of what was new at the lag"
+        return (
+            f"{_goes_on(case)}{'' if isnan(case.kept) else kept}",
+            "train on, and compare with another start",
+            f"torch.manual_seed({case.lag})  # before the model is made",
+            "a plateau may end by itself.",
         )
     share = "what is learnt" if isnan(case.share) else ""
     evidence = f"{share}, and whether training on pays, was not measured"
@@ -335,7 +331,6 @@ WORDS: dict[str, Callable[[Case], tuple[str, ...]]] = {
     "too few sequences": _few_sequences,
     "too few steps": _few_steps,
     "forgotten": _forgotten,
-    "stuck": _stuck,
     "not resolved": _unresolved,
 }
 
@@ -355,12 +350,6 @@ def _goes_on(case: Case) -> str:
         f"{case.train_fall:.1g} ({train}) and the held-out loss by "
         f"{case.held_fall:.1g} ({held})"
     )
-
-
-def _begun(case: Case) -> str:
-    """Return the same of a plateau."""
-    found = _start(case)
-    return f"; f({case.lag})/f(0) is {case.envelope:.1g}{found}" if found else ""
 
 
 def _start(case: Case) -> str:
