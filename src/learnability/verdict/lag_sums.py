@@ -14,7 +14,8 @@ MOST = 32
 """Clusters beyond which neighbours are put together: more change no interval."""
 HELD = 2**23
 """Numbers of all clusters' sums, 64 MB, beyond which there are fewer clusters."""
-ENOUGH = 4  # rows with all lags for each coefficient, from which on no others count
+LATE = 0.25  # of the looking steps that have all lags, from which on no others count
+ENOUGH = 16  # such rows for each coefficient, from which on likewise
 
 
 class Part(NamedTuple):
@@ -123,7 +124,8 @@ def lag_sums(parts: Parts, longest: int, clusters: int, most: int = MOST) -> Lag
     features, columns, looking = _means(parts())
     width, number = features.shape[1], columns.shape[1]
     size = few_enough(longest + 1, width)
-    first = longest if looking[longest:].sum() >= ENOUGH * size else 0
+    whole, every = looking[longest:].sum(), looking.sum()
+    first = longest if whole >= min(ENOUGH * size, LATE * every) else 0
     room = HELD // max(size, number) ** 2
     groups = min(clusters, most, max(FEWEST_SHARING, room))
     xx, first_row = np.zeros((groups, size, size)), np.zeros((groups, size, width))
