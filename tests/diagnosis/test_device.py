@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import learnability as lw
+from learnability.models import replay
 
 X = torch.randn(60, 12, 3, generator=torch.Generator().manual_seed(0))
 FEW = lw.DiagnosisOptions(exact_windows=8, anchors=2, resamples=20)
@@ -55,27 +56,47 @@ def test_a_device_that_is_not_there_is_refused_in_a_sentence():
 
 
 class Own(nn.Module):
-    """A cell of the user's, called step by step."""
+    """A cell of the user's."""
 
     def __init__(self):
         super().__init__()
         self.mix = nn.Linear(6, 3)
 
-    def forward(self, x):
-        h, found = x.new_zeros(len(x), 3), []
-        for step in x.unbind(1):
-            h = self.step(h, step)
-            found.append(h)
-        return (torch.stack(found, dim=1),)
-
     def step(self, state, x):
         return torch.tanh(self.mix(torch.cat([x, state], dim=-1)))
 
+    def forward(self, state, x):
+        return self.step(state, x)
 
-@NO_CUDA
-def test_own_cells_elsewhere_are_measured_on_the_cpu():
-    model = Own().cuda()
-    with pytest.raises(ValueError, match=r'measured on the CPU; give device="cpu"'):
-        diagnosed(model)
-    assert len(diagnosed(model, device="cpu")) == 1
-    assert next(model.parameters()).device.type == "cuda"
+
+class Stepping(nn.Module):
+    """A model that calls it step by step."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = Own()
+
+    def forward(self, x):
+        h, found = x.new_zeros(len(x), 3), []
+        for step in x.unbind(1):
+            h = self.cell(h, step)
+            found.append(h)
+        return (torch.stack(found, dim=1),)
+
+
+def elsewhere(module):
+    return {"elsewhere"}
+
+
+def test_cells_that_lie_elsewhere_are_measured_by_a_copy(monkeypatch):
+    model = Looped()
+    one = diagnosed(model).summary()
+    monkeypatch.setattr(replay, "_devices", elsewhere)
+    pd.testing.assert_frame_equal(one, diagnosed(model).summary())
+
+
+def test_own_cells_elsewhere_have_another_envelope_and_the_remedy(monkeypatch):
+    monkeypatch.setattr(replay, "_devices", elsewhere)
+    envelope = diagnosed(Stepping())["cell"].group("envelope")
+    assert 'on the CPU; give device="cpu"' in envelope.attrs["no_equation"]
+    assert envelope["normalised"].notnull().all()

@@ -6,6 +6,7 @@ through the layers above it. A backward direction is replayed on the sequences t
 round, each within its own length, so that everything after is the same for both.
 """
 
+from collections import OrderedDict
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, final
@@ -122,7 +123,9 @@ def _on_cpu(cell: Cell) -> Cell:
     """Return a cell where layers are measured: itself, or a copy of one elsewhere."""
     if _devices(cell) <= {"cpu"}:
         return cell
-    return deepcopy(cell).cpu().requires_grad_(False)
+    hooks = (cell._forward_hooks, cell._forward_pre_hooks)  # which hold what was seen
+    twin = deepcopy(cell, {id(every): OrderedDict() for every in hooks})
+    return twin.cpu().requires_grad_(False)
 
 
 def _check_on_cpu(module: nn.Module) -> None:
