@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from learnability.verdict.facts import Coefficients, facts, fieller, innovations, memory
+from learnability.verdict.facts import facts
 from learnability.verdict.lag_sums import Part, lag_sums
+from learnability.verdict.memory import innovations, memory
+from learnability.verdict.shares import Coefficients, fieller
 
 
 def parts_of(x, columns, *, pieces=1, lengths=None, looks=True):

@@ -5,14 +5,8 @@ from math import nan
 
 import pytest
 
-from learnability.verdict.rules import (
-    RULES,
-    WORDS,
-    Case,
-    explanation,
-    verdict,
-    with_progress,
-)
+from learnability.verdict.explanation import WORDS, explanation
+from learnability.verdict.rules import RULES, Case, verdict, with_progress
 
 OPEN = Case(
     lag=40,

@@ -11,7 +11,7 @@ import xarray as xr
 
 from ..storage import load_tree, save_tree
 from ..summaries.spread import envelope, group, window_table
-from ..verdict.rules import Explanation
+from ..verdict.explanation import Explanation
 from .texts import card_of, text_of
 from .verdicts import explained, verdict_table
 

@@ -12,7 +12,7 @@ import xarray as xr
 
 from ..grid import shares_of
 from ..storage import load_tree, save_tree
-from ..verdict.rules import Explanation
+from ..verdict.explanation import Explanation
 from .advice import advice
 from .layer import LayerDiagnosis, numbers
 from .texts import card_of, text_of

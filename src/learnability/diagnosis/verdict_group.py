@@ -17,8 +17,8 @@ from ..models.quiet import quiet
 from ..models.reading import Layer, Reading, silent
 from ..verdict.facts import facts
 from ..verdict.lag_sums import MOST, LagSums, Part, lag_sums
+from ..verdict.moments import LARGEST
 from ..verdict.products import Products, products
-from ..verdict.regression import LARGEST
 from .judging import FRACTION, HeldOut
 from .measure import Measurement
 from .modules import ModuleMeasurement

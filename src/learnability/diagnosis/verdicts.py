@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 import pandas as pd
 
+from ..verdict.explanation import Explanation, explanation
 from ..verdict.lengths import steps_until, truncation
-from ..verdict.rules import Case, Explanation, explanation, verdict, with_progress
+from ..verdict.rules import Case, verdict, with_progress
 
 if TYPE_CHECKING:
     from .layer import LayerDiagnosis

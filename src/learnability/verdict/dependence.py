@@ -8,22 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from ..grid import checked_lags
 from .clusters import clusters
 from .features import Features, Whitened
+from .lag_tests import JOINT, lags_and_bands
+from .moments import moments
 from .observed import FEWEST_SHARING, Observed, observed
-from .regression import Regression, best_ridge, moments, regression
-from .trace_test import TraceTest
+from .regression import best_ridge, regression
 
-SIGNIFICANCE = 0.05
-"""Of anything found where there is nothing, over all lags together."""
-JOINT = 0.2 * SIGNIFICANCE  # of it, for the test of all lags at once
-INFLATION = 20.0
-"""Variance inflation beyond which a lag cannot be told from its neighbours."""
 PLATEAU = 0.95  # of it is enough
-LEVEL = 0.95  # of intervals
 ROWS = 2  # for each coefficient, below which single lags need a ridge, too
 
 
@@ -179,66 +174,6 @@ def _with_company(data: Observed) -> Observed:
     if not data.per_step or len(data.inputs) < FEWEST_SHARING:
         return data
     return data.chosen(np.bincount(data.step)[data.step] >= FEWEST_SHARING)
-
-
-def lags_and_bands(
-    fitted: Regression, asked: list[int], sequences: int, tables: int = 1
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the tests of single lags and of bands, one row each.
-
-    A lag in a band counts as found if the band is, at its share of the significance,
-    and the lag at its own; with a ridge only the band does, since
-    what a ridge takes from a lag goes to neighbours that are like it.
-
-    Args:
-        fitted: the regression.
-        asked: lags in steps.
-        sequences: whose mean was taken off at every step.
-        tables: among which the significance is shared.
-    """
-    each = (SIGNIFICANCE - JOINT) / len(asked) / tables
-    runs = {
-        run: each * sum(lag in run for lag in asked)
-        for run in _runs(fitted.inflation > INFLATION)
-    }
-    runs = {run: significance for run, significance in runs.items() if significance}
-    bands = tested([(fitted.test(run, sequences), s) for run, s in runs.items()])
-    bands.insert(0, "first", [run[0] for run in runs])
-    bands.insert(1, "last", [run[-1] for run in runs])
-    table = tested([(fitted.test([lag], sequences), each) for lag in asked])
-    table.index = pd.Index(asked, name="lag")
-    table["inflation"] = fitted.inflation[asked]
-    table["band"] = ""
-    for run, found in zip(runs, bands.found, strict=True):
-        table.loc[run[0] : run[-1], "band"] = f"{run[0]}-{run[-1]}"
-        table.loc[run[0] : run[-1], "found"] &= found and not fitted.ridge
-    return table, bands
-
-
-def tested(tests: list[tuple[TraceTest, float]]) -> pd.DataFrame:
-    """Return one row per test, found at the significance beside it."""
-    rows = [
-        (
-            test.strength,
-            *test.interval(LEVEL),
-            test.p_value,
-            test.smallest(significance),
-            test.p_value <= significance,
-        )
-        for test, significance in tests
-    ]
-    names = ["strength", "lower", "upper", "p_value", "smallest", "found"]
-    return pd.DataFrame(rows, columns=names).astype({"found": bool})
-
-
-def _runs(inflated: Bool[np.ndarray, "lag"]) -> list[range]:
-    """Return neighbours that cannot be told apart, two or more."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], inflated.astype(int), [0]])))
-    return [
-        range(int(a), int(b))
-        for a, b in zip(edges[::2], edges[1::2], strict=True)
-        if b - a > 1
-    ]
 
 
 def _lookback(

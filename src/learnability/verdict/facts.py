@@ -6,35 +6,22 @@ learnt of it. The share is ``-beta(p, phi_l)/beta(e, phi_l)``, both by one regre
 all lags.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy import linalg, stats
 
-from .dependence import JOINT, ROWS, SIGNIFICANCE, lags_and_bands, tested
+from .dependence import ROWS
 from .lag_sums import LagSums
+from .lag_tests import JOINT, SIGNIFICANCE, lags_and_bands, tested
+from .memory import memory
+from .moments import Moments
 from .pairs import pair_regression, probes_of
-from .regression import (
-    FOLDS,
-    NO_RIDGE,
-    Moments,
-    Regression,
-    best_ridge,
-    explained,
-    regression,
-    solved,
-)
+from .regression import Regression, best_ridge, regression
+from .shares import Coefficients, coefficients
 
-RIDGE = 1e-4
-"""Added to a state's covariance, in shares of its mean variance."""
-LEVEL = 0.95  # of intervals
 ROWS_OF_PAIRS = 4  # for each product with another lag, at least
 SHARE = ["share", "share_lower", "share_upper"]
 ALL = slice(None)
-TINY = 1e-300  # for what is exactly 0
 
 
 def facts(
@@ -223,205 +210,4 @@ def _leading(
     most = np.linalg.svd(beta, full_matrices=False)[2][0]
     found = np.zeros(fitted.width)
     found[features] = np.linalg.pinv(into) @ (beta @ most)
-    return found
-
-
-def memory(
-    sums: LagSums,
-    states: slice,
-    probes: dict[int, Float[np.ndarray, "feature"]],
-    ridge: float = 0.0,
-) -> tuple[Float[np.ndarray, "lag"], Float[np.ndarray, "lag"]]:
-    r"""Return how much of what was new at each lag a state holds.
-
-    R^2 of a linear read-out of the state at step t for the innovation ``z_t = u'
-    (phi_{t-l} - E[phi_{t-l} | phi_{t-l+1}, ..., phi_t])``: what follows from nearer
-    inputs needs no memory. The read-out is fitted to other clusters than those it is
-    judged on.
-
-    Args:
-        sums: of features and columns.
-        states: which of the columns are the state.
-        probes: u of each lag.
-        ridge: added to the features' covariance.
-
-    Returns:
-        R^2 and its standard error over clusters; below 0 where the read-out foretells
-        nothing.
-    """
-    xx = sums.xx.sum(0)
-    filters = innovations(xx / sums.rows, probes, ridge)
-    hx = sums.xy[:, :, states].swapaxes(1, 2) @ filters
-    hh = sums.yy[:, states, states]
-    zz = (filters * (sums.xx @ filters)).sum(1)
-    clusters, size = hx.shape[:2]
-    folds = np.arange(clusters) * FOLDS // clusters
-    errors, total, by_probe = np.empty_like(zz), hh.sum(0), hx.sum(0)
-    for fold in range(FOLDS):
-        own = folds == fold
-        covariance = total - hh[own].sum(0)
-        added = RIDGE * np.trace(covariance) / size + NO_RIDGE
-        covariance.flat[:: size + 1] += added
-        fit = solved(covariance, by_probe - hx[own].sum(0))
-        foretold = (fit * (hh[own] @ fit)).sum(1)
-        errors[own] = zz[own] - 2 * np.einsum("sl,gsl->gl", fit, hx[own]) + foretold
-    return explained(errors, zz)
-
-
-def innovations(
-    covariance: Float[np.ndarray, "coefficient coefficient"],
-    probes: dict[int, Float[np.ndarray, "feature"]],
-    ridge: float = 0.0,
-) -> Float[np.ndarray, "coefficient lag"]:
-    """Return what takes the new part of each lag out of the features of all lags.
-
-    Args:
-        covariance: of features of all lags, lag 0 first.
-        probes: u of each lag.
-        ridge: added to the covariance.
-
-    Example:
-        >>> walk = np.array([[3.0, 2.0], [2.0, 2.0]])  # of steps of variance 1
-        >>> innovations(walk, {1: np.ones(1)}).round(3).T.tolist()
-        [[-0.667, 1.0]]
-    """
-    added = covariance + (ridge + NO_RIDGE) * np.eye(len(covariance))
-    factor = linalg.cholesky(added, lower=True)
-    found = np.zeros((len(covariance), len(probes)))
-    for column, (lag, u) in zip(found.T, probes.items(), strict=True):
-        start = lag * len(u)
-        column[start : start + len(u)] = u
-        if start:
-            nearer, own = factor[:start, :start], factor[start : start + len(u), :start]
-            column[:start] = -linalg.solve_triangular(
-                nearer, own.T @ u, lower=True, trans=1
-            )
-    return found
-
-
-class Interval(NamedTuple):
-    """A number with the ends of its interval."""
-
-    value: float
-    lower: float
-    upper: float
-
-
-@dataclass(frozen=True)
-class Coefficients:
-    """What the two parts of an error signal hold of one lag.
-
-    Attributes:
-        asked: beta(e, phi_l), of all features and axes, flat.
-        given: beta(p, phi_l).
-        asked_deviations: by how much each cluster moves them.
-        given_deviations: likewise.
-    """
-
-    asked: Float[np.ndarray, "coefficient"]
-    given: Float[np.ndarray, "coefficient"]
-    asked_deviations: Float[np.ndarray, "cluster coefficient"]
-    given_deviations: Float[np.ndarray, "cluster coefficient"]
-
-    def share(self) -> Interval:
-        """Return the learnt share with its Fieller interval; nan if not resolved.
-
-        ``-d'beta(p) / d'beta(e)`` along the direction d of beta(e). The error of
-        beta(e) itself makes d, so that what the errors across d add to both products is
-        taken off.
-        """
-        d = self._direction
-        return fieller(*self._ratio, self.given_deviations @ -d, self._along)
-
-    def change(self, after: "Coefficients") -> tuple[float, float]:
-        """Return by how much the share changes, and its standard error.
-
-        Args:
-            after: the same clusters after the change.
-        """
-        apart = after._left_out - self._left_out
-        count = len(apart)
-        error = np.sqrt((count - 1) / count * ((apart - apart.mean()) ** 2).sum())
-        (given, asked), (later, own) = self._ratio, after._ratio
-        return later / own - given / asked, float(error)
-
-    @property
-    def _direction(self) -> Float[np.ndarray, "coefficient"]:
-        return self.asked / max(np.linalg.norm(self.asked), TINY)
-
-    @property
-    def _along(self) -> Float[np.ndarray, "cluster"]:
-        return self.asked_deviations @ self._direction
-
-    @property
-    def _ratio(self) -> tuple[float, float]:
-        """Return what was learnt and what is asked along the direction."""
-        d, size = self._direction, max(np.linalg.norm(self.asked), TINY)
-        across = self.asked_deviations - np.outer(self._along, d)
-        learnt = self.given @ d - (across * self.given_deviations).sum() / size
-        return -float(learnt), float(size - (across**2).sum() / size)
-
-    @property
-    def _left_out(self) -> Float[np.ndarray, "cluster"]:
-        """Return the share without each of the clusters."""
-        given, asked = self._ratio
-        learnt = given + self.given_deviations @ self._direction
-        return learnt / (asked - self._along)
-
-
-def fieller(
-    above: float,
-    below: float,
-    above_deviations: Float[np.ndarray, "cluster"],
-    below_deviations: Float[np.ndarray, "cluster"],
-) -> Interval:
-    """Return a ratio with the interval of all that it may be at 95 %.
-
-    Those ratios r for which ``above - r below`` is within Student's t standard errors
-    of 0; nan where they have no bound, since below may be 0.
-
-    Args:
-        above: the numerator.
-        below: the denominator.
-        above_deviations: by how much leaving each cluster out moves the numerator.
-        below_deviations: likewise.
-
-    Example:
-        >>> none = np.zeros(8)
-        >>> fieller(1.0, 2.0, none, none).value
-        0.5
-
-    Source: Fieller 1954.
-    """
-    t2 = stats.t.isf((1 - LEVEL) / 2, len(above_deviations) - 1) ** 2
-    a = below**2 - t2 * float(below_deviations @ below_deviations)
-    b = above * below - t2 * float(above_deviations @ below_deviations)
-    c = above**2 - t2 * float(above_deviations @ above_deviations)
-    if not (a > 0 and below > 0):
-        return Interval(np.nan, np.nan, np.nan)
-    half = max(0.0, b**2 - a * c) ** 0.5
-    lower, upper = float((b - half) / a), float((b + half) / a)
-    return Interval(above / below, lower, upper)
-
-
-def coefficients(
-    fitted: Regression, lags: dict[int, slice], axes: int
-) -> dict[int, Coefficients]:
-    """Return what both parts hold of each lag.
-
-    Args:
-        fitted: of the targets' part of all axes, then of the prediction's part.
-        lags: lags in steps, with the features that count.
-        axes: of the error signal.
-    """
-    found = {}
-    for lag, features in lags.items():
-        _, beta, moved, _ = fitted.only(features).of(lag)
-        flat = len(moved), -1
-        found[lag] = Coefficients(
-            beta[:, :axes].ravel(),
-            beta[:, axes:].ravel(),
-            moved[..., :axes].reshape(flat),
-            moved[..., axes:].reshape(flat),
-        )
     return found

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
 from .features import PART
+from .moments import Moments, few_enough
 from .observed import FEWEST_SHARING
-from .regression import Moments, few_enough
 
 MOST = 32
 """Clusters beyond which neighbours are put together: more change no interval."""

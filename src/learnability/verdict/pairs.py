@@ -4,7 +4,8 @@ import numpy as np
 from jaxtyping import Float
 
 from .lag_sums import LagSums
-from .regression import Moments, Regression, regression
+from .moments import Moments
+from .regression import Regression, regression
 
 MOST = 128  # products for a lag: more probes are multiplied only where there is room
 WORK = 2e9  # floating-point operations for a lag, about
