@@ -219,6 +219,15 @@ def test_large_states_have_all_that_small_ones_have(young, monkeypatch):
         np.testing.assert_allclose(few[name], whole[name], rtol=0.02, atol=5e-3)
 
 
+def test_cards_and_pages_say_what_stops_each_lag(young, tmp_path):
+    _, _, found = young
+    said = "too few steps at lag 4 (train on, five times as long)."
+    assert said in found._repr_html_()
+    assert said in found.report(tmp_path / "mine.html").read_text()
+    alone = found_of(Model(), DATA, None)
+    assert "too few" not in alone._repr_html_()
+
+
 def test_neither_the_model_nor_its_optimizer_is_changed(young):
     model, optimizer, _ = young
     before = {k: v.clone() for k, v in model.state_dict().items()}

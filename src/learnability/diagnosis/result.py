@@ -16,7 +16,7 @@ from ..verdict.explanation import Explanation
 from .advice import advice
 from .layer import LayerDiagnosis, numbers
 from .texts import card_of, text_of
-from .verdicts import Lengths, explained, lengths_of
+from .verdicts import Lengths, explained, lengths_of, stops
 
 if TYPE_CHECKING:  # drawing loads matplotlib: only where it is asked for
     from matplotlib.axes import Axes
@@ -178,7 +178,11 @@ class Diagnosis(Mapping[str, LayerDiagnosis]):
 
         trees = {layer: one.tree for layer, one in self.items()}
         marked, notes = self._marked(n_sequences), self.advice()
-        page = model_page(trees, title=title, n_sequences=marked, notes=notes)
+        said = {name: stops(one) for name, one in self.items()}
+        first = [f"{name}: {stop}" for name, stop in said.items() if stop]
+        page = model_page(
+            trees, title=title, n_sequences=marked, notes=notes, first=first
+        )
         return write_page(page, path)
 
     def save(self, path: str | PathLike[str]) -> None:

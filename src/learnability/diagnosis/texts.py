@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .advice import answer
+from .verdicts import stops
 
 if TYPE_CHECKING:
     from .layer import LayerDiagnosis
@@ -51,7 +52,7 @@ def _headline(layers: Layers) -> str:
 
 
 def card_of(layers: Layers, refused: Mapping[str, str] | None = None) -> str:
-    """Return a diagnosis as HTML: one row per layer, windows and the answer.
+    """Return a diagnosis as HTML: windows, what stops lags and the answer by layer.
 
     Args:
         layers: by name.
@@ -60,7 +61,7 @@ def card_of(layers: Layers, refused: Mapping[str, str] | None = None) -> str:
     given = [one.tree.attrs["sequences"] for one in layers.values()]
     head = ("layer", f"sees with {given[0]:,} sequences", "answer")
     rows = [
-        (name, _window(one, count), answer(one))
+        (name, _window(one, count), f"{stops(one)} {answer(one)}".strip())
         for (name, one), count in zip(layers.items(), given, strict=True)
     ]
     rows += [(name, "", why) for name, why in (refused or {}).items()]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 import pandas as pd
 
+from ..verdict.dependence import ranges
 from ..verdict.explanation import Explanation, explanation
 from ..verdict.lengths import steps_until, truncation
 from ..verdict.rules import Case, verdict, with_progress
@@ -121,6 +122,27 @@ def explained(layers: Mapping[str, "LayerDiagnosis"], lag: int) -> Explanation:
         f"lw.diagnose(model, data, loss, [*lags, {lag}])",
         "nothing is interpolated between lags.",
     )
+
+
+def stops(one: "LayerDiagnosis") -> str:
+    """Return what stops a layer's lags, in a sentence with what to try.
+
+    Empty where no held-out data or no optimizer told whether training on pays.
+    """
+    if "verdict" not in one.tree.children:
+        return ""
+    found = {lag: case for lag, case in cases(one).items() if case.found}
+    if not found or any(np.isnan(case.held_fall) for case in found.values()):
+        return ""
+    lags: dict[str, list[int]] = {}
+    for lag, case in found.items():
+        lags.setdefault(verdict(case), []).append(lag)
+    parts = []
+    for said, own in lags.items():
+        advice = explanation(found[own[-1]]).advice
+        at = f"{said} at lag{'s' * (len(own) > 1)} {ranges(own)}"
+        parts.append(f"{at} ({advice})" if advice else at)
+    return f"{'; '.join(parts)}."
 
 
 @final

@@ -86,6 +86,7 @@ def study_page(
     found: Summary | None = None,
     published: Published | None = None,
     notes: Sequence[str] = (),
+    first: Sequence[str] = (),
 ) -> str:
     """Return the report of a study as one self-contained HTML page.
 
@@ -97,6 +98,7 @@ def study_page(
         found: of `summaries.summed`, if it was made before.
         published: runs of the published programme to lay over the study's.
         notes: sentences below the answer, beside those of the page itself.
+        first: sentences before all others.
     """
     found = summed(study.lines, study.n_sequences) if found is None else found
     needs = (group(t, "detection") for trees in study.lines.values() for t in trees)
@@ -110,6 +112,7 @@ def study_page(
     limits = [" ".join(answer.stops(found, n)) for n in found.n_sequences]
     if any(limits):
         said.insert(0, by_budget(limits))
+    said = [*first, *said]
     every, facets = found, dict(study.facets)
     if published is not None:
         every = laid_over(found, published)
@@ -230,6 +233,7 @@ def model_page(
     title: str,
     n_sequences: Sequence[float],
     notes: Sequence[str] = (),
+    first: Sequence[str] = (),
 ) -> str:
     """Return the page of an own model: a line per recurrent layer.
 
@@ -238,27 +242,28 @@ def model_page(
         title: of the page.
         n_sequences: N, numbers of sequences.
         notes: sentences below the answer, such as advice.
+        first: sentences before all others, such as verdicts.
 
     Raises:
         ValueError: if there are no layers.
     """
     if not layers:
         raise ValueError("there are no layers to show; diagnose a model first")
-    first = next(iter(layers.values()))
-    given = float(first.attrs["sequences"])
-    lags = group(first, "detection")["lag"].values
+    one = next(iter(layers.values()))
+    given = float(one.attrs["sequences"])
+    lags = group(one, "detection")["lag"].values
     study = Study(
         title=title,
         lines={name: [tree] for name, tree in layers.items()},
         n_sequences=n_sequences,
-        level=float(json.loads(first.attrs["options"])["level"]),
+        level=float(json.loads(one.attrs["options"])["level"]),
         facets={name: {"layer": name} for name in layers},
         asked=f"Measured at lags from {lags[0]} to {lags[-1]} steps on "
-        f"{number(float(first.attrs['sample']))} of {number(given)} sequences.",
+        f"{number(float(one.attrs['sample']))} of {number(given)} sequences.",
         kind="layer",
     )
     held = [_held(name, tree) for name, tree in layers.items()]
-    return study_page(study, notes=[*filter(None, held), *notes])
+    return study_page(study, notes=[*filter(None, held), *notes], first=first)
 
 
 def _held(name: str, tree: xr.DataTree) -> str:
