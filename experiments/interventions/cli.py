@@ -33,7 +33,7 @@ def interventions(
     Parameters
     ----------
     part
-        developed (rules and thresholds were set on it) or held-out.
+        developed (rules and thresholds were set on it), held-out or far.
     output
         Folder of the trainings.
     seeds

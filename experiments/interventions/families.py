@@ -11,7 +11,7 @@ from typing import final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
@@ -19,6 +19,7 @@ STEPS, INPUTS, TOKENS = 64, 4, 8
 LAGS = (2, 4, 8, 16, 24, 32)
 BANDS = ((1, 2), (3, 5), (6, 10), (11, 20), (21, 32))
 MIDDLES = (1, 4, 8, 15, 26)
+FAR_STEPS, FAR, NEAR, CUES = 96, (40, 48, 64, 80), 3, 4
 DELAYS = {0: 4, 1: 12, 2: 24}  # of what is recalled, by seed
 
 Draw = Callable[[int, torch.Generator, int, bool], tuple[Tensor, Tensor]]
@@ -155,6 +156,57 @@ def _part(values: Tensor, training: bool) -> Tensor:
     return values[:cut] if training else values[cut:]
 
 
+def _cue(
+    count: int, drawn: torch.Generator, seed: int, training: bool
+) -> tuple[Tensor, Tensor]:
+    """Draw a token at one of three far steps, under noise, and its name at the end."""
+    token = torch.randint(CUES, (count,), generator=drawn)
+    x = torch.zeros(count, FAR_STEPS, CUES + 1)
+    x[torch.arange(count), _far_steps(count, drawn, FAR[1:]), token] = 1.0
+    x[..., CUES] = 0.3 * torch.randn(count, FAR_STEPS, generator=drawn)
+    return x, token
+
+
+def _far_steps(
+    count: int, drawn: torch.Generator, lags: tuple[int, ...]
+) -> Int[Tensor, "sequence"]:
+    """Draw a step for each sequence, one of those so far from the last."""
+    chosen = torch.randint(len(lags), (count,), generator=drawn)
+    return FAR_STEPS - 1 - torch.tensor(lags)[chosen]
+
+
+def _adding(
+    count: int, drawn: torch.Generator, seed: int, training: bool
+) -> tuple[Tensor, Tensor]:
+    """Draw values, two of them marked far back, and the sum of these at the end."""
+    x = torch.zeros(count, FAR_STEPS, 2)
+    x[..., 0] = 2 * torch.rand(count, FAR_STEPS, generator=drawn) - 1
+    for lags in (FAR[:2], FAR[2:]):
+        x[torch.arange(count), _far_steps(count, drawn, lags), 1] = 1.0
+    return x, x.prod(-1).sum(-1)
+
+
+def _total(
+    count: int, drawn: torch.Generator, seed: int, training: bool
+) -> tuple[Tensor, Tensor]:
+    """Draw inputs, and the sum of all of them along an axis at the end."""
+    x = torch.randn(count, FAR_STEPS, INPUTS, generator=drawn)
+    s = x @ direction(seed)
+    return x, s.sum(1) / FAR_STEPS**0.5 + 0.1 * torch.randn(count, generator=drawn)
+
+
+def _near_and_far(
+    count: int, drawn: torch.Generator, seed: int, training: bool
+) -> tuple[Tensor, Tensor]:
+    """Draw inputs and one far cue, and their sum at the end."""
+    x = torch.randn(count, FAR_STEPS, INPUTS, generator=drawn)
+    cue = torch.zeros(count, FAR_STEPS, 1)
+    cue[:, -1 - FAR[2], 0] = torch.randn(count, generator=drawn)
+    near = x[:, -1 - NEAR] @ direction(seed)
+    noise = 0.1 * torch.randn(count, generator=drawn)
+    return torch.cat([x, cue], -1), 0.7 * (near + cue[:, -1 - FAR[2], 0]) + noise
+
+
 def _always(*lags: int) -> Callable[[int], tuple[int, ...]]:
     return lambda seed: lags
 
@@ -183,4 +235,8 @@ FAMILIES = {
     "parity": Family(_parity, pairs, _always(5), (12,), classes=2),
     "digits": Family(_digits, at_lags, _always(1, 3, 5, 7), classes=10),
     "carbon dioxide": Family(_series, at_lags, _always(1, 4, 12, 26, 52)),
+    "far cue": Family(_cue, at_lags, _always(*FAR[1:]), (20,), classes=CUES),
+    "adding": Family(_adding, products, _always(*FAR), (20,)),
+    "sum of all": Family(_total, at_lags, _always(4, 16, *FAR[1:])),
+    "near and far": Family(_near_and_far, at_lags, _always(NEAR, FAR[2]), (20,)),
 }

@@ -7,10 +7,11 @@ from .families import FAMILIES
 
 CELLS = ("ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM", "nn.GRU", "nn.LSTM")
 HELD_OUT_FAMILIES = ("bands", "recall", "parity", "carbon dioxide")
+FAR_FAMILIES = ("far cue", "adding", "sum of all", "near and far")
 HELD_OUT_CELLS = ("SharedGate", "LSTM", "nn.GRU")
 SEQUENCES, UPDATES, SEEDS = (64, 512), (200, 600), (0, 1, 2)
 PER_FAMILY = 4  # cells in rotation
-PARTS = ("developed", "held-out")
+PARTS = ("developed", "held-out", "far")
 
 
 class Training(NamedTuple):
@@ -29,27 +30,30 @@ class Training(NamedTuple):
     seed: int
 
     @property
-    def held_out(self) -> bool:
-        """Return whether its family or its cell was not looked at before."""
-        return self.family in HELD_OUT_FAMILIES or self.cell in HELD_OUT_CELLS
+    def part(self) -> str:
+        """Return "developed" where its family and its cell were looked at before."""
+        if self.family in FAR_FAMILIES:
+            return "far"
+        held = self.family in HELD_OUT_FAMILIES or self.cell in HELD_OUT_CELLS
+        return "held-out" if held else "developed"
 
 
 def plan(part: str, seeds: tuple[int, ...] = SEEDS) -> list[Training]:
     """Return the trainings of a part, one seed after the other.
 
     Args:
-        part: "developed", on which rules and thresholds were set, or "held-out".
+        part: "developed", on which rules and thresholds were set, "held-out", or "far",
+            families of far lags that were held out later.
         seeds: of them.
 
     Example:
-        >>> len(plan("developed")) + len(plan("held-out"))
-        216
+        >>> len(plan("developed")), len(plan("far"))
+        (72, 96)
     """
-    wanted = PARTS.index(part)
     every = [
         Training(family, CELLS[(3 * place + k) % len(CELLS)], sequences, seed)
         for seed in seeds
         for place, family in enumerate(FAMILIES)
         for k, sequences in product(range(PER_FAMILY), SEQUENCES)
     ]
-    return [one for one in every if one.held_out == bool(wanted)]
+    return [one for one in every if one.part == part]

@@ -20,7 +20,7 @@ from learnability.verdict import rules
 from . import plan
 from .families import FAMILIES
 from .measure import regressed
-from .plan import CELLS, HELD_OUT_CELLS, HELD_OUT_FAMILIES, PARTS, Training
+from .plan import CELLS, PARTS, Training
 from .trainings import BATCH, FRESH, INTERVENTIONS, drawn
 
 SAME = ["family", "cell", "given", "length", "lag"]
@@ -105,7 +105,6 @@ def _same_rules(path: Path, commit: str, files: list[str]) -> None:
 
 def _row(record: dict[str, Any], lag: str) -> dict[str, Any]:
     one, best, last = record["training"], record["best"][lag], record["last"][lag]
-    held = one["family"] in HELD_OUT_FAMILIES or one["cell"] in HELD_OUT_CELLS
     shares = {name: found.get(lag, np.nan) for name, found in record["shares"].items()}
     curve = record["curve"]
     return {
@@ -114,7 +113,6 @@ def _row(record: dict[str, Any], lag: str) -> dict[str, Any]:
         **{name: one[name] for name in ("family", "cell", "seed")},
         "given": one["sequences"],
         "length": record["updates"],
-        "part": PARTS[held],
         "lag": int(lag),
         "there": int(lag) in record["there"],
         "late": int(np.argmin(curve)) >= 0.9 * (len(curve) - 1),

@@ -36,7 +36,10 @@ def test_the_product_knows_no_experiments():
         (["claims", "--output", ""], "an empty path names no place"),
         (["claims", "--output", "foo://x"], "foo://x cannot be reached"),
         (["calibrate", "tiny", "--output", ""], "an empty path names no place"),
-        (["interventions", "both"], "both is no part; give one of developed, held-out"),
+        (
+            ["interventions", "both"],
+            "both is no part; give one of developed, held-out, far",
+        ),
         (
             [
                 "interventions",

@@ -58,13 +58,28 @@ def test_tokens_are_recalled_and_signs_compared():
 
 def test_the_plan_has_four_cells_for_each_family_and_every_training_once():
     every = [one for part in plan.PARTS for one in plan.plan(part)]
-    assert len(set(every)) == len(every) == 9 * 4 * 2 * 3
+    assert len(set(every)) == len(every) == len(FAMILIES) * 4 * 2 * 3
     cells = {(one.family, one.cell) for one in every}
     assert set(Counter(family for family, _ in cells).values()) == {4}
     assert {cell for _, cell in cells} == set(plan.CELLS) == set(trainings.START)
     for one in plan.plan("developed"):
         assert one.family not in plan.HELD_OUT_FAMILIES
         assert one.cell not in plan.HELD_OUT_CELLS
+
+
+def test_far_targets_hang_on_far_inputs_alone():
+    x, token = drawn("far cue")
+    place = x[..., :-1].sum(-1).argmax(1)
+    assert set((x.shape[1] - 1 - place).tolist()) == set(FAMILIES["far cue"].there(0))
+    assert torch.equal(x[torch.arange(len(x)), place].argmax(-1), token)
+    x, y = drawn("adding")
+    lags = FAMILIES["adding"].there(0)
+    marked = FAMILIES["adding"].features(x, lags)[:, -1].sum((1, 2))
+    torch.testing.assert_close(marked, y)
+    x, y = drawn("near and far")
+    phi = FAMILIES["near and far"].features(x, (3, 64))[:, -1]
+    near, far = phi[:, 0, :-1] @ families.direction(0), phi[:, 1, -1]
+    assert float((y - 0.7 * (near + far)).std()) == pytest.approx(0.1, rel=0.15)
 
 
 @pytest.fixture
