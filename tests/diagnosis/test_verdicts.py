@@ -405,3 +405,18 @@ def test_classes_of_sequences_have_verdicts():
 def test_held_out_data_that_do_not_fit_are_refused(held, said):
     with pytest.raises(ValueError, match=said):
         found_of(Model(), DATA, None, held)
+
+
+def test_what_shrinks_below_all_numbers_vanishes_and_the_first_sentence_says_so():
+    model = Model(nn.RNN)
+    with torch.no_grad():
+        model.rnn.weight_hh_l0.mul_(1e-11)  # f(4)/f(0) is below 1e-44
+    frozen = torch.optim.Adam(
+        [p for n, p in model.named_parameters() if "weight_hh" not in n]
+    )
+    found = found_of(model, DATA, frozen)
+    lag = found["rnn"]
+    assert np.isnan(lag.envelope["normalised"].sel(lag=4))
+    assert found.verdicts().verdict.droplevel(0)[4] == "vanishes"
+    assert "too small for its numbers" in found.explain(4).evidence
+    assert "lag 4 vanishes" in repr(found)

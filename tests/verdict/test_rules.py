@@ -108,3 +108,9 @@ def test_gates_are_set_where_there_are_some(cell, said):
     code = explanation(case).code
     assert said in code
     assert ("model.rnn.gru" in code) == bool(said)
+
+
+def test_what_is_too_small_for_numbers_vanishes_too():
+    case = replace(OPEN, needed=nan, envelope=nan, below=True)
+    assert verdict(case) == "vanishes"
+    assert "f(40)/f(0) is too small for its numbers" in explanation(case).evidence

@@ -118,6 +118,15 @@ def _samples(diagnosis: "LayerDiagnosis", need: xr.Dataset, given: float) -> str
                 f"no gradient arrives from lag {int(one['lag'])}: the past ends "
                 f"{ends:.0f} steps back; let it go back farther to see that lag."
             )
+        judged = _judged(diagnosis)
+        gone = [k for k in own["lag"].values.tolist() if judged.get(k) == "vanishes"]
+        if int(one["lag"]) in gone:
+            return (
+                f"lag{'s' * (len(gone) > 1)} {ranges(gone)} vanish"
+                f"{'es' * (len(gone) == 1)}: next to nothing of it arrives, and no "
+                "number of sequences shows it in one gradient; `explain` says what to "
+                "try."
+            )
         return _unresolved(diagnosis, one, given)
     middle, low, high = (float(one[n]) for n in ("needed", "lower", "upper"))
     size = float(one["own"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from ..verdict.dependence import ranges
 from ..verdict.explanation import Explanation, explanation
@@ -57,7 +58,8 @@ def cases(one: "LayerDiagnosis") -> dict[int, Case]:
     lags = group["lag"].values
     need = one.group("detection").reindex(lag=lags)
     needed = need["own"].fillna(need["needed"]).values
-    envelope = one.envelope["normalised"].reindex(lag=lags).values
+    envelope = one.envelope.reindex(lag=lags)
+    below = envelope.get("below", xr.zeros_like(envelope["normalised"])).values
     of_step = {name: float(group.attrs.get(name, np.nan)) for name in OF_STEP}
     found = {}
     for place, lag in enumerate(lags.tolist()):
@@ -75,7 +77,8 @@ def cases(one: "LayerDiagnosis") -> dict[int, Case]:
             notes=str(group.attrs.get("notes", "")),
             past=past_ends(one),
             needed=float(needed[place]),
-            envelope=float(envelope[place]),
+            envelope=float(envelope["normalised"].values[place]),
+            below=bool(below[place] == 1),
             **own,
             **of_step,
         )

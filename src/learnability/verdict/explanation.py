@@ -96,7 +96,8 @@ def _vanishes(case: Case) -> tuple[str, ...]:
             f"chunk = {2 * case.lag}  # steps from one detached state to the next",
             "a kernel or window of the layer's own has to be as long, too.",
         )
-    evidence = f"f({case.lag})/f(0) is {case.envelope:.1g}{_start(case)}; {need}, "
+    size = "too small for its numbers" if case.below else f"{case.envelope:.1g}"
+    evidence = f"f({case.lag})/f(0) is {size}{_start(case)}; {need}, "
     evidence += f"you have {case.sequences:,}"
     caveat = "it is for a new training from the start, not for the trained weights."
     if case.cell in GATED:

@@ -41,6 +41,7 @@ class Case:
         share_upper: upper end of its interval.
         needed: N(l), sequences that show the lag in one gradient.
         envelope: ``f(l)/f(0)``.
+        below: whether that is less than its dtype can tell.
         start: the same at the start of the training.
         kept: R^2 of the state for what was new at the lag.
         kept_error: its standard error.
@@ -75,6 +76,7 @@ class Case:
     share_upper: float = nan
     needed: float = nan
     envelope: float = nan
+    below: bool = False
     start: float = nan
     kept: float = nan
     kept_error: float = nan
@@ -110,6 +112,11 @@ class Case:
         return self.lag > self.past
 
     @property
+    def shrunk(self) -> bool:
+        """Return whether next to nothing arrives of what was changed at the lag."""
+        return self.cut or self.below or self.envelope < ENVELOPE
+
+    @property
     def hidden(self) -> bool:
         """Return whether a gradient of N sequences shows too little of the lag."""
         return self.lag > 0 and not TO_LEARN * self.needed <= self.sequences
@@ -134,7 +141,7 @@ RULES = (
     ),
     Rule("not resolved", lambda c: not c.found and not c.together),
     Rule("learnt", lambda c: c.share >= SHARE and c.share_lower > SHARE_LOWER),
-    Rule("vanishes", lambda c: c.hidden and (c.cut or c.envelope < ENVELOPE)),
+    Rule("vanishes", lambda c: c.hidden and c.shrunk),
     Rule("not resolved", lambda c: isnan(c.held_fall)),
     Rule("too few sequences", lambda c: c.fits_noise),
     Rule("too few steps", lambda c: c.falls or max(c.gain, c.progress) > 0),
