@@ -73,6 +73,12 @@ class Diagnosis(Mapping[str, LayerDiagnosis]):
         wanted = numbers(n_sequences)
         return self._together("n_sequences", lambda one: one.needed_window(wanted))
 
+    def progress(
+        self, n_sequences: float | Iterable[float] | None = None
+    ) -> pd.DataFrame:
+        """Return one row per layer and N; see `LayerDiagnosis.progress`."""
+        return self._together("n_sequences", lambda one: one.progress(n_sequences))
+
     def verdicts(self) -> pd.DataFrame:
         """Return one row per layer and lag; see `LayerDiagnosis.verdicts`."""
         return self._together("lag", LayerDiagnosis.verdicts)

@@ -125,6 +125,7 @@ def verdict_group(
     descent = held_out.descent(reading)
     attrs = {} if isinstance(descent, str) else descent.attributes()
     notes += [descent] if isinstance(descent, str) else []
+    attrs["heldout"] = int(held_out.given)
     notes += [] if held_out.given else ["measured on training data"]
     try:
         table = _facts(one, reading, held_out, direction)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 import pandas as pd
 
-from ..verdict.dependence import ranges
+from ..summaries.progress import given
+from ..summaries.spread import samples_needed
 from ..verdict.explanation import Explanation, explanation
 from ..verdict.lengths import steps_until, truncation
 from ..verdict.rules import Case, verdict, with_progress
+from ..words import ranges
 
 if TYPE_CHECKING:
     from .layer import LayerDiagnosis
@@ -56,7 +58,7 @@ def cases(one: "LayerDiagnosis") -> dict[int, Case]:
     group, attrs = one.group("verdict"), one.tree.attrs
     lags = group["lag"].values
     need = one.group("detection").reindex(lag=lags)
-    needed = need["own"].fillna(need["needed"]).values
+    needed = samples_needed(need).values
     envelope = one.envelope["normalised"].reindex(lag=lags).values
     of_step = {name: float(group.attrs.get(name, np.nan)) for name in OF_STEP}
     found = {}
@@ -68,7 +70,7 @@ def cases(one: "LayerDiagnosis") -> dict[int, Case]:
             layer=str(attrs["layer"]),
             cell=str(attrs["cell"]),
             units=int(attrs["units"]),
-            sequences=int(attrs["sequences"]),
+            sequences=int(given(one.tree)),
             found=bool(row["found"] == 1),
             together=bool(row["together"] == 1),
             others=bool(row["others"] == 1),
