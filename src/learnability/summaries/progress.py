@@ -1,17 +1,15 @@
 """How far a layer sees, keeps and has learnt: three answers beside each other."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Bool, Float
 
-from ..verdict.rules import is_kept, is_learnt
-from ..words import listed, ranges
+from ..words import listed, ranges, short
 from .spread import group, needed_table, samples_needed
 
 COLUMNS = ("seen", "kept", "learnt")
@@ -48,6 +46,16 @@ class Progress(NamedTuple):
             {'seen': 8.0, 'kept': 4.0, 'learnt': '1 to 2 and 4'}
         """
         return {"seen": self.seen, "kept": self.kept, "learnt": _said(self.learnt)}
+
+    def cells(self) -> dict[str, str]:
+        """Return the three as tables show them.
+
+        Example:
+            >>> Progress(8.0, np.nan, (), {}).cells()
+            {'seen': '8', 'kept': 'n/a', 'learnt': 'none'}
+        """
+        record = self.record().items()
+        return {k: v if isinstance(v, str) else short(v) for k, v in record}
 
     def row(self) -> dict[str, float | str]:
         """Return the three and in one sentence why some of them are not known."""
@@ -91,6 +99,31 @@ def progress(tree: xr.DataTree, n_sequences: float | None = None) -> Progress:
     )
 
 
+def over_seeds(found: Sequence[Progress]) -> Progress:
+    """Return what several seeds see and keep in the mean, and what all have learnt.
+
+    Args:
+        found: of each seed; what is not known of one is left out.
+
+    Example:
+        >>> one, two = Progress(8.0, 4.0, (1, 2), {}), Progress(4.0, np.nan, (2,), {})
+        >>> over_seeds([one, two]).record()
+        {'seen': 6.0, 'kept': 4.0, 'learnt': '2'}
+    """
+    learnt = [set(one.learnt) for one in found if one.learnt is not None]
+    return Progress(
+        _mean([one.seen for one in found]),
+        _mean([one.kept for one in found]),
+        tuple(sorted(set.intersection(*learnt))) if learnt else None,
+        {name: why for one in found for name, why in one.why.items()},
+    )
+
+
+def _mean(values: list[float]) -> float:
+    known = [value for value in values if not np.isnan(value)]
+    return sum(known) / len(known) if known else np.nan
+
+
 def _known(flags: Any) -> dict[int, bool]:
     """Return what is known of each lag."""
     return {int(lag): bool(flag) for lag, flag in flags.dropna().items()}
@@ -98,7 +131,7 @@ def _known(flags: Any) -> dict[int, bool]:
 
 def _found(tree: xr.DataTree) -> set[int]:
     """Return the lags that were found to hold a dependency, given all others."""
-    if "verdict" not in tree.children:
+    if not _measured(tree):
         return set()
     found = group(tree, "verdict")["found"]
     return set(found["lag"].values[found.values == 1].tolist())
@@ -106,9 +139,9 @@ def _found(tree: xr.DataTree) -> set[int]:
 
 def _of_verdict(tree: xr.DataTree, otherwise: str) -> str:
     """Return why a layer's memory is not known."""
-    if "verdict" not in tree.children:
+    if not _measured(tree):
         return OLD
-    known = bool(tree["verdict"]["kept"].notnull().any())
+    known = bool(tree["verdict"]["held"].notnull().any())
     return otherwise if known else str(tree["verdict"].attrs["notes"])
 
 
@@ -134,28 +167,19 @@ def progress_by_lag(
         missing where it was not measured.
     """
     needed = samples_needed(group(tree, "detection"))
-    lags = needed["lag"].values
-    known = "verdict" in tree.children
-    found = group(tree, "verdict") if known else xr.Dataset(coords={"lag": lags})
-    every = np.union1d(lags, found["lag"].values)
-    needed = needed.reindex(lag=every).values
-    columns = {"seen": _flags(needed <= given(tree, n_sequences), needed)}
-    if known:
-        row = found.reindex(lag=every)
-        kept, error, share, lower = (
-            row[name].values for name in ("kept", "kept_error", "share", "share_lower")
-        )
-        columns["kept"] = _flags(is_kept(kept, error), kept)
-        columns["learnt"] = _flags(is_learnt(share, lower), share)
-    index = pd.Index(every, name="lag")
-    return pd.DataFrame(columns, index, COLUMNS).astype("boolean")
+    given_to = given(tree, n_sequences)
+    found = {"seen": (needed <= given_to).where(needed.notnull())}
+    if _measured(tree):
+        verdicts = group(tree, "verdict")
+        found |= {"kept": verdicts["held"], "learnt": verdicts["learnt"]}
+    columns = {name: values.to_series() for name, values in found.items()}
+    table = pd.DataFrame(columns).rename_axis("lag")
+    return table.reindex(columns=COLUMNS).astype("boolean")
 
 
-def _flags(
-    holds: Bool[np.ndarray, "lag"], value: Float[np.ndarray, "lag"]
-) -> pd.arrays.BooleanArray:
-    """Return what holds, missing where the value is nan."""
-    return pd.arrays.BooleanArray(holds, np.isnan(value))
+def _measured(tree: xr.DataTree) -> bool:
+    """Return whether a diagnosis holds what is kept and learnt: older ones do not."""
+    return "verdict" in tree.children and "learnt" in tree["verdict"]
 
 
 def given(tree: xr.DataTree, n_sequences: float | None = None) -> float:

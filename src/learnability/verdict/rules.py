@@ -50,8 +50,8 @@ class Case:
         kept_error: its standard error.
         gain: by how much the next step raises the learnt share.
         gain_error: its standard error.
-        progress: the largest gain of all lags that are not learnt: while one of them is
-            learnt, others may fall for a while.
+        progress: the largest gain of all lags that are not learnt, less its error:
+            while one of them is learnt, others may fall for a while.
         b: by how much the next step lowers the held-out loss.
         b_error: its standard error.
         rel: that over by how much it lowers the training loss.
@@ -102,6 +102,11 @@ class Case:
         return self.train_fall > Z * self.train_fall_error
 
     @property
+    def rises(self) -> bool:
+        """Return whether the next step raises a learnt share, beyond chance."""
+        return max(self.gain - Z * self.gain_error, self.progress) > 0
+
+    @property
     def fits_noise(self) -> bool:
         """Return whether the held-out loss rises too much meanwhile."""
         if self.falls:
@@ -141,7 +146,7 @@ RULES = (
     Rule("vanishes", lambda c: c.hidden and (c.cut or c.envelope < ENVELOPE)),
     Rule("not resolved", lambda c: isnan(c.held_fall)),
     Rule("too few sequences", lambda c: c.fits_noise),
-    Rule("too few steps", lambda c: c.falls or max(c.gain, c.progress) > 0),
+    Rule("too few steps", lambda c: c.falls or c.rises),
     Rule("forgotten", lambda c: c.kept < MEMORY),
     Rule("not resolved", lambda c: True),
 )
@@ -168,8 +173,9 @@ def is_kept(kept: Numbers, error: Numbers) -> Numbers:
 
 
 def with_progress(cases: dict[int, Case]) -> dict[int, Case]:
-    """Return the cases of a layer's lags with the largest gain among them."""
-    gains = [c.gain for c in cases.values() if c.found and c.share < SHARE]
+    """Return the cases of a layer's lags with the largest sure gain among them."""
+    some = [c for c in cases.values() if c.found and c.share < SHARE]
+    gains = [c.gain - Z * c.gain_error for c in some]
     most = max((gain for gain in gains if not isnan(gain)), default=nan)
     return {lag: replace(case, progress=most) for lag, case in cases.items()}
 
