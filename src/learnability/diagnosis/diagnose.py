@@ -31,6 +31,7 @@ from .measure import Measurement, exponent_group
 from .modules import ModuleMeasurement
 from .options import DiagnosisOptions
 from .result import Diagnosis
+from .truncation import truncation_group
 from .verdict_group import verdict_group
 from .warm_up import warm_up_groups
 
@@ -168,7 +169,10 @@ def diagnose(
                     else:
                         one = ModuleMeasurement(reading, *settings)
                         measured = _module_groups(one, optimizer, direction, reason)
-                measured["verdict"] = verdict_group(one, reading, held_out, direction)
+                found_lags = verdict_group(one, reading, held_out, direction)
+                measured["verdict"] = found_lags
+                given = one, reading, held_out, found_lags
+                measured["truncation"] = truncation_group(*given)
                 measured |= warm_up_groups(reading, name)
             except ValueError as error:
                 refused[name] = f"{name}: {error}"
