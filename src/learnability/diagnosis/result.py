@@ -15,8 +15,9 @@ from ..storage import load_tree, save_tree
 from ..verdict.explanation import Explanation
 from .advice import advice
 from .layer import LayerDiagnosis, numbers
+from .lengths import Lengths, lengths_of
 from .texts import card_of, text_of
-from .verdicts import Lengths, explained, lengths_of, stops
+from .verdicts import explained, stops
 
 if TYPE_CHECKING:  # drawing loads matplotlib: only where it is asked for
     from matplotlib.axes import Axes

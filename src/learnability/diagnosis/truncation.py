@@ -48,7 +48,9 @@ def truncation_group(
         held_out: what else is given.
         verdict: which lags were found.
     """
-    lags = verdict["lag"].values[verdict["found"].values == 1]
+    alone = verdict["found"] == 1
+    together = (verdict["others"] == 1) & (verdict["strength"] > 0)
+    lags = verdict["lag"].values[(alone | together).values]
     if isinstance(one, ModuleMeasurement):
         return _none(NO_EQUATION)
     lengths = lengths_for(lags.tolist())
