@@ -85,13 +85,14 @@ class Lengths:
         )
 
     def _model(self) -> list[str]:
-        steps, *ends = map(float, self.model[WITHIN[3:]])
+        known, *ends = map(float, self.model[WITHIN[3:]])
         if "model" in self.why:
             return []
-        known = "farther than its sequences tell"
-        if np.isfinite(steps):
-            known = f"{steps:.0f} steps ({_ends(*ends)})"
-        return [f"the model looks back {known}: what lies beyond moves it by under 1 %"]
+        steps = "farther than its sequences tell"
+        if np.isfinite(known):
+            between = "" if ends == [known, known] else f" ({_ends(*ends)})"
+            steps = f"{known:.0f} step{'s' * (known != 1)}{between}"
+        return [f"the model looks back {steps}: what lies beyond moves it by under 1 %"]
 
     def _truncate(self) -> list[str]:
         table = self.truncation

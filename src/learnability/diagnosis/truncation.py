@@ -18,9 +18,9 @@ from .judging import HeldOut
 from .measure import Measurement
 from .modules import ModuleMeasurement
 
-SEQUENCES = 256  # whose gradients are split by lag, at most
+SEQUENCES = 128  # whose gradients are split by lag, at most
 FEWEST = 32  # likewise, whatever the work
-ANCHORS = 8  # steps of each, from which it is split
+ANCHORS = 4  # steps of each, from which it is split
 PART_BYTES = 2**26  # of the cotangents and gradients of some sequences
 PRESENT, START = "the present weights", "the start of the training"
 NO_LAG = "no lag was found in the data: no length follows from them"

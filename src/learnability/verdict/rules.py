@@ -19,6 +19,7 @@ UPDATES = 64  # further ones, after which losses are looked at
 TREND = (
     -0.2
 )  # fall of the held-out over that of the training loss: below it noise is fit
+GAIN = 0.01  # of a learnt share by a step: by less it rises and falls as weights hover
 MEMORY = 0.1  # R^2, below which a state holds nothing of a lag
 Z = 1.96  # standard errors on both sides of a number: 95 %
 
@@ -103,8 +104,8 @@ class Case:
 
     @property
     def rises(self) -> bool:
-        """Return whether the next step raises a learnt share, beyond chance."""
-        return max(self.gain - Z * self.gain_error, self.progress) > 0
+        """Return whether the next step raises a learnt share, by enough."""
+        return max(self.gain - Z * self.gain_error, self.progress) > GAIN
 
     @property
     def fits_noise(self) -> bool:
