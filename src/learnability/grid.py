@@ -1,6 +1,6 @@
 """The grid of lags: checked once, at the border."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -63,3 +63,16 @@ def shares_of(sequences: float) -> list[float]:
         [10.0, 100.0, 1000.0]
     """
     return sorted({max(1.0, float(sequences // part)) for part in (100, 10, 1)})
+
+
+def thinned(lags: Sequence[int], most: int) -> list[int]:
+    """Return at most so many of some lags, the first and the last among them.
+
+    Example:
+        >>> thinned([1, 2, 3, 4, 6, 8, 12, 16], 4)
+        [1, 3, 8, 16]
+    """
+    if len(lags) <= most:
+        return list(lags)
+    places = np.unique(np.linspace(0, len(lags) - 1, most).round().astype(int))
+    return [lags[k] for k in places]

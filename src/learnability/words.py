@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 
 MISSING = "n/a"
 NAMED = 4
@@ -139,3 +140,18 @@ def span(low: float, high: float, digits: int = 2) -> str:
     """
     first, last = short(low, digits), short(high, digits)
     return first if first == last else f"{first} to {last}"
+
+
+def ranges(lags: list[int]) -> str:
+    """Return ascending lags in words, neighbours as a range.
+
+    Example:
+        >>> ranges([1, 2, 3, 7, 9])
+        '1 to 3, 7 and 9'
+    """
+    runs = [
+        [lag for _, lag in run]
+        for _, run in groupby(enumerate(lags), lambda pair: pair[1] - pair[0])
+    ]
+    names = [f"{r[0]}" if len(r) == 1 else f"{r[0]} to {r[-1]}" for r in runs]
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -78,6 +78,9 @@ def test_one_number_or_several(found: lw.Diagnosis) -> None:
 def test_the_table_begins_with_what_is_asked(found: lw.Diagnosis) -> None:
     short, full = found.summary(), found.summary(full=True)
     assert list(short) == [
+        "seen",
+        "kept",
+        "learnt",
         "samples_needed",
         "samples_lower",
         "samples_upper",

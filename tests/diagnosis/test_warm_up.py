@@ -1,4 +1,4 @@
-"""Lengths of a model: warm-up of states that forget as they are known to."""
+"""Lengths of a model: warm-up, look-back and truncation, against loops by hand."""
 
 import numpy as np
 import pytest
@@ -17,12 +17,16 @@ def found_of(model, **options):
     return lw.diagnose(model, (X, Y), "mse", [1, 6, 12], options=QUICK, **options)
 
 
-@pytest.fixture(scope="module")
-def leaky():
+def leak():
     cell = lw.ConstGate(2, 8, s=0.2, layernorm=False, seed=0)
     with torch.no_grad():
         cell.W_h.zero_()
-    return found_of(lw.Network(cell))
+    return lw.Network(cell)
+
+
+@pytest.fixture(scope="module")
+def leaky():
+    return found_of(leak())
 
 
 def test_a_leak_forgets_a_wrong_start_at_its_own_rate(leaky):
@@ -42,22 +46,163 @@ def test_lengths_follow_from_the_lags_that_the_data_hold(leaky, tmp_path):
     again = lw.Diagnosis.load(tmp_path / "found.nc").lengths()
     assert repr(again) == repr(lengths)
     assert again.warm_up.equals(lengths.warm_up)
+    assert again.truncation.equals(lengths.truncation)
+    assert again.model.equals(lengths.model)
 
 
-def test_all_layers_warm_up_and_upper_ones_not_before_lower_ones():
-    class Stacked(nn.Module):
+def test_every_length_has_its_interval(leaky):
+    lengths = leaky.lengths()
+    assert lengths.intervals["lookback"] == (7, 12)
+    lower, upper = lengths.intervals["needed"]
+    assert lower < lengths.needed < upper
+    for table in (lengths.warm_up, lengths.model.to_frame().T):
+        for level in ("within_10", "within_1"):
+            assert (table[f"{level}_lower"] <= table[level]).all()
+            assert (table[level] <= table[f"{level}_upper"]).all()
+    assert set(lengths.why) == {"bias"}
+    assert "not told from nothing" in lengths.why["bias"]
+
+
+def test_a_leak_lets_the_model_look_back_as_far_as_it_reaches(leaky):
+    """Without recurrent weights what arrives is 0.8 to the power of the lag."""
+    model = leaky.lengths().model
+    assert model.within_10 == np.ceil(np.log(0.1) / np.log(0.8))
+    assert model.within_1 == np.ceil(np.log(0.01) / np.log(0.8))
+    assert model.within_1_lower == model.within_1_upper
+
+
+def test_a_length_bends_the_gradient_by_what_a_loop_that_is_cut_off_loses():
+    """In chunks wherever they begin, on the sequences of the diagnosis."""
+    x = torch.randn(256, 40, 2, generator=torch.Generator().manual_seed(5))
+    y = x[..., 0].roll(2, 1) + x[..., 1].roll(6, 1)
+    found = lw.diagnose(leak(), (x, y), "mse", [2, 6], options=QUICK)
+    row = found.lengths().truncation.loc[12]
+    assert "bias" not in found.lengths().why
+    network = leak()
+
+    def gradient(begins):
+        state, given = torch.zeros(256, 8), []
+        for t in range(40):
+            state = network.cell.step(state.detach() if begins(t) else state, x[:, t])
+            given.append(state)
+        loss = ((network.read(torch.stack(given, 1)) - y) ** 2).mean()
+        parts = torch.autograd.grad(loss, [*network.cell.parameters()])
+        return torch.cat([g.flatten() for g in parts])
+
+    whole = gradient(lambda t: t == 0)
+    chunks = [gradient(lambda t, o=o: (t + o) % 12 == 0) for o in range(12)]
+    cut = torch.stack(chunks).mean(0)
+    bias, cosine = (whole - cut).norm() / whole.norm(), cut @ whole / whole.norm()
+    assert row.bias_chunks_lower <= bias <= row.bias_chunks_upper
+    assert row.cosine_chunks_lower <= cosine / cut.norm() <= row.cosine_chunks_upper
+    assert row.bias_chunks == pytest.approx(float(bias), rel=0.1)
+    assert row.bias_sliding < row.bias_chunks
+
+
+def test_where_all_is_learnt_the_start_tells_by_how_much_a_gradient_is_bent():
+    x = torch.randn(256, 40, 2, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        start, model = leak().state_dict(), leak()
+        y = model(x)
+    noise = 0.1 * torch.randn(256, 40, generator=torch.Generator().manual_seed(6))
+    with torch.no_grad():
+        start["w_out"] = -start["w_out"]
+    data, lags = (x, y + noise), [2, 6]
+    without = lw.diagnose(model, data, "mse", lags, options=QUICK)
+    given = lw.diagnose(model, data, "mse", lags, options=QUICK, start=start)
+    assert "give start=" in without.lengths().why["bias"]
+    assert "bias" not in given.lengths().why
+    group = given["cell"].group("truncation")
+    assert group.attrs["at"] == "the start of the training"
+
+
+class Headed(nn.Module):
+    def __init__(self, kind, layers):
+        super().__init__()
+        torch.manual_seed(0)
+        self.rnn = kind(2, 8, num_layers=layers, batch_first=True)
+        self.out = nn.Linear(8, 1)
+
+    def forward(self, x):
+        return self.out(self.rnn(x)[0])[..., 0]
+
+
+@pytest.mark.parametrize(("kind", "layers"), [(nn.LSTM, 1), (nn.GRU, 2)])
+def test_zero_and_carried_states_agree_from_the_warm_up_on(kind, layers):
+    model = Headed(kind, layers)
+    table = found_of(model).lengths().warm_up.xs("zero", level="start")
+    with torch.no_grad():
+        carried, fresh = model.rnn(X)[0][:, 30:], model.rnn(X[:, 30:])[0]
+        runs = {"states": (carried, fresh)}
+        runs["output"] = (model.out(carried), model.out(fresh))
+    top = f"rnn[layer {layers - 1}, forward]"
+    for what, (right, wrong) in runs.items():
+        if kind is nn.LSTM and what == "states":
+            continue  # c is half of them, which a layer does not give at every step
+        scale = (right - right.roll(1, 0)).square().sum((0, 2))
+        apart = ((right - wrong).square().sum((0, 2)) / scale).sqrt()
+        for level, share in (("within_10", 0.1), ("within_1", 0.01)):
+            steps = int(table.loc[(top, what), level])
+            assert (apart[steps:] <= share).all()
+            assert apart[steps - 1] > share
+
+
+def test_the_states_of_a_lstm_agree_by_steps_of_its_cell():
+    model = Headed(nn.LSTM, 1)
+    table = found_of(model).lengths().warm_up
+    steps = int(table.loc[("rnn[layer 0, forward]", "states", "zero"), "within_1"])
+    with torch.no_grad():
+        state = model.rnn(X[:, :30])[1]
+        for last, given in ((steps - 1, False), (steps, True)):
+            part = X[:, 30 : 30 + last + 1]
+            ends = [model.rnn(part, state)[1], model.rnn(part)[1]]
+            right, wrong = (torch.cat(one, -1)[0] for one in ends)
+            scale = (right - right.roll(1, 0)).norm()
+            assert ((right - wrong).norm() <= 0.01 * scale) == given
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_the_model_looks_back_as_far_as_its_jacobian_says(last):
+    """Through two layers and the head, every entry of the Jacobian by hand."""
+
+    class Model(Headed):
+        def forward(self, x):
+            found = super().forward(x)
+            return found[:, -1] if last else found
+
+    model = Model(nn.GRU, 2)
+    y = Y[:, -1] if last else Y
+    found = lw.diagnose(model, (X, y), "mse", [1, 6], options=QUICK)
+    group = found["rnn[layer 1"].group("look_back")["sensitivity"]
+    at = [59] if last else [45, 49, 54, 59]
+    norms = np.zeros((40, 60 if last else 46))
+    for n in range(40):
+        by_hand = torch.autograd.functional.jacobian(
+            lambda x: Headed.forward(model, x[None])[0, at], X[n]
+        )
+        for row, t in zip(by_hand.norm(dim=2).numpy(), at, strict=True):
+            norms[n] += row[: t + 1][::-1][: norms.shape[1]]
+    mean = norms.mean(0)
+    np.testing.assert_allclose(group.sel(end="value"), mean / mean.max(), rtol=1e-4)
+    model = found.lengths().model
+    assert (mean[int(model.within_1) :] <= 0.01 * mean.max()).all()
+    assert mean[int(model.within_1) - 1] > 0.01 * mean.max()
+
+
+def test_what_has_no_derivative_or_no_length_says_so():
+    class Tokens(Headed):
         def __init__(self):
-            super().__init__()
-            torch.manual_seed(0)
-            self.rnn = nn.GRU(2, 8, num_layers=2, batch_first=True)
-            self.out = nn.Linear(8, 1)
+            super().__init__(nn.GRU, 1)
+            self.embedding = nn.Embedding(4, 2)
 
         def forward(self, x):
-            return self.out(self.rnn(x)[0])[..., 0]
+            return super().forward(self.embedding(x))
 
-    table = found_of(Stacked()).lengths().warm_up["within_10"].unstack("layer")
-    below, above = (table[f"rnn[layer {k}, forward]"] for k in (0, 1))
-    assert above["states"]["other"] >= below["states"]["other"]
+    tokens = torch.randint(4, (40, 60), generator=torch.Generator().manual_seed(1))
+    y = (tokens.roll(2, 1) == 1).float()
+    lengths = lw.diagnose(Tokens(), (tokens, y), "mse", [1, 2], options=QUICK).lengths()
+    assert "whole numbers" in lengths.why["model"]
+    assert lengths.model.isna().all()
 
 
 def test_targets_without_dependence_give_no_length():
@@ -68,3 +213,4 @@ def test_targets_without_dependence_give_no_length():
     assert lengths.truncation.empty
     assert np.isnan(lengths.lookback)
     assert "no lag was found" in repr(lengths)
+    assert {"truncation", "bias", "lookback", "needed"} == set(lengths.why)

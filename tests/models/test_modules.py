@@ -11,6 +11,9 @@ from torch.nn import functional
 import learnability as lw
 from learnability.diagnosis import DiagnosisOptions
 from learnability.diagnosis.advice import advice
+from learnability.models.module_tap import ModuleTap
+from learnability.models.quiet import quiet
+from learnability.models.reading import Reading
 from learnability.models.split import SKETCH, Splitting, sketched
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -188,6 +191,24 @@ def test_a_linear_recurrence_has_its_own_powers() -> None:
         found["normalised"].sel(order="sensitivity"), 0.8 ** np.array(LAGS), rtol=1e-5
     )
     assert found.attrs["looks_ahead"] == 0
+
+
+def test_a_run_without_taps_has_the_gradient_of_all_parameters() -> None:
+    """A tap on a module cuts off what it gives; none is left when it is taken off."""
+    torch.manual_seed(0)
+    model = On(nn.Sequential(nn.Linear(2, 4), nn.Linear(4, 4)), 4)
+    taps = [ModuleTap("module.1", model.module[1])]
+    reading = Reading(
+        model, functional.mse_loss, (X, Y), taps=taps, sequences=64, memory=1e9, seed=0
+    )
+    reading.layers()
+    (batch,), parameters = reading.batches, [*model.parameters()]
+    with quiet(model):
+        loss = reading.recorder.losses(reading.recorder.run(batch), batch)
+        found = torch.autograd.grad(loss, parameters)
+    by_hand = functional.mse_loss(model(batch[0]), batch[1]) * len(batch[0])
+    expected = torch.autograd.grad(by_hand, parameters)
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_convolution_ends_exactly() -> None:

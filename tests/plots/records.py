@@ -56,7 +56,8 @@ def diagnosis(
     }
     if training is not None:
         groups["training"] = training
-    root = xr.Dataset(attrs={"learnability": "0.1.0", "torch": "2.13.0"})
+    attrs = {"learnability": "0.1.0", "torch": "2.13.0", "sequences": 1000}
+    root = xr.Dataset(attrs=attrs)
     return LayerDiagnosis(xr.DataTree.from_dict({"/": root, **groups}))
 
 

@@ -13,7 +13,7 @@ from tests.study.children import KILLED, child, grid, killed, load_ahead
 from tests.study.small import Watcher, contents
 
 SETTINGS = grid(KILLED, seeds=[1])
-STAGES = ["training", "envelope", "evidence", "probe", "fit"]
+STAGES = ["training", "envelope", "evidence", "probe", "verdict", "fit"]
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +146,11 @@ def test_a_disk_that_fills_up_loses_nothing(alone, tmp_path, monkeypatch, writes
         ({"options": {"level": 0.9}}, ("fit",)),
         ({"options": {"anchors": 3}}, ("evidence", "fit")),
         ({"options": {"exact_windows": 9}}, ("envelope", "fit")),
-        ({"lags": [1, 2]}, ("envelope", "evidence", "probe", "fit")),
-        ({"diagnosis_sequences": 60}, ("envelope", "evidence", "probe", "fit")),
+        ({"lags": [1, 2]}, ("envelope", "evidence", "probe", "verdict", "fit")),
+        (
+            {"diagnosis_sequences": 60},
+            ("envelope", "evidence", "probe", "verdict", "fit"),
+        ),
     ],
 )
 def test_a_change_costs_only_what_depends_on_it(alone, tmp_path, change, made):

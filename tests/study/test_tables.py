@@ -146,7 +146,9 @@ def test_missing_tools_get_one_sentence(tmp_path, monkeypatch):
 def test_tables_survive_csv_and_parquet(tmp_path):
     rows = by_lag(GRID, RUNS)
     rows.to_csv(tmp_path / "a.csv", index=False)
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "a.csv"), rows)
+    flags = dict.fromkeys(("seen", "kept", "learnt"), "boolean")
+    again = pd.read_csv(tmp_path / "a.csv", dtype=flags)
+    pd.testing.assert_frame_equal(again, rows)
     pytest.importorskip("pyarrow")
     rows.to_parquet(tmp_path / "a.parquet", index=False)
     again = pd.read_parquet(tmp_path / "a.parquet")

@@ -6,7 +6,7 @@ from math import nan
 import pytest
 
 from learnability.verdict.explanation import WORDS, explanation
-from learnability.verdict.rules import RULES, Case, verdict, with_progress
+from learnability.verdict.rules import RULES, Case, Z, verdict, with_progress
 
 OPEN = Case(
     lag=40,
@@ -24,7 +24,7 @@ OPEN = Case(
     envelope=0.2,
     kept=0.5,
     kept_error=0.05,
-    gain=0.01,
+    gain=0.03,
     gain_error=0.001,
     b=0.02,
     b_error=0.004,
@@ -93,9 +93,11 @@ def test_what_is_learnt_at_other_lags_is_progress_and_what_is_known_is_none():
     falling = replace(flat, lag=4, gain=-0.02)
     done = replace(OPEN, lag=8, share=0.9, share_lower=0.8, gain=0.5)
     found = with_progress({c.lag: c for c in (rising, falling, done)})
-    assert {c.progress for c in found.values()} == {0.03}
+    assert {c.progress for c in found.values()} == {0.03 - Z * OPEN.gain_error}
     assert verdict(found[4]) == "too few steps"
     assert verdict(with_progress({4: falling, 8: done})[4]) == "not resolved"
+    chance = replace(rising, gain_error=0.02)
+    assert verdict(with_progress({2: chance, 4: falling})[2]) == "not resolved"
 
 
 def test_lag_0_never_vanishes():

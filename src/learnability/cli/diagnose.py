@@ -4,9 +4,8 @@ import importlib
 import inspect
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import pandas as pd
 import torch
 from rich.console import Console
 from torch import nn
@@ -15,6 +14,9 @@ from ..checked import check_unique, checked_seed
 from ..grid import spread_lags
 from .app import NUMBER, Output, Reals, Whole, Wholes, Words
 from .terminal import Display, output_file, print_table, say
+
+if TYPE_CHECKING:
+    from ..diagnosis import Diagnosis
 
 # Lags measured unless they are given, spread evenly in logarithm.
 FEW_LAGS = 24
@@ -103,7 +105,7 @@ def diagnose(
         )
     if output is not None:  # first: what follows can be had again from the file
         diagnoses.save(output)
-    _show(diagnoses.window(numbers))
+    _show(diagnoses, numbers)
     for sentence in diagnoses.advice():
         say(sentence)
     if output is not None:
@@ -153,15 +155,17 @@ def _called(name: str, make: Any) -> Any:
     return make()
 
 
-def _show(windows: pd.DataFrame) -> None:
-    """Print windows, a row per layer and a column per N."""
-    n_sequences = windows.index.unique("n_sequences")
+def _show(diagnoses: "Diagnosis", n_sequences: list[float]) -> None:
+    """Print what is seen, kept and learnt and windows, a row per layer."""
+    from ..summaries.progress import COLUMNS, progress
+
     rows = []
-    for layer in windows.index.unique("layer"):
-        found: Any = windows.xs(layer, level="layer").itertuples()
+    for name, one in diagnoses.items():
+        found: Any = one.window(n_sequences).itertuples()
         cells = (
             f"{'≥' if row.censored else ''}{row.window} ({row.lower} to {row.upper})"
             for row in found
         )
-        rows.append([layer, *cells])
-    print_table(["layer", *(f"H at N = {b:g}" for b in n_sequences)], rows, "windows")
+        rows.append([name, *progress(one.tree).cells().values(), *cells])
+    heads = ["layer", *COLUMNS, *(f"H at N = {n:g}" for n in n_sequences)]
+    print_table(heads, rows, "windows")

@@ -8,8 +8,8 @@ from jaxtyping import Real
 
 from ..detection import decay
 from ..detection.decay_fit import FEWEST_LAGS
-from ..verdict.dependence import ranges
 from ..verdict.rules import verdict
+from ..words import ranges
 from .verdicts import cases, past_ends
 
 if TYPE_CHECKING:

@@ -27,12 +27,14 @@ from ..models.trees import moved
 from .groups import fitted_detection, fitted_envelopes, fitted_evidence
 from .judging import HeldOut
 from .layer import LayerDiagnosis
+from .look_back import look_back
 from .measure import Measurement, exponent_group
 from .modules import ModuleMeasurement
 from .options import DiagnosisOptions
 from .result import Diagnosis
+from .truncation import truncation_group
 from .verdict_group import verdict_group
-from .warm_up import warm_up_groups
+from .warm_up import warm_up, warm_up_group
 
 FEWEST = 8  # sequences: with fewer no interval means anything
 FEW_LAGS = 24  # unless they are given
@@ -151,7 +153,7 @@ def diagnose(
     with beside_others(), _on(model, device), in_single_precision(model) as precision:
         held_out = HeldOut(read, heldout, optimizer, start)
         every = found(model, layers, read, first, tell)
-        diagnoses, refused = {}, dict(every.refused)
+        diagnoses, refused, whole = {}, dict(every.refused), {}
         cases = [(*one, None) for one in every.recurrences] + every.modules
         for reading, _, _ in cases:
             held_out.check(reading)
@@ -168,8 +170,18 @@ def diagnose(
                     else:
                         one = ModuleMeasurement(reading, *settings)
                         measured = _module_groups(one, optimizer, direction, reason)
-                measured["verdict"] = verdict_group(one, reading, held_out, direction)
-                measured |= warm_up_groups(reading, name)
+                found_lags = verdict_group(one, reading, held_out, direction)
+                measured["verdict"] = found_lags
+                given = one, reading, held_out, found_lags
+                measured["truncation"] = truncation_group(*given)
+                if id(reading) not in whole:
+                    steps = int(layer.lengths.max())
+                    whole[id(reading)] = (
+                        warm_up(reading),
+                        look_back(reading, steps, seed),
+                    )
+                warm, measured["look_back"] = whole[id(reading)]
+                measured["warm_up"] = warm_up_group(warm, name)
             except ValueError as error:
                 refused[name] = f"{name}: {error}"
                 continue

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import final
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from ..storage import load_tree, save_tree
-from ..summaries.spread import envelope, group, window_table
+from ..summaries.progress import given, progress, progress_by_lag
+from ..summaries.spread import envelope, group, needed_table, window_table
 from ..verdict.explanation import Explanation
 from .texts import card_of, text_of
 from .verdicts import explained, verdict_table
@@ -63,6 +63,9 @@ class LayerDiagnosis:
             full: with the envelope and the tail index, too.
 
         Returns:
+            ``seen``, ``kept`` and ``learnt``: whether the sequences that train it show
+            the lag in one gradient, whether the state holds what was new at it, whether
+            it has been learnt; missing where it was not measured, `progress` says why.
             ``samples_needed`` (N(l), sequences), the ends of its interval
             ``samples_lower`` and ``samples_upper``, and whether the lag is resolved;
             in full also ``envelope`` (f(l)/f(0)) and ``alpha`` with their errors.
@@ -83,7 +86,26 @@ class LayerDiagnosis:
             columns["envelope_error"] = f["error"] / f["origin"]
             columns |= {name: law[name] for name in laws}
         index = pd.Index(need["lag"].values, name="lag")
-        return pd.DataFrame({k: v.values for k, v in columns.items()}, index=index)
+        table = pd.DataFrame({k: v.values for k, v in columns.items()}, index=index)
+        return progress_by_lag(self.tree).reindex(index).join(table)
+
+    def progress(
+        self, n_sequences: float | Iterable[float] | None = None
+    ) -> pd.DataFrame:
+        """Return how far it sees, keeps and has learnt, beside each other.
+
+        Args:
+            n_sequences: N, one number or several; those that train it unless given.
+
+        Returns:
+            One row per N: ``seen``, the longest lag up to which N sequences show every
+            dependency that was found; ``kept``, the longest up to which the state holds
+            what was new at every lag that has one; ``learnt``, the lags whose share is
+            learnt; and ``why``, the reason for each that is missing.
+        """
+        wanted = [given(self.tree)] if n_sequences is None else numbers(n_sequences)
+        rows = [progress(self.tree, one).row() for one in wanted]
+        return pd.DataFrame(rows, pd.Index(wanted, name="n_sequences"))
 
     def window(self, n_sequences: float | Iterable[float]) -> pd.DataFrame:
         """Return the detection window H_N of each number of sequences.
@@ -117,16 +139,7 @@ class LayerDiagnosis:
             if none was found or N(l) is not defined), and ``farthest``, the last lag
             that holds one.
         """
-        need, wanted = self.group("detection"), numbers(n_sequences)
-        held = need["own"].dropna("lag")
-        lags, own = held["lag"].values, held.values
-        rows = []
-        for budget in wanted:
-            seen = np.cumprod(own <= budget).astype(bool)
-            window = np.nan if not len(lags) else float(max(lags[seen], default=0))
-            rows.append((window, lags[-1] if len(lags) else np.nan))
-        index = pd.Index(wanted, name="n_sequences")
-        return pd.DataFrame(rows, index=index, columns=["window", "farthest"])
+        return needed_table(self.group("detection"), numbers(n_sequences))
 
     def verdicts(self) -> pd.DataFrame:
         """Return what stops each lag, one row each, lag 0 first.

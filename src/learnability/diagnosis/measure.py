@@ -1,6 +1,6 @@
 """Everything that is measured on one recurrence, one method per group of results."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from typing import final
@@ -17,6 +17,7 @@ from ..evidence.inputs import shifted
 from ..evidence.probe import ProbeStatistics, probe_gradients, summed_up
 from ..evidence.rates import NoRates
 from ..evidence.sample import Sample, anchors, joined
+from ..grid import thinned
 from ..models.probing import along, dependencies, probes
 from ..models.reading import Layer, Progress, silent
 from ..randomness import stream
@@ -185,19 +186,6 @@ def _rates(sample: Sample, matrices: Tensor | None) -> Tensor | None:
         return None
     h = sample.states[..., sample.cell.output]
     return evidence.unit_rates(matrices.to(h.dtype), h)
-
-
-def thinned(lags: Sequence[int], most: int) -> list[int]:
-    """Return at most so many of some lags, the first and the last among them.
-
-    Example:
-        >>> thinned([1, 2, 3, 4, 6, 8, 12, 16], 4)
-        [1, 3, 8, 16]
-    """
-    if len(lags) <= most:
-        return list(lags)
-    places = np.unique(np.linspace(0, len(lags) - 1, most).round().astype(int))
-    return [lags[k] for k in places]
 
 
 def exponent_group(samples: Iterable[Sample], count: int) -> xr.Dataset:

@@ -24,6 +24,7 @@ from ..evidence.inputs import shifted
 from ..evidence.probe import ProbeStatistics, summed_up
 from ..evidence.sample import Sample, anchors
 from ..evidence.statistics import SequenceGradients
+from ..grid import thinned
 from ..models.batches import Batch, device_of
 from ..models.convert import Conversion
 from ..models.module_tap import ModuleTap
@@ -36,7 +37,7 @@ from ..models.split import Splitting, free, pulled, real, sketched
 from ..models.trees import moved
 from ..randomness import stream, torch_generator
 from ..transport.clusters import RatioSums
-from .measure import Measurement, thinned
+from .measure import Measurement
 from .options import DiagnosisOptions
 
 SEQUENCES = 128  # whose gradients are made, each by a run of the model

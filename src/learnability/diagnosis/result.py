@@ -15,8 +15,9 @@ from ..storage import load_tree, save_tree
 from ..verdict.explanation import Explanation
 from .advice import advice
 from .layer import LayerDiagnosis, numbers
+from .lengths import Lengths, lengths_of
 from .texts import card_of, text_of
-from .verdicts import Lengths, explained, lengths_of, stops
+from .verdicts import explained, stops
 
 if TYPE_CHECKING:  # drawing loads matplotlib: only where it is asked for
     from matplotlib.axes import Axes
@@ -72,6 +73,12 @@ class Diagnosis(Mapping[str, LayerDiagnosis]):
         """Return one row per layer and N; see `LayerDiagnosis.needed_window`."""
         wanted = numbers(n_sequences)
         return self._together("n_sequences", lambda one: one.needed_window(wanted))
+
+    def progress(
+        self, n_sequences: float | Iterable[float] | None = None
+    ) -> pd.DataFrame:
+        """Return one row per layer and N; see `LayerDiagnosis.progress`."""
+        return self._together("n_sequences", lambda one: one.progress(n_sequences))
 
     def verdicts(self) -> pd.DataFrame:
         """Return one row per layer and lag; see `LayerDiagnosis.verdicts`."""

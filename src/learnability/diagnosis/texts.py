@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..summaries.progress import progress
 from .advice import answer
 from .verdicts import stops
 
@@ -59,12 +60,26 @@ def card_of(layers: Layers, refused: Mapping[str, str] | None = None) -> str:
         refused: why others have none.
     """
     given = [one.tree.attrs["sequences"] for one in layers.values()]
-    head = ("layer", f"sees with {given[0]:,} sequences", "answer")
+    head = (
+        "layer",
+        f"seen with {given[0]:,} sequences",
+        "kept",
+        "learnt",
+        "window",
+        "answer",
+    )
     rows = [
-        (name, _window(one, count), f"{stops(one)} {answer(one)}".strip())
+        (
+            name,
+            *progress(one.tree).cells().values(),
+            _window(one, count),
+            f"{stops(one)} {answer(one)}".strip(),
+        )
         for (name, one), count in zip(layers.items(), given, strict=True)
     ]
-    rows += [(name, "", why) for name, why in (refused or {}).items()]
+    rows += [
+        (name, *[""] * (len(head) - 2), why) for name, why in (refused or {}).items()
+    ]
     body = "".join(_row("td", row) for row in rows)
     style = "text-align:left;vertical-align:top;padding:0.2em 0.8em 0.2em 0"
     table = f"<table><thead>{_row('th', head)}</thead><tbody>{body}</tbody></table>"

@@ -19,6 +19,7 @@ from ..verdict.facts import facts
 from ..verdict.lag_sums import MOST, LagSums, Part, lag_sums
 from ..verdict.moments import LARGEST
 from ..verdict.products import Products, products
+from ..verdict.rules import is_kept, is_learnt
 from .judging import FRACTION, HeldOut
 from .measure import Measurement
 from .modules import ModuleMeasurement
@@ -42,6 +43,8 @@ MEANINGS = {
     "share": "learnt share, on held-out data",
     "share_lower": "lower end of its interval at 95 %",
     "share_upper": "upper end of its interval at 95 %",
+    "held": "whether the state holds what was new, its R^2 above 0 at 95 %",
+    "learnt": "whether the share is that of a lag that is learnt",
     "gain": "change of the learnt share towards 1 by the optimizer's next step",
     "gain_error": "its standard error",
 }
@@ -125,9 +128,10 @@ def verdict_group(
     descent = held_out.descent(reading)
     attrs = {} if isinstance(descent, str) else descent.attributes()
     notes += [descent] if isinstance(descent, str) else []
+    attrs["heldout"] = int(held_out.given)
     notes += [] if held_out.given else ["measured on training data"]
     try:
-        table = _facts(one, reading, held_out, direction)
+        table = _judged(_facts(one, reading, held_out, direction))
     except ValueError as error:
         table = pd.DataFrame(np.nan, pd.Index(lags), list(MEANINGS))
         notes.append(str(error))
@@ -138,6 +142,18 @@ def verdict_group(
     }
     axis = xr.DataArray(lags, dims="lag", attrs={"units": "steps"})
     return xr.Dataset(data, {"lag": axis}, {**attrs, "notes": "; ".join(notes)})
+
+
+def _judged(table: pd.DataFrame) -> pd.DataFrame:
+    """Add whether each lag is held and learnt, by rule; nan where it is not known."""
+    kept, error, share, lower = (
+        table[name].to_numpy(float)
+        for name in ("kept", "kept_error", "share", "share_lower")
+    )
+    return table.assign(
+        held=np.where(np.isnan(kept), np.nan, is_kept(kept, error)),
+        learnt=np.where(np.isnan(share), np.nan, is_learnt(share, lower)),
+    )
 
 
 def _facts(

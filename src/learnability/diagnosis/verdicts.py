@@ -1,17 +1,18 @@
 """Verdicts, explanations and lengths to choose, from what a diagnosis holds."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, final
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..verdict.dependence import ranges
+from ..summaries.progress import given
+from ..summaries.spread import samples_needed
 from ..verdict.explanation import Explanation, explanation
-from ..verdict.lengths import steps_until, truncation
 from ..verdict.rules import Case, verdict, with_progress
+from ..words import ranges
 
 if TYPE_CHECKING:
     from .layer import LayerDiagnosis
@@ -39,9 +40,6 @@ OF_STEP = (
     "held_fall_error",
 )
 SHOWN = ("found", "needed", "envelope", *OF_LAG, *OF_STEP)
-LAYER = ["layer", "of", "start"]
-ENOUGH = 0.5  # weight of the farthest lag
-LEVELS = {"within_10": 0.1, "within_1": 0.01}
 
 
 def cases(one: "LayerDiagnosis") -> dict[int, Case]:
@@ -57,7 +55,7 @@ def cases(one: "LayerDiagnosis") -> dict[int, Case]:
     group, attrs = one.group("verdict"), one.tree.attrs
     lags = group["lag"].values
     need = one.group("detection").reindex(lag=lags)
-    needed = need["own"].fillna(need["needed"]).values
+    needed = samples_needed(need).values
     envelope = one.envelope.reindex(lag=lags)
     below = envelope.get("below", xr.zeros_like(envelope["normalised"])).values
     of_step = {name: float(group.attrs.get(name, np.nan)) for name in OF_STEP}
@@ -70,7 +68,7 @@ def cases(one: "LayerDiagnosis") -> dict[int, Case]:
             layer=str(attrs["layer"]),
             cell=str(attrs["cell"]),
             units=int(attrs["units"]),
-            sequences=int(attrs["sequences"]),
+            sequences=int(given(one.tree)),
             found=bool(row["found"] == 1),
             together=bool(row["together"] == 1),
             others=bool(row["others"] == 1),
@@ -146,98 +144,3 @@ def stops(one: "LayerDiagnosis") -> str:
         at = f"{said} at lag{'s' * (len(own) > 1)} {ranges(own)}"
         parts.append(f"{at} ({advice})" if advice else at)
     return f"{'; '.join(parts)}."
-
-
-@final
-@dataclass(frozen=True, repr=False)
-class Lengths:
-    """How long to backpropagate, to warm up and to look back, in steps.
-
-    Attributes:
-        truncation: one row per length K of truncated backpropagation: the share of
-            what the data hold that it keeps, ``sliding`` and by ``chunks``, and the
-            weights of the farthest lag; empty where the data hold nothing.
-        warm_up: one row per layer, what of it (``states`` or ``output``) and wrong
-            start (``other`` or ``zero``): steps until it is within 10 % and 1 % of the
-            right one, nan where half of a sequence is too short to know.
-        lookback: steps of the input that a model needs for all lags that were found,
-            one by one or together; nan where none was.
-        needed: sequences that show the farthest of them in one gradient; nan where
-            that is not resolved.
-    """
-
-    truncation: pd.DataFrame
-    warm_up: pd.DataFrame
-    lookback: float
-    needed: float
-
-    def __repr__(self) -> str:
-        return "\n".join([self._look_back(), *self._truncate(), *self._warm()])
-
-    def _look_back(self) -> str:
-        if np.isnan(self.lookback):
-            return "no lag was found in the data: no length follows from them"
-        known = np.isfinite(self.needed)
-        count = f"{max(1.0, self.needed):,.0f} or more sequences show"
-        return (
-            f"look back {self.lookback:.0f} steps; "
-            f"{count if known else 'no number of sequences shows'} the farthest lag"
-        )
-
-    def _truncate(self) -> list[str]:
-        weights = self.truncation["farthest_chunks"].to_numpy(float)
-        return [
-            f"backpropagate {self.lookback:.0f} steps by a sliding window, or chunks "
-            f"of {self.truncation.index[k]}, which keep half of the farthest lag"
-            for k in np.flatnonzero(weights >= ENOUGH)[:1]
-        ]
-
-    def _warm(self) -> list[str]:
-        steps = self.warm_up["within_1"].to_numpy(float)
-        if not steps.size:
-            return []
-        known = "more than half a sequence"
-        if np.isfinite(steps).all():
-            known = f"{steps.max():.0f} steps"
-        return [f"warm up {known}: states and output are within 1 % then"]
-
-
-def lengths_of(layers: Mapping[str, "LayerDiagnosis"]) -> Lengths:
-    """Return the lengths that a model's layers ask for.
-
-    Truncation and look-back are those of the layer that sees the farthest lag.
-
-    Args:
-        layers: by name.
-    """
-    found = {name: _found(one) for name, one in layers.items()}
-    name = max(found, key=lambda one: max(found[one], default=-1))
-    held = found[name]
-    farthest = held[max(held)] if held else None
-    return Lengths(
-        truncation({lag: case.strength for lag, case in held.items()}),
-        pd.concat({name: _warm_up(one) for name, one in layers.items()}, names=LAYER),
-        farthest.lag + 1 if farthest else np.nan,
-        farthest.needed if farthest else np.nan,
-    )
-
-
-def _found(one: "LayerDiagnosis") -> dict[int, Case]:
-    every = cases(one).items()
-    return {k: c for k, c in every if c.found or (c.others and c.strength > 0)}
-
-
-def _warm_up(one: "LayerDiagnosis") -> pd.DataFrame:
-    """Return steps until states and output are near the right ones."""
-    index = pd.MultiIndex.from_tuples([], names=LAYER[1:])
-    if "warm_up" not in one.tree.children:
-        return pd.DataFrame(columns=list(LEVELS), index=index)
-    group = one.group("warm_up")
-    rows = {
-        tuple(str(name).split("_")): {
-            level: steps_until(group[name].values, share)
-            for level, share in LEVELS.items()
-        }
-        for name in group.data_vars
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(LAYER[1:])

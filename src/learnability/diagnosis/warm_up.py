@@ -5,28 +5,34 @@ one, and on their second halves alone. How far apart the runs are in the second 
 told in units of the distance between two sequences.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..models.batches import Batch, device_of
 from ..models.reading import Reading
 from ..models.refusal import Refusal
 from ..models.trees import Place, moved, placed, replaced
+from ..verdict.regression import explained
+from ..verdict.rules import Z
 
 BATCHES = 2  # on which it is measured
 OUTPUT = "output"  # the model's own, beside the layers by name
+ENDS = ("value", "lower", "upper")
+SEVERAL = "sequences have several lengths, so that none begins as another does"
 
 Runs = dict[str, Float[Tensor, "sequence step feature"]]
 Change = Callable[[Tensor, int, int], Tensor]
+Sums = dict[tuple[str, str], list[np.ndarray]]
 
 
-def warm_up(reading: Reading) -> dict[str, xr.Dataset]:
+def warm_up(reading: Reading) -> dict[str, xr.DataArray]:
     """Return distances step by step after a wrong start, by layer, and of the output.
 
     ``other`` began as another sequence, ``zero`` with the second half. Empty where
@@ -34,10 +40,13 @@ def warm_up(reading: Reading) -> dict[str, xr.Dataset]:
 
     Args:
         reading: the model on its data.
+
+    Returns:
+        Distances over (start, end, step): the value and the ends of its interval.
     """
-    sums: dict[tuple[str, str], list[np.ndarray]] = {}
+    sums: Sums = {}
     with reading.recorder.attached(), torch.no_grad():
-        for batch in reading.batches[:BATCHES]:
+        for batch, numbers in islice(reading.numbered(), BATCHES):
             whole = _given(reading, batch)
             lengths = {values.shape[1] for values in whole.values()}
             if len(lengths) != 1:
@@ -47,31 +56,46 @@ def warm_up(reading: Reading) -> dict[str, xr.Dataset]:
                 given = _wrongly_started(reading, batch, steps, change)
                 for name in whole.keys() & given.keys():
                     rows = _squares(whole[name], given[name])
-                    sums.setdefault((name, kind), []).append(rows)
-    found: dict[str, xr.Dataset] = {}
-    for (name, kind), rows in sums.items():
-        apart, scale = np.sum(rows, axis=0)
-        distance = np.sqrt(apart / np.where(scale > 0, scale, np.nan))
-        found[name] = found.get(name, xr.Dataset()).assign({kind: ("step", distance)})
+                    own = sums.setdefault((name, kind), [])
+                    own.append(by_sample(rows, numbers))
+    return {name: _distances(sums, name) for name, _ in sums}
+
+
+def _distances(sums: Sums, name: str) -> xr.DataArray:
+    """Return the distances of one layer, or of the output."""
+    kinds = {
+        kind: np.concatenate(rows) for (n, kind), rows in sums.items() if n == name
+    }
+    rows = []
+    for apart, scale in (v.swapaxes(0, 1) for v in kinds.values()):
+        share, error = explained(apart, scale)  # a share of the squares is left
+        ends = np.stack([1 - share, *(1 - share + z * error for z in (-Z, Z))])
+        rows.append(np.sqrt(np.maximum(ends, 0)))
+    coords = {"start": list(kinds), "end": list(ENDS)}
+    return xr.DataArray(np.stack(rows), coords, ("start", "end", "step"))
+
+
+def by_sample(
+    values: Float[np.ndarray, "item *rest"], numbers: Int[Tensor, "item"]
+) -> Float[np.ndarray, "sample *rest"]:
+    """Return the sums of values over the items of each sample."""
+    own = (numbers - numbers[0]).numpy()
+    found = np.zeros((int(own[-1]) + 1, *values.shape[1:]))
+    np.add.at(found, own, values)
     return found
 
 
-def warm_up_groups(reading: Reading, layer: str) -> dict[str, xr.Dataset]:
+def warm_up_group(found: Mapping[str, xr.DataArray], layer: str) -> xr.Dataset:
     """Return the group ``warm_up`` of a layer: its states and the model's output.
 
     Args:
-        reading: the model on its data.
+        found: of `warm_up`.
         layer: its name.
     """
-    found = warm_up(reading)
-    parts = [
-        one.rename({kind: f"{what}_{kind}" for kind in one.data_vars})
-        for what, name in (("states", layer), ("output", OUTPUT))
-        if (one := found.get(name)) is not None
-    ]
+    names = {"states": layer, "output": OUTPUT}
+    parts = {what: found[name] for what, name in names.items() if name in found}
     title = "distance after a wrong start, in that of two sequences"
-    group = xr.merge(parts).assign_attrs(title=title)
-    return {"warm_up": group} if parts else {}
+    return xr.Dataset(parts).assign_attrs(title=title, notes="" if parts else SEVERAL)
 
 
 def _given(reading: Reading, batch: Batch) -> Runs:
@@ -85,11 +109,16 @@ def _given(reading: Reading, batch: Batch) -> Runs:
         if not track.backward
     }
     steps = next((values.shape[1] for values in found.values()), 0)
+    values = by_step(output, steps)
+    return found if values is None else found | {OUTPUT: values.detach().cpu().float()}
+
+
+def by_step(output: Any, steps: int) -> Float[Tensor, "sequence step feature"] | None:
+    """Return what a model gives at every step, None if it gives nothing such."""
     for _, leaf in placed(output):
         if isinstance(leaf, Tensor) and leaf.shape[1:2] == (steps,):
-            values = leaf.detach().cpu().float()
-            return found | {OUTPUT: values.reshape(*leaf.shape[:2], -1)}
-    return found
+            return leaf.reshape(*leaf.shape[:2], -1)
+    return None
 
 
 def _wrongly_started(
@@ -122,9 +151,9 @@ def _cut(leaf: Tensor, along: int, half: int) -> Tensor:
     return leaf.narrow(along, half, leaf.shape[along] - half)
 
 
-def _squares(right: Tensor, wrong: Tensor) -> Float[np.ndarray, "2 step"]:
-    """Return squared distances to the wrong run, and between two sequences."""
+def _squares(right: Tensor, wrong: Tensor) -> Float[np.ndarray, "sequence 2 step"]:
+    """Return squared distances to the wrong run, and to another sequence."""
     right = right[:, -wrong.shape[1] :]
-    apart = (right - wrong).double().square().sum(dim=(0, 2))
-    scale = (right - right.roll(1, 0)).double().square().sum(dim=(0, 2))
-    return torch.stack([apart, scale]).numpy()
+    others = wrong, right.roll(1, 0)
+    found = [(right - one).double().square().sum(dim=2) for one in others]
+    return torch.stack(found, dim=1).numpy()

@@ -242,6 +242,34 @@ def pre_cotangents(
     return torch.stack(reached[::-1], dim=2), _norm_gradients(cell, x, states, whole)
 
 
+def gradients_at_fixed_past(
+    cell: Cell,
+    x: Inputs,
+    states: States,
+    cotangent: Float[Tensor, "sequence row step state"],
+) -> Float[Tensor, "sequence row parameter"]:
+    """Return ``sum_t (d+ state_t / d theta)' cotangent_t``: nothing is carried back.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        states: the states after each step, from a zero initial state.
+        cotangent: any number of rows for every sequence.
+
+    Returns:
+        The gradients, parameters in the order of `cell_gradients`.
+    """
+    with torch.no_grad():
+        partials = cell.local_derivatives(states, x)
+        found = [
+            cell.vjp(cotangent[:, :, t], partials[:, None, t])[1]
+            for t in range(x.shape[1])
+        ]
+        norm = _norm_gradients(cell, x, states, cotangent)
+        p = torch.stack(found, dim=2)
+        return torch.cat([*norm.values(), cell.row_gradients(p, states, x)], dim=-1)
+
+
 def _norm_gradients(
     cell: Cell,
     x: Inputs,

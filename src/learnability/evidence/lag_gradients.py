@@ -108,13 +108,22 @@ def sweep(
     """
     at = check_sweep(cell, x, anchors, longest, states=states, delta=delta)
     shared = torch.tensor(at, dtype=torch.int64, device=x.device)
-    return _swept(cell, x, states, delta, shared, longest)
+    return own_sweep(cell, x, states, delta, shared, longest)
 
 
-def _swept(
+def own_sweep(
     cell: Cell, x: Tensor, states: Tensor, delta: Tensor, anchors: Tensor, longest: int
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Yield what `sweep` says, of anchors of all sequences or each one's own."""
+    """Yield what `sweep` says, of anchors of all sequences or each one's own.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        states: the states after each step, from a zero initial state.
+        delta: the loss's derivative by each state at a fixed past.
+        anchors: steps of all sequences, or of each one, negative for none.
+        longest: the last lag.
+    """
     with torch.no_grad():
         partials = cell.local_derivatives(states, x)
     adjoint = _taken(delta, anchors).detach()
@@ -282,6 +291,6 @@ def own_lag_projection(
         x, states = sample.x[own], sample.states[own]
         source = immediate_sensitivity(cell, x, states, direction)
         at = torch.from_numpy(anchors[own])
-        found = _swept(cell, x, states, delta[own], at, lags[-1])
+        found = own_sweep(cell, x, states, delta[own], at, lags[-1])
         rows.append(_projected(source, lags, found))
     return torch.cat(rows, dim=1).nanmean(dim=-1)

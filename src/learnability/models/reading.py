@@ -177,6 +177,13 @@ class Reading:
         """Return how many items of the data are read."""
         return sum(len(numbers) for numbers in self._samples_of)
 
+    def numbered(self) -> Iterator[tuple[Batch, Int[Tensor, "item"]]]:
+        """Yield the batches, each with the number of the sample of every item."""
+        before = 0
+        for batch, numbers in zip(self.batches, self._samples_of, strict=True):
+            yield batch, numbers + before
+            before += int(numbers[-1]) + 1
+
     def groups(self, most: int) -> Iterator[tuple[Batch, int]]:
         """Yield the items of neighbouring samples together, and how many they are.
 

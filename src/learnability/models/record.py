@@ -78,6 +78,9 @@ class Recorder:
         """Put the taps on, and the model into a state that leaves no trace."""
         with ExitStack() as stack:
             stack.enter_context(quiet(self.model))
+            # A run without taps must not bring their hooks back: some cut gradients.
+            without = Kept(self.model, parameters=False)
+            stack.callback(setattr, self, "_kept", without)
             for tap in self.taps:
                 for handle in tap.attach():
                     stack.callback(handle.remove)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..detection import decay
 from ..detection.decay_fit import FEWEST_LAGS
+from ..summaries.progress import COLUMNS, over_seeds, progress
 from ..summaries.spread import (
     ORDER,
     envelope,
@@ -45,13 +46,14 @@ def table(
         n_sequences: numbers of sequences N.
 
     Returns:
-        ``cell``; ``r2`` and ``ceiling``; ``tau_median``, ``tau_low`` and ``tau_high``
-        (time scales of the units, median and 10 to 90 %); ``decay``; ``alpha`` with
-        ``alpha_lower``, ``alpha_upper`` at ``alpha_lag``, the lag where it is the
-        median over all lags; per N N ``H_N``, ``H_N_lower``, ``H_N_upper``,
-        ``H_N_censored`` and ``H_N_upper_censored`` (the last lag of the grid is
-        reached); ``outcome``, a sentence where training diverged. What a diagnosis
-        does not hold is nan.
+        ``cell``; ``seen``, ``kept`` and ``learnt``, see `summaries.progress`, seen with
+        the sequences of the training; ``r2`` and ``ceiling``; ``tau_median``,
+        ``tau_low`` and ``tau_high`` (time scales of the units, median and 10 to 90 %);
+        ``decay``; ``alpha`` with ``alpha_lower``, ``alpha_upper`` at ``alpha_lag``, the
+        lag where it is the median over all lags; per N N ``H_N``, ``H_N_lower``,
+        ``H_N_upper``, ``H_N_censored`` and ``H_N_upper_censored`` (the last lag of the
+        grid is reached); ``outcome``, a sentence where training diverged. What a
+        diagnosis does not hold is nan.
 
     Raises:
         ValueError: if there are no runs.
@@ -70,6 +72,7 @@ def _row(
     training = next((record.attrs for record in trained([run])), {})
     return {
         "cell": name,
+        **progress(run).record(),
         "r2": float(training.get("r2", np.nan)),
         "ceiling": float(training.get("ceiling", np.nan)),
         **_time_scales(run),
@@ -192,9 +195,9 @@ def formatted(rows: pd.DataFrame) -> pd.DataFrame:
         rows: as `table` returns it.
 
     Returns:
-        Columns as people read them: architecture; R² of its ceiling; time scale with
-        its spread; decay; alpha with its interval; a column per N; the outcome,
-        if a training diverged.
+        Columns as people read them: architecture; what is seen, kept and learnt; R² of
+        its ceiling; time scale with its spread; decay; alpha with its interval; a
+        column per N; the outcome, if a training diverged.
 
     Example:
         >>> rows = pd.DataFrame([{"cell": "GRU", "r2": 0.5, "ceiling": 0.69}])
@@ -203,6 +206,9 @@ def formatted(rows: pd.DataFrame) -> pd.DataFrame:
     """
     records = rows.to_dict("records")
     columns: dict[str, list[str]] = {"architecture": [str(r["cell"]) for r in records]}
+    for name in COLUMNS:
+        if name in rows:
+            columns[name] = [_shown(row[name]) for row in records]
     if "r2" in rows:
         columns["R² of ceiling"] = [_fit(row) for row in records]
     if "tau_median" in rows:
@@ -241,6 +247,10 @@ def window(row: Mapping, budget: float) -> str:
     return f"{middle} ({row[f'{name}_lower']:.0f} to {high})"
 
 
+def _shown(value: float | str) -> str:
+    return value if isinstance(value, str) else short(value)
+
+
 def _fit(row: Mapping) -> str:
     if np.isnan(row["r2"]):
         return "not trained here"
@@ -265,6 +275,8 @@ def summary(
 ) -> pd.DataFrame:
     """Return one row per network and optimizer as text: R², and a window per N.
 
+    What is seen and kept is a mean over seeds, what is learnt was learnt by all.
+
     Windows are means over seeds with their deviation, and in brackets the lowest and
     the highest end of the seeds' intervals; a mean that holds a window which reaches
     the last lag is at least what it says.
@@ -277,7 +289,9 @@ def summary(
     for name, trees in lines.items():
         windows = records(reached[name]).items()
         cells = {f"H at N = {number(n)}": cell(row) for n, row in windows}
-        rows.append({"network": name, "R² of ceiling": fits(trees), **cells})
+        found = over_seeds([progress(tree) for tree in trees]).cells()
+        row = {"network": name, **found, "R² of ceiling": fits(trees), **cells}
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -286,14 +300,16 @@ def comparison_table(rows: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         rows: numbers side by side, one row per network and number of sequences:
-            ``mean``, ``deviation`` and ``censored`` of each, their ``difference`` with
-            its ``error``.
+            ``seen``, ``kept``, ``learnt``, ``mean``, ``deviation`` and ``censored`` of
+            each, their ``difference`` with its ``error``.
     """
-    columns = ["network", "N", "A", "B", "B less A", "windows at the last lag"]
+    own = [f"{name} (A; B)" for name in COLUMNS]
+    columns = ["network", "N", *own, "A", "B", "B less A", "windows at the last lag"]
     found = [
         (
             row["group"],
             number(row["n_sequences"]),
+            *(_both(row, name) for name in COLUMNS),
             _mean(row, "_first"),
             _mean(row, "_second"),
             _with_error(row["difference"], row["error"]),
@@ -302,6 +318,10 @@ def comparison_table(rows: pd.DataFrame) -> pd.DataFrame:
         for row in rows.to_dict("records")
     ]
     return pd.DataFrame(found, columns=columns)
+
+
+def _both(row: Mapping, name: str) -> str:
+    return "; ".join(_shown(row[f"{name}_{side}"]) for side in ("first", "second"))
 
 
 def _mean(row: Mapping, side: str) -> str:

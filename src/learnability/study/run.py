@@ -209,6 +209,7 @@ def stage_keys(run: RunSettings, scale: float = 1.0) -> dict[str, str]:
         "envelope": digest([training, *common, m.exact_windows]),
         "evidence": digest([training, *common, m.anchors]),
         "probe": digest([training, *common, m.pairs, m.axes, m.probes, m.significance]),
+        "verdict": digest([training, *common, m.pairs, m.axes, m.probes]),
     }
     fit = [*keys.values(), m.model_dump(mode="json"), scale]
     return {**keys, "fit": digest(fit)}

@@ -1,14 +1,15 @@
 """The stages of one run: each is kept, and made again only if what decides it changes.
 
-training -> envelope, evidence, probe -> fit. An error level changes the fit alone, the
-anchors change evidence and fit; n_sequences changes no stage, only table and report.
+training -> envelope, evidence, probe, verdict -> fit. An error level changes the fit
+alone, the anchors change evidence and fit; n_sequences changes no stage, only table and
+report.
 """
 
 import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from typing import Any, final
@@ -23,13 +24,17 @@ from torch import Tensor, optim
 
 from ..diagnosis.diagnose import attributes
 from ..diagnosis.groups import fitted_detection, fitted_envelopes, fitted_evidence
+from ..diagnosis.judging import FEWEST, HeldOut
 from ..diagnosis.measure import Measurement
+from ..diagnosis.options import DiagnosisOptions
+from ..diagnosis.verdict_group import verdict_group
 from ..evidence import ProbeStatistics
 from ..models.reading import Progress, Reading
+from ..models.taps import Tap
 from ..randomness import stream
 from ..recipe import make_optimizer
 from ..storage import tree_bytes, tree_from
-from ..tasks import learnt_shares
+from ..tasks import Sequences, learnt_shares
 from ..training import Snapshot, Training, predicted, r_squared, train
 from ..unroll import Network
 from .folder import Damaged, RunFolder
@@ -100,6 +105,7 @@ class Stages:
         self._tree("envelope", self._envelope)
         self._arrays("evidence", self._evidence)
         self._arrays("probe", self._probe)
+        self._tree("verdict", self._verdict)
         self._files("fit", self._fitted)
         self.folder.drop_checkpoint()
 
@@ -220,17 +226,24 @@ class Stages:
         run, data = self.run, self.data.diagnosis
         whole = {"sequences": len(data), "work": ANY_WORK, "memory": MEMORY}
         options = run.options.model_copy(update=whole)
-        reading = Reading(
+        (layer,) = self._read.layers(self.progress)
+        return Measurement(layer, sorted(run.lags), run.seed, options, self.progress)
+
+    @cached_property
+    def _read(self) -> Reading:
+        return self._reading(self.data.diagnosis)
+
+    def _reading(self, data: Sequences, taps: list[Tap] | None = None) -> Reading:
+        """Return the network read on some sequences."""
+        return Reading(
             self.network,
             _half_square,
             data,
-            sequences=options.sequences,
-            memory=options.memory,
-            seed=run.seed,
+            taps=taps,
+            sequences=len(data),
+            memory=MEMORY,
+            seed=self.run.seed,
         )
-        (layer,) = reading.layers(self.progress)
-        lags = sorted(run.lags)
-        return Measurement(layer, lags, run.seed, options, self.progress)
 
     def _optimizer(self) -> optim.Optimizer | None:
         """Return the optimizer at the best weights, if it ever made a step."""
@@ -254,6 +267,21 @@ class Stages:
     def _probe(self) -> Arrays:
         return vars(self.measurement.gradients(self.data.direction))
 
+    def _verdict(self) -> xr.DataTree:
+        """Return what verdicts rest on; shares on the sequences that chose the epoch.
+
+        The work is that of one diagnosis: shares have no need of more.
+        """
+        run, held, one = self.run, self.data.validation, self.measurement
+        work = {"work": DiagnosisOptions().work}
+        one = replace(one, options=run.options.model_copy(update=work))
+        held_out = HeldOut(
+            lambda taps, given: self._reading(given, taps),
+            held if len(held) >= FEWEST else None,
+        )
+        found = verdict_group(one, self._read, held_out, self.data.direction)
+        return xr.DataTree.from_dict({"verdict": found})
+
     def _fit(self) -> xr.DataTree:
         run = self.run
         tree = self._tree("envelope", self._envelope)
@@ -268,6 +296,7 @@ class Stages:
         self.progress("fit", 0.5)
         for name, group in fitted_detection(statistics, run.seed, options).items():
             tree[name] = xr.DataTree(group)
+        tree["verdict"] = self._tree("verdict", self._verdict)["verdict"]
         record = json.loads(self.trained["history.json"])
         tree["training"] = xr.DataTree(_training_group(run, record))
         self.progress("fit", 1.0)

@@ -1,6 +1,6 @@
 """The results of whole studies as tables and trees: by lag, by N, side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from ..diagnosis import LayerDiagnosis
+from ..summaries.progress import COLUMNS, over_seeds, progress
 from ..summaries.spread import LEVELS, window_spread
 from .folder import RunFolder
 from .settings import Settings
@@ -35,7 +36,7 @@ def identified(settings: Settings) -> dict[str, dict[str, object]]:
 
 
 def by_lag(settings: Settings, runs: Runs) -> pd.DataFrame:
-    """Return a row per run and lag: envelope, tail index, samples needed; intervals.
+    """Return a row per run and lag: seen, kept, learnt; samples needed and the like.
 
     Args:
         settings: the study.
@@ -46,14 +47,15 @@ def by_lag(settings: Settings, runs: Runs) -> pd.DataFrame:
 
 
 def by_sequences(settings: Settings, runs: Runs) -> pd.DataFrame:
-    """Return a row per run and N: the window with its interval.
+    """Return a row per run and N: seen, kept, learnt; the window with its interval.
 
     Args:
         settings: the study.
         runs: its diagnoses by label.
     """
+    wanted = settings.n_sequences
     tables = {
-        label: run.window(settings.n_sequences).rename_axis("n_sequences")
+        label: run.progress(wanted)[[*COLUMNS]].join(run.window(wanted))
         for label, run in runs.items()
     }
     return _together(settings, tables)
@@ -98,7 +100,8 @@ def across_seeds(settings: Settings, runs: Runs) -> pd.DataFrame:
         runs: its diagnoses by label.
 
     Returns:
-        ``group``, ``n_sequences``, ``seeds`` (how many), ``mean``, ``deviation`` (nan
+        ``group``, ``n_sequences``, ``seen`` and ``kept`` (means over seeds) and
+        ``learnt`` (by all seeds), ``seeds`` (how many), ``mean``, ``deviation`` (nan
         for one seed), the percentiles ``p10``, ``p25``, ``median``, ``p75``, ``p90``,
         and ``censored``: how many windows reach the last lag, so that mean and
         percentiles are at least what they say.
@@ -106,12 +109,13 @@ def across_seeds(settings: Settings, runs: Runs) -> pd.DataFrame:
     tables = [
         window_spread([run.tree for run in found], settings.n_sequences)
         .reset_index()
-        .assign(group=group)
+        .assign(group=group, **_progress(found, settings.n_sequences))
         for group, found in grouped(settings, runs).items()
     ]
     columns = [
         "group",
         "n_sequences",
+        *COLUMNS,
         "seeds",
         "mean",
         "deviation",
@@ -119,6 +123,17 @@ def across_seeds(settings: Settings, runs: Runs) -> pd.DataFrame:
         "censored",
     ]
     return pd.DataFrame(pd.concat(tables, ignore_index=True), columns=columns)
+
+
+def _progress(
+    found: list[LayerDiagnosis], n_sequences: Iterable[float]
+) -> dict[str, list[float | str]]:
+    """Return what seeds see with each N, keep and have learnt, a column each."""
+    rows = [
+        over_seeds([progress(run.tree, n) for run in found]).record()
+        for n in n_sequences
+    ]
+    return {name: [row[name] for row in rows] for name in COLUMNS}
 
 
 def compared(
@@ -131,11 +146,11 @@ def compared(
         second: those of another.
 
     Returns:
-        A row per group and N that both have: mean and deviation over seeds of each
-        study, and how many of its windows reach their last lag (``censored_first``,
-        ``censored_second``, and ``censored`` of both), so that its mean is at least
-        that; ``difference`` of the means (second less first) and its standard ``error``
-        over seeds, nan for one seed.
+        A row per group and N that both have: of each study what is seen, kept and
+        learnt, mean and deviation of its windows over seeds, and how many of them reach
+        their last lag (``censored_first``, ``censored_second``, and ``censored`` of
+        both), so that its mean is at least that; ``difference`` of the means (second
+        less first) and its standard ``error`` over seeds, nan for one seed.
 
     Raises:
         ValueError: if they have no group and N in common.
@@ -159,7 +174,7 @@ def compared(
 
 
 SIDES = ("first", "second")
-SHOWN = ("mean", "deviation", "censored")
+SHOWN = (*COLUMNS, "mean", "deviation", "censored")
 
 
 def grouped(settings: Settings, runs: Runs) -> dict[str, list[LayerDiagnosis]]:

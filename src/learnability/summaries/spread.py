@@ -121,6 +121,41 @@ def window_table(need: xr.Dataset, n_sequences: Iterable[float]) -> pd.DataFrame
     return table if not learnt else table.astype(float) * np.nan
 
 
+def samples_needed(need: xr.Dataset) -> xr.DataArray:
+    """Return N(l): of a dependency that was found at its strength, else at one for all.
+
+    Args:
+        need: the group ``detection`` of a diagnosis.
+    """
+    return need["own"].fillna(need["needed"]) if "own" in need else need["needed"]
+
+
+def needed_table(need: xr.Dataset, n_sequences: Iterable[float]) -> pd.DataFrame:
+    """Return how far the dependencies that the targets hold can be detected.
+
+    Each at its own strength: lags at which none was found do not count.
+
+    Args:
+        need: the group ``detection`` of a diagnosis.
+        n_sequences: N, numbers of sequences.
+
+    Returns:
+        One row per N: ``window``, the longest lag up to which every lag that holds a
+        dependency needs at most N sequences (0 if the first needs more, nan if none was
+        found or N(l) is not defined), and ``farthest``, the last lag that holds one.
+    """
+    wanted = list(n_sequences)
+    held = need["own"].dropna("lag") if "own" in need else need["needed"][:0]
+    lags, own = held["lag"].values, held.values
+    rows = []
+    for budget in wanted:
+        seen = np.cumprod(own <= budget).astype(bool)
+        window = np.nan if not len(lags) else float(max(lags[seen], default=0))
+        rows.append((window, lags[-1] if len(lags) else np.nan))
+    index = pd.Index(wanted, name="n_sequences")
+    return pd.DataFrame(rows, index=index, columns=["window", "farthest"])
+
+
 def window_spread(trees: Trees, n_sequences: Iterable[float]) -> pd.DataFrame:
     """Return the windows of several seeds summed up, one row per N.
 

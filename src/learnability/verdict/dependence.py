@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from ..grid import checked_lags
+from ..words import ranges
 from .clusters import clusters
 from .features import Features, Whitened
 from .lag_tests import JOINT, lags_and_bands
@@ -201,21 +201,6 @@ def sentences(found: LagDependence) -> list[str]:
             "dependence that needs several lags at once, such as parity."
         )
     return said
-
-
-def ranges(lags: list[int]) -> str:
-    """Return ascending lags in words, neighbours as a range.
-
-    Example:
-        >>> ranges([1, 2, 3, 7, 9])
-        '1 to 3, 7 and 9'
-    """
-    runs = [
-        [lag for _, lag in run]
-        for _, run in groupby(enumerate(lags), lambda pair: pair[1] - pair[0])
-    ]
-    names = [f"{r[0]}" if len(r) == 1 else f"{r[0]} to {r[-1]}" for r in runs]
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _anything(found: LagDependence) -> bool:

@@ -6,6 +6,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from ..grid import thinned
+
+MOST = 16  # lengths that are compared
+
 
 def kept_weight(
     lags: Float[np.ndarray, "lag"], k1: int, k2: int
@@ -34,6 +38,24 @@ def kept_weight(
     return np.clip((k2 - lags) / k1, 0, 1)
 
 
+def lengths_for(lags: Sequence[int]) -> list[int]:
+    """Return lengths K that are worth comparing for lags, ascending.
+
+    Those that are enough for each lag, sliding (one step more) and by chunks (twice and
+    four times as long), thinned out to 16 and those of the farthest lag.
+
+    Example:
+        >>> lengths_for([4, 40])
+        [5, 8, 16, 41, 80, 160]
+    """
+    every = sorted({int(k) for lag in lags for k in _enough(lag)})
+    return sorted({*thinned(every, MOST), *_enough(max(lags))}) if every else []
+
+
+def _enough(lag: int) -> list[int]:
+    return [k for k in (lag + 1, 2 * lag, 4 * lag) if k]
+
+
 def truncation(
     strength: Mapping[int, float], lengths: Sequence[int] | None = None
 ) -> pd.DataFrame:
@@ -41,8 +63,7 @@ def truncation(
 
     Args:
         strength: of the dependence at each lag that holds one.
-        lengths: K; unless given those of each lag that are enough for it, sliding (one
-            step more) and by chunks (twice as long).
+        lengths: K; those of `lengths_for` unless given.
 
     Returns:
         ``sliding`` and ``chunks``: the share of the dependences' variance that is kept,
@@ -57,9 +78,9 @@ def truncation(
         return pd.DataFrame(columns=names, dtype=float).rename_axis("K")
     lags = np.array(sorted(strength), dtype=float)
     squares = np.array([strength[int(lag)] ** 2 for lag in lags])
-    own = {int(k) for lag in lags for k in (lag + 1, 2 * lag, 4 * lag) if k}
+    own = lengths_for(sorted(strength)) if lengths is None else sorted(set(lengths))
     rows = {}
-    for k in sorted(own if lengths is None else set(lengths)):
+    for k in own:
         sliding, chunks = kept_weight(lags, 1, k), kept_weight(lags, k, k)
         shares = [float(w @ squares / squares.sum()) for w in (sliding, chunks)]
         rows[k] = [*shares, float(sliding[-1]), float(chunks[-1])]

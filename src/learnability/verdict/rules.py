@@ -6,7 +6,9 @@ Every threshold stands here and nowhere else.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isnan, nan
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+import numpy as np
 
 SEEN = 0.2  # standard deviations of the targets: what is smaller may go unseen
 SHARE = 0.5  # from which on a dependency is learnt
@@ -17,8 +19,11 @@ UPDATES = 64  # further ones, after which losses are looked at
 TREND = (
     -0.2
 )  # fall of the held-out over that of the training loss: below it noise is fit
+GAIN = 0.01  # of a learnt share by a step: by less it rises and falls as weights hover
 MEMORY = 0.1  # R^2, below which a state holds nothing of a lag
 Z = 1.96  # standard errors on both sides of a number: 95 %
+
+Numbers = TypeVar("Numbers", float, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,8 @@ class Case:
         kept_error: its standard error.
         gain: by how much the next step raises the learnt share.
         gain_error: its standard error.
-        progress: the largest gain of all lags that are not learnt: while one of them is
-            learnt, others may fall for a while.
+        progress: the largest gain of all lags that are not learnt, less its error:
+            while one of them is learnt, others may fall for a while.
         b: by how much the next step lowers the held-out loss.
         b_error: its standard error.
         rel: that over by how much it lowers the training loss.
@@ -100,6 +105,11 @@ class Case:
         return self.train_fall > Z * self.train_fall_error
 
     @property
+    def rises(self) -> bool:
+        """Return whether the next step raises a learnt share, by enough."""
+        return max(self.gain - Z * self.gain_error, self.progress) > GAIN
+
+    @property
     def fits_noise(self) -> bool:
         """Return whether the held-out loss rises too much meanwhile."""
         if self.falls:
@@ -140,19 +150,40 @@ RULES = (
         lambda c: not c.found and not c.others and c.smallest <= SEEN,
     ),
     Rule("not resolved", lambda c: not c.found and not c.together),
-    Rule("learnt", lambda c: c.share >= SHARE and c.share_lower > SHARE_LOWER),
+    Rule("learnt", lambda c: bool(is_learnt(c.share, c.share_lower))),
     Rule("vanishes", lambda c: c.hidden and c.shrunk),
     Rule("not resolved", lambda c: isnan(c.held_fall)),
     Rule("too few sequences", lambda c: c.fits_noise),
-    Rule("too few steps", lambda c: c.falls or max(c.gain, c.progress) > 0),
+    Rule("too few steps", lambda c: c.falls or c.rises),
     Rule("forgotten", lambda c: c.kept < MEMORY),
     Rule("not resolved", lambda c: True),
 )
 
 
+def is_learnt(share: Numbers, lower: Numbers) -> Numbers:
+    """Return whether a lag is learnt, by its share and the lower end of its interval.
+
+    Example:
+        >>> is_learnt(np.array([0.9, 0.9, np.nan]), np.array([0.8, 0.1, np.nan]))
+        array([ True, False, False])
+    """
+    return (share >= SHARE) & (lower > SHARE_LOWER)
+
+
+def is_kept(kept: Numbers, error: Numbers) -> Numbers:
+    """Return whether a state holds a lag: R^2 is above 0 at 95 %.
+
+    Example:
+        >>> is_kept(np.array([0.5, 0.5]), np.array([0.1, 0.4]))
+        array([ True, False])
+    """
+    return kept - Z * error > 0
+
+
 def with_progress(cases: dict[int, Case]) -> dict[int, Case]:
-    """Return the cases of a layer's lags with the largest gain among them."""
-    gains = [c.gain for c in cases.values() if c.found and c.share < SHARE]
+    """Return the cases of a layer's lags with the largest sure gain among them."""
+    some = [c for c in cases.values() if c.found and c.share < SHARE]
+    gains = [c.gain - Z * c.gain_error for c in some]
     most = max((gain for gain in gains if not isnan(gain)), default=nan)
     return {lag: replace(case, progress=most) for lag, case in cases.items()}
 

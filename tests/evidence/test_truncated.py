@@ -1,0 +1,107 @@
+"""Gradients by weighted lags: against loops that cut the state off, step by step."""
+
+import numpy as np
+import pytest
+import torch
+
+from learnability.evidence.sample import Sample
+from learnability.evidence.truncated import random_anchors, weighted_gradients
+from learnability.verdict.lengths import kept_weight
+from tests.networks import ALL, make_data, make_network
+
+STEPS = 9
+
+
+def prepared(kind="GRU", norm=False, looks=None):
+    network = make_network(kind, norm, seed=3)
+    x, y = make_data(3, STEPS, 3, seed=1)
+    states = network.states(x).detach()
+    looks = torch.ones(3, STEPS, dtype=torch.bool) if looks is None else looks
+    delta = network.error_signal(states, y).detach() * looks[..., None]
+    lengths, item = torch.full((3,), STEPS), torch.arange(3)
+    sample = Sample(network.cell, x, states, lengths, delta, delta, looks, item)
+    return network, y, sample
+
+
+def cut_gradients(network, x, y, begins):
+    """Return each sequence's gradient of all losses, the state cut off before steps.
+
+    Args:
+        begins: tells of t and s <= t whether the loss at t stops before step s.
+    """
+    names = [n for n in ("ln_weight", "ln_bias") if network.cell.layernorm]
+    names += [*network.cell.factors(network.states(x).detach(), x)]
+    parameters = [getattr(network.cell, name) for name in names]
+    rows = []
+    for one, target in zip(x, y, strict=True):
+        total = [torch.zeros_like(p) for p in parameters]
+        for t in range(STEPS):
+            state = one.new_zeros(1, network.cell.state_size)
+            for s in range(t + 1):
+                state = state.detach() if begins(t, s) else state
+                state = network.cell.step(state, one[None, s])
+            loss = 0.5 * (network.read(state[:, None])[0, 0] - target[t]) ** 2
+            found = torch.autograd.grad(loss, parameters, allow_unused=True)
+            total = [
+                a if g is None else a + g for a, g in zip(total, found, strict=True)
+            ]
+        rows.append(torch.cat([g.flatten() for g in total]))
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize(("kind", "norm"), ALL)
+@pytest.mark.parametrize("length", [1, 4, 20])
+def test_a_sliding_window_is_a_state_cut_off_so_many_steps_before(kind, norm, length):
+    network, y, sample = prepared(kind, norm)
+    weights = kept_weight(np.arange(float(STEPS)), 1, length)[None]
+    every = np.tile(np.arange(STEPS), (3, 1))
+    found = weighted_gradients(sample, weights, every)[:, 0]
+    cut = cut_gradients(network, sample.x, y, lambda t, s: s == t - length + 1)
+    torch.testing.assert_close(found, cut, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize(("kind", "norm"), [("GRU", False), ("LSTM", True)])
+@pytest.mark.parametrize("length", [1, 4, 20])
+def test_chunks_are_cut_off_at_their_begin_wherever_they_begin(kind, norm, length):
+    network, y, sample = prepared(kind, norm)
+    weights = kept_weight(np.arange(float(STEPS)), length, length)[None]
+    every = np.tile(np.arange(STEPS), (3, 1))
+    found = weighted_gradients(sample, weights, every)[:, 0]
+    cuts = [
+        cut_gradients(network, sample.x, y, lambda t, s, o=o: (s + o) % length == 0)
+        for o in range(length)
+    ]
+    cut = torch.stack(cuts).mean(0)
+    torch.testing.assert_close(found, cut, rtol=1e-9, atol=1e-11)
+
+
+def test_some_anchors_stand_for_all_and_none_for_none():
+    generator = torch.Generator().manual_seed(2)
+    looks = torch.rand(3, STEPS, generator=generator) < 0.7
+    looks[2] = False
+    _, _, sample = prepared(looks=looks)
+    weights = np.array([np.ones(STEPS), np.arange(STEPS) >= 2], dtype=float)
+    whole = weighted_gradients(sample, weights, random_anchors(sample, STEPS, 0))
+    assert not whole[2].any()
+    some = [
+        weighted_gradients(sample, weights, random_anchors(sample, 2, seed))
+        for seed in range(400)
+    ]
+    mean, error = torch.stack(some).mean(0), torch.stack(some).std(0) / 20
+    apart = (mean - whole).abs()[:2]
+    assert bool((apart <= 5 * error[:2] + 1e-12).all())
+
+
+def test_anchors_are_steps_at_which_the_loss_looks_and_each_as_often():
+    looks = torch.zeros(2, STEPS, dtype=torch.bool)
+    looks[0, [1, 3, 4, 6, 8]] = True
+    looks[1, 2] = True
+    _, _, sample = prepared()
+    sample = sample.rows(slice(0, 2))
+    object.__setattr__(sample, "looks", looks)
+    every = [random_anchors(sample, 3, seed) for seed in range(2000)]
+    assert all((one[1] == [2, -1, -1]).all() for one in every)
+    counts = np.bincount(np.concatenate([one[0] for one in every]), minlength=STEPS)
+    assert set(np.flatnonzero(counts)) == {1, 3, 4, 6, 8}
+    error = (2000 * 0.6 * 0.4) ** 0.5
+    assert np.abs(counts[looks[0].numpy()] - 1200).max() < 4 * error
