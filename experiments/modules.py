@@ -1,4 +1,4 @@
-"""Models without a recurrence: a causal convolution, diagnosed by autograd alone.
+"""Models without a recurrence: convolution, attention, diagnosed by autograd alone.
 
 How often is a dependency found where targets belong to other sequences, and how often
 do the intervals of N(l) and of f(l)/f(0) hold what all diagnoses together say?
@@ -34,12 +34,31 @@ class Causal(nn.Module):
         return torch.tanh(self.conv(x.transpose(1, 2))[..., :STEPS]).transpose(1, 2)
 
 
-class Model(nn.Module):
-    """A causal convolution with a linear head."""
+class Attention(nn.Module):
+    """A layer of a transformer that looks at the steps up to the present one."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.past, self.out = Causal(), nn.Linear(UNITS, 1)
+        self.into, self.place = nn.Linear(INPUTS, UNITS), nn.Embedding(STEPS, UNITS)
+        self.layer = nn.TransformerEncoderLayer(
+            UNITS, 2, 2 * UNITS, dropout=0.0, batch_first=True
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features of each step."""
+        ahead = nn.Transformer.generate_square_subsequent_mask(STEPS)
+        return self.layer(self.into(x) + self.place.weight, ahead, is_causal=True)
+
+
+PASTS = {"convolution": Causal, "attention": Attention}
+
+
+class Model(nn.Module):
+    """A module that looks back, with a linear head."""
+
+    def __init__(self, past: type[nn.Module], generator: Generator) -> None:
+        super().__init__()
+        self.past, self.out = past(), nn.Linear(UNITS, 1)
         with torch.no_grad():
             for weights in self.parameters():
                 uniform = torch.rand(weights.shape, generator=generator)
@@ -60,7 +79,7 @@ def drawn(generator: Generator) -> tuple[Tensor, Tensor]:
 def diagnosed(
     model: nn.Module, data: tuple[Tensor, Tensor], options: DiagnosisOptions
 ) -> LayerDiagnosis:
-    """Return the diagnosis of the convolution."""
+    """Return the diagnosis of what looks back."""
     (found,) = diagnose(
         model,
         data,
@@ -73,21 +92,21 @@ def diagnosed(
     return found
 
 
-def null() -> int:
+def null(past: type[nn.Module]) -> int:
     """Return in how many studies nothing is found, targets being dealt to others."""
     none = 0
     for number in range(STUDIES):
         generator = torch_generator(stream(0, f"causal {number}"))
-        model, (x, y) = Model(generator), drawn(generator)
+        model, (x, y) = Model(past, generator), drawn(generator)
         y = y[torch.randperm(len(y), generator=generator)]
         found = diagnosed(model, (x, y), FOUND).window(BUDGET)
         none += int(found["window"].iloc[0] == 0)
     return none
 
 
-def coverage() -> pd.DataFrame:
+def coverage(past: type[nn.Module]) -> pd.DataFrame:
     """Return how often intervals hold what all diagnoses of one model say."""
-    model, rows = Model(torch_generator(stream(0, "coverage"))), []
+    model, rows = Model(past, torch_generator(stream(0, "coverage"))), []
     for number in range(DIAGNOSES):
         data = drawn(torch_generator(stream(0, f"coverage {number}")))
         one = diagnosed(model, data, OPTIONS)
@@ -115,9 +134,10 @@ def _covered(some: pd.DataFrame) -> pd.Series:
 
 
 def main() -> None:
-    """Print both."""
-    print(coverage().map("{:.1%}".format).to_string(), flush=True)
-    print(f"window 0 in {null()} of {STUDIES} studies", flush=True)
+    """Print both, of each module."""
+    for name, past in PASTS.items():
+        print(f"{name}: window 0 in {null(past)} of {STUDIES} studies", flush=True)
+        print(coverage(past).map("{:.1%}".format).to_string(), flush=True)
 
 
 if __name__ == "__main__":

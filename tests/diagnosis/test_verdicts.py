@@ -99,6 +99,67 @@ def test_a_young_model_has_too_few_steps(young):
     assert (table.b > 0).all()
 
 
+class Held(nn.Module):
+    """h' = A h + B x: what is held of a cue, the last input, and a unit at rest."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Parameter(torch.diag(torch.tensor([1.0, 0.0, 0.5])))
+        self.b = nn.Parameter(torch.eye(3)[:2].clone())
+
+    def step(self, state, x):
+        return state @ self.a + x @ self.b
+
+    def forward(self, state, x):
+        return self.step(state, x)
+
+
+class Guess(nn.Module):
+    """Guesses a cue's sign by a coin; a unit moves the outputs where it is right."""
+
+    SURE, MOVES = 2.0, 1.0
+
+    def __init__(self):
+        super().__init__()
+        self.cell = Held()
+
+    def forward(self, x):
+        state = x.new_zeros(len(x), 3)
+        for t in range(x.shape[1]):
+            state = self.cell(state, x[:, t])
+        cue, coin, rest = state.unbind(1)
+        z = self.SURE * coin + self.MOVES * rest * (1 + cue * coin)
+        return torch.stack([-z / 2, z / 2], 1)
+
+    @staticmethod
+    def draw(count, seed):
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.randn(count, 4, 2, generator=generator)
+        x[:, 1:, 0] = 0.0
+        x[:, 0, 0], x[:, 3, 1] = x[:, 0, 0].sign(), x[:, 3, 1].sign()
+        return x, (x[:, 0, 0] > 0).long()
+
+
+def test_a_guess_is_not_learnt_however_its_outputs_can_be_moved():
+    """Of the cue s the outputs hold nothing: they are q = tanh(C/2) g of a coin g.
+
+    The logit's gradient by the state is j = (0, C, B (1 + s g)), so that e = -j s/2 and
+    p = j q/2 have the coefficients -(C, B)/2 and (0, B tanh(C/2))/2 by s: the share is
+    B^2 tanh(C/2)/(B^2 + C^2). Where the guess is wrong j has no third part: along axes
+    of the error, each scaled to 1, that part would count as much as the second.
+    """
+    c, b = Guess.SURE, Guess.MOVES
+    share = b**2 * np.tanh(c / 2) / (b**2 + c**2)
+    data, held = Guess.draw(512, 1), Guess.draw(1024, 2)
+    found = lw.diagnose(Guess(), data, "ce", [1, 3], heldout=held, options=QUICK)
+    row = verdicts(found).loc[3]
+    assert row.verdict != "learnt"
+    assert abs(row.share - share) < row.share_upper - row.share_lower
+    assert row.strength == pytest.approx(
+        ((c**2 + b**2) / (c**2 + 2 * b**2)) ** 0.5, abs=0.02
+    )
+
+
 def test_targets_of_other_sequences_are_not_in_the_data(young):
     model, optimizer, _ = young
     dealt, held = (DATA[0], DATA[1].roll(5, 0)), (HELD[0], HELD[1].roll(5, 0))

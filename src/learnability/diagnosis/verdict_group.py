@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..evidence.sample import Sample
-from ..models.probing import Probes, probes
+from ..models.probing import Probes, probes, target_axes
 from ..models.quiet import quiet
 from ..models.reading import Layer, Reading, silent
 from ..verdict.facts import facts
@@ -54,7 +54,10 @@ class Looked(NamedTuple):
     """What all layers are looked at with.
 
     Attributes:
-        chosen: probes of the inputs and axes of the error signal.
+        chosen: probes of the inputs and axes of the targets' part, of length 1: what
+            the loss asks along each counts as much as the loss asks for it. Along axes
+            of the whole error, each scaled to 1, what little is left where the outputs
+            are right already would outweigh the rest.
         products: of the probes; None where there is no room for any.
         longest: L.
         work: floating-point operations of one pass, about.
@@ -94,7 +97,6 @@ class Looked(NamedTuple):
 
     def _part(self, sample: Sample, before: int, states: bool) -> Part:
         axes = self.chosen.axes.double()
-        axes = axes / (axes**2).sum(dim=-1, keepdim=True)
         asked = sample.by_step(sample.target).double() @ axes.T
         given = sample.by_step(sample.delta - sample.target).double() @ axes.T
         columns = [asked, given, *[sample.states.double()] * states]
@@ -207,7 +209,7 @@ def _looked(one: Measurement | ModuleMeasurement, direction: Tensor | None) -> L
     )
     room = LARGEST // (longest + 1)
     inputs = chosen.inputs.first(max(1, min(room, options.pairs)))
-    chosen = replace(chosen, inputs=inputs)
+    chosen = replace(chosen, inputs=inputs, axes=target_axes(layer, options.axes))
     rows = sum(int(sample.looks[:, longest:].sum()) for sample in layer.parts())
     room = min(LARGEST_WITH_PRODUCTS, rows // ROWS) // (longest + 1) - len(inputs)
     samples = ((signals(chosen, s).numpy(), s.own.numpy()) for s in layer.parts())

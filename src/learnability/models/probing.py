@@ -89,11 +89,30 @@ def error_axes(layer: Layer, most: int) -> tuple[Float[Tensor, "axis state"], fl
     left = float(moments.trace()) * count / asked
     if read_out is not None:
         return read_out[None], left
+    size, axes = _leading(moments, most)
+    return (axes * size.sqrt()[:, None]).to(dtype), left
+
+
+def target_axes(layer: Layer, most: int) -> Float[Tensor, "axis state"]:
+    """Return the principal axes of the targets' part, of length 1, the strongest first.
+
+    Args:
+        layer: the recurrence on its sequences.
+        most: the largest number of axes.
+    """
+    parts = (s.by_step(s.target)[s.looks].double() for s in layer.parts())
+    total = sum(part.T @ part for part in parts)
+    return _leading(torch.as_tensor(total), most)[1]
+
+
+def _leading(
+    moments: Float[Tensor, "state state"], most: int
+) -> tuple[Float[Tensor, "axis"], Float[Tensor, "axis state"]]:
+    """Return the largest eigenvalues that are no rounding, with their axes."""
     size, axes = torch.linalg.eigh(moments)
-    size, axes = size.flip(0), axes.flip(1)
-    kept = size[:most] > SMALLEST_SHARE * size[0]
-    rho = axes[:, :most][:, kept] * size[:most][kept].sqrt()
-    return rho.T.to(dtype), left
+    size, axes = size.flip(0)[:most], axes.flip(1)[:, :most]
+    kept = size > SMALLEST_SHARE * size[0]
+    return size[kept], axes[:, kept].T
 
 
 def probes(
