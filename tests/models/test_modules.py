@@ -14,7 +14,7 @@ from learnability.diagnosis.advice import advice
 from learnability.models.module_tap import ModuleTap
 from learnability.models.quiet import quiet
 from learnability.models.reading import Reading
-from learnability.models.split import SKETCH, Splitting, sketched
+from learnability.models.split import SKETCH, Splitting, pulled, sketched
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.randn(64, 24, 2, generator=GENERATOR)
@@ -534,6 +534,94 @@ def test_gradients_by_lag_add_up(dtype: torch.dtype) -> None:
     there = torch.cat([torch.full((n,), k) for n, k in zip(sizes, places, strict=True)])
     rest = float(split.rest.sum())
     assert rest == pytest.approx(float((whole * u)[there].sum()), rel=100 * tolerance)
+
+
+class Called(nn.Module):
+    """A recurrence that is called in one of several ways, from one of several starts.
+
+    Args:
+        way: how; "cut" detaches the state every 8 steps, "resets" sets it to 0 for some
+            of the rows.
+        start: of the state: nothing, or what is "given", "carried" or "learnt".
+    """
+
+    def __init__(self, way: str, start: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.way, self.begins = way, start
+        self.rnn, self.out = nn.GRU(2, 6, batch_first=True), nn.Linear(6, 1)
+        self.start = nn.Parameter(torch.randn(6), requires_grad=start == "learnt")
+        self.outputs = torch.zeros(())
+
+    def state(self, x: Tensor) -> Tensor | None:
+        """Return the state to begin with."""
+        if self.begins == "nothing":
+            return None
+        if self.begins == "carried":
+            return self.rnn(x.flip(1))[1].detach()
+        return self.start.expand(1, len(x), -1).contiguous()
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = {"whole": x.shape[1], "chunks": 8}.get(self.way, 1)
+        state, made = self.state(x), []
+        for t, part in enumerate(x.split(size, dim=1)):
+            if state is not None and self.way == "cut" and t and t % 8 == 0:
+                state = state.detach()
+            if state is not None and self.way == "resets" and t == 10:
+                state = state * (torch.arange(len(x)) % 2)[:, None].to(state)
+            given, state = self.rnn(part, state)
+            made.append(given)
+        self.outputs = torch.cat(made, dim=1)
+        return self.out(self.outputs)[..., 0]
+
+
+CALLS = [
+    *[(way, "nothing") for way in ("whole", "chunks", "steps", "cut", "resets")],
+    *[(way, b) for way in ("steps", "cut") for b in ("given", "carried", "learnt")],
+]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("way", "start"), CALLS)
+def test_lags_start_and_what_is_not_split_are_the_whole_gradient(
+    way: str, start: str, dtype: torch.dtype
+) -> None:
+    """They add up to what ``loss.backward()`` gives, and end where the state is cut."""
+    model, x, y = Called(way, start).to(dtype), X[:8].to(dtype), Y[:8].to(dtype)
+    functional.mse_loss(model(x), y, reduction="sum").backward()
+    parameters = list(model.rnn.parameters())
+    learnt = [model.start] if start == "learnt" else []
+    every = [p.grad.flatten() for p in parameters + learnt]  # pyright: ignore
+    generator = torch.Generator().manual_seed(0)
+    u = torch.randn(sum(map(len, every)), generator=generator).to(dtype)
+    own = u[: sum(p.numel() for p in parameters)]
+    splitting = Splitting(model.rnn, parameters)
+    with splitting.attached():
+        if start == "carried":
+            state = model.state(x)
+            model.state = lambda x: state  # the calls that made it are of before
+        splitting.begin()
+        loss = functional.mse_loss(model(x), y, reduction="sum")
+    outputs = model.outputs
+    (delta,) = torch.autograd.grad(loss, outputs, retain_graph=True)
+    by = torch.zeros(24, *delta.shape, dtype=dtype)
+    by[range(24), :, range(24)] = delta.movedim(1, 0)
+    split = splitting.along(outputs, by, own)
+    begun = torch.zeros(24, dtype=dtype)
+    for of_start in pulled(outputs, learnt, by) if learnt else []:
+        begun += of_start @ u[len(own) :]
+    total = split.by_step.sum() + split.rest.sum() + begun.sum()
+    tolerance = 1e-9 if dtype is torch.float64 else 1e-5
+    size = float(torch.cat(every).norm() * u.norm())
+    assert float(total) == pytest.approx(
+        float(torch.cat(every) @ u), abs=tolerance * size
+    )
+    assert bool(split.by_step.any()) == (way not in ("whole", "chunks"))
+    if way == "cut":
+        t, s = torch.tril_indices(24, 24)
+        beyond = s < t - t % 8
+        assert not split.by_step[t[beyond], s[beyond]].any()
+        assert not begun[8:].any()
 
 
 def test_what_is_split_by_lag_is_what_the_equation_gives() -> None:
