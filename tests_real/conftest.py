@@ -9,8 +9,13 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
-# Read when transformers and Keras are imported: nothing is loaded from anywhere.
-os.environ |= {"HF_HUB_OFFLINE": "1", "KERAS_BACKEND": "torch"}
+# Read when these are imported: nothing is loaded from anywhere, and nothing told.
+os.environ |= {
+    "HF_HUB_OFFLINE": "1",
+    "KERAS_BACKEND": "torch",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "WANDB_ERROR_REPORTING": "false",
+}
 HEAD = "| what | measured | against | apart | seconds |\n|---|---|---|---|---|\n"
 BEGIN = "<!-- written by make real-table -->\n"
 

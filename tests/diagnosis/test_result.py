@@ -45,6 +45,19 @@ def test_layers_are_found_by_the_beginning_of_their_name(found: lw.Diagnosis) ->
         found["gru"]
 
 
+def test_numbers_for_loggers_are_those_of_the_tables(found: lw.Diagnosis) -> None:
+    numbers = found.scalars(64)
+    assert all(type(n) is float and np.isfinite(n) for n in numbers.values())
+    table = found.summary(full=True)
+    for name, layer in (
+        ("lstm layer 1 forward", "lstm[layer 1, forward]"),
+        ("cells. b layer 0 forward", "cells.<b>&[layer 0, forward]"),
+    ):
+        arriving = table.loc[layer, "envelope"]
+        for band, lag in (("lag 1", 1), ("lags 2-3", 2), ("lags 4-7", 4)):
+            assert numbers[f"{name}/arriving/{band}"] == arriving[lag]
+
+
 @pytest.mark.parametrize("layers", [1, 2, 12])
 def test_a_text_has_at_most_eight_lines_and_the_answer(layers: int) -> None:
     quick = DiagnosisOptions(resamples=20, exact_windows=8)

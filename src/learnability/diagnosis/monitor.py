@@ -29,6 +29,8 @@ from .groups import fitted_detection
 from .layer import numbers
 from .measure import Measurement
 from .options import DiagnosisOptions
+from .scalars import by_band
+from .scalars import named as named_scalars
 
 LAGS = 12  # of a snapshot, at most: enough for a curve
 BETWEEN = 3  # measurements between the first and the last, at least
@@ -262,6 +264,26 @@ class Monitor:
         window = self.record()["window"].transpose("layer", "step", "n_sequences")
         rows = window.to_series().unstack("n_sequences")
         return rows.rename(columns="H at {:g}".format)
+
+    def scalars(self) -> dict[str, float]:
+        """Return the last measurement as single numbers, for loggers.
+
+        Returns:
+            By ``layer/name``: ``window at N`` in steps, and ``arriving``, the mean of
+            f(l)/f(0) over each octave of lags.
+
+        Raises:
+            ValueError: if there is none yet.
+        """
+        last = self.record().isel(step=-1)
+        found = {}
+        for layer in self.names:
+            own = last.sel(layer=layer)
+            pairs = zip(self.n_sequences, own["window"].values, strict=True)
+            windows = {f"window at {n:g}": float(window) for n, window in pairs}
+            arriving = pd.DataFrame({"arriving": own["envelope"].values}, self.lags)
+            found[layer] = windows | by_band(arriving)
+        return named_scalars(found)
 
     def figure(self, **options: Any) -> Figure:
         """Draw windows and envelopes over the training.

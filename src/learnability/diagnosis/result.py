@@ -16,6 +16,7 @@ from ..verdict.explanation import Explanation
 from .advice import advice
 from .layer import LayerDiagnosis, numbers
 from .lengths import Lengths, lengths_of
+from .scalars import by_band, named
 from .texts import card_of, text_of
 from .verdicts import explained, stops
 
@@ -90,6 +91,30 @@ class Diagnosis(Mapping[str, LayerDiagnosis]):
         """Return the tables of all layers below one another."""
         tables = {name: table(one) for name, one in self.items()}
         return pd.concat(tables, names=["layer", index])
+
+    def scalars(self, n_sequences: float | None = None) -> dict[str, float]:
+        """Return what is known as single numbers, for tools that watch experiments.
+
+        Args:
+            n_sequences: N; those of the diagnosis unless given.
+
+        Returns:
+            By ``layer/name``, what is finite: the needed ``window`` in steps, and the
+            means over each octave of lags of ``arriving`` (f(l)/f(0)),
+            ``samples_needed`` (N(l)) and the learnt ``share``.
+        """
+        (count,) = self._marked(n_sequences)[-1:]
+        found = {}
+        for name, one in self.items():
+            table = one.summary(full=True)
+            columns = {
+                "arriving": table["envelope"],
+                "samples_needed": table["samples_needed"],
+                "share": one.verdicts()["share"],
+            }
+            window = float(one.needed_window(count)["window"].iloc[0])
+            found[name] = {"window": window} | by_band(pd.DataFrame(columns))
+        return named(found)
 
     def explain(self, lag: int) -> Explanation:
         """Return the verdict on a lag, its evidence and one thing to try.
