@@ -1,6 +1,7 @@
 # make demo: install and run the demonstration study.  make test: install and test.
 # make test-all: with the tests that take longer, too.
 # make test-real: other people's recurrences, in an environment of its own, .venv-real.
+# make dist-test: wheel and sdist, tried in an environment that knows nothing else.
 # make claims, make calibrate PRESET=small: the evidence about the product.
 PYTHON ?= python3
 BIN = .venv/bin
@@ -8,7 +9,7 @@ REAL = .venv-real/bin
 PINNED = --quiet --constraint tests_real/constraints.txt
 PRESET ?= small
 
-.PHONY: demo test test-slow test-all test-real real-table check format bench claims calibrate clean
+.PHONY: demo test test-slow test-all test-real real-table dist-test check format bench claims calibrate clean
 
 demo: .venv/installed
 	$(BIN)/learnability run quick
@@ -26,6 +27,9 @@ test-real: .venv-real/installed
 
 real-table: .venv-real/installed
 	$(REAL)/python -m pytest tests_real --table docs/real.md
+
+dist-test:
+	.ci/dist-test $(PYTHON)
 
 check: .venv/developing
 	$(BIN)/ruff check .

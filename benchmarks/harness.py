@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -91,8 +92,9 @@ def high_water() -> float:
     this one was made from.
     """
     status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if not status.exists():  # macOS counts bytes
+        unit = 1024 if sys.platform == "darwin" else 1
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     (line,) = (x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
     return float(line.split()[1])
 

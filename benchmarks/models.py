@@ -3,7 +3,6 @@
 Run it alone: ``python -m benchmarks.models``.
 """
 
-import resource
 import sys
 import time
 
@@ -13,6 +12,8 @@ from torch.nn import functional
 
 import learnability as lw
 from learnability.grid import spread_lags
+
+from .harness import high_water
 
 SEQUENCES, STEPS, UNITS, INPUTS, LAGS = 2_000, 256, 256, 16, 64
 
@@ -48,7 +49,7 @@ def lags() -> list[int]:
 
 def peak() -> float:
     """Give the most memory that this process has held so far, in GiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return high_water() / 2**20
 
 
 def main(sequences: int = SEQUENCES) -> None:

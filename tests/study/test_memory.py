@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from learnability.study import cost, processes
-from learnability.study.cost import container_limits, machine_bytes
+from learnability import machine
+from learnability.machine import container_limits, machine_bytes
+from learnability.study import processes
 
 GB = 10**9
 FREE = 9223372036854771712  # what version 1 says where there is no limit
@@ -53,17 +54,17 @@ def test_a_container_s_limit_is_read(tmp_path, listed, files, limits):
 
 
 def test_the_least_of_all_limits_counts(monkeypatch):
-    monkeypatch.setattr(cost, "container_limits", lambda: iter([GB, 3 * GB]))
+    monkeypatch.setattr(machine, "container_limits", lambda: iter([GB, 3 * GB]))
     assert machine_bytes() == GB
     with pytest.raises(ValueError, match=r"4 workers .* 1.0 GB .* at most 3"):
         processes(4)
-    monkeypatch.setattr(cost, "container_limits", lambda: iter([float(FREE)]))
+    monkeypatch.setattr(machine, "container_limits", lambda: iter([float(FREE)]))
     assert machine_bytes() < FREE
 
 
 def test_a_system_that_says_nothing_refuses_nothing(monkeypatch):
-    monkeypatch.setattr(cost, "resource", None)
-    monkeypatch.setattr(cost, "container_limits", lambda: iter(()))
+    monkeypatch.setattr(machine, "resource", None)
+    monkeypatch.setattr(machine, "container_limits", lambda: iter(()))
     monkeypatch.setattr(os, "sysconf_names", {})
     assert machine_bytes() == math.inf
     processes(1000)
@@ -77,7 +78,9 @@ for name in ("fcntl", "resource"):
 for name in ("fork", "register_at_fork", "sched_getaffinity", "sched_setaffinity"):
     delattr(os, name)
 os.sysconf_names = {}
+import learnability as lw
 import learnability.cli
+from learnability.callbacks import lightning
 from learnability.study import Store, cost, processes, run_study
 from learnability.study.store import part_of
 from learnability.study.sweep import outlook
@@ -87,6 +90,10 @@ cost.check_memory(settings.runs())
 print(outlook(settings, Store(sys.argv[1])))
 print(sorted(run_study(settings, Store(sys.argv[1]), Watcher())))
 print(processes(2).threads)
+task = lw.MultiLag(lags=(1, 4), coefficients=(0.6, 0.5), inputs=2, steps=16)
+data = task.draw(64, seed=1, direction=task.direction(seed=0))
+found = lw.diagnose(lw.Network(lw.GRU(2, 4)), data, "mse", [1, 2, 4])
+print(found.explain(4).lag)
 """
 
 
@@ -96,7 +103,8 @@ def test_a_study_needs_no_linux(tmp_path):
     words = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "study")]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    told, labels, threads = done.stdout.splitlines()
+    told, labels, threads, lag = done.stdout.splitlines()
     assert told.startswith("small: 1 of 1 runs to do")
     assert labels == "['GRU']"
     assert int(threads) >= 1
+    assert lag == "4"

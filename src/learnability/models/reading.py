@@ -9,6 +9,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from ..evidence.sample import Sample
+from ..machine import machine_bytes
 from ..unroll import Network
 from .batches import Batch, device_of
 from .convert import check_values
@@ -25,6 +26,7 @@ from .targets_part import SHARED_BY, part_of_sequences, present, targets_part
 from .trees import Place, moved
 
 Progress = Callable[[str, float], None]
+MOST = 0.25  # of the memory that there is, for what a model did
 
 
 def silent(stage: str, share: float) -> None:
@@ -88,7 +90,7 @@ class Reading:
             label count as one sample. Windows that overlap are found unless given.
         window: steps of the windows that one long series is cut into.
         sequences: to read, about; what comes after them is counted.
-        memory: bytes that may be kept.
+        memory: bytes that may be kept, of at most a quarter of what there is.
         seed: of the choice of sequences.
         taps: on what is to be diagnosed; on all recurrent modules unless given.
 
@@ -113,7 +115,7 @@ class Reading:
         seed: int,
         taps: list[Tap] | None = None,
     ) -> None:
-        self.model, self.memory = model, memory
+        self.model, self.memory = model, min(memory, MOST * machine_bytes())
         named = [layers] if isinstance(layers, str) else layers
         self.wanted = None if named is None else [str(name) for name in named]
         self.recorder = _recorder(model, loss, lengths, taps)

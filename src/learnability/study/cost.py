@@ -3,84 +3,20 @@
 How long the rest takes is told from the first epoch, and from finished runs.
 """
 
-import math
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple, final
 
+from ..machine import machine_bytes
 from ..models.reading import Progress
 from .run import RunSettings
 from .settings import Settings
-
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None
 
 # Bytes of a float32.
 FLOAT = 4
 # Bytes of a process that has loaded the libraries, at least.
 WORKER_BYTES = 0.3e9
-
-
-def machine_bytes() -> float:
-    """Return the bytes of memory that this process may use.
-
-    The least of what the machine has, what its container may take (control groups of
-    Linux, version 1 or 2) and what ``ulimit -v`` allows; infinite where the system says
-    none of them.
-    """
-    return min([math.inf, *_physical(), *container_limits(), *_allowed()])
-
-
-def _physical() -> Iterator[float]:
-    names = ("SC_PAGE_SIZE", "SC_PHYS_PAGES")
-    if set(names) <= set(getattr(os, "sysconf_names", ())):
-        size, pages = map(os.sysconf, names)
-        yield float(size * pages)
-
-
-def _allowed() -> Iterator[float]:
-    if resource is not None:
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if limit != resource.RLIM_INFINITY:
-            yield float(limit)
-
-
-def container_limits(root: Path = Path("/")) -> Iterator[float]:
-    """Yield the bytes that each control group around this process may take.
-
-    Args:
-        root: of the file system.
-
-    Source: control-group-v2, memory.max; cgroup-v1, memory.limit_in_bytes (kernel.org).
-    """
-    listed = root / "proc/self/cgroup"
-    if not listed.exists():
-        return
-    for line in listed.read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        top, name = root / "sys/fs/cgroup", "memory.max"
-        if "memory" in controllers.split(","):
-            top, name = top / "memory", "memory.limit_in_bytes"
-        elif controllers:
-            continue
-        inner = top / path.lstrip("/")
-        for folder in (inner, *inner.parents):
-            if folder.is_relative_to(top):
-                yield from _limit(folder / name)
-
-
-def _limit(file: Path) -> Iterator[float]:
-    """Yield the number in a file; a group may be without, or lie out of sight."""
-    with suppress(OSError):
-        text = file.read_text().strip()
-        if text.isdecimal():
-            yield float(text)
 
 
 def check_memory(runs: Iterable[RunSettings]) -> None:

@@ -13,7 +13,8 @@ from typing import Any, TypeVar, final
 import torch
 
 from ..compiled.engine import tune_process
-from .cost import WORKER_BYTES, machine_bytes
+from ..machine import machine_bytes
+from .cost import WORKER_BYTES
 
 GONE = (
     "the scheduler is gone, and what was in work with it; start one and run the same "
