@@ -257,8 +257,10 @@ class ModuleMeasurement:
         grid, reach, start, runs = [0, *self.lags], None, None, []
         cell = known(self.tap.module)
         ratio, totals = RatioSums(1, len(grid)), np.zeros((2, len(grid)))
-        rng = np.random.default_rng(stream(self.seed, "anchors"))
         done, longest = 0, int(self.layer.lengths.max()) - 1
+        # Evenly spread: attention hangs on how many steps there are before.
+        spread = np.linspace(min(grid[-1], longest), longest, ANCHORS).round()
+        at = np.unique(spread.astype(int)).tolist()
         self.progress("envelope", 0.0)
         for sample, batch in zip(self.layer.parts(), self.reading.batches, strict=True):
             with self._leaves():
@@ -275,8 +277,7 @@ class ModuleMeasurement:
                 order = self._order(batch, len(outputs))
                 lengths, items = (torch.empty_like(sample.item) for _ in "ab")
                 lengths[order], items[order] = sample.lengths, sample.item
-                at = rng.permutation(np.arange(min(grid[-1], longest), longest + 1))
-                found = norms.by_lag(at[:ANCHORS].tolist(), grid, lengths)
+                found = norms.by_lag(at, grid, lengths)
                 if cell is not None:
                     runs.append(_run(cell.cell, self.tap, outputs, items))
             sums, number = (values[order.numpy()] for values in found)
