@@ -2,6 +2,7 @@
 # make test-all: with the tests that take longer, too.
 # make test-real: other people's recurrences, in an environment of its own, .venv-real.
 # make dist-test: wheel and sdist, tried in an environment that knows nothing else.
+# make audit: known vulnerabilities of the pinned versions, as the package index has them.
 # make claims, make calibrate PRESET=small: the evidence about the product.
 PYTHON ?= python3
 BIN = .venv/bin
@@ -9,7 +10,7 @@ REAL = .venv-real/bin
 PINNED = --quiet --constraint tests_real/constraints.txt
 PRESET ?= small
 
-.PHONY: demo test test-slow test-all test-real real-table dist-test check format bench claims calibrate clean
+.PHONY: demo test test-slow test-all test-real real-table dist-test audit check format bench claims calibrate clean
 
 demo: .venv/installed
 	$(BIN)/learnability run quick
@@ -31,6 +32,11 @@ real-table: .venv-real/installed
 dist-test:
 	.ci/dist-test $(PYTHON)
 
+audit:
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/pip install --quiet pip-audit
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
 check: .venv/developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,7 +57,7 @@ calibrate: .venv/installed
 	$(BIN)/python -m experiments calibrate $(PRESET)
 
 clean:
-	rm -rf .venv .venv-real runs
+	rm -rf .venv .venv-audit .venv-real runs
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
