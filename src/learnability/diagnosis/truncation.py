@@ -18,7 +18,7 @@ from .judging import HeldOut
 from .measure import Measurement
 from .modules import ModuleMeasurement
 
-SEQUENCES = 128  # whose gradients are split by lag, at most
+SEQUENCES = 256  # whose gradients are split by lag, at most
 FEWEST = 32  # likewise, whatever the work
 ANCHORS = 4  # steps of each, from which it is split
 PART_BYTES = 2**26  # of the cotangents and gradients of some sequences

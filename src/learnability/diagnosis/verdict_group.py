@@ -19,7 +19,7 @@ from ..verdict.facts import facts
 from ..verdict.lag_sums import MOST, LagSums, Part, lag_sums
 from ..verdict.moments import LARGEST
 from ..verdict.products import Products, products
-from ..verdict.rules import is_kept, is_learnt
+from ..verdict.rules import RULES, Case, Z
 from .judging import FRACTION, HeldOut
 from .measure import Measurement
 from .modules import ModuleMeasurement
@@ -148,13 +148,18 @@ def verdict_group(
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:
     """Add whether each lag is held and learnt, by rule; nan where it is not known."""
+    (learnt,) = (rule.holds for rule in RULES if rule.verdict == "learnt")
     kept, error, share, lower = (
         table[name].to_numpy(float)
         for name in ("kept", "kept_error", "share", "share_lower")
     )
+    told = [
+        learnt(Case(0, share=middle, share_lower=low))
+        for middle, low in zip(share.tolist(), lower.tolist(), strict=True)
+    ]
     return table.assign(
-        held=np.where(np.isnan(kept), np.nan, is_kept(kept, error)),
-        learnt=np.where(np.isnan(share), np.nan, is_learnt(share, lower)),
+        held=np.where(np.isnan(kept), np.nan, kept - Z * error > 0),
+        learnt=np.where(np.isnan(share), np.nan, told),
     )
 
 

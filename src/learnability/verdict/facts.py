@@ -15,7 +15,7 @@ from .lag_sums import LagSums
 from .lag_tests import JOINT, SIGNIFICANCE, lags_and_bands, tested
 from .memory import memory
 from .moments import Moments
-from .pairs import pair_regression, probes_of
+from .pairs import pair_regressions, probes_of
 from .regression import Regression, best_ridge, regression
 from .shares import Coefficients, coefficients
 
@@ -92,8 +92,8 @@ def facts(
     by_pairs = _add_pairs(table, train, whole, scale[:axes], len(blocks) + 1)
     if held is not None and by_pairs:
         both = _fitted(held.moments(scale), held.lags)
-        for lag in by_pairs:
-            pairs = pair_regression(held, both, scale, lag, _multiplied(held))
+        every = pair_regressions(held, both, scale, by_pairs, _multiplied(held))
+        for lag, pairs in every.items():
             learnt.loc[lag, SHARE] = coefficients(pairs, {0: ALL}, axes)[0].share()
     return table.join(learnt)
 
@@ -115,8 +115,8 @@ def _add_pairs(
     enough = ROWS_OF_PAIRS * probes**2 * (train.lags - 1)
     if fitted.ridge or train.lags < 2 or train.rows < enough:
         return []
-    for lag in np.asarray(table.index)[~table["found"].to_numpy(bool)].tolist():
-        pairs = pair_regression(train, fitted, scale, lag, probes)
+    lags = np.asarray(table.index)[~table["found"].to_numpy(bool)].tolist()
+    for lag, pairs in pair_regressions(train, fitted, scale, lags, probes).items():
         each = (SIGNIFICANCE - JOINT) / len(table) / tables
         row = tested([(pairs.test([0], train.sequences), each)]).iloc[0]
         if row["found"]:

@@ -1,5 +1,7 @@
 """Products of an input at one lag with inputs at all others: what needs two lags."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
@@ -21,14 +23,14 @@ def probes_of(lags: int, width: int) -> int:
     return int(np.clip((MOST // lags) ** 0.5, 1, width))
 
 
-def pair_regression(
+def pair_regressions(
     sums: LagSums,
     fitted: Regression,
     scale: Float[np.ndarray, "column"],
-    lag: int,
+    lags: Sequence[int],
     probes: int,
-) -> Regression:
-    """Return the regression of what is left of columns on the products of a lag.
+) -> dict[int, Regression]:
+    """Return the regressions of what is left of columns on the products of each lag.
 
     ``r_t = sum_{m != l} gamma_m z_{t-l} z_{t-m} + e_t``, r what features of single lags
     leave. Where nothing is left, no product is found, whatever the inputs are like:
@@ -38,25 +40,35 @@ def pair_regression(
         sums: of features and columns.
         fitted: the regression on the features of all lags.
         scale: of the columns.
-        lag: l.
+        lags: l, whose sums are made in one pass over the rows.
         probes: inputs that are multiplied, the first features.
     """
     groups, size = len(sums.xx), probes**2 * (sums.lags - 1)
-    xx, xy = np.zeros((groups, size, size)), np.zeros((groups, size, len(scale)))
+    xx = np.zeros((len(lags), groups, size, size))
+    xy = np.zeros((len(lags), groups, size, len(scale)))
     yy, rows, most = np.zeros(groups), 0, WORK / (2 * size**2)
     for g, every, y, there in sums.each():
-        if rows >= most:
+        if rows >= most or not len(lags):
             break
         x = every[there]
         left = y[there][:, : len(scale)] * scale - x @ fitted.beta
-        z = _products(x.reshape(len(x), sums.lags, -1)[..., :probes], lag)
-        xx[g] += z.T @ z
-        xy[g] += z.T @ left
+        inputs = x.reshape(len(x), sums.lags, -1)[..., :probes]
+        for place, lag in enumerate(lags):
+            z = _products(inputs, lag)
+            xx[place, g] += z.T @ z
+            xy[place, g] += z.T @ left
         yy[g] += (left**2).sum()
-        rows += len(z)
+        rows += len(x)
     used = yy > 0
-    found = Moments(xx[used], xy[used], yy[used], rows, 0.0)
-    return regression(found, 1, 0.0, nested=False)
+    return {
+        lag: regression(
+            Moments(xx[place, used], xy[place, used], yy[used], rows, 0.0),
+            1,
+            0.0,
+            nested=False,
+        )
+        for place, lag in enumerate(lags)
+    }
 
 
 def _products(

@@ -6,9 +6,7 @@ Every threshold stands here and nowhere else.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isnan, nan
-from typing import NamedTuple, TypeVar
-
-import numpy as np
+from typing import NamedTuple
 
 SEEN = 0.2  # standard deviations of the targets: what is smaller may go unseen
 SHARE = 0.5  # from which on a dependency is learnt
@@ -22,8 +20,6 @@ TREND = (
 GAIN = 0.01  # of a learnt share by a step: by less it rises and falls as weights hover
 MEMORY = 0.1  # R^2, below which a state holds nothing of a lag
 Z = 1.96  # standard errors on both sides of a number: 95 %
-
-Numbers = TypeVar("Numbers", float, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -150,7 +146,7 @@ RULES = (
         lambda c: not c.found and not c.others and c.smallest <= SEEN,
     ),
     Rule("not resolved", lambda c: not c.found and not c.together),
-    Rule("learnt", lambda c: bool(is_learnt(c.share, c.share_lower))),
+    Rule("learnt", lambda c: c.share >= SHARE and c.share_lower > SHARE_LOWER),
     Rule("vanishes", lambda c: c.hidden and c.shrunk),
     Rule("not resolved", lambda c: isnan(c.held_fall)),
     Rule("too few sequences", lambda c: c.fits_noise),
@@ -158,26 +154,6 @@ RULES = (
     Rule("forgotten", lambda c: c.kept < MEMORY),
     Rule("not resolved", lambda c: True),
 )
-
-
-def is_learnt(share: Numbers, lower: Numbers) -> Numbers:
-    """Return whether a lag is learnt, by its share and the lower end of its interval.
-
-    Example:
-        >>> is_learnt(np.array([0.9, 0.9, np.nan]), np.array([0.8, 0.1, np.nan]))
-        array([ True, False, False])
-    """
-    return (share >= SHARE) & (lower > SHARE_LOWER)
-
-
-def is_kept(kept: Numbers, error: Numbers) -> Numbers:
-    """Return whether a state holds a lag: R^2 is above 0 at 95 %.
-
-    Example:
-        >>> is_kept(np.array([0.5, 0.5]), np.array([0.1, 0.4]))
-        array([ True, False])
-    """
-    return kept - Z * error > 0
 
 
 def with_progress(cases: dict[int, Case]) -> dict[int, Case]:
