@@ -3,6 +3,7 @@
 # make test-real: other people's recurrences, in an environment of its own, .venv-real.
 # make dist-test: wheel and sdist, tried in an environment that knows nothing else.
 # make audit: known vulnerabilities of the pinned versions, as the package index has them.
+# make docs: the site, into build/docs/html; its notebooks are run.
 # make claims, make calibrate PRESET=small: the evidence about the product.
 PYTHON ?= python3
 BIN = .venv/bin
@@ -10,7 +11,7 @@ REAL = .venv-real/bin
 PINNED = --quiet --constraint tests_real/constraints.txt
 PRESET ?= small
 
-.PHONY: demo test test-slow test-all test-real real-table dist-test audit check format bench claims calibrate clean
+.PHONY: demo test test-slow test-all test-real real-table dist-test audit check format docs bench claims calibrate clean
 
 demo: .venv/installed
 	$(BIN)/learnability run quick
@@ -46,6 +47,9 @@ format: .venv/developing
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: .venv/documenting
+	$(BIN)/sphinx-build -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
+
 bench: .venv/developing
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks --estimators
@@ -57,7 +61,7 @@ calibrate: .venv/installed
 	$(BIN)/python -m experiments calibrate $(PRESET)
 
 clean:
-	rm -rf .venv .venv-audit .venv-real runs
+	rm -rf .venv .venv-audit .venv-real build runs
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
@@ -67,6 +71,10 @@ clean:
 
 .venv/developing: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv/documenting: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
 .venv-real/installed: pyproject.toml $(wildcard tests_real/*.txt)

@@ -14,7 +14,7 @@ from experiments.cli import app as experiments
 from learnability.cli import app as product
 
 ROOT = Path(__file__).parent.parent
-PAGES = {"docs/commands.md": product, "experiments/docs/commands.md": experiments}
+PAGES = {"docs/commands.md": product, "docs/evidence/experiments.md": experiments}
 WIDTH = 88
 every_page = pytest.mark.parametrize(("path", "app"), PAGES.items(), ids=PAGES.keys())
 

@@ -12,8 +12,8 @@ from learnability.study import Settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CALIBRATION = "experiments/docs/calibration.md"
-CLAIMS = "experiments/docs/claims.md"
+CALIBRATION = "docs/evidence/calibration.md"
+CLAIMS = "docs/evidence/claims.md"
 
 
 def test_the_ten_lines_run(tmp_path):

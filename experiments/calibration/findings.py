@@ -44,7 +44,7 @@ CANDIDATES = {
     "D complexity": Predictor(("f", "log_count")),
     "E everything": Predictor(("f", "s", "now", "gain", "memory", "log_n")),
 }
-"""Stated before they were tried: experiments/docs/preregistered.md."""
+"""Stated before they were tried: docs/evidence/preregistered.md."""
 
 MEASURED = {
     "detection, at the end": ("end", contiguous),

@@ -126,7 +126,7 @@ def _second(second: pd.DataFrame | None) -> list[Section]:
             "A family and seeds that no constant was fitted to",
             "Laws fitted to five families at other seeds, used on the sixth at these; "
             "stated before these seeds were trained "
-            "(experiments/docs/preregistered.md). The twin is the realised window of "
+            "(docs/evidence/preregistered.md). The twin is the realised window of "
             "the same training at the other seeds. The bar is an area of 0.95 and a "
             "mean error of 0.5 bands.",
             draw.scores_figure(second),
@@ -201,7 +201,7 @@ def _beyond(found: Findings) -> list[Section]:
             section(
                 "A family that no constant was fitted to",
                 "Laws fitted to all other families. A to E were stated before they "
-                "were tried (experiments/docs/preregistered.md); the bar was an "
+                "were tried (docs/evidence/preregistered.md); the bar was an "
                 "area of 0.95 and a mean error of 0.5 bands.",
                 draw.scores_figure(found.unseen),
                 _scores(found.unseen),

@@ -1,7 +1,7 @@
 """The second round of laws stated before they were tried, on new seeds.
 
 Laws are fitted to all families but one at some seeds and used on that one at others
-(experiments/docs/preregistered.md).
+(docs/evidence/preregistered.md).
 """
 
 from collections.abc import Callable, Sequence

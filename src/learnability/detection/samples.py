@@ -4,7 +4,7 @@ Averaging n gradients, a dependency of strength c at lag l moves their mean by
 ``c ||s_l||`` along ``s_l/||s_l||``, against a noise of ``sigma_l/sqrt(n)``. A test at
 size a that misses with probability b therefore needs ``N(l) = (z_{1-a} + z_{1-b})^2 /
 rho_l`` sequences, ``rho_l = c^2 ||s_l||^2/sigma_l^2`` the information of one
-(experiments/docs/windows.md). Where the law of the values is known and stable, its
+(docs/explanation/windows.md). Where the law of the values is known and stable, its
 quantiles stand for z and kappa for the exponent 2 (`samples_needed`).
 """
 

@@ -3,7 +3,7 @@
 Probe ``phi_l(t) = u . x_{t-l}`` of unit variance; ``S_n(l) = (1/m) sum_t phi_l(t)
 d(state_t . rho)/d theta``, over the m steps at which the loss looks, is what a
 dependency of unit strength adds to the gradient of sequence n along the axis rho, and
-``G_n`` the gradient of its loss (experiments/docs/windows.md).
+``G_n`` the gradient of its loss (docs/explanation/windows.md).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
