@@ -4,7 +4,7 @@ from importlib.metadata import version as installed
 
 project = "learnability"
 author = "the learnability developers"
-copyright = author  # noqa: A001 - the name that Sphinx asks for
+copyright = author
 version = release = installed("learnability")
 
 extensions = [
@@ -16,12 +16,16 @@ extensions = [
     "sphinx_design",
 ]
 root_doc = "index"
+exclude_patterns = ["house.md"]  # a part of contributing.md
 nitpicky = True
 # What other projects document is named, not linked: that would ask their sites.
 nitpick_ignore_regex = [
     ("py:obj", ".*"),
     ("py:class", r"(?!learnability).*"),
-    ("py:(class|data|attr|meth|func|exc)", r"(torch|numpy|pandas|xarray|pydantic)\..*"),
+    (
+        "py:(class|data|attr|meth|func|exc)",
+        r"(NoRates|torch|numpy|pandas|xarray|pydantic)\..*",
+    ),
 ]
 suppress_warnings = ["config.cache"]
 
@@ -43,7 +47,7 @@ nb_output_stderr = "remove"
 default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 autosummary_generate = False
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False

@@ -40,8 +40,8 @@ def samples_needed(
 ) -> Reals:
     """Return the number of values whose mean shows the signal.
 
-    N = (sigma q / |m|)^kappa, q = q_{1-significance} for the sign of m, and
-    q = q_{1-significance} + q_{power} for 0 against m; law "v1" puts alpha for kappa
+    ``N = (sigma q / |m|)^kappa``, ``q = q_{1-significance}`` for the sign of m, and
+    ``q_{1-significance} + q_{power}`` for 0 against m; law "v1" puts alpha for kappa
 
     Args:
         signal: m, location of one value, in the unit of the values; 0 needs infinitely

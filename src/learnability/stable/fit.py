@@ -97,12 +97,12 @@ def fit(
 ) -> StableFit:
     """Return the symmetric stable law of every lag, by `koutrouvelis`, with intervals.
 
-    x = location + sigma xi, xi with characteristic function exp(-|u|^alpha); intervals
-    are percentiles over resampled sequences, the same resample for all lags. That of
-    alpha is a test inverted next to 2: a sample may miss the large values that tell
-    alpha from 2, so the interval reaches down to the alpha whose estimate is 2 with
-    probability (1 - level)/2, and above that alpha its upper end errs with probability
-    1 - level, the lower end being unable to err.
+    ``x = location + sigma xi``, xi with characteristic function ``exp(-|u|^alpha)``;
+    intervals are percentiles over resampled sequences, the same resample for all lags.
+    That of alpha is a test inverted next to 2: a sample may miss the large values that
+    tell alpha from 2, so the interval reaches down to the alpha whose estimate is 2
+    with probability (1 - level)/2, and above that alpha its upper end errs with
+    probability 1 - level, the lower end being unable to err.
 
     Args:
         values: one value a lag and sequence (lag, sequence), at least 50 sequences.

@@ -64,9 +64,13 @@ SMALLEST_PROBABILITY = 1e-300
 class Goodness:
     """How well the fitted law describes each lag.
 
-    anderson_darling: A^2 (lag); tail: -log of the smallest probability that a largest
-    value falls so short (lag); *_p: probabilities of at least that under the fitted law
-    (lag); estimate: the law that was fitted; resamples: of the parametric bootstrap.
+    Attributes:
+        anderson_darling: ``A^2`` (lag).
+        tail: -log of the smallest probability of so small a largest value (lag).
+        anderson_darling_p: probability of at least that under the fitted law (lag).
+        tail_p: likewise, of the tail (lag).
+        estimate: the law that was fitted.
+        resamples: of the parametric bootstrap.
     """
 
     anderson_darling: Lags

@@ -1,0 +1,107 @@
+"""The pages of the site say what is so, and their code and links are good."""
+
+import ast
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import learnability as lw
+from benchmarks.table import markdown
+from learnability.cli import app
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+NUMBERS = DOCS / "explanation/numbers.md"
+CALIBRATION = "../evidence/calibration.md"
+CLAIMS = "../evidence/claims.md"
+FENCE = re.compile(r"^```(\S*)[^\n]*\n(.*?)^```", re.M | re.S)
+NOT_RUN = "# not run: "
+RUN = {"howto"}  # folders whose Python another test runs
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+
+
+def fenced(page: Path, *kinds: str) -> list[str]:
+    """Return the blocks of a page that are of one of these kinds."""
+    found = FENCE.findall(page.read_text(encoding="utf-8"))
+    return [text for kind, text in found if kind in kinds]
+
+
+@every_page
+def test_python_is_run_or_says_why_not(page):
+    if page.parent.name in RUN:
+        return
+    for code in fenced(page, "python", "py"):
+        assert code.startswith(NOT_RUN), f"{page.name}: {code.splitlines()[0]}"
+        ast.parse(code)
+
+
+@every_page
+def test_commands_are_ones_that_the_program_takes(page):
+    lines = "\n".join(fenced(page, "", "console", "bash")).replace("\\\n", " ")
+    for line in re.findall(r"^(?:\$ )?learnability (.+)$", lines, re.M):
+        words = shlex.split(line, comments=True)
+        app.parse_args(words, print_error=True, exit_on_error=False)
+
+
+def test_every_public_name_has_a_place_in_the_reference():
+    pages = (DOCS / "reference").glob("*.md")
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    made = set(re.findall(r"\.\. auto\w+:: (?:learnability\.)?(\w+(?:\.\w+)*)", text))
+    made |= {"decay"} if "detection.decay" in made else set()
+    assert set(lw.__all__) <= made
+
+
+def test_the_speed_table_is_the_latest_measurement():
+    latest = json.loads((ROOT / "benchmarks/latest.json").read_text(encoding="utf-8"))
+    table = markdown({row["name"]: row for row in latest["rows"]})
+    assert table in (DOCS / "speed.md").read_text(encoding="utf-8")
+
+
+def rows_of_the_page() -> list[list[str]]:
+    """Return the cells of the table *In short* of the calibration's page."""
+    text = (NUMBERS.parent / CALIBRATION).read_text(encoding="utf-8")
+    table = text.split("## In short")[1].split("\n## ")[0]
+    return re.findall(r"^\| \*\*(.+?)\*\* \| (.+?) \| (.+?) \| (.+?) \|$", table, re.M)
+
+
+def test_statements_on_windows_point_to_rows():
+    from experiments.calibration.in_short import ROWS
+
+    text = NUMBERS.read_text(encoding="utf-8")
+    pointed = re.findall(rf"\[([^]]+)\]\({re.escape(CALIBRATION)}#in-short\)", text)
+    assert {" ".join(name.split()) for name in pointed} == set(ROWS)
+    assert [row[0] for row in rows_of_the_page()] == list(ROWS)
+
+
+def test_numbers_on_windows_are_those_of_the_rows():
+    words = " ".join(NUMBERS.read_text(encoding="utf-8").split())
+    for row, _, seen, _ in rows_of_the_page():
+        before = words.split(f"[{row}]({CALIBRATION}#in-short)")[0][-300:]
+        said, known = (re.findall(r"\d+(?:\.\d+)?", t) for t in (before, seen))
+        assert len(set(known) & set(said)) >= 2, row
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub and Sphinx make of a page's headings."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
+    plain = (re.sub(r"[^\w -]", "", head.lower()) for head in heads)
+    return {head.replace(" ", "-") for head in plain}
+
+
+def test_links_point_to_files_and_to_headings():
+    pages = [ROOT / "README.md", *PAGES]
+    for folder in ("experiments", "benchmarks"):
+        pages += sorted((ROOT / folder).rglob("*.md"))
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for link, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", text):
+            if "://" in link:
+                continue
+            to = page.parent / link if link else page
+            assert to.exists(), f"{page.name}: {link}"
+            if anchor and to.suffix == ".md":
+                assert anchor in anchors(to), f"{page.name}: {link}#{anchor}"
