@@ -22,10 +22,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:obj", ".*"),
     ("py:class", r"(?!learnability).*"),
-    (
-        "py:(class|data|attr|meth|func|exc)",
-        r"(NoRates|torch|numpy|pandas|xarray|pydantic)\..*",
-    ),
+    ("py:.*", r"(NoRates|(torch|numpy|pandas|xarray|pydantic)[.].*)"),
 ]
 suppress_warnings = ["config.cache"]
 

@@ -47,6 +47,11 @@ def test_commands_are_ones_that_the_program_takes(page):
         app.parse_args(words, print_error=True, exit_on_error=False)
 
 
+def test_the_first_page_shows_what_a_tested_page_prints():
+    (shown,) = fenced(DOCS / "index.md", "text")
+    assert shown in fenced(DOCS / "howto/sees-lag.md", "text")
+
+
 def test_every_public_name_has_a_place_in_the_reference():
     pages = (DOCS / "reference").glob("*.md")
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)

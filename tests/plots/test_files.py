@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from learnability import plots
 from learnability.plots._parts import Group
-from learnability.plots.style import INKS
+from learnability.plots.style import INKS, Shown
 from learnability.summaries import Summary, summed
 from tests.plots.records import extreme, measured, training_group
 
@@ -60,6 +60,14 @@ def test_files_leave_pyplot_alone_and_show_the_largest_number_of_sequences():
     }
     assert shown == {None, 1}
     assert "href" not in re.sub(r'xlink:href="#[^"]*"|xmlns:\S+', "", text)
+
+
+def test_a_notebook_shows_a_figure_in_its_own_width():
+    made = plots.draw("samples", found())
+    assert isinstance(made, Shown)
+    content, about = made._repr_png_()
+    assert content[1:4] == b"PNG"
+    assert about["width"] == made.get_figwidth() * made.get_dpi()
 
 
 def test_letters_of_an_svg_are_text_and_of_a_pdf_truetype():

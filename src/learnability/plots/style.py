@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, final
 from zlib import crc32
 
 import matplotlib as mpl
@@ -242,6 +242,16 @@ def rc_parameters(name: Theme) -> dict[Any, Any]:
     return both | _SHEETS[name]
 
 
+@final
+class Shown(Figure):
+    """A figure that a notebook shows by itself, though pyplot does not know it."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, float]]:
+        from .files import rendered  # it takes this module's themes
+
+        return rendered(self), {"width": self.get_figwidth() * self.get_dpi()}
+
+
 def figure(
     panels: int, *, width: float = PAGE, height: float | None = None
 ) -> tuple[Figure, list[Axes]]:
@@ -267,7 +277,7 @@ def figure(
     abreast = 2 if panels == 4 and fit > 1 else min(panels, fit)
     rows = -(-panels // abreast)
     single = height or (min(width, 5.0) * 0.64 if panels == 1 else 2.35)
-    made = Figure(figsize=(width, single * rows + 0.3), layout="constrained")
+    made = Shown(figsize=(width, single * rows + 0.3), layout="constrained")
     grid = made.subplots(rows, abreast, squeeze=False)
     every = list(grid.flat)
     for spare in every[panels:]:
