@@ -48,7 +48,8 @@ format: .venv/developing
 	$(BIN)/ruff format .
 
 docs: .venv/documenting
-	$(BIN)/sphinx-build -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
+	$(BIN)/sphinx-build -E -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
+	$(BIN)/python -m tests.site build/docs/html
 
 bench: .venv/developing
 	$(BIN)/python -m benchmarks

@@ -4,21 +4,24 @@ import ast
 import json
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import learnability as lw
 from benchmarks.table import markdown
-from learnability.cli import app
+from experiments.cli import app as experiments
+from learnability.cli import app as product
+from tests.site import faults
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 NUMBERS = DOCS / "explanation/numbers.md"
 CALIBRATION = "../evidence/calibration.md"
-CLAIMS = "../evidence/claims.md"
 FENCE = re.compile(r"^```(\S*)[^\n]*\n(.*?)^```", re.M | re.S)
+PROGRAMS = {"learnability": product, "python -m experiments": experiments}
 NOT_RUN = "# not run: "
 RUN = {"howto"}  # folders whose Python another test runs
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
@@ -40,11 +43,21 @@ def test_python_is_run_or_says_why_not(page):
 
 
 @every_page
-def test_commands_are_ones_that_the_program_takes(page):
+def test_commands_are_ones_that_the_programs_take(page):
     lines = "\n".join(fenced(page, "", "console", "bash")).replace("\\\n", " ")
-    for line in re.findall(r"^(?:\$ )?learnability (.+)$", lines, re.M):
-        words = shlex.split(line, comments=True)
-        app.parse_args(words, print_error=True, exit_on_error=False)
+    for program, app in PROGRAMS.items():
+        for line in re.findall(rf"^ *(?:\$ )?{program} (.+)$", lines, re.M):
+            words = shlex.split(line, comments=True)
+            app.parse_args(words, print_error=True, exit_on_error=False)
+    targets = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^make ([\w-]+)", lines, re.M):
+        assert re.search(rf"^{target}:", targets, re.M), target
+
+
+@every_page
+def test_settings_in_pages_are_toml(page):
+    for text in fenced(page, "toml"):
+        tomllib.loads(text)
 
 
 def test_the_first_page_shows_what_a_tested_page_prints():
@@ -110,3 +123,14 @@ def test_links_point_to_files_and_to_headings():
             assert to.exists(), f"{page.name}: {link}"
             if anchor and to.suffix == ".md":
                 assert anchor in anchors(to), f"{page.name}: {link}#{anchor}"
+
+
+def test_a_site_with_a_broken_link_or_a_foreign_script_is_at_fault(tmp_path):
+    (tmp_path / "a.html").write_text('<a href="b.html#x"></a><img src="p.png">')
+    (tmp_path / "b.html").write_text('<p id="x"><a href="https://example.org">')
+    assert faults(tmp_path) == []
+    (tmp_path / "b.html").write_text(
+        '<a href="c.html"><a href="a.html#y"><script src="//example.org/s.js">'
+    )
+    (tmp_path / "s.css").write_text("@import url(https://example.org/f.css);")
+    assert len(faults(tmp_path)) == 5
