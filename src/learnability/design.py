@@ -37,7 +37,7 @@ def time_scales(family: Family, scale: float, units: int) -> Float[np.ndarray, "
     Args:
         family: which of the three.
         scale: in steps, above 1.
-        units: H.
+        units: their number, H.
 
     Example:
         >>> time_scales("log-uniform", 100.0, 2).round(2)
@@ -153,7 +153,7 @@ def gate_bias(
 
     Args:
         horizon: the wanted window, in steps.
-        units: H.
+        units: their number, H.
         n_sequences: N, sequences to learn from.
         alpha: tail index of the noise.
         family: of time scales; see `time_scales`.

@@ -64,8 +64,8 @@ class ClosedForm(Cell):
     """A cell whose gradients are products of what its gates give, in closed form.
 
     Args:
-        inputs: D.
-        units: H.
+        inputs: their number, D.
+        units: their number, H.
         gate: suffix of the gate that makes the leak, and its value at the start with
             ``init="published"``; None for a cell without a trained gate.
         options: see `Options`.

@@ -113,8 +113,8 @@ class GRU(Reset):
     update gate (`torch.nn.GRU` calls z what is 1 - z here).
 
     Args:
-        inputs: D.
-        units: H.
+        inputs: their number, D.
+        units: their number, H.
         z0: the update gate's value at the start, with ``init="published"``.
         options: ``layernorm``, ``init`` and ``seed``; see `Options`.
 
@@ -167,8 +167,8 @@ class TorchGRU(Reset):
     ``h' = (1 - z) h + z g``: z is the update gate, 1 minus PyTorch's z.
 
     Args:
-        inputs: D.
-        units: H.
+        inputs: their number, D.
+        units: their number, H.
         z0: the update gate's value at the start, with ``init="published"``.
         options: ``layernorm``, ``init`` and ``seed``; see `Options`.
 
@@ -228,8 +228,8 @@ class LSTM(Gated):
     ``g = tanh(LN(W_g x + b_g + U_g h))``, ``c' = f c + i g``, ``h' = o tanh(c')``.
 
     Args:
-        inputs: D.
-        units: H.
+        inputs: their number, D.
+        units: their number, H.
         f0: the forget gate's value at the start, with ``init="published"``.
         options: ``layernorm``, ``init`` and ``seed``; see `Options`.
 

@@ -120,8 +120,8 @@ class ConstGate(Leaky):
     is not trained.
 
     Args:
-        inputs: D.
-        units: H.
+        inputs: their number, D.
+        units: their number, H.
         s: the gate, between 0 and 1; the time scale is ``-1/log(1 - s)`` steps.
         options: ``layernorm``, ``init`` and ``seed``; see `Options`.
 
@@ -182,8 +182,8 @@ class SharedGate(TrainedGate):
     ``h' = (1 - s) h + s c``.
 
     Args:
-        inputs: D.
-        units: H.
+        inputs: their number, D.
+        units: their number, H.
         s0: the gate's value at the start, with ``init="published"``.
         options: ``layernorm``, ``init`` and ``seed``; see `Options`.
 
@@ -228,8 +228,8 @@ class DiagGate(TrainedGate):
     ``h' = (1 - s) h + s c``.
 
     Args:
-        inputs: D.
-        units: H.
+        inputs: their number, D.
+        units: their number, H.
         s0: the gates' value at the start, with ``init="published"``.
         options: ``layernorm``, ``init`` and ``seed``; see `Options`.
 
@@ -281,8 +281,8 @@ class TorchRNN(OneCandidate):
     by a gate: the leak is 0, all that a unit carries is the correction ``r``.
 
     Args:
-        inputs: D.
-        units: H.
+        inputs: their number, D.
+        units: their number, H.
         nonlinearity: ``tanh`` or ``relu``.
         options: ``layernorm``, ``init`` and ``seed``; see `Options`.
 

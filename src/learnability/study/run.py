@@ -36,7 +36,7 @@ class Architecture(BaseModel):
 
     Attributes:
         cell: which recurrence.
-        units: H.
+        units: their number, H.
         layernorm: whether the candidate's pre-activation is normalised.
         gate: where the gate that makes the leak starts: s of ConstGate (for good), s0
             of SharedGate and DiagGate, z0 of the GRU, f0 of the LSTM.

@@ -72,8 +72,8 @@ class Bands(BaseModel):
     Attributes:
         bands: with increasing centres.
         noise: standard deviation of what no network can predict.
-        inputs: D.
-        steps: T.
+        inputs: their number, D.
+        steps: their number, T.
 
     Raises:
         ValueError: if a lag does not fit or is in two bands, or centres do not
@@ -260,8 +260,8 @@ class MultiLag(BaseModel):
         lags: ``l_k`` in steps.
         coefficients: ``c_k``, one a lag.
         noise: standard deviation of what no network can predict.
-        inputs: D.
-        steps: T.
+        inputs: their number, D.
+        steps: their number, T.
 
     Raises:
         ValueError: if a lag is below 1, not below T or repeated, a coefficient is 0,
