@@ -7,11 +7,10 @@ import pandas as pd
 
 from ..summaries import Summary
 from ..summaries.spread import Row, records
-from ..words import interval, percent, sequences, short, span, steps
+from ..words import interval, percent, sequences, short, span, steps, uncapital
 from . import envelope, windows
 from . import tails as laws
 from ._parts import Values, plain_number, values
-from .windows import LEARNT
 
 # An upper end of alpha from which on the interval holds 2, but for its rounding.
 GAUSS_SEEN = 1.995
@@ -19,9 +18,10 @@ TINY = 1e-6  # a share below which it is said as a power of ten
 
 
 def reached(found: Summary) -> tuple[str, ...]:
-    """Say between which steps the windows lie, for each number of sequences."""
+    """Say how far windows reach, for each number of sequences, and what is learnt."""
+    more = f"; {uncapital(learnt(found))}" if found.shares else ""
     return tuple(
-        _reached([records(table)[n] for table in found.reached.values()], n)
+        _reached([records(table)[n] for table in found.reached.values()], n) + more
         for n in found.n_sequences
     )
 
@@ -110,11 +110,18 @@ def detected(found: Summary) -> tuple[str, ...]:
 
 
 def learnt(found: Summary) -> str:
-    """Say how many lags of the task were learnt in every seed."""
-    lowest = [table["lower"].to_numpy() for table in found.shares.values()]
-    counts = [int((shares >= LEARNT).sum()) for shares in lowest]
-    lags = max(map(len, lowest))
-    return f"Of the task's {lags} lags training learnt {span(min(counts), max(counts))}"
+    """Say how many lags were learnt in every seed: of the task, or by any layer."""
+    tables = list(found.shares.values())
+    every = [[k for k, there in values(t, "learnt") if there] for t in tables]
+    if any(table.attrs["task"] for table in tables):
+        counts = [*map(len, every)]
+        ends = span(min(counts), max(counts))
+        return f"Of the task's {max(map(len, tables))} lags training learnt {ends}"
+    lags, done = {k for table in tables for k in table.index}, set().union(*every)
+    which = f"lag{'s' * (len(lags) != 1)} with a dependency"
+    return (
+        f"Of {len(lags)} {which} {len(done)} {'is' if len(done) == 1 else 'are'} learnt"
+    )
 
 
 def kept(found: Summary) -> str:

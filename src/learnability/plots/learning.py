@@ -8,12 +8,12 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from ..verdict.rules import SHARE
 from ..words import sequences, short
 from . import _parts as parts
 from ._parts import Look, Tables, own, styled
 from .legends import explain, stroke
 from .style import ink, styles
-from .windows import LEARNT
 
 # Epochs of a curve that carry a mark.
 MARKS = 6
@@ -71,9 +71,10 @@ def shares(tables: Tables, ax: Axes, *, names: Sequence[str] = ()) -> Axes:
     """
     found = styled(tables, names)
     parts.lag_axis(ax, tables)
-    ax.set_xlabel("lag of the task in steps")
+    of_task = any(table.attrs["task"] for table in tables.values())
+    ax.set_xlabel("lag of the task in steps" if of_task else "lag in steps")
     parts.level(ax, 1.0, "-")
-    parts.level(ax, LEARNT)
+    parts.level(ax, SHARE)
     for name, style in found.items():
         lag, share, *ends = parts.columns(tables[name], "mean", "lower", "upper")
         says = [

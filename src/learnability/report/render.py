@@ -10,6 +10,7 @@ from importlib import resources
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
+from matplotlib.figure import Figure
 
 from ..plots import Picture, inline, theme
 from ..plots.style import style_sheet
@@ -76,6 +77,7 @@ class Shown:
         caption: what it shows, and how to read it; the template's words of that name
             unless given.
         special: whether it is for specialists.
+        further: what the caption says beside, by names among the template's words.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Shown:
     panels: Sequence[Markup]
     caption: str = ""
     special: bool = False
+    further: Sequence[str] = ()
 
 
 def shown(picture: Picture) -> Shown:
@@ -91,13 +94,19 @@ def shown(picture: Picture) -> Shown:
     Args:
         picture: of `plots.pictures`.
     """
+    panels = []
     with theme("light"):
-        panels = [
-            inline(made, f"{picture.name}-{place}-", f"{picture.title[-1]}.")
-            for place, made in enumerate(picture.draw_panels(PANEL))
-        ]
-    title = by_budget(picture.title)
-    return Shown(picture.name, title, panels, special=picture.special)
+        for place, made in enumerate(picture.draw_panels(PANEL)):
+            panels.append(inline(made, f"{picture.name}-{place}-", _axes(made)))
+    name, title, further = picture.name, by_budget(picture.title), picture.further
+    return Shown(name, title, panels, special=picture.special, further=further)
+
+
+def _axes(made: Figure) -> str:
+    """Say what a panel draws against what, for who cannot see it."""
+    (ax,) = made.axes
+    up = ax.get_ylabel() or "bars"
+    return f"{ax.get_title(loc='left') or 'chart'}: {up} against {ax.get_xlabel()}"
 
 
 def by_budget(texts: Sequence[object]) -> Markup:
@@ -109,7 +118,7 @@ def by_budget(texts: Sequence[object]) -> Markup:
         >>> by_budget(["always"])
         Markup('always')
     """
-    if len(texts) == 1:
+    if len(set(texts)) == 1:
         return escape(texts[0])
     last = len(texts) - 1
     spans = (

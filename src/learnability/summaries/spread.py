@@ -11,6 +11,7 @@ from jaxtyping import Float
 from ..detection import decay
 from ..detection.decay_fit import FEWEST_LAGS
 from ..detection.window import window
+from ..verdict.rules import is_learnt
 
 Trees = Sequence[xr.DataTree]
 # Values of one row of a table, by column.
@@ -329,26 +330,55 @@ CURVES = ("median", "p10", "p90")
 
 
 def share_spread(trees: Trees) -> pd.DataFrame:
-    """Return the learnt share of every lag of the task, one row per lag.
+    """Return the learnt share of every lag, one row per lag.
+
+    The lags are those of the task where it is known, else those that verdicts found.
 
     Args:
-        trees: diagnoses of several seeds; those without a training are left out.
+        trees: diagnoses of several seeds; those without a training are left out where
+            others have one.
 
     Returns:
-        Over ``lag``: ``mean``, and ``lower`` and ``upper``, the smallest and largest
-        over seeds. No row where nothing was trained.
+        Over ``lag``: ``mean``; ``lower`` and ``upper``, the smallest and largest over
+        seeds, of verdicts the ends of intervals; ``learnt``, whether the lag is in
+        every seed, and ``some``, whether it is in any. No row where nothing is known.
+        The attribute ``task`` says whether the lags are those of the task.
     """
-    groups = trained(trees)
-    if not groups:
-        return pd.DataFrame(columns=["mean", "lower", "upper"])
-    shares = np.stack([np.asarray(g["learnt_share"].values, float) for g in groups])
-    # Predictions no better than the mean hold nothing, whatever their shares' noise.
-    shares = np.where(
-        np.array([[g.attrs["r2"] > 0] for g in groups]), shares, np.minimum(shares, 0)
+    of_task = [_trained_shares(record) for record in trained(trees)]
+    tables = of_task or [_found_shares(tree) for tree in trees if "verdict" in tree]
+    if not tables:
+        return pd.DataFrame(columns=["mean", "lower", "upper", "learnt", "some"])
+    every = pd.concat(tables)
+    every["learnt"] = is_learnt(every["share"].to_numpy(), every["lower"].to_numpy())
+    table = every.groupby(level="lag").agg(
+        mean=("share", "mean"),
+        lower=("lower", "min"),
+        upper=("upper", "max"),
+        learnt=("learnt", "all"),
+        some=("learnt", "any"),
     )
-    columns = {"mean": shares.mean(0), "lower": shares.min(0), "upper": shares.max(0)}
-    index = pd.Index(groups[0]["task_lag"].values, name="lag")
-    return pd.DataFrame(columns, index=index)
+    table.attrs["task"] = bool(of_task)
+    return table
+
+
+def _trained_shares(record: xr.Dataset) -> pd.DataFrame:
+    """Return the learnt share of each lag of the task, which is known exactly."""
+    share = np.asarray(record["learnt_share"].values, float)
+    if not record.attrs["r2"] > 0:
+        # Predictions no better than the mean hold nothing, whatever the shares' noise.
+        share = np.minimum(share, 0)
+    index = pd.Index(record["task_lag"].values, name="lag")
+    return pd.DataFrame(dict.fromkeys(("share", "lower", "upper"), share), index)
+
+
+def _found_shares(tree: xr.DataTree) -> pd.DataFrame:
+    """Return the learnt share of each past lag that holds a dependency."""
+    known = group(tree, "verdict")
+    known = known.sel(lag=(known["found"] == 1) & (known["lag"] > 0))
+    names = {"share": "share", "share_lower": "lower", "share_upper": "upper"}
+    columns = {new: known[old].values for old, new in names.items()}
+    table = pd.DataFrame(columns, pd.Index(known["lag"].values, name="lag"))
+    return table.iloc[:0] if np.isnan(columns["share"]).all() else table
 
 
 def noise_levels(trees: Trees) -> list[float]:
