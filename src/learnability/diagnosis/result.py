@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, final
 
 import pandas as pd
 import xarray as xr
+from upath import UPath
 
 from ..grid import shares_of
 from ..storage import load_tree, save_tree
@@ -196,7 +197,7 @@ class Diagnosis(Mapping[str, LayerDiagnosis]):
         *,
         title: str = TITLE,
         n_sequences: float | Iterable[float] | None = None,
-    ) -> Path:
+    ) -> Path | UPath:
         """Write a page that says and shows all of this; it asks nothing of anybody.
 
         Args:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from ..summaries import Summary
 from ..summaries.spread import Row, records
@@ -185,3 +186,29 @@ def disagreed(found: Summary) -> str:
         return "No estimator finds a tail index"
     middle, most = short(float(np.median(every)), 2), short(float(every.max()), 2)
     return f"Estimators of the tail index differ by {middle} (median), at most {most}"
+
+
+def moved(record: xr.Dataset, budget: float) -> str:
+    """Say how windows moved over a training with a number of sequences."""
+    window = record["window"].sel(n_sequences=budget).values
+    known = [row[~np.isnan(row)] for row in window]
+    first, last = (f"step {record['step'].values[place]}" for place in (0, -1))
+    if not (known[0].size and known[-1].size):
+        return f"With {sequences(budget)} all is learnt at times: no window is defined"
+    before, after = (span(row.min(), row.max()) for row in (known[0], known[-1]))
+    return (
+        f"With {sequences(budget)} the window is {before} steps at {first} of the "
+        f"training and {after} at {last}"
+    )
+
+
+def faded(record: xr.Dataset) -> str:
+    """Say what of a perturbation is left at the longest lag, at first and at last."""
+    f = record["envelope"].isel(lag=-1).values
+    before, after = (
+        " to ".join(dict.fromkeys([_share(row.min()), _share(row.max())]))
+        for row in np.nan_to_num(f[[0, -1]])
+    )
+    lag = int(record["lag"].values[-1])
+    said = f"After {lag} steps {before} of a perturbation is left at first"
+    return f"{said}, {after} at last"

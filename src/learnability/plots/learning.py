@@ -112,12 +112,15 @@ def windows_in_training(
     step, found = record["step"].values, styles(layer_names(record))
     for name, style in found.items():
         for place, budget in enumerate(sorted(wanted)):
-            values = record["window"].sel(layer=name, n_sequences=budget).values
+            one = record.sel(layer=name, n_sequences=budget)
+            window, *ends = (one[end].values for end in ("window", "lower", "upper"))
             says = [
-                f"{name} at step {s}: {short(v)} steps with {sequences(budget)}"
-                for s, v in zip(step, values, strict=True)
+                f"{name} at step {s}: {short(v)} steps ({short(low)} to {short(high)}) "
+                f"with {sequences(budget)}"
+                for s, v, low, high in zip(step, window, *ends, strict=True)
             ]
-            parts.series(ax, style, step, values, says=says, budget=place)
+            look: Look = {"ends": ends, "says": says, "budget": place}
+            parts.series(ax, style, step, window, **look)
     ax.set(xlabel="step of training", ylabel="window in steps")
     ax.set_ylim(0, max(1.0, float(record["lag"].max())) * 1.05)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -145,6 +148,12 @@ def envelopes_in_training(
             line = ax.plot(lags, np.where(f > LOWEST, f, np.nan), color=style.colour)
             line[0].set_alpha(alpha)
             own(line, style)
+        f = record["envelope"].sel(layer=name).isel(step=-1).values
+        says = [
+            f"{name} at step {steps[-1]}: {short(value, 2)} left after {lag} steps"
+            for lag, value in zip(lags, f, strict=True)
+        ]
+        parts.hits(ax, style, lags, np.where(f > LOWEST, f, np.nan), says)
     parts.lag_axis(ax, lags)
     ax.set_ylabel("share left, f(l)/f(0)")
     parts.number_axis(ax.yaxis)

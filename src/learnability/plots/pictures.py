@@ -221,5 +221,21 @@ def monitor_figure(
     learning.windows_in_training(record, panels[0], n_sequences=[wanted])
     panels[0].set_ylabel(f"window in steps, N = {wanted:g}")
     learning.envelopes_in_training(record, panels[1], layer=layer)
-    legend(made, explained(*panels))
+    legend(made, explained(*panels), findings.moved(record, wanted))
     return made
+
+
+def monitor_pictures(record: xr.Dataset) -> list[Picture]:
+    """Return the figures of a training's history.
+
+    Args:
+        record: of a `Monitor`.
+    """
+    n_sequences = sorted(record["n_sequences"].values.tolist())
+    windows = partial(learning.windows_in_training, record)
+    envelopes = partial(learning.envelopes_in_training, record)
+    titles = tuple(findings.moved(record, n) for n in n_sequences)
+    return [
+        Picture("history", titles, [windows]),
+        Picture("fading", (findings.faded(record),), [envelopes]),
+    ]

@@ -1,5 +1,6 @@
 """From records to tables and one self-contained page."""
 
+from .history import monitor_page
 from .pages import (
     Again,
     Study,
@@ -24,6 +25,7 @@ __all__ = [
     "formatted",
     "model_page",
     "model_study",
+    "monitor_page",
     "render",
     "shown",
     "study_page",

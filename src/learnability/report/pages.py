@@ -10,26 +10,18 @@ from urllib.parse import quote
 
 import pandas as pd
 import xarray as xr
+from upath import UPath
 
 from ..plots import pictures
-from ..storage import replace_file
+from ..storage import place, replace_file
 from ..summaries import Published, Summary, laid_over, summed
 from ..summaries.spread import Trees, group
 from ..words import listed, number, span
 from . import answer
 from .by_lag import by_lag
 from .overview import Judged, overview
-from .render import Table, by_budget, render, shown
+from .render import Table, by_budget, page, switches
 from .table import comparison_table, formatted
-
-NAVIGATION = {
-    "answer": "Answer",
-    "figures": "By lag",
-    "lags": "Numbers",
-    "meaning": "What the numbers mean",
-    "again": "Run it again",
-    "methods": "Methods",
-}
 
 
 @dataclass(frozen=True)
@@ -175,15 +167,11 @@ def comparison_page(study: Study, rows: pd.DataFrame, titles: Sequence[str]) -> 
 
 
 def _page(study: Study, found: Summary, **parts: Any) -> str:
-    left = [] if study.again else ["again"]
-    return render(
-        "study.html",
+    return page(
         title=study.title,
-        kicker="learnability report",
-        navigation={k: v for k, v in NAVIGATION.items() if k not in left},
+        budgets=found.n_sequences,
         facets=switches(found.names, study.facets),
-        budgets=[number(budget) for budget in found.n_sequences],
-        figures=[shown(picture) for picture in pictures(found)],
+        pictures=pictures(found),
         lags=[
             by_lag(found, place, name, study.judged.get(name, ()))
             for place, name in enumerate(found.samples)
@@ -191,25 +179,6 @@ def _page(study: Study, found: Summary, **parts: Any) -> str:
         made=study.again,
         **parts,
     )
-
-
-def switches(
-    names: Sequence[str], facets: Mapping[str, Mapping[str, str]]
-) -> dict[str, dict[str, list[int]]]:
-    """Return the lines of every value that lines can be switched by.
-
-    Args:
-        names: of all lines.
-        facets: values by name of facet, by name of line.
-
-    Returns:
-        Places of lines by value by facet; a facet of one value switches nothing.
-    """
-    found: dict[str, dict[str, list[int]]] = {}
-    for member, name in enumerate(names):
-        for facet, value in facets.get(name, {}).items():
-            found.setdefault(facet, {}).setdefault(value, []).append(member)
-    return {facet: values for facet, values in found.items() if len(values) > 1}
 
 
 def _first(study: Study, found: Summary) -> Table:
@@ -298,7 +267,7 @@ def _held(name: str, tree: xr.DataTree) -> str:
     return f"{said}; {number(given)} sequences do not show lag {listed(hidden)}."
 
 
-def write_page(page: str, path: str | PathLike[str]) -> Path:
+def write_page(page: str, path: str | PathLike[str]) -> Path | UPath:
     """Write a page to a file; it appears whole or not at all.
 
     Args:
@@ -308,8 +277,8 @@ def write_page(page: str, path: str | PathLike[str]) -> Path:
     Raises:
         ValueError: if the path has another ending, or cannot be written.
     """
-    place = Path(path)
-    if place.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"{place} is no page; give a path that ends in .html")
-    replace_file(place, page.encode())
-    return place
+    file = place(path)
+    if file.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"{file} is no page; give a path that ends in .html")
+    replace_file(file, page.encode())
+    return file
