@@ -71,7 +71,7 @@ def test_run_ends_with_table_and_report(study):
     assert "training: done in" in output
     assert "runs/small/report.html" in output
     answer = output.index("With 1,000 sequences")
-    table, end = output.index("what stops the rest"), output.index("report: ")
+    table, end = output.index("what stops the rest"), output.rindex("report: ")
     assert answer < table < end
     (head,) = [line for line in output.splitlines() if "what stops the rest" in line]
     assert head.count("┃") == 6  # five columns

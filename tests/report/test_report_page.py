@@ -17,6 +17,7 @@ from learnability.report import (
     formatted,
     model_page,
     model_study,
+    monitor_page,
     render,
     study_page,
     table,
@@ -25,7 +26,7 @@ from learnability.report import (
 from learnability.study import Settings, load_settings
 from learnability.study.pages import both_of, study_of
 from learnability.study.tables import compared
-from tests.plots.records import diagnosis, extreme, measured, training_group
+from tests.plots.records import diagnosis, extreme, history, measured, training_group
 
 HOSTILE = '<script>alert("x")</script>'
 VOID = {"meta", "link", "img", "source", "br", "input"}
@@ -61,10 +62,11 @@ def every() -> dict[str, str]:
             model_study(layers, title="mine", n_sequences=[5, 50]),
             notes=["do <b>this</b>"],
         ),
+        "history": monitor_page(history(("gru", HOSTILE)), title="training"),
     }
 
 
-KINDS = ("study", "comparison", "model")
+KINDS = ("study", "comparison", "model", "history")
 
 
 class Outline(HTMLParser):
@@ -192,6 +194,34 @@ def test_the_answer_comes_before_the_figures():
     places = [text.index(p) for p in ('class="headline"', "<figure", 'id="figures"')]
     assert places == sorted(places)
     assert "With 1,000 sequences" in text[: places[1]]
+
+
+def test_a_caption_speaks_of_no_mark_that_its_figure_lacks():
+    def caption(page: str) -> str:
+        return page.partition('<figcaption id="keys-answer">')[2].partition("</fig")[0]
+
+    layer = {"gru": measured().tree}
+    plain = model_page(model_study(layer, title="mine", n_sequences=[5]))
+    assert "Full circles" in caption(written())
+    assert "Full circles" not in caption(plain)
+    for page in (written(), plain):
+        assert "Dotted lines are the lags" in caption(page)
+        assert "diamond" not in caption(page)
+
+
+def test_a_history_says_how_the_windows_moved():
+    text = unescape(every()["history"])
+    moves = {"10": ("0 to 2", "8 to 10"), "1,000": ("1 to 3", "9 to 11")}
+    for n, (before, after) in moves.items():
+        said = f"With {n} sequences the window is {before} steps at step 0 of the "
+        assert f"{said}training and {after} at step 99." in text
+    assert "9 (8 to 11)" in text
+    assert "9 at step 99" in text
+    assert 'id="figure-fading"' in text
+    assert "tail index" not in text
+    record = history()
+    record["window"][-1] = float("nan")
+    assert "no window is defined" in monitor_page(record, title="training")
 
 
 def test_what_specialists_ask_is_folded_away():
