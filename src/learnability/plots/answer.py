@@ -35,7 +35,8 @@ def answer(
 
     Every number of sequences is a group of bars, of which a page shows one at a time.
     Circles at the task's lags are full where the lag was learnt in every seed; a
-    diamond stands where the state ceases to keep what it was given, in any seed.
+    diamond stands at the farthest of them up to which the state keeps what it was
+    given, in the seed that keeps least.
 
     Args:
         reached: of `summaries.window_spread`, by line.
