@@ -107,7 +107,7 @@ def explained(layers: Mapping[str, "LayerDiagnosis"], lag: int) -> Explanation:
     """
     every = [cases(one) for one in layers.values()]
     if any(lag in found for found in every):
-        return explanation(_leading(every, lag))
+        return explanation(leading(every, lag))
     found = every[0]
     nearest = [max((k for k in found if k < lag), default=None)]
     nearest += [min((k for k in found if k > lag), default=None)]
@@ -123,10 +123,14 @@ def explained(layers: Mapping[str, "LayerDiagnosis"], lag: int) -> Explanation:
     )
 
 
-def _leading(every: list[dict[int, Case]], lag: int) -> Case:
+def leading(every: list[dict[int, Case]], lag: int) -> Case:
     """Return the case of the layer that has learnt, or else kept, most of a lag.
 
     A layer that has not found the lag in the data speaks only where no other has.
+
+    Args:
+        every: cases by lag, of each layer.
+        lag: in steps.
     """
 
     def order(case: Case) -> list[float]:
@@ -143,7 +147,7 @@ def judged(layers: Mapping[str, "LayerDiagnosis"]) -> dict[int, Explanation]:
     """
     every = [cases(one) for one in layers.values() if "verdict" in one.tree.children]
     lags = sorted({lag for found in every for lag in found})
-    return {lag: explanation(_leading(every, lag)) for lag in lags}
+    return {lag: explanation(leading(every, lag)) for lag in lags}
 
 
 def stops(one: "LayerDiagnosis") -> str:
