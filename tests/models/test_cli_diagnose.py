@@ -279,8 +279,9 @@ def odd_words(random, words):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_malformed_input_ends_in_one_sentence(folder, tmp_path, seed):
+def test_malformed_input_ends_in_one_sentence(folder, tmp_path, monkeypatch, seed):
     """20 times 12 generated inputs: exit code 2 and a line, or a result; no trace."""
+    monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(seed)
     data = ["values.npz", "classes.npz", "values.nc", "series.csv", "series.npy"]
     data += ["series.parquet"]

@@ -120,9 +120,8 @@ def learnt(found: Summary) -> str:
         return f"Of the task's {max(map(len, tables))} lags training learnt {ends}"
     lags, done = {k for table in tables for k in table.index}, set().union(*every)
     which = f"lag{'s' * (len(lags) != 1)} with a dependency"
-    return (
-        f"Of {len(lags)} {which} {len(done)} {'is' if len(done) == 1 else 'are'} learnt"
-    )
+    are = "is" if len(done) < 2 else "are"
+    return f"Of {len(lags)} {which} {len(done) or 'none'} {are} learnt"
 
 
 def kept(found: Summary) -> str:

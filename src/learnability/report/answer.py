@@ -84,7 +84,7 @@ def _stops(
     lags: dict[str, list[int]] = {}
     for kind, own in ((k, own) for line in parts for k, own in line.items()):
         lags.setdefault(kind, []).extend(own)
-    if not lags:
+    if not lags or not found.shares:  # of what is not known to be open nothing is said
         return []
     every, alone = sum(map(len, lags.values())), len(parts) == 1
 
