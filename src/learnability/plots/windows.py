@@ -201,10 +201,9 @@ def _until_settled(tables: Tables, most: float) -> Tables:
         n, *ends = parts.columns(table, "mean", "lower", "upper")
         changed = np.diff(np.nan_to_num(ends, nan=-1.0), axis=1).any(axis=0)
         last = max([last, *n[1:][changed]])
-    return {
-        name: table.loc[: min(n for n in table.index if n >= last)]
-        for name, table in tables.items()
-    }
+    every = {n for table in tables.values() for n in table.index}
+    end = min((n for n in every if n >= last), default=last)
+    return {name: table.loc[table.index <= end] for name, table in tables.items()}
 
 
 def chosen(ax: Axes, n_sequences: Sequence[float], *, upright: bool) -> None:
