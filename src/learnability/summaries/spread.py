@@ -11,7 +11,7 @@ from jaxtyping import Float
 from ..detection import decay
 from ..detection.decay_fit import FEWEST_LAGS
 from ..detection.window import window
-from ..verdict.rules import is_learnt
+from ..verdict.rules import SHARE
 
 Trees = Sequence[xr.DataTree]
 # Values of one row of a table, by column.
@@ -345,20 +345,27 @@ def share_spread(trees: Trees) -> pd.DataFrame:
         The attribute ``task`` says whether the lags are those of the task.
     """
     of_task = [_trained_shares(record) for record in trained(trees)]
-    tables = of_task or [_found_shares(tree) for tree in trees if "verdict" in tree]
+    tables = of_task or [_found_shares(tree) for tree in trees if has_learnt(tree)]
     if not tables:
         return pd.DataFrame(columns=["mean", "lower", "upper", "learnt", "some"])
-    every = pd.concat(tables)
-    every["learnt"] = is_learnt(every["share"].to_numpy(), every["lower"].to_numpy())
-    table = every.groupby(level="lag").agg(
-        mean=("share", "mean"),
-        lower=("lower", "min"),
-        upper=("upper", "max"),
-        learnt=("learnt", "all"),
-        some=("learnt", "any"),
+    table = (
+        pd.concat(tables)
+        .groupby(level="lag")
+        .agg(
+            mean=("share", "mean"),
+            lower=("lower", "min"),
+            upper=("upper", "max"),
+            learnt=("learnt", "all"),
+            some=("learnt", "any"),
+        )
     )
     table.attrs["task"] = bool(of_task)
     return table
+
+
+def has_learnt(tree: xr.DataTree) -> bool:
+    """Tell whether a diagnosis holds what is kept and learnt: older ones do not."""
+    return "verdict" in tree.children and "learnt" in tree["verdict"]
 
 
 def _trained_shares(record: xr.Dataset) -> pd.DataFrame:
@@ -368,7 +375,8 @@ def _trained_shares(record: xr.Dataset) -> pd.DataFrame:
         # Predictions no better than the mean hold nothing, whatever the shares' noise.
         share = np.minimum(share, 0)
     index = pd.Index(record["task_lag"].values, name="lag")
-    return pd.DataFrame(dict.fromkeys(("share", "lower", "upper"), share), index)
+    columns = dict.fromkeys(("share", "lower", "upper"), share)
+    return pd.DataFrame(columns | {"learnt": share >= SHARE}, index)
 
 
 def _found_shares(tree: xr.DataTree) -> pd.DataFrame:
@@ -377,6 +385,7 @@ def _found_shares(tree: xr.DataTree) -> pd.DataFrame:
     known = known.sel(lag=(known["found"] == 1) & (known["lag"] > 0))
     names = {"share": "share", "share_lower": "lower", "share_upper": "upper"}
     columns = {new: known[old].values for old, new in names.items()}
+    columns["learnt"] = known["learnt"].values == 1
     table = pd.DataFrame(columns, pd.Index(known["lag"].values, name="lag"))
     return table.iloc[:0] if np.isnan(columns["share"]).all() else table
 
