@@ -16,11 +16,11 @@ from learnability.plots.style import KNOWN
 from learnability.summaries import Summary, summed
 from learnability.summaries.law import envelope_shares, mean_alphas, noise_floor
 from learnability.summaries.progress import Progress
+from learnability.summaries.shares import share_spread
 from learnability.summaries.spread import (
     curve_spread,
     envelope_spread,
     sample_spread,
-    share_spread,
     tail_spread,
     window_spread,
 )

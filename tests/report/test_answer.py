@@ -22,7 +22,8 @@ from learnability.report.overview import (
     stopped,
 )
 from learnability.summaries import summed
-from learnability.summaries.spread import records, share_spread
+from learnability.summaries.shares import share_spread
+from learnability.summaries.spread import records
 from learnability.verdict.explanation import Explanation
 from tests.plots.records import diagnosis, extreme, nothing_resolved, training_group
 

@@ -10,7 +10,8 @@ import pandas as pd
 import xarray as xr
 
 from ..words import listed, ranges, short
-from .spread import group, has_learnt, needed_table, samples_needed
+from .shares import has_learnt
+from .spread import group, needed_table, samples_needed
 
 COLUMNS = ("seen", "kept", "learnt")
 OLD = "not measured; diagnose the model again to know it"

@@ -11,6 +11,7 @@ import xarray as xr
 from . import spread
 from .law import envelope_shares, law_points, mean_alphas, noise_floor
 from .progress import Progress, progress
+from .shares import share_spread
 
 Table = TypeVar("Table")
 Tables = dict[str, pd.DataFrame]
@@ -96,7 +97,7 @@ def summed(
         scales=_each(spread.unit_scales, known),
         tails=_each(spread.tail_spread, known),
         curves=_filled(_each(spread.curve_spread, lines)),
-        shares=_filled(_each(spread.share_spread, lines)),
+        shares=_filled(_each(share_spread, lines)),
         progress={n: [*map(progress, trees)] for n, trees in judged.items()},
         laws={n: pd.concat(map(law_points, trees)) for n, trees in whole.items()},
         estimators=_each(mean_alphas, whole),
