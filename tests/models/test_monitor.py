@@ -162,7 +162,7 @@ def test_table_and_figure():
     assert list(table.columns) == ["H at 10", "H at 10000"]
     numbers, last = monitor.scalars(), monitor.snapshots[-1]
     for n, name in enumerate(("rnn layer 0 forward", "rnn layer 1 forward")):
-        assert numbers[f"{name}/window at 10"] == last.windows[n, 0]
+        assert numbers[f"{name}/window at 10"] == last.windows[0, n, 0]
         assert numbers[f"{name}/arriving/lags 2-3"] == last.envelope[n, 1]
     made = monitor.figure()
     windows, envelopes = made.axes

@@ -48,8 +48,7 @@ class Snapshot:
 
     Attributes:
         step: of training.
-        windows: H_N by layer and N with the ends of its interval, in steps; nan where
-            all is learnt, so that none is defined.
+        windows: H_N with the ends of its interval, in steps; nan where all is learnt.
         envelope: f(l)/f(0), order diagonal, by layer and lag.
         seconds: that the measurement took.
     """
