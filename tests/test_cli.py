@@ -70,6 +70,11 @@ def test_run_ends_with_table_and_report(study):
     assert "small: 5 of 5 runs to do, each 2 epochs of 32 sequences" in output
     assert "training: done in" in output
     assert "runs/small/report.html" in output
+    answer = output.index("With 1,000 sequences")
+    table, end = output.index("what stops the rest"), output.rindex("report: ")
+    assert answer < table < end
+    (head,) = [line for line in output.splitlines() if "what stops the rest" in line]
+    assert head.count("┃") == 6  # five columns
     made = {p.name for p in (folder / "runs/small").iterdir()}
     assert {"report.html", "table.csv", "settings.toml", "figures"} <= made
     figures = {p.name for p in (folder / "runs/small/figures").iterdir()}
@@ -252,7 +257,10 @@ def test_dry_run_says_what_is_to_do_and_stops(tmp_path):
 
 def test_dry_run_knows_what_is_there_and_how_long_it_took(again):
     done = call("run", "small.toml", "--dry-run", cwd=again)
-    assert done.stdout == "small: all 5 runs are there\n"
+    assert done.stdout == (
+        "small: all 5 runs are there, nothing is left to do; see them with "
+        "`learnability show runs/small`\n"
+    )
     store = Store(again / "runs/small")
     assert len(store.load_times()) == 5
     store.run(store.load_settings().runs()[0]).file("fit.nc").unlink()
@@ -281,6 +289,8 @@ def test_names_are_known_in_any_case(again):
         "beta=0.8",
     ]
     assert "29.034" in call("theory", "powerlaw", *words).stdout
+    done = call("export", "Small", "--format", "CSV", cwd=again)
+    assert done.returncode == 0, done.stderr
 
 
 def test_tables_are_as_wide_as_columns_says(again, monkeypatch):
@@ -332,6 +342,11 @@ def test_second_run_keeps_the_first(study):
         (["run", "quick", "--seed", "x"], "--seed"),
         (["run", "quick", "--output", "/proc/none"], "cannot be written"),
         (["run"], "preset"),
+        (["run"], "see `learnability run --help`"),
+        (["show"], "see `learnability show --help`"),
+        (["forecast"], "see `learnability --help`"),
+        (["export", "a", "--format", "xlsx"], "there is no choice 'xlsx'; choose csv"),
+        (["show", "nothing"], "make one by `learnability run quick`"),
         (["run", "quick", "--nonsense"], "--nonsense"),
         (["report", "nothing"], "holds no study"),
         (["show", "nothing"], "holds no study"),

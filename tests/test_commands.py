@@ -4,6 +4,8 @@
 """
 
 import io
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,15 @@ def test_every_command_says_what_its_options_do(path, app):
         text = told(app, name)
         assert len(text) > 200
         assert f"{app.name[0]} {name}" in text
+
+
+@pytest.mark.parametrize("name", commands(product))
+def test_every_command_has_an_example_that_it_takes(name):
+    found = re.search(r"For example: (.+?)\n\n", told(product, name), re.DOTALL)
+    assert found is not None
+    program, *words = shlex.split(found[1])
+    assert (program, words[0]) == ("learnability", name)
+    product.parse_args(words, exit_on_error=False, print_error=False)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ import pytest
 
 from learnability.summaries import summed
 from learnability.summaries.law import ESTIMATORS, alphas, envelope_shares, noise_floor
+from learnability.summaries.shares import share_spread
 from learnability.summaries.spread import (
     envelope_band,
     envelope_spread,
     noise_levels,
-    share_spread,
     spread,
     window_spread,
 )

@@ -131,6 +131,11 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def uncapital(text: str) -> str:
+    """Return a sentence with its first letter small."""
+    return text[:1].lower() + text[1:]
+
+
 def span(low: float, high: float, digits: int = 2) -> str:
     """Return a range, or the one number that both ends are.
 

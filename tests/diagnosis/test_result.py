@@ -1,5 +1,7 @@
 """What a diagnosis says of itself: in a line, a card, a table, by name."""
 
+from html import unescape
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -126,6 +128,9 @@ def test_figures_and_a_page(found: lw.Diagnosis, tmp_path) -> None:
     for name in ("lstm[layer 0, forward]", "cells.&lt;b&gt;&amp;[layer 0, forward]"):
         assert name in page
     assert "<b>&[" not in page
+    assert found.answer() in unescape(page)
+    assert found.answer().startswith("With 64 sequences ")
+    assert "what is learnt is not known (give heldout=" in found.answer()
     assert found.plot().axes
     with pytest.raises(ValueError, match="is no page"):
         found.report(tmp_path / "mine.txt")

@@ -10,7 +10,9 @@ from torch.nn import functional
 
 import learnability as lw
 from learnability.diagnosis.judging import trained
+from learnability.diagnosis.verdicts import leading
 from learnability.tasks.bands import learnt_shares
+from learnability.verdict.rules import Case
 
 LAGS = (1, 4)
 TASK = lw.MultiLag(lags=LAGS, coefficients=(0.6, 0.6), inputs=2, steps=24, noise=0.5)
@@ -25,6 +27,17 @@ def drawn(count, seed):
 
 
 DATA, HELD = drawn(96, 1), drawn(128, 2)
+
+
+def test_the_layer_speaks_that_has_found_a_lag_and_then_that_which_learnt_most():
+    def said(**other) -> Case:
+        cases = {"found": True, "share": 0.1, "kept": 0.1, "layer": "first"}
+        return leading(
+            [{4: Case(4, **cases)}, {4: Case(4, layer="second", **other)}], 4
+        )
+
+    assert said(found=False, share=0.9, kept=0.9).layer == "first"
+    assert said(found=True, share=0.2).layer == "second"
 
 
 class Model(nn.Module):

@@ -106,14 +106,32 @@ def test_sequences(folder, data, loss):
     code, out, err = call(*words, "--output", folder / "out.nc")
     assert (code, err) == (0, "")
     assert f"64 sequences of 16 steps from {data}" in out
-    assert "rnn[layer 0, forward]" in out
-    assert "H at N = 1000" in out
-    assert "saved:" in out
-    assert list(lw.Diagnosis.load(folder / "out.nc")) == ["rnn[layer 0, forward]"]
+    found = lw.Diagnosis.load(folder / "out.nc")
+    assert list(found) == ["rnn[layer 0, forward]"]
+    plain = " ".join(out.split())
+    assert found.answer() in plain
+    assert "sees, N = 64" in plain
+    last = [f"{what}: {folder / name}" for what, name in FILES.items()]
+    assert out.splitlines()[-3:] == last
+    assert (folder / "out.png").read_bytes()[1:4] == b"PNG"
+    assert "<!doctype html>" in (folder / "out.html").read_text()
+
+
+FILES = {"numbers": "out.nc", "picture": "out.png", "page": "out.html"}
+
+
+def test_files_are_named_after_the_weights_unless_told(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(*arguments(folder, loss="MSE"))
+    assert (code, err) == (0, "")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"weights-diagnosis.{end}" for end in ("nc", "png", "html")}
+    assert out.endswith("page: weights-diagnosis.html\n")
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "npy"])
-def test_series_are_cut_into_windows(folder, ending):
+def test_series_are_cut_into_windows(folder, ending, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     words = arguments(folder, "series.safetensors", "Series", f"series.{ending}")
     code, out, err = call(*words, "--window", 32, "--stride", 16)
     assert (code, err) == (0, "")
@@ -261,8 +279,9 @@ def odd_words(random, words):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_malformed_input_ends_in_one_sentence(folder, tmp_path, seed):
+def test_malformed_input_ends_in_one_sentence(folder, tmp_path, monkeypatch, seed):
     """20 times 12 generated inputs: exit code 2 and a line, or a result; no trace."""
+    monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(seed)
     data = ["values.npz", "classes.npz", "values.nc", "series.csv", "series.npy"]
     data += ["series.parquet"]

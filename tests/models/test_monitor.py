@@ -162,7 +162,7 @@ def test_table_and_figure():
     assert list(table.columns) == ["H at 10", "H at 10000"]
     numbers, last = monitor.scalars(), monitor.snapshots[-1]
     for n, name in enumerate(("rnn layer 0 forward", "rnn layer 1 forward")):
-        assert numbers[f"{name}/window at 10"] == last.windows[n, 0]
+        assert numbers[f"{name}/window at 10"] == last.windows[0, n, 0]
         assert numbers[f"{name}/arriving/lags 2-3"] == last.envelope[n, 1]
     made = monitor.figure()
     windows, envelopes = made.axes
@@ -185,3 +185,15 @@ def test_table_and_figure():
 def test_wrong_cadences_are_named(options, match):
     with pytest.raises(ValueError, match=match):
         monitor_of(model_of(), **options)
+
+
+def test_windows_lie_in_their_intervals_and_a_page_shows_them(tmp_path):
+    monitor = monitor_of(model_of(), every=1, n_sequences=[10, 80])
+    for step in range(2):
+        monitor(step)
+    record = monitor.record()
+    assert (record["lower"] <= record["window"]).all()
+    assert (record["window"] <= record["upper"]).all()
+    page = monitor.report(tmp_path / "training.html", title="mine").read_text()
+    assert "<title>mine</title>" in page
+    assert monitor.names[0] in page

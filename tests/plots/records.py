@@ -159,3 +159,25 @@ def measured(
     psi = (("lag", "sequence"), random.standard_normal((len(LAGS), 60)))
     tree["evidence"] = tree["evidence"].to_dataset().assign(columns | {"psi": psi})
     return LayerDiagnosis(tree)
+
+
+def history(layers: tuple[str, ...] = ("gru", "head")) -> xr.Dataset:
+    """Give what a monitor measured: windows of two N at three steps, growing."""
+    shape = (3, len(layers), 2)
+    window = np.arange(np.prod(shape), dtype=float).reshape(shape)
+    over, count = ("step", "layer", "n_sequences"), len(layers)
+    f = np.geomspace(1, 1e-3, 3 * count * len(LAGS)).reshape(3, count, len(LAGS))
+    return xr.Dataset(
+        {
+            "window": (over, window),
+            "lower": (over, np.maximum(window - 1, 0)),
+            "upper": (over, window + 2),
+            "envelope": (("step", "layer", "lag"), f),
+        },
+        {
+            "step": [0, 50, 99],
+            "layer": list(layers),
+            "n_sequences": [10.0, 1000.0],
+            "lag": list(LAGS),
+        },
+    )

@@ -10,16 +10,17 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from learnability import plots
-from learnability.plots import envelope, learning, tails, windows
+from learnability.plots import answer, envelope, learning, tails, windows
 from learnability.plots._parts import Group, lag_axis
 from learnability.plots.style import KNOWN
 from learnability.summaries import Summary, summed
 from learnability.summaries.law import envelope_shares, mean_alphas, noise_floor
+from learnability.summaries.progress import Progress
+from learnability.summaries.shares import share_spread
 from learnability.summaries.spread import (
     curve_spread,
     envelope_spread,
     sample_spread,
-    share_spread,
     tail_spread,
     window_spread,
 )
@@ -179,12 +180,34 @@ def test_no_window_anywhere_is_said():
 def test_an_answer_is_a_bar_to_the_window_in_a_group_of_its_budget():
     table = window_spread([diagnosis().tree], BUDGETS)
     shares = {"GRU": share_spread([diagnosis(training=training_group()).tree])}
-    ax = windows.answer({"GRU": table}, axes(), shares=shares, asked=(2, 4, 8))
+    seeds = {"GRU": [Progress(8.0, 4.0, (2,), {}), Progress(8.0, 2.0, (2,), {})]}
+    look = {"shares": shares, "progress": seeds, "asked": (2, 4, 8)}
+    ax = answer.answer({"GRU": table}, axes(), **look)
     widths = {Group.of(bar).budget: bar.get_width() for bar in ax.patches}
     assert widths == dict(enumerate(table["mean"]))
     circles = [line for line in ax.lines if line.get_marker() == "o"]
     full, opened, *_ = (set(line.get_xdata()) for line in circles)
     assert (full, opened) == ({2, 4}, {8})
+    assert {x for x, _ in drawn(ax, "D")} == {2.0}  # of the seed that keeps least
+    assert "kept up to here" in labels(ax)
+
+
+def test_a_state_that_was_not_measured_has_no_mark():
+    assert answer.kept({"GRU": [Progress(8.0, np.nan, None, {})]}) == {}
+
+
+def test_windows_end_where_no_further_sequences_change_anything():
+    table = window_spread([diagnosis().tree], [1.0, 10.0, 1e3, 1e4, 1e5])
+    ax = windows.windows({"GRU": table}, axes(), n_sequences=[10.0])
+    assert max(x for x, _ in drawn(ax, "o") | drawn(ax, "^")) == 1e3
+    far = windows.windows({"GRU": table}, axes(), n_sequences=[1e4])
+    assert max(x for x, _ in drawn(far, "o") | drawn(far, "^")) == 1e4
+
+
+def test_a_tick_at_one_says_that_less_stands_there_too():
+    ax = windows.samples({"GRU": sample_spread([diagnosis().tree])}, axes())
+    ax.get_figure().draw_without_rendering()
+    assert "≤1" in [label.get_text() for label in ax.get_yticklabels()]
 
 
 def test_the_floors_of_every_budget_are_a_group():
@@ -195,6 +218,13 @@ def test_the_floors_of_every_budget_are_a_group():
     for place, budget in enumerate((10.0, 1000.0)):
         np.testing.assert_array_equal(dashed[place].get_ydata(), table[budget])
     assert {lag for lag, _ in drawn(ax, "v")} == {8, 16}
+    bars = next(c for c in ax.collections if isinstance(c, LineCollection))
+    ends = np.array([segment[:, 1] for segment in bars.get_segments()])
+    known = table.dropna()
+    np.testing.assert_allclose(ends, known[["lower", "upper"]])
+    assert (
+        (known["lower"] < known["signal"]) & (known["signal"] < known["upper"])
+    ).all()
     assert not windows.detected(table, 1e-9 + 10.0 - 1e-9)[3:].any()
 
 

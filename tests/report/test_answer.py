@@ -5,18 +5,26 @@ import pandas as pd
 import pytest
 
 from learnability.report.answer import (
-    cell,
     difference,
     diverged,
     headline,
-    learnt_lags,
     nothing_seen,
     seeds_said,
+)
+from learnability.report.overview import (
+    DATA,
+    TRAINING,
+    cell,
+    learnt_lags,
+    limits,
+    overview,
     spread_of,
-    stops,
+    stopped,
 )
 from learnability.summaries import summed
+from learnability.summaries.shares import share_spread
 from learnability.summaries.spread import records
+from learnability.verdict.explanation import Explanation
 from tests.plots.records import diagnosis, extreme, nothing_resolved, training_group
 
 
@@ -112,17 +120,50 @@ def test_several_seeds_give_a_deviation_and_the_ends_of_all_intervals():
 def test_what_stops_a_network_is_data_or_training():
     group = training_group()  # lags 2, 4 and 8, of which 8 was not learnt
     seen = summed(lines(GRU=[needing(5, 20, 50, 200, 900, training=group)]), [300.0])
-    assert (
-        "1 were not learnt; all of them though their lag is seen" in stops(seen, 300)[0]
-    )
+    assert limits(seen, "GRU", 300.0) == {TRAINING: [8]}
     hidden = summed(lines(GRU=[needing(5, 20, 50, 900, 9e3, training=group)]), [300.0])
-    assert "all of them lie beyond the window" in stops(hidden, 300.0)[0]
-    assert stops(summed(lines(GRU=[FAR]), [300.0]), 300.0) == []
+    assert limits(hidden, "GRU", 300.0) == {DATA: [8]}
+    assert f"what stops the others: {DATA} (lag 8)." in headline(hidden, 300.0)
+    both = summed(lines(GRU=[FAR], LSTM=[FAR]), [300.0])
+    assert "stops" not in headline(both, 300.0)
+
+
+def judged(**verdicts: str) -> dict[int, Explanation]:
+    """Give what verdicts say, by lag."""
+    return {
+        int(name[1:]): Explanation(int(name[1:]), "gru", said, "since", f"do {said}")
+        for name, said in verdicts.items()
+    }
+
+
+def test_verdicts_say_what_stops_a_lag_and_most_seeds_decide():
+    one = judged(l1="learnt", l2="vanishes", l4="vanishes", l8="not in the data")
+    other = one | judged(l2="forgotten", l4="forgotten")
+    found = stopped([one, other, other], [1, 2, 4, 8, 16])
+    assert found == {"forgotten": ([2, 4], "do forgotten")}
+    trees = lines(GRU=[diagnosis(training=training_group())])
+    said = headline(summed(trees, [1e3]), 1e3, judged={"GRU": [one]})
+    assert said.endswith(
+        "what stops the others: their gradient vanishes (lags 2 and 4)."
+    )
+
+
+def test_the_first_table_lays_seen_and_learnt_beside_each_other():
+    group = training_group()
+    both = lines(GRU=[needing(5, 20, 50, 200, 900, training=group)], LSTM=[FAR])
+    (gru, lstm) = overview(summed(both, [300.0]), both, 300.0).to_dict("records")
+    assert gru == {
+        "network": "GRU",
+        "sees, N = 300": "8 (8 to 8)",
+        "learnt": "2 and 4",
+        "what stops the rest": f"{TRAINING}: 8",
+    }
+    assert lstm["learnt"] == lstm["what stops the rest"] == "n/a"
 
 
 def test_the_headline_says_what_was_learnt_beside_what_is_seen():
     said = told(300.0, GRU=[needing(5, 20, 50, 200, 900, training=training_group())])
-    assert said.endswith("; of the task's 3 lags training learnt 2.")
+    assert "; of the task's 3 lags training learnt 2; what stops" in said
 
 
 def test_trainings_that_diverged_are_counted_and_named():
@@ -136,10 +177,10 @@ def test_lags_count_as_learnt_in_all_or_some_seeds():
     one, other = training_group(), training_group()
     other["learnt_share"] = ("task_lag", np.array([0.9, 0.1, 0.1]))
     trees = [diagnosis(training=group).tree for group in (one, other)]
-    assert learnt_lags(trees[:1]) == "2, 4"
-    assert learnt_lags(trees) == "2 (4 in some)"
-    assert learnt_lags([extreme().tree]) == "none"
-    assert learnt_lags([diagnosis().tree]) == "not trained here"
+    assert learnt_lags(share_spread(trees[:1])) == "2 and 4"
+    assert learnt_lags(share_spread(trees)) == "2 (4 in some)"
+    assert learnt_lags(share_spread([extreme().tree])) == "none"
+    assert learnt_lags(None) == "n/a"
 
 
 def test_a_spread_is_as_precise_as_it_can_be():

@@ -4,11 +4,17 @@ import shutil
 
 import pytest
 
-from learnability.report import study_page, table
+from learnability.report import (
+    model_page,
+    model_study,
+    monitor_page,
+    study_page,
+    table,
+)
 from learnability.study import load_settings
 from learnability.study.pages import study_of
 from learnability.words import short
-from tests.plots.records import diagnosis, measured, training_group
+from tests.plots.records import diagnosis, history, measured, training_group
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 TITLE = HOSTILE.replace("/", "")  # a study is named like a folder
@@ -25,7 +31,9 @@ NONE = (
     "NO BROWSER IS INSTALLED: the report's page was not tested in one; "
     "apt-get install chromium"
 )
-WIDTHS = (1440, 390)
+HEIGHTS = {1440: 900, 390: 844}
+"""Of a desk's screen and of a phone's, by width."""
+WIDTHS, LOOKS = tuple(HEIGHTS), ("light", "dark")
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +62,33 @@ def file(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """Pages of the other kinds."""
+    folder = tmp_path_factory.mktemp("pages")
+    model = {"encoder": RUNS["GRU"].tree, HOSTILE: RUNS["GRU"].tree}
+    pages = {
+        "model": model_page(model_study(model, title=TITLE, n_sequences=[5, 500])),
+        "history": monitor_page(history(("gru", HOSTILE)), title=TITLE),
+    }
+    for name, page in pages.items():
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+    return folder
+
+
 @pytest.fixture
 def shown(browser, file):
-    """The page, and what its console said and it asked for."""
+    """The page of a study, and what its console said and it asked for."""
+    yield from _opened(browser, file)
+
+
+@pytest.fixture(params=["model", "history"])
+def other(browser, others, request):
+    """A page of another kind, in the same way."""
+    yield from _opened(browser, others / f"{request.param}.html")
+
+
+def _opened(browser, file):
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.set_default_timeout(PATIENCE)
     said, asked = [], []
@@ -192,12 +224,25 @@ CONTRAST = """() => {
 }"""
 
 
-@pytest.mark.parametrize("look", ["light", "dark"])
+@pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_it_fits_and_can_be_read_at_every_width_in_every_light(
     shown, width, look, tmp_path
 ):
-    shown.set_viewport_size({"width": width, "height": 900})
+    check_legible(shown, width, look)
+    shown.screenshot(path=tmp_path / f"first-screen-{width}-{look}.png")
+
+
+def test_every_kind_of_page_fits_and_can_be_read(other, tmp_path):
+    for width in WIDTHS:
+        for look in LOOKS:
+            check_legible(other, width, look)
+            other.screenshot(path=tmp_path / f"first-screen-{width}-{look}.png")
+
+
+def check_legible(shown, width: int, look: str) -> None:
+    """Check that a page fits, that letters stand out and are large enough."""
+    shown.set_viewport_size({"width": width, "height": HEIGHTS[width]})
     shown.emulate_media(color_scheme=look)
     assert shown.evaluate("document.documentElement.scrollWidth") <= width
     assert shown.evaluate(CONTRAST) >= 4.5
@@ -208,7 +253,19 @@ def test_it_fits_and_can_be_read_at_every_width_in_every_light(
                * Math.hypot(t.getScreenCTM().a, t.getScreenCTM().b)))"""
     )
     assert letters >= 8.5
-    shown.screenshot(path=tmp_path / f"first-screen-{width}-{look}.png")
+    headline, plot = (
+        shown.locator(query).first.bounding_box() for query in (".headline", ".plot")
+    )
+    assert headline["y"] + headline["height"] < plot["y"]
+    assert plot["y"] < HEIGHTS[width]
+
+
+@pytest.mark.parametrize("name", ["noise_floor", "answer"])
+def test_who_cannot_see_a_figure_hears_of_the_number_chosen(shown, name):
+    panels = shown.locator(f"#figure-{name} .panels")
+    assert "With 1,000 sequences" in panels.aria_snapshot().splitlines()[0]
+    shown.locator("input[name=budget][value='0']").check()
+    assert "With 10 sequences" in panels.aria_snapshot().splitlines()[0]
 
 
 def test_without_scripts_the_largest_number_of_sequences_is_shown(browser, file):

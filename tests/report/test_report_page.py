@@ -16,6 +16,8 @@ from learnability.report import (
     comparison_page,
     formatted,
     model_page,
+    model_study,
+    monitor_page,
     render,
     study_page,
     table,
@@ -24,7 +26,7 @@ from learnability.report import (
 from learnability.study import Settings, load_settings
 from learnability.study.pages import both_of, study_of
 from learnability.study.tables import compared
-from tests.plots.records import diagnosis, extreme, measured, training_group
+from tests.plots.records import diagnosis, extreme, history, measured, training_group
 
 HOSTILE = '<script>alert("x")</script>'
 VOID = {"meta", "link", "img", "source", "br", "input"}
@@ -57,12 +59,14 @@ def every() -> dict[str, str]:
         "study": written(),
         "comparison": comparison_page(both_of(*pair), compared(*pair), ["a", "b"]),
         "model": model_page(
-            layers, title="mine", n_sequences=[5, 50], notes=["do <b>this</b>"]
+            model_study(layers, title="mine", n_sequences=[5, 50]),
+            notes=["do <b>this</b>"],
         ),
+        "history": monitor_page(history(("gru", HOSTILE)), title="training"),
     }
 
 
-KINDS = ("study", "comparison", "model")
+KINDS = ("study", "comparison", "model", "history")
 
 
 class Outline(HTMLParser):
@@ -156,16 +160,21 @@ def test_every_figure_speaks_to_who_cannot_see_it_and_is_one_stop(kind):
     outline = Outline(every()[kind])
     plots = [a for a in outline.named("svg") if a.get("class") == "plot"]
     assert plots
-    captions = re.findall(r"<figcaption>(.*?)</figcaption>", every()[kind], re.DOTALL)
+    captions = re.findall(
+        r"<figcaption[^>]*>(.*?)</figcaption>", every()[kind], re.DOTALL
+    )
     assert len(captions) == len(outline.named("figure"))
     assert min(map(len, captions)) > 60
     for plot in plots:
         assert plot["role"] == "img"
-        assert len(str(plot["aria-label"])) > 30
+        assert " against " in str(plot["aria-label"])
         assert "tabindex" not in plot
     stops = [a for a in outline.named("div") if a.get("class") == "panels"]
     assert len(stops) == len(outline.named("figure"))
-    assert all(stop["tabindex"] == "0" and stop["aria-label"] for stop in stops)
+    ids = {a["id"] for _, a in outline.tags if "id" in a}
+    for stop in stops:
+        assert stop["tabindex"] == "0"
+        assert {stop["aria-labelledby"], stop["aria-describedby"]} <= ids
     boxes = [a for a in outline.named("div") if a.get("class") == "scroll"]
     assert all(box["tabindex"] == "0" and box["aria-label"] for box in boxes)
 
@@ -185,6 +194,34 @@ def test_the_answer_comes_before_the_figures():
     places = [text.index(p) for p in ('class="headline"', "<figure", 'id="figures"')]
     assert places == sorted(places)
     assert "With 1,000 sequences" in text[: places[1]]
+
+
+def test_a_caption_speaks_of_no_mark_that_its_figure_lacks():
+    def caption(page: str) -> str:
+        return page.partition('<figcaption id="keys-answer">')[2].partition("</fig")[0]
+
+    layer = {"gru": measured().tree}
+    plain = model_page(model_study(layer, title="mine", n_sequences=[5]))
+    assert "Full circles" in caption(written())
+    assert "Full circles" not in caption(plain)
+    for page in (written(), plain):
+        assert "Dotted lines are the lags" in caption(page)
+        assert "diamond" not in caption(page)
+
+
+def test_a_history_says_how_the_windows_moved():
+    text = unescape(every()["history"])
+    moves = {"10": ("0 to 2", "8 to 10"), "1,000": ("1 to 3", "9 to 11")}
+    for n, (before, after) in moves.items():
+        said = f"With {n} sequences the window is {before} steps at step 0 of the "
+        assert f"{said}training and {after} at step 99." in text
+    assert "9 (8 to 11)" in text
+    assert "9 at step 99" in text
+    assert 'id="figure-fading"' in text
+    assert "tail index" not in text
+    record = history()
+    record["window"][-1] = float("nan")
+    assert "no window is defined" in monitor_page(record, title="training")
 
 
 def test_what_specialists_ask_is_folded_away():
@@ -234,7 +271,7 @@ def test_notes_of_a_model_s_page_are_text():
     assert labels == ["5", "50"]
     assert "layer" in text
     with pytest.raises(ValueError, match="no layers"):
-        model_page({}, title="mine", n_sequences=[5])
+        model_study({}, title="mine", n_sequences=[5])
 
 
 def test_a_page_is_written_whole_and_only_as_html(tmp_path):

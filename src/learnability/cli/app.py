@@ -4,12 +4,13 @@ import ast
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 import cyclopts
 from cyclopts import App, Parameter, Token
 
 from .. import __version__
+from ..checked import chosen_name
 
 
 def _some(kind: Any, values: Sequence[object] | None) -> None:
@@ -31,10 +32,19 @@ def _checked(kind: Any, tokens: Sequence[Token]) -> Any:
         raise ValueError(f"{given!r}: {first['msg'].lower()}; mend it") from error
 
 
+def _chosen(kind: Any, tokens: Sequence[Token]) -> Any:
+    """Read one of some words, or several, in any case."""
+    several = get_origin(kind) is list
+    known = get_args(get_args(kind)[0] if several else kind)
+    words = [chosen_name("choice", token.value, known) for token in tokens]
+    return words if several else words[0]
+
+
 # Characters of a wrong value that an error repeats.
 LONGEST_SHOWN = 100
 MANY = Parameter(consume_multiple=True, negative="", validator=_some)
 NUMBER = Parameter(converter=_checked)
+CHOICE = Parameter(converter=_chosen)
 # Kinds of options.
 Whole = Annotated[int | None, NUMBER]
 Wholes = Annotated[list[int] | None, MANY, NUMBER]
@@ -125,13 +135,16 @@ def call(commands: App, words: list[str] | None, *, name: str) -> None:
         # PyTorch has no type of its own for memory that the processor lacks.
         if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
             raise
-        print(f"{name}: {_sentence(error)}", file=sys.stderr)
+        print(f"{name}: {_sentence(error, name)}", file=sys.stderr)
         sys.exit(2)
 
 
-def _sentence(error: Exception) -> str:
-    """Say what is wrong with a call, and what to do."""
+def _sentence(error: Exception, name: str) -> str:
+    """Say what is wrong with a call, and what to do or to type."""
     match error:
+        case cyclopts.MissingArgumentError() | cyclopts.UnknownCommandError():
+            words = " ".join([name, *(error.command_chain or ()), "--help"])
+            return f"{' '.join(str(error).split()).removesuffix('.')}; see `{words}`"
         case cyclopts.UnusedCliTokensError():
             extra = " ".join(map(repr, error.unused_tokens or ()))
             return f"{extra} is too much; leave it out"

@@ -12,8 +12,9 @@ from torch import nn
 
 from ..checked import check_unique, checked_seed
 from ..grid import spread_lags
-from .app import NUMBER, Output, Reals, Whole, Wholes, Words
-from .terminal import Display, output_file, print_table, say
+from ..storage import place, replace_file
+from .app import CHOICE, NUMBER, Output, Reals, Whole, Wholes, Words
+from .terminal import Display, answered, output_file, say
 
 if TYPE_CHECKING:
     from ..diagnosis import Diagnosis
@@ -28,7 +29,7 @@ def diagnose(
     *,
     model: str,
     data: Path,
-    loss: Literal["mse", "ce"],
+    loss: Annotated[Literal["mse", "ce"], CHOICE],
     lags: Wholes = None,
     layers: Words = None,
     n_sequences: Reals = None,
@@ -39,6 +40,12 @@ def diagnose(
     seed: Annotated[int, NUMBER] = 0,
 ) -> None:
     """Diagnose the recurrent layers of a trained PyTorch model.
+
+    For example: `learnability diagnose weights.pt --model mymodels:make --data data.npz
+    --loss mse`
+
+    It ends with the answer, a picture and a page; all numbers lie in the file beside
+    them.
 
     Weights and data never run code; --model imports the module that it names, and so
     does run that module's code.
@@ -61,7 +68,8 @@ def diagnose(
     layers
         Names of recurrent layers; all unless given.
     n_sequences
-        Numbers of sequences N whose windows H_N are reported.
+        Numbers of sequences N whose windows are reported; a hundredth, a tenth and all
+        of the data's unless given.
     target
         Column of a series to predict; the last unless given.
     window
@@ -69,7 +77,9 @@ def diagnose(
     stride
         Steps from one window to the next; half a window unless given.
     output
-        NetCDF file for the diagnoses, ending in .nc.
+        NetCDF file for all numbers, ending in .nc, beside which the picture (.png) and
+        the page (.html) are put; the weights' name with -diagnosis.nc, in the current
+        folder, unless given.
     seed
         Seed from which every random stream is derived.
     """
@@ -78,14 +88,13 @@ def diagnose(
     from ..models.files import load_data, load_weights
 
     checked_seed(seed)
-    numbers = [100.0, 1_000.0, 10_000.0] if n_sequences is None else n_sequences
-    check_unique("number of sequences", numbers)
+    check_unique("number of sequences", n_sequences or [])
     check_unique("layer", layers or [])
-    for number in numbers:
+    for number in n_sequences or []:
         if number <= 0:
             raise ValueError(f"--n-sequences has {number:g}; give numbers above 0")
-    if output is not None:
-        output_file(output, ".nc")
+    name = f"{weights.stem}-diagnosis.nc" if output is None else output
+    output_file(name, ".nc")
     found = load_data(data, target=target, window=window, stride=stride)
     say(found.said)
     made = factory(model)
@@ -103,13 +112,25 @@ def diagnose(
             seed=seed,
             progress=display.begin("diagnosis"),
         )
-    if output is not None:  # first: what follows can be had again from the file
-        diagnoses.save(output)
-    _show(diagnoses, numbers)
-    for sentence in diagnoses.advice():
+    diagnoses.save(name)  # first: what follows can be had again from the file
+    _show(diagnoses, name, n_sequences)
+
+
+def _show(found: "Diagnosis", name: str, n_sequences: list[float] | None) -> None:
+    """Write a picture and a page beside the numbers; print the answer and the paths."""
+    from ..plots import draw, rendered
+    from ..summaries import summed
+
+    study = found.study(n_sequences)
+    picture, page = (place(name).with_suffix(end) for end in (".png", ".html"))
+    drawn = draw("answer", summed(study.lines, study.n_sequences))
+    replace_file(picture, rendered(drawn))
+    found.report(str(page), n_sequences=n_sequences)
+    answered(study)
+    for sentence in found.refused.values():
         say(sentence)
-    if output is not None:
-        say(f"saved: {output}")
+    for what, file in (("numbers", name), ("picture", picture), ("page", page)):
+        say(f"{what}: {file}")
 
 
 def factory(name: str) -> nn.Module:
@@ -153,19 +174,3 @@ def _called(name: str, make: Any) -> Any:
             "that needs none"
         ) from error
     return make()
-
-
-def _show(diagnoses: "Diagnosis", n_sequences: list[float]) -> None:
-    """Print what is seen, kept and learnt and windows, a row per layer."""
-    from ..summaries.progress import COLUMNS, progress
-
-    rows = []
-    for name, one in diagnoses.items():
-        found: Any = one.window(n_sequences).itertuples()
-        cells = (
-            f"{'≥' if row.censored else ''}{row.window} ({row.lower} to {row.upper})"
-            for row in found
-        )
-        rows.append([name, *progress(one.tree).cells().values(), *cells])
-    heads = ["layer", *COLUMNS, *(f"H at N = {n:g}" for n in n_sequences)]
-    print_table(heads, rows, "windows")

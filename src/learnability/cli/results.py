@@ -1,7 +1,7 @@
 """`learnability list`, `show`, `export` and `compare`: what studies found."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pandas as pd
 from upath import UPath
@@ -10,8 +10,8 @@ from ..report import comparison_table, formatted, table
 from ..storage import place, replace_file, tree_bytes
 from ..study.store import Store
 from ..study.tables import as_tree, by_lag, by_sequences, compared, index
-from .app import Folder, Output
-from .terminal import named_store, output_file, over_seeds, print_table, say
+from .app import CHOICE, Folder, Output
+from .terminal import answer, named_store, output_file, over_seeds, print_table, say
 
 Format = Literal["csv", "parquet", "netcdf"]
 Records = Literal["lags", "windows"]
@@ -20,6 +20,8 @@ ENDINGS: dict[Format, str] = {"csv": ".csv", "parquet": ".parquet", "netcdf": ".
 
 def list_studies(folder: str = "runs", /) -> None:
     """List the studies in a folder, and how far each of them is.
+
+    For example: `learnability list`
 
     Parameters
     ----------
@@ -45,9 +47,13 @@ def list_studies(folder: str = "runs", /) -> None:
 
 
 def show(folder: Folder, /) -> None:
-    """Print the table of a study, its windows across seeds, and where its runs lie."""
+    """Print the answer of a study, the tables of its runs, and where its runs lie.
+
+    For example: `learnability show quick`
+    """
     store = named_store(folder)
     settings, runs = store.load_settings(), store.load()
+    answer(settings, runs)
     trees = {name: run.tree for name, run in runs.items()}
     text = formatted(table(trees, settings.n_sequences))
     print_table(tuple(text.columns), text.values.tolist(), settings.title)
@@ -62,11 +68,13 @@ def export(
     folder: Folder,
     /,
     *,
-    format: Format | None = None,
-    records: Records | None = None,
+    format: Annotated[Format | None, CHOICE] = None,
+    records: Annotated[Records | None, CHOICE] = None,
     output: Output = None,
 ) -> None:
     """Write the results of a study to one file that other programs read.
+
+    For example: `learnability export quick --records windows --output windows.csv`
 
     Parameters
     ----------
@@ -100,6 +108,8 @@ def export(
 
 def compare(first: str, second: str, /) -> None:
     """Print the windows of two studies side by side, with their difference.
+
+    For example: `learnability compare quick runs/other`
 
     Parameters
     ----------

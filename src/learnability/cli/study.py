@@ -16,8 +16,8 @@ from ..study.settings import Settings, load_settings
 from ..study.store import Store, differing, joined, part_of
 from ..study.sweep import outlook, run_study
 from ..summaries.published import read_published
-from .app import MANY, Flag, Folder, Output, Real, Reals, Whole, Wholes, Words
-from .terminal import Display, named_store, output_file, say, show
+from .app import CHOICE, MANY, Flag, Folder, Output, Real, Reals, Whole, Wholes, Words
+from .terminal import Display, answer, named_store, output_file, say
 
 DRAWING = "figures and report"
 # Inches of a column in most journals.
@@ -44,7 +44,9 @@ def run(
     log: Words = None,
     dry_run: Flag = False,
 ) -> None:
-    """Train and diagnose the networks of a study, print its table, write its report.
+    """Train and diagnose the networks of a study, print the answer, write its report.
+
+    For example: `learnability run quick --cells GRU LSTM --seeds 0 1 2`
 
     What is there already, made with the same settings, is kept; an interrupted study
     goes on where it was. How long the rest takes is said once the first epoch is done.
@@ -122,9 +124,10 @@ def run(
         settings, runs = _shown(settings, runs, store, display)
         from ..study import pages  # it loads plotting libraries
 
-        rows = pages.write_results(settings, runs, store, display.stage(DRAWING))
-    show(rows, settings, runs, store)
-    say(f"{time.monotonic() - started:.0f} s in all")
+        pages.write_results(settings, runs, store, display.stage(DRAWING))
+    answer(settings, runs)
+    say(f"{time.monotonic() - started:.0f} s in all; every run: {store.table}")
+    say(f"report: {store.report}")
 
 
 def _folder_name(settings: Settings) -> str:
@@ -191,11 +194,13 @@ def report(
     *,
     published: Words = None,
     by_seed: Flag = False,
-    format: Annotated[list[Literal["png", "svg", "pdf"]] | None, MANY] = None,
+    format: Annotated[list[Literal["png", "svg", "pdf"]] | None, MANY, CHOICE] = None,
     width: Real = None,
     output: Output = None,
 ) -> None:
     """Draw the figures and the report of a study again, or lay two studies over it.
+
+    For example: `learnability report quick --format pdf --width 3.35`
 
     Parameters
     ----------
@@ -233,7 +238,7 @@ def report(
     with Display(Console()) as display:
         theirs = None if published is None else read_published(published)
         step = display.stage(DRAWING)
-        rows = pages.write_results(settings, runs, store, step, theirs)
+        pages.write_results(settings, runs, store, step, theirs)
         if format is not None:
             inches = WIDTH if width is None else width
             names = pages.draw_files(settings, runs, store, format, inches)
@@ -241,7 +246,8 @@ def report(
         if by_seed:
             names = pages.draw_by_seed(settings, runs, store)
             display.tell(f"{len(names)} figures by seed in {store.figure('').parent}")
-    show(rows, settings, runs, store)
+    answer(settings, runs)
+    say(f"report: {store.report}")
 
 
 def _compare(first: Store, second: Store, output: str | None) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import pandas as pd
 from rich import progress as bars
@@ -20,6 +20,9 @@ from ..storage import check_target, place, unwritable
 from ..study.settings import Settings
 from ..study.store import Store
 from ..study.sweep import Outcome
+
+if TYPE_CHECKING:
+    from ..report import Study
 
 # The folder in which studies lie unless they are told otherwise.
 HOME = "runs"
@@ -98,15 +101,26 @@ def _check_place(path: Path) -> None:
 WIDE = 160
 
 
-def say(sentence: str, console: Console | None = None) -> None:
+def say(
+    sentence: str, console: Console | None = None, *, wrapped: bool = False
+) -> None:
     """Print a sentence as it is, on one line however long.
 
     Args:
         sentence: any text.
         console: where; the process's own unless given.
+        wrapped: whether to break lines where the terminal ends.
     """
-    plain: Look = {"highlight": False, "soft_wrap": True, "markup": False}
-    (console or Console()).print(sentence, **plain)
+    plain: Look = {"highlight": False, "soft_wrap": not wrapped, "markup": False}
+    (console or _console()).print(sentence, **plain)
+
+
+def _console() -> Console:
+    """Return a console as wide as the terminal, or as COLUMNS says."""
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        return Console(width=WIDE)
+    return console
 
 
 def print_table(
@@ -124,38 +138,34 @@ def print_table(
         shown.add_column(Text(str(name)))
     for row in rows:
         shown.add_row(*(Text(str(value)) for value in row))
-    console = Console()  # as wide as the terminal, or as COLUMNS says
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(width=WIDE)
-    console.print(shown)
+    _console().print(shown)
 
 
-def show(
-    rows: pd.DataFrame,
-    settings: Settings,
-    runs: Mapping[str, LayerDiagnosis],
-    store: Store,
-) -> None:
-    """Print the table of a study, over its seeds, and where its report lies.
+def answer(settings: Settings, runs: Mapping[str, LayerDiagnosis]) -> None:
+    """Print the answer of a study, then what each network sees, keeps and has learnt.
 
     Args:
-        rows: the study's table.
         settings: the study.
         runs: its diagnoses by label.
-        store: where it lies.
     """
-    from ..report import formatted
+    from ..study.pages import study_of
 
-    several = len(settings.seeds) > 1
-    text = over_seeds(settings, runs) if several else formatted(rows)
-    print_table(text.columns, text.values.tolist(), settings.title)
-    if several:
-        say(
-            f"mean ± deviation over {len(settings.seeds)} seeds, and the lowest to the "
-            "highest end of their intervals; ≥: a window reaches the last lag; every "
-            f"run: {store.table}"
-        )
-    say(f"report: {store.report}")
+    answered(study_of(settings, runs))
+
+
+def answered(study: "Study") -> None:
+    """Print the answer to what a page is about, then its first table.
+
+    Args:
+        study: what the page is about.
+    """
+    from ..summaries import summed
+
+    most = max(study.n_sequences)
+    found = summed(study.lines, [most])
+    say(study.headline(found, most), wrapped=True)
+    table = study.overview(found, most)
+    print_table(table.columns, table.values.tolist(), study.title)
 
 
 def over_seeds(settings: Settings, runs: Mapping[str, LayerDiagnosis]) -> pd.DataFrame:

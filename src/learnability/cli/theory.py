@@ -23,6 +23,9 @@ def theory(
 ) -> None:
     """Print the window of an envelope family without any network.
 
+    For example: `learnability theory PowerLaw --n-sequences 1e3 1e6 --parameters
+    beta=0.8`
+
     With one noise floor at all lags, H_N is where the envelope falls to the level that
     N samples can still tell from noise.
 

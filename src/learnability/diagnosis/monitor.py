@@ -4,6 +4,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -14,9 +16,9 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import nn
 from torch.utils.data import Dataset, IterableDataset
+from upath import UPath
 
 from ..checked import names_of
-from ..detection.window import window as detection_window
 from ..grid import shares_of
 from ..models.batches import Batch, items_of, kept, walked, whole
 from ..models.losses import Loss, named
@@ -24,6 +26,7 @@ from ..models.quiet import kept_random_states, quiet
 from ..models.reading import Reading
 from ..models.record import Lengths
 from ..randomness import Seed
+from ..summaries.spread import window_table
 from ..transport import Windows
 from .groups import fitted_detection
 from .layer import numbers
@@ -32,6 +35,7 @@ from .options import DiagnosisOptions
 from .scalars import by_band
 from .scalars import named as named_scalars
 
+ENDS = ("window", "lower", "upper")
 LAGS = 12  # of a snapshot, at most: enough for a curve
 BETWEEN = 3  # measurements between the first and the last, at least
 GROWTH = 4  # of the calls from one to the next, where nobody knows the last
@@ -44,13 +48,13 @@ class Snapshot:
 
     Attributes:
         step: of training.
-        windows: H_N by layer and N, in steps.
+        windows: H_N with the ends of its interval, in steps; nan where all is learnt.
         envelope: f(l)/f(0), order diagonal, by layer and lag.
         seconds: that the measurement took.
     """
 
     step: int
-    windows: Float[np.ndarray, "layer n_sequences"]
+    windows: Float[np.ndarray, "end layer n_sequences"]
     envelope: Float[np.ndarray, "layer lag"]
     seconds: float
 
@@ -214,24 +218,22 @@ class Monitor:
                 statistics = one.gradients(most=LAGS)
                 found = fitted_detection(statistics, self.seed, self.options)
                 need = found["detection"]
-                windows.append(self._windows(need))
+                table = window_table(need, self.n_sequences)
+                windows.append(table[[*ENDS]].to_numpy(float).T)
                 sums = Windows(cell, self.lags)
                 for sample in layer.parts():
                     sums.add(sample.x, sample.states, sample.lengths)
                 envelopes.append(sums.result()["diagonal"].normalised)
         self.names = [layer.track.name for layer in layers]
-        found = np.array(windows), np.array(envelopes)
+        found = np.stack(windows, axis=1), np.array(envelopes)
         snapshot = Snapshot(step, *found, self.clock() - began)
         self.snapshots.append(snapshot)
         return snapshot
 
-    def _windows(self, need: xr.Dataset) -> Float[np.ndarray, "n_sequences"]:
-        lags, needed = need["lag"].values, need["needed"].values
-        found = detection_window(lags, needed, self.n_sequences)
-        return np.asarray(found.contiguous, float)
-
     def record(self) -> xr.Dataset:
         """Return all measurements as arrays over step, layer, n_sequences and lag.
+
+        ``window`` has the ends of its interval beside it, ``lower`` and ``upper``.
 
         Raises:
             ValueError: if there is none yet.
@@ -239,12 +241,11 @@ class Monitor:
         if not self.snapshots:
             raise ValueError("nothing has been measured yet; call the monitor first")
         found = self.snapshots
+        over = ("step", "layer", "n_sequences")
+        windows = np.stack([s.windows for s in found], axis=1)
         return xr.Dataset(
             {
-                "window": (
-                    ("step", "layer", "n_sequences"),
-                    np.stack([s.windows for s in found]),
-                ),
+                **{name: (over, own) for name, own in zip(ENDS, windows, strict=True)},
                 "envelope": (
                     ("step", "layer", "lag"),
                     np.stack([s.envelope for s in found]),
@@ -284,6 +285,25 @@ class Monitor:
             arriving = pd.DataFrame({"arriving": own["envelope"].values}, self.lags)
             found[layer] = windows | by_band(arriving)
         return named_scalars(found)
+
+    def report(
+        self, path: str | PathLike[str], *, title: str = "The window while it trained"
+    ) -> Path | UPath:
+        """Write a page that shows the windows over the training.
+
+        Args:
+            path: of the page, ending in ``.html``.
+            title: of the page.
+
+        Returns:
+            Where it lies.
+
+        Raises:
+            ValueError: if nothing has been measured yet, or the page cannot be written.
+        """
+        from ..report import monitor_page, write_page
+
+        return write_page(monitor_page(self.record(), title=title), path)
 
     def figure(self, **options: Any) -> Figure:
         """Draw windows and envelopes over the training.

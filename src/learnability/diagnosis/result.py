@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, final
 
 import pandas as pd
 import xarray as xr
+from upath import UPath
 
 from ..grid import shares_of
 from ..storage import load_tree, save_tree
@@ -18,11 +19,15 @@ from .layer import LayerDiagnosis, numbers
 from .lengths import Lengths, lengths_of
 from .scalars import by_band, named
 from .texts import card_of, text_of
-from .verdicts import explained, stops
+from .verdicts import explained, judged
 
 if TYPE_CHECKING:  # drawing loads matplotlib: only where it is asked for
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from ..report import Study
+
+TITLE = "How far back this model can learn"
 
 
 @final
@@ -190,9 +195,9 @@ class Diagnosis(Mapping[str, LayerDiagnosis]):
         self,
         path: str | PathLike[str],
         *,
-        title: str = "How far back this model can learn",
+        title: str = TITLE,
         n_sequences: float | Iterable[float] | None = None,
-    ) -> Path:
+    ) -> Path | UPath:
         """Write a page that says and shows all of this; it asks nothing of anybody.
 
         Args:
@@ -208,14 +213,54 @@ class Diagnosis(Mapping[str, LayerDiagnosis]):
         """
         from ..report import model_page, write_page
 
-        trees = {layer: one.tree for layer, one in self.items()}
-        marked, notes = self._marked(n_sequences), self.advice()
-        said = {name: stops(one) for name, one in self.items()}
-        first = [f"{name}: {stop}" for name, stop in said.items() if stop]
+        parts = [(name, advice(one)) for name, one in self.items()]
+        notes, more = (
+            [f"{name}: {said}" for name, every in parts for said in every[which]]
+            for which in (slice(1), slice(1, None))
+        )
         page = model_page(
-            trees, title=title, n_sequences=marked, notes=notes, first=first
+            self.study(n_sequences, title=title),
+            notes=[*notes, *self.refused.values()],
+            more=more,
         )
         return write_page(page, path)
+
+    def answer(self, n_sequences: float | None = None) -> str:
+        """Return in a sentence what is seen, kept and learnt, and what stops the rest.
+
+        Args:
+            n_sequences: N that there are for training; those of the diagnosis unless
+                given.
+        """
+        from ..summaries import summed
+
+        study = self.study(n_sequences)
+        most = max(study.n_sequences)
+        return study.headline(summed(study.lines, [most]), most)
+
+    def study(
+        self,
+        n_sequences: float | Iterable[float] | None = None,
+        *,
+        title: str = TITLE,
+    ) -> "Study":
+        """Return what pages and tables show of it.
+
+        Args:
+            n_sequences: N to choose from; see `plot`.
+            title: of a page.
+        """
+        from ..report import model_study
+
+        verdicts = {name: judged({name: one}) for name, one in self.items()}
+        known = {name: said for name, said in verdicts.items() if said}
+        return model_study(
+            {layer: one.tree for layer, one in self.items()},
+            title=title,
+            n_sequences=self._marked(n_sequences),
+            judged=known,
+            whole=judged(self) if known else None,
+        )
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to one NetCDF-4 file; it appears whole or not at all."""

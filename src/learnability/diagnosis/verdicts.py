@@ -106,10 +106,8 @@ def explained(layers: Mapping[str, "LayerDiagnosis"], lag: int) -> Explanation:
         lag: in steps; off the grid both neighbours are named.
     """
     every = [cases(one) for one in layers.values()]
-    there = [found[lag] for found in every if lag in found]
-    if there:
-        best = max(there, key=lambda c: np.nan_to_num([c.share, c.kept]).tolist())
-        return explanation(best)
+    if any(lag in found for found in every):
+        return explanation(leading(every, lag))
     found = every[0]
     nearest = [max((k for k in found if k < lag), default=None)]
     nearest += [min((k for k in found if k > lag), default=None)]
@@ -123,6 +121,33 @@ def explained(layers: Mapping[str, "LayerDiagnosis"], lag: int) -> Explanation:
         f"lw.diagnose(model, data, loss, [*lags, {lag}])",
         "nothing is interpolated between lags.",
     )
+
+
+def leading(every: list[dict[int, Case]], lag: int) -> Case:
+    """Return the case of the layer that has learnt, or else kept, most of a lag.
+
+    A layer that has not found the lag in the data speaks only where no other has.
+
+    Args:
+        every: cases by lag, of each layer.
+        lag: in steps.
+    """
+
+    def order(case: Case) -> list[float]:
+        return [case.found, *np.nan_to_num([case.share, case.kept]).tolist()]
+
+    return max((found[lag] for found in every if lag in found), key=order)
+
+
+def judged(layers: Mapping[str, "LayerDiagnosis"]) -> dict[int, Explanation]:
+    """Return what `explained` does of every lag, none of files without verdicts.
+
+    Args:
+        layers: by name.
+    """
+    every = [cases(one) for one in layers.values() if "verdict" in one.tree.children]
+    lags = sorted({lag for found in every for lag in found})
+    return {lag: explanation(leading(every, lag)) for lag in lags}
 
 
 def stops(one: "LayerDiagnosis") -> str:

@@ -9,7 +9,14 @@ figure may have some.
 from .files import inline, rendered
 from .learning import envelopes_in_training, windows_in_training
 from .legends import legend
-from .pictures import Picture, draw, draw_all, monitor_figure, pictures
+from .pictures import (
+    Picture,
+    draw,
+    draw_all,
+    monitor_figure,
+    monitor_pictures,
+    pictures,
+)
 from .style import COLUMN, NARROWEST, PAGE, WIDEST, Theme, figure, theme
 
 __all__ = [
@@ -26,6 +33,7 @@ __all__ = [
     "inline",
     "legend",
     "monitor_figure",
+    "monitor_pictures",
     "pictures",
     "rendered",
     "theme",

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from ..summaries import Summary
 from ..summaries.spread import Row, records
-from ..words import interval, percent, sequences, short, span, steps
+from ..words import interval, percent, sequences, short, span, steps, uncapital
 from . import envelope, windows
 from . import tails as laws
 from ._parts import Values, plain_number, values
-from .windows import LEARNT
 
 # An upper end of alpha from which on the interval holds 2, but for its rounding.
 GAUSS_SEEN = 1.995
@@ -19,9 +19,10 @@ TINY = 1e-6  # a share below which it is said as a power of ten
 
 
 def reached(found: Summary) -> tuple[str, ...]:
-    """Say between which steps the windows lie, for each number of sequences."""
+    """Say how far windows reach, for each number of sequences, and what is learnt."""
+    more = f"; {uncapital(learnt(found))}" if found.shares else ""
     return tuple(
-        _reached([records(table)[n] for table in found.reached.values()], n)
+        _reached([records(table)[n] for table in found.reached.values()], n) + more
         for n in found.n_sequences
     )
 
@@ -110,11 +111,17 @@ def detected(found: Summary) -> tuple[str, ...]:
 
 
 def learnt(found: Summary) -> str:
-    """Say how many lags of the task were learnt in every seed."""
-    lowest = [table["lower"].to_numpy() for table in found.shares.values()]
-    counts = [int((shares >= LEARNT).sum()) for shares in lowest]
-    lags = max(map(len, lowest))
-    return f"Of the task's {lags} lags training learnt {span(min(counts), max(counts))}"
+    """Say how many lags were learnt in every seed: of the task, or by any layer."""
+    tables = list(found.shares.values())
+    every = [[k for k, there in values(t, "learnt") if there] for t in tables]
+    if any(table.attrs["task"] for table in tables):
+        counts = [*map(len, every)]
+        ends = span(min(counts), max(counts))
+        return f"Of the task's {max(map(len, tables))} lags training learnt {ends}"
+    lags, done = {k for table in tables for k in table.index}, set().union(*every)
+    which = f"lag{'s' * (len(lags) != 1)} with a dependency"
+    are = "is" if len(done) < 2 else "are"
+    return f"Of {len(lags)} {which} {len(done) or 'none'} {are} learnt"
 
 
 def kept(found: Summary) -> str:
@@ -178,3 +185,29 @@ def disagreed(found: Summary) -> str:
         return "No estimator finds a tail index"
     middle, most = short(float(np.median(every)), 2), short(float(every.max()), 2)
     return f"Estimators of the tail index differ by {middle} (median), at most {most}"
+
+
+def moved(record: xr.Dataset, budget: float) -> str:
+    """Say how windows moved over a training with a number of sequences."""
+    window = record["window"].sel(n_sequences=budget).values
+    known = [row[~np.isnan(row)] for row in window]
+    first, last = (f"step {record['step'].values[place]}" for place in (0, -1))
+    if not (known[0].size and known[-1].size):
+        return f"With {sequences(budget)} all is learnt at times: no window is defined"
+    before, after = (span(row.min(), row.max()) for row in (known[0], known[-1]))
+    return (
+        f"With {sequences(budget)} the window is {before} steps at {first} of the "
+        f"training and {after} at {last}"
+    )
+
+
+def faded(record: xr.Dataset) -> str:
+    """Say what of a perturbation is left at the longest lag, at first and at last."""
+    f = record["envelope"].isel(lag=-1).values
+    before, after = (
+        " to ".join(dict.fromkeys([_share(row.min()), _share(row.max())]))
+        for row in np.nan_to_num(f[[0, -1]])
+    )
+    lag = int(record["lag"].values[-1])
+    said = f"After {lag} steps {before} of a perturbation is left at first"
+    return f"{said}, {after} at last"

@@ -8,12 +8,12 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from ..verdict.rules import SHARE
 from ..words import sequences, short
 from . import _parts as parts
 from ._parts import Look, Tables, own, styled
 from .legends import explain, stroke
 from .style import ink, styles
-from .windows import LEARNT
 
 # Epochs of a curve that carry a mark.
 MARKS = 6
@@ -71,9 +71,10 @@ def shares(tables: Tables, ax: Axes, *, names: Sequence[str] = ()) -> Axes:
     """
     found = styled(tables, names)
     parts.lag_axis(ax, tables)
-    ax.set_xlabel("lag of the task in steps")
+    of_task = any(table.attrs["task"] for table in tables.values())
+    ax.set_xlabel("lag of the task in steps" if of_task else "lag in steps")
     parts.level(ax, 1.0, "-")
-    parts.level(ax, LEARNT)
+    parts.level(ax, SHARE)
     for name, style in found.items():
         lag, share, *ends = parts.columns(tables[name], "mean", "lower", "upper")
         says = [
@@ -111,12 +112,15 @@ def windows_in_training(
     step, found = record["step"].values, styles(layer_names(record))
     for name, style in found.items():
         for place, budget in enumerate(sorted(wanted)):
-            values = record["window"].sel(layer=name, n_sequences=budget).values
+            one = record.sel(layer=name, n_sequences=budget)
+            window, *ends = (one[end].values for end in ("window", "lower", "upper"))
             says = [
-                f"{name} at step {s}: {short(v)} steps with {sequences(budget)}"
-                for s, v in zip(step, values, strict=True)
+                f"{name} at step {s}: {short(v)} steps ({short(low)} to {short(high)}) "
+                f"with {sequences(budget)}"
+                for s, v, low, high in zip(step, window, *ends, strict=True)
             ]
-            parts.series(ax, style, step, values, says=says, budget=place)
+            look: Look = {"ends": ends, "says": says, "budget": place}
+            parts.series(ax, style, step, window, **look)
     ax.set(xlabel="step of training", ylabel="window in steps")
     ax.set_ylim(0, max(1.0, float(record["lag"].max())) * 1.05)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -144,6 +148,12 @@ def envelopes_in_training(
             line = ax.plot(lags, np.where(f > LOWEST, f, np.nan), color=style.colour)
             line[0].set_alpha(alpha)
             own(line, style)
+        f = record["envelope"].sel(layer=name).isel(step=-1).values
+        says = [
+            f"{name} at step {steps[-1]}: {short(value, 2)} left after {lag} steps"
+            for lag, value in zip(lags, f, strict=True)
+        ]
+        parts.hits(ax, style, lags, np.where(f > LOWEST, f, np.nan), says)
     parts.lag_axis(ax, lags)
     ax.set_ylabel("share left, f(l)/f(0)")
     parts.number_axis(ax.yaxis)

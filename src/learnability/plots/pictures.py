@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ..summaries import Summary
 from ..summaries.law import ESTIMATORS
+from . import answer as answers
 from . import envelope, findings, learning, tails
 from . import windows as seen
 from .legends import explained, legend
@@ -30,6 +31,7 @@ class Picture:
         panels: what draws into axes, one per panel.
         special: whether it is for specialists.
         rows: lines that stand one below the other, which make it higher.
+        further: marks that it has beside those that it always has, by name.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Picture:
     panels: Sequence[Panel]
     special: bool = False
     rows: int = 0
+    further: Sequence[str] = ()
 
     def draw(self, *, width: float = PAGE) -> Figure:
         """Draw all panels under one legend, titled by what was found.
@@ -74,7 +77,18 @@ def pictures(found: Summary) -> list[Picture]:
     Args:
         found: of `summaries.summed`.
     """
-    rows = max(len(found.reached), seen.FEWEST_ROWS)
+    rows = max(len(found.reached), answers.FEWEST_ROWS)
+    marks = {
+        "asked": found.task_lags,
+        "learnt": found.shares,
+        "kept": answers.kept(found.progress),
+    }
+    further = {
+        "answer": [name for name, there in marks.items() if there],
+        "samples": ["asked"] * bool(found.task_lags),
+        "noise_floor": ["asked"] * bool(found.task_lags),
+        "learning": ["curves"] * bool(found.curves),
+    }
     return [
         Picture(
             name,
@@ -82,6 +96,7 @@ def pictures(found: Summary) -> list[Picture]:
             panels,
             special=name in SPECIAL,
             rows=rows if name == "answer" else 0,
+            further=further.get(name, ()),
         )
         for name, title, panels in _all(found)
     ]
@@ -102,7 +117,15 @@ def _all(found: Summary) -> Iterator[Found]:
     yield (
         "answer",
         told.reached(found),
-        [of(seen.answer, found.reached, shares=shares, **asked)],
+        [
+            of(
+                answers.answer,
+                found.reached,
+                shares=shares,
+                progress=found.progress,
+                **asked,
+            )
+        ],
     )
     yield "windows", told.grown(found), [of(seen.windows, found.windows, n_sequences=n)]
     need = of(seen.samples, found.samples, n_sequences=n, **asked)
@@ -198,5 +221,21 @@ def monitor_figure(
     learning.windows_in_training(record, panels[0], n_sequences=[wanted])
     panels[0].set_ylabel(f"window in steps, N = {wanted:g}")
     learning.envelopes_in_training(record, panels[1], layer=layer)
-    legend(made, explained(*panels))
+    legend(made, explained(*panels), findings.moved(record, wanted))
     return made
+
+
+def monitor_pictures(record: xr.Dataset) -> list[Picture]:
+    """Return the figures of a training's history.
+
+    Args:
+        record: of a `Monitor`.
+    """
+    n_sequences = sorted(record["n_sequences"].values.tolist())
+    windows = partial(learning.windows_in_training, record)
+    envelopes = partial(learning.envelopes_in_training, record)
+    titles = tuple(findings.moved(record, n) for n in n_sequences)
+    return [
+        Picture("history", titles, [windows]),
+        Picture("fading", (findings.faded(record),), [envelopes]),
+    ]

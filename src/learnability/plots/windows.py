@@ -1,19 +1,17 @@
 """What N sequences show: samples needed N(l), the noise floor, windows H_N."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib import ticker
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from ..summaries.spread import Row, records
 from ..words import reach, sequences, short
 from . import _parts as parts
-from ._parts import Group, Look, Tables, Values, hits, own, styled
-from .legends import explain, label, open_mark, stroke
+from ._parts import Group, Look, Tables, Values, own, styled
+from .legends import explain, open_mark, stroke
 from .style import Style, ink
 
 NOT_RESOLVED = "not resolved, at least"
@@ -51,6 +49,7 @@ def samples(
     entries = parts.task_lags(ax, asked)
     chosen(ax, n_sequences, upright=False)
     parts.number_axis(ax.yaxis)
+    ax.yaxis.set_major_formatter(ticker.FuncFormatter(_sequences_tick))
     for name, style in found.items():
         _needed(ax, name, tables[name], style, top)
     if not np.isfinite(ends).any():
@@ -61,6 +60,11 @@ def samples(
     entries += [open_mark("^", NOT_RESOLVED)] * bool(known.any())
     entries += [open_mark("x", NO_END)] * (not known.all())
     return explain(ax, found, *entries)
+
+
+def _sequences_tick(value: float, place: object = None) -> str:
+    """Return a tick's number of sequences; what needs less than one stands at 1."""
+    return "≤1" if value == ONE else parts.plain_number(value, place)
 
 
 def _needed(ax: Axes, name: str, table: pd.DataFrame, style: Style, top: float) -> None:
@@ -113,7 +117,8 @@ def noise_floor(
             f"{name} at lag {x:g}: signal {'at most ' if u else ''}{short(y, 2)}"
             for x, y, u in zip(lag, signal, unsure, strict=True)
         ]
-        look: Look = {"opened": unsure, "arrow": "v", "says": says}
+        ends = [table[end].to_numpy(float) for end in ("lower", "upper")]
+        look: Look = {"opened": unsure, "arrow": "v", "says": says, "ends": ends}
         parts.series(ax, style, lag, positive, **look)
         line: Look = {"color": style.colour, "lw": 0.9, "ls": "--"}
         # Of a single lag there is a mark, since a line needs two.
@@ -137,122 +142,12 @@ def detected(table: pd.DataFrame, budget: float) -> Values:
 
 
 NO_WINDOW = "no window: not even the shortest lag\nis detected with any number shown"
-# Share of a lag in the prediction from which on it counts as learnt.
-LEARNT = 0.5
-# Rows that the picture of an answer has room for, however few lines there are.
-FEWEST_ROWS = 3
 
 
-def answer(
-    reached: Tables,
-    ax: Axes,
-    *,
-    shares: Tables | None = None,
-    asked: Sequence[int] = (),
-    names: Sequence[str] = (),
-) -> Axes:
-    """Draw a bar per line up to its window, with the interval, over the axis of lags.
-
-    Every number of sequences is a group of bars, of which a page shows one at a time.
-    Marks at the task's lags are full where the lag was learnt in every seed.
-
-    Args:
-        reached: of `summaries.window_spread`, by line.
-        shares: of `summaries.share_spread`, by line.
-        asked: lags at which the targets depend on the inputs.
-    """
-    found, known = styled(reached, names), shares or {}
-    _steps_axis(ax, float(parts.every(reached, "last").max()))
-    parts.task_lags(ax, asked)
-    look: Look = {"textcoords": "offset points", "va": "bottom", "fontsize": 7.5}
-    # Above the dotted lines, below what is drawn on them.
-    look |= {"bbox": {"fc": ink().paper, "ec": "none", "pad": 0.5}, "zorder": 0.65}
-    for row, (name, style) in enumerate(found.items()):
-        for place, (budget, one) in enumerate(records(reached[name]).items()):
-            _bar(ax, row, one, style, place, f"{name} with {sequences(budget)}")
-        own([ax.annotate(label(name), (0, row - 0.3), (2, 0), **look)], style)
-        if name in known:
-            _learnt(ax, row, known[name], style)
-    ax.set_ylim(max(len(found), FEWEST_ROWS) - 0.4, -0.75)
-    ax.set_yticks([])
-    ax.grid(visible=False, axis="y")
-    ax.spines["left"].set_visible(False)
-    return explain(ax, {}, *_answer_entries(reached, bool(known), bool(len(asked))))
-
-
-def _answer_entries(reached: Tables, trained: bool, asked: bool) -> list[Line2D]:
-    """Return the legend's entries of the answer's marks."""
-    quiet = ink().quiet
-    bar = Line2D([], [], color=quiet, lw=5, alpha=0.35, label="window")
-    entries = [bar, Line2D([], [], color=quiet, lw=1.4, label="its interval")]
-    entries += [open_mark(">", "there or beyond")] * bool(
-        parts.every(reached, "endless").any()
-    )
-    mark: Look = {"ls": "", "marker": "o", "mec": quiet}
-    if trained:
-        entries.append(Line2D([], [], mfc=quiet, label="lag learnt", **mark))
-        entries.append(Line2D([], [], mfc="none", label="not learnt", **mark))
-    elif asked:
-        entries.append(stroke("lag with a dependency", lw=0.8, ls=":"))
-    return entries
-
-
-def _steps_axis(ax: Axes, last: float) -> None:
-    """Lay out an axis of steps that begins at none, with more room for short ones."""
-    ax.set_xscale("function", functions=(_root, np.square))
-    ax.set_xlim(0, last * 1.12)
-    every = [r * 10.0**k for k in range(int(np.log10(last)) + 1) for r in (1, 2, 5)]
-    ticks = [0.0]
-    for tick in every:
-        near = min(_root(tick) - _root(ticks[-1]), _root(last) - _root(tick))
-        if near > _root(last) / 9:
-            ticks.append(tick)
-    ax.xaxis.set_major_locator(ticker.FixedLocator([*ticks, last]))
-    ax.xaxis.set_minor_locator(ticker.NullLocator())
-    ax.xaxis.set_major_formatter(ticker.FuncFormatter(parts.plain_number))
-    ax.set_xlabel("steps back")
-
-
-def _root(value: Any) -> Any:
-    return np.sqrt(np.maximum(value, 0))
-
-
-def _bar(ax: Axes, row: int, one: Row, style: Style, place: int, said: str) -> None:
-    """Draw one window with its interval; an arrow where an end has none."""
-    mean, low, high = (float(one[n]) for n in ("mean", "lower", "upper"))
-    if np.isnan(mean):
-        return
-    drawn = [ax.barh(row, mean, 0.44, color=style.colour, alpha=0.35, lw=0)[0]]
-    drawn.append(ax.hlines(row, low, high, color=style.colour, lw=1.6))
-    drawn += ax.plot([low], [row], "|", color=style.colour, ms=6)
-    end = ">" if one["endless"] else "|"
-    drawn += ax.plot([high], [row], end, color=style.colour, mfc=ink().paper, ms=6)
-    own(drawn, style, place)
-    point, height = np.array([mean]), np.array([float(row)])
-    hits(ax, style, point, height, [f"{said}: {_told(one)}"], place)
-
-
-def _told(one: Row) -> str:
+def window_said(one: Row) -> str:
     """Return a window with its interval."""
     ends = f"{short(one['lower'])} to {reach(one['upper'], one['endless'])}"
     return f"{reach(one['mean'], one['censored'] > 0)} steps ({ends})"
-
-
-def _learnt(ax: Axes, row: int, table: pd.DataFrame, style: Style) -> None:
-    """Mark the task's lags: full where learnt in every seed, else open."""
-    lags = table.index.to_numpy(float)
-    full = table["lower"].to_numpy(float) >= LEARNT
-    y = np.full(lags.size, row + 0.22)  # on the lower edge of the bar
-    look: Look = {"ls": "", "marker": "o", "ms": 4, "mec": style.colour}
-    drawn = ax.plot(lags[full], y[full], mfc=style.colour, **look)
-    drawn += ax.plot(lags[~full], y[~full], mfc=ink().paper, **look)
-    own(drawn, style)
-    says = [
-        f"lag {lag}: learnt share {short(one['mean'], 2)}"
-        + ("" if one["lower"] >= LEARNT else ", not learnt")
-        for lag, one in records(table).items()
-    ]
-    hits(ax, style, lags, y, says)
 
 
 def windows(
@@ -273,6 +168,7 @@ def windows(
         n_sequences: numbers of sequences to mark, each a group.
     """
     found = styled(tables, names)
+    tables = _until_settled(tables, max(n_sequences, default=ONE))
     numbers = np.concatenate([table.index.to_numpy(float) for table in tables.values()])
     last = float(parts.every(tables, "last").max())
     ax.set(xscale="log", xlim=(numbers.min() / 1.4, numbers.max() * 1.4))
@@ -282,7 +178,7 @@ def windows(
         n, mean, *ends = parts.columns(tables[name], "mean", "lower", "upper")
         opened = tables[name]["censored"].to_numpy() > 0
         says = [
-            f"{name} with {sequences(budget)}: {_told(one)}"
+            f"{name} with {sequences(budget)}: {window_said(one)}"
             for budget, one in records(tables[name]).items()
         ]
         look: Look = {"ends": ends, "opened": opened, "says": says, "lw": 1.1}
@@ -296,6 +192,18 @@ def windows(
         parts.note(ax, NO_WINDOW)
     censored = bool(parts.every(tables, "censored").any())
     return explain(ax, found, *[open_mark("^", "there or beyond")] * censored)
+
+
+def _until_settled(tables: Tables, most: float) -> Tables:
+    """Return tables up to the first N, not below another, from which on all stay."""
+    last = most
+    for table in tables.values():
+        n, *ends = parts.columns(table, "mean", "lower", "upper")
+        changed = np.diff(np.nan_to_num(ends, nan=-1.0), axis=1).any(axis=0)
+        last = max([last, *n[1:][changed]])
+    every = {n for table in tables.values() for n in table.index}
+    end = min((n for n in every if n >= last), default=last)
+    return {name: table.loc[table.index <= end] for name, table in tables.items()}
 
 
 def chosen(ax: Axes, n_sequences: Sequence[float], *, upright: bool) -> None:

@@ -1,6 +1,15 @@
 """From records to tables and one self-contained page."""
 
-from .pages import Again, Study, comparison_page, model_page, study_page, write_page
+from .history import monitor_page
+from .pages import (
+    Again,
+    Study,
+    comparison_page,
+    model_page,
+    model_study,
+    study_page,
+    write_page,
+)
 from .render import Shown, Table, by_budget, render, shown
 from .table import comparison_table, fitted_decay, formatted, summary, table
 
@@ -15,6 +24,8 @@ __all__ = [
     "fitted_decay",
     "formatted",
     "model_page",
+    "model_study",
+    "monitor_page",
     "render",
     "shown",
     "study_page",

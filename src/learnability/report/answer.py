@@ -1,31 +1,37 @@
 """The answer in words: how far the networks see, what they learnt, what stops them."""
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from ..plots.findings import learnt
-from ..plots.windows import LEARNT
 from ..summaries import Summary
-from ..summaries.spread import Row, Trees, records, share_spread, trained
+from ..summaries.spread import Row, Trees, records, trained
 from ..words import (
-    MISSING,
     capital,
     interval,
     listed,
     number,
     percent,
+    ranges,
     sequences,
     short,
+    span,
     steps,
+    uncapital,
 )
+from .overview import Judged, limits, stopped
 
 
-def headline(found: Summary, budget: float, kind: str = "network") -> str:
-    """Say how far the networks see with a number of sequences, and what they learnt.
+def headline(
+    found: Summary,
+    budget: float,
+    kind: str = "network",
+    judged: Mapping[str, Sequence[Judged]] | None = None,
+) -> str:
+    """Say how far networks see with N sequences, keep, what they learnt, what stops.
 
     A network is named the farthest only where every line has several seeds, and others
     are called shorter only where their interval does not overlap its interval.
@@ -34,6 +40,8 @@ def headline(found: Summary, budget: float, kind: str = "network") -> str:
         found: what the seeds have in common.
         budget: number of sequences N, one of the study's.
         kind: what the lines are: network or layer.
+        judged: verdicts on the lags, one mapping per seed, by line; of layers those
+            on the model as a whole, by any name.
     """
     rows = {name: records(table)[budget] for name, table in found.reached.items()}
     rows = {n: row for n, row in rows.items() if not math.isnan(row["mean"])}
@@ -42,11 +50,63 @@ def headline(found: Summary, budget: float, kind: str = "network") -> str:
             f"With {sequences(budget)} no window is defined: what the targets ask for "
             "is learnt, and no error is left that a gradient could show."
         )
-    said = f"With {sequences(budget)} {_seen(rows, kind)}"
-    if not found.shares:
-        return f"{said}."
-    told = learnt(found)
-    return f"{said}; {told[:1].lower()}{told[1:]}."
+    said = [f"With {sequences(budget)} {_seen(rows, kind)}", *_kept(found)]
+    said += [uncapital(learnt(found))] if found.shares else _untold(found)
+    return "; ".join([*said, *_stops(found, budget, judged or {})]) + "."
+
+
+def _kept(found: Summary) -> list[str]:
+    """Say how far states keep what is new, nothing where that was not measured."""
+    known = [one.kept for seeds in found.progress.values() for one in seeds]
+    known = [kept for kept in known if not math.isnan(kept)]
+    if not known:
+        return []
+    who = "its state keeps" if len(found.names) == 1 else "the states keep"
+    return [f"{who} {span(min(known), max(known))} steps"]
+
+
+def _untold(found: Summary) -> list[str]:
+    """Say why nobody knows what is learnt, where that was asked."""
+    seeds = [one for seeds in found.progress.values() for one in seeds]
+    reasons = {one.why["learnt"]: None for one in seeds if "learnt" in one.why}
+    return [f"what is learnt is not known ({reason})" for reason in [*reasons][:1]]
+
+
+def _stops(
+    found: Summary, budget: float, judged: Mapping[str, Sequence[Judged]]
+) -> list[str]:
+    """Say what stops the lags that are not learnt, nothing where none is."""
+    if judged:
+        lines = [stopped(seeds, found.task_lags) for seeds in judged.values()]
+        parts = [{k: lags for k, (lags, _) in line.items()} for line in lines]
+    else:
+        parts = [limits(found, name, budget) for name in found.shares]
+    lags: dict[str, list[int]] = {}
+    for kind, own in ((k, own) for line in parts for k, own in line.items()):
+        lags.setdefault(kind, []).extend(own)
+    if not lags or not found.shares:  # of what is not known to be open nothing is said
+        return []
+    every, alone = sum(map(len, lags.values())), len(parts) == 1
+
+    def many(own: list[int]) -> str:
+        return f"({len(own)})" if len(own) < every else ""
+
+    told = [
+        f"{STOPS.get(kind, kind)} "
+        + (f"(lag{'s' * (len(own) > 1)} {ranges(own)})" if alone else many(own))
+        for kind, own in lags.items()
+    ]
+    which = "others" if alone else f"other {every} pairs of network and lag"
+    return [f"what stops the {which}: {', '.join(told).strip()}"]
+
+
+# How a sentence says what verdicts say of a lag.
+STOPS = {
+    "vanishes": "their gradient vanishes",
+    "too few steps": "too few training steps",
+    "forgotten": "the state forgets them",
+    "not resolved": "not known yet",
+}
 
 
 def middle(row: Row) -> str:
@@ -64,20 +124,6 @@ def middle(row: Row) -> str:
 def ends(row: Row) -> str:
     """Return the ends of a window's interval, of all seeds together."""
     return interval(row["lower"], row["upper"], row["endless"], row["last"])
-
-
-def cell(row: Row) -> str:
-    """Return a table's cell of how far a network sees, with all that is uncertain.
-
-    Args:
-        row: of `summaries.window_spread`.
-    """
-    if math.isnan(row["mean"]):
-        return MISSING
-    away = "" if row["seeds"] == 1 else f" ± {short(row['deviation'], 2)}"
-    least, most = "≥" * (row["censored"] > 0), "≥" * bool(row["endless"])
-    bracket = f"({short(row['lower'])} to {most}{short(row['upper'])})"
-    return f"{least}{short(row['mean'])}{away} {bracket}"
 
 
 def _seen(rows: Mapping[str, Row], kind: str) -> str:
@@ -139,39 +185,6 @@ def _all_ends(rows: Sequence[Row]) -> str:
     """Return the lowest and the highest end of the intervals of several networks."""
     low, high = min(row["lower"] for row in rows), max(row["upper"] for row in rows)
     return interval(low, high, any(r["endless"] for r in rows), rows[0]["last"])
-
-
-def stops(found: Summary, budget: float) -> list[str]:
-    """Say what stops the networks: the data at some lags, the training at others.
-
-    Args:
-        found: what the seeds have in common.
-        budget: number of sequences N, one of the study's.
-    """
-    kinds: Counter[str] = Counter()
-    for name, table in found.shares.items():
-        row = records(found.reached[name])[budget]
-        for lag, share in records(table).items():
-            if share["lower"] < LEARNT:
-                sure, possible = row["lower"] >= lag, row["upper"] >= lag
-                kinds["seen" if sure else "unsure" if possible else "unseen"] += 1
-    pairs, every = sum(map(len, found.shares.values())), kinds.total()
-    if not every:
-        return []
-    said = f"Of {pairs} pairs of network and lag {every} were not learnt"
-    parts = {
-        "seen": "{} of them though their lag is seen: there training is the limit "
-        "(steps, learning rate, start), not data",
-        "unsure": "{} of them lie within the interval of the window's end",
-        "unseen": "{} of them lie beyond the window: there more sequences or slower "
-        "gates are needed",
-    }
-    told = [
-        text.format("all" if kinds[kind] == every else kinds[kind])
-        for kind, text in parts.items()
-        if kinds[kind]
-    ]
-    return [f"{said}; {'; '.join(told)}."]
 
 
 def nothing_seen(found: Summary, strengths: Sequence[float]) -> list[str]:
@@ -248,54 +261,6 @@ def diverged(lines: Mapping[str, Trees]) -> list[str]:
     who = listed([name for name, some in lost.items() if some])
     what = f"{count} of {every} trainings diverged ({who}; {first})"
     return [f"{what}; their numbers are those of their best weights before."]
-
-
-def learnt_lags(trees: Trees) -> str:
-    """Return the lags of the task that were learnt in all seeds, and in some.
-
-    Args:
-        trees: diagnoses of all seeds of a line.
-
-    Returns:
-        Such as ``4, 8 (16 in some)``.
-    """
-    shares = records(share_spread(trees))
-    if not shares:
-        return "not trained here"
-    all_seeds = [str(lag) for lag, row in shares.items() if row["lower"] >= LEARNT]
-    any_seed = [str(lag) for lag, row in shares.items() if row["upper"] >= LEARNT]
-    every = ", ".join(all_seeds) or "none"
-    some = ", ".join(lag for lag in any_seed if lag not in all_seeds)
-    return f"{every} ({some} in some)" if some else every
-
-
-def fits(trees: Trees) -> str:
-    """Return R² over seeds beside the most that any network can have."""
-    found = trained(trees)
-    if not found:
-        return "not trained here"
-    r2 = np.array([float(record.attrs["r2"]) for record in found])
-    return f"{spread_of(r2)} of {float(found[0].attrs['ceiling']):.3f}"
-
-
-def spread_of(values: np.ndarray) -> str:
-    """Return the mean of some values, as precise as their deviation lets it be.
-
-    Args:
-        values: one per seed.
-
-    Example:
-        >>> spread_of(np.array([0.1234])), spread_of(np.array([0.1234, 0.1534]))
-        ('0.123', '0.138 ± 0.021')
-    """
-    mean = float(values.mean())
-    if not math.isfinite(mean):
-        return MISSING
-    if values.size == 1:
-        return f"{mean:.3f}"
-    away = float(values.std(ddof=1))
-    digits = 3 if away == 0 else min(6, max(0, 1 - math.floor(math.log10(away))))
-    return f"{mean:.{digits}f} ± {away:.{digits}f}"
 
 
 def difference(rows: pd.DataFrame) -> list[str]:

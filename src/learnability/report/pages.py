@@ -8,28 +8,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
 import pandas as pd
 import xarray as xr
+from upath import UPath
 
 from ..plots import pictures
-from ..storage import replace_file
+from ..storage import place, replace_file
 from ..summaries import Published, Summary, laid_over, summed
-from ..summaries.spread import Trees, group, records
-from ..words import MISSING, listed, number, short, span
+from ..summaries.spread import Trees, group
+from ..words import listed, number, span
 from . import answer
-from .answer import cell
-from .render import Table, by_budget, render, shown
+from .by_lag import by_lag
+from .overview import Judged, overview
+from .render import Table, by_budget, page, switches
 from .table import comparison_table, formatted
-
-NAVIGATION = {
-    "answer": "Answer",
-    "figures": "By lag",
-    "lags": "Numbers",
-    "meaning": "What the numbers mean",
-    "again": "Run it again",
-    "methods": "Methods",
-}
 
 
 @dataclass(frozen=True)
@@ -67,6 +59,8 @@ class Study:
         asked: what was asked for, in a sentence.
         kind: what the lines are: network or layer.
         again: what it takes to make it again.
+        judged: verdicts on the lags of each seed, by name of line.
+        whole: verdicts on the lags of a model of several layers.
     """
 
     title: str
@@ -77,6 +71,27 @@ class Study:
     asked: str = ""
     kind: str = "network"
     again: Sequence[Again] = ()
+    judged: Mapping[str, Sequence[Judged]] = field(default_factory=dict)
+    whole: Judged | None = None
+
+    def headline(self, found: Summary, budget: float) -> str:
+        """Return the answer in one sentence.
+
+        Args:
+            found: of `summaries.summed`.
+            budget: number of sequences N, one of the study's.
+        """
+        judged = self.judged if self.whole is None else {"model": [self.whole]}
+        return answer.headline(found, budget, self.kind, judged)
+
+    def overview(self, found: Summary, budget: float) -> pd.DataFrame:
+        """Return what each line sees, keeps and has learnt, and what stops it.
+
+        Args:
+            found: of `summaries.summed`.
+            budget: number of sequences N, one of the study's.
+        """
+        return overview(found, self.lines, budget, self.kind, self.judged)
 
 
 def study_page(
@@ -86,7 +101,7 @@ def study_page(
     found: Summary | None = None,
     published: Published | None = None,
     notes: Sequence[str] = (),
-    first: Sequence[str] = (),
+    more: Sequence[str] = (),
 ) -> str:
     """Return the report of a study as one self-contained HTML page.
 
@@ -98,21 +113,17 @@ def study_page(
         found: of `summaries.summed`, if it was made before.
         published: runs of the published programme to lay over the study's.
         notes: sentences below the answer, beside those of the page itself.
-        first: sentences before all others.
+        more: sentences for specialists.
     """
     found = summed(study.lines, study.n_sequences) if found is None else found
     needs = (group(t, "detection") for trees in study.lines.values() for t in trees)
     strengths = [float(need.attrs["effect_size"]) for need in needs]
-    said: list[object] = [
+    said = [
         *answer.nothing_seen(found, strengths),
         *answer.diverged(study.lines),
-        answer.seeds_said(study.lines, study.level, study.kind),
         *notes,
+        answer.seeds_said(study.lines, study.level, study.kind),
     ]
-    limits = [" ".join(answer.stops(found, n)) for n in found.n_sequences]
-    if any(limits):
-        said.insert(0, by_budget(limits))
-    said = [*first, *said]
     every, facets = found, dict(study.facets)
     if published is not None:
         every = laid_over(found, published)
@@ -123,12 +134,11 @@ def study_page(
     return _page(
         replace(study, facets=facets),
         every,
-        headline=by_budget(
-            [answer.headline(found, n, study.kind) for n in found.n_sequences]
-        ),
+        headline=by_budget([study.headline(found, n) for n in found.n_sequences]),
         lead=study.asked,
         table=_first(study, found),
         notes=said,
+        more=more,
         numbers=None if rows is None else Table.of(formatted(rows), caption),
     )
 
@@ -153,96 +163,54 @@ def comparison_page(study: Study, rows: pd.DataFrame, titles: Sequence[str]) -> 
     table = Table.of(comparison_table(rows), "windows of both studies")
     table = replace(table, budgets=places)
     parts = {"headline": first, "lead": lead, "table": table, "notes": rest}
-    return _page(study, found, numbers=None, **parts)
+    return _page(study, found, numbers=None, more=(), **parts)
 
 
 def _page(study: Study, found: Summary, **parts: Any) -> str:
-    left = [] if study.again else ["again"]
-    return render(
-        "study.html",
+    return page(
         title=study.title,
-        kicker="learnability report",
-        navigation={k: v for k, v in NAVIGATION.items() if k not in left},
+        budgets=found.n_sequences,
         facets=switches(found.names, study.facets),
-        budgets=[number(budget) for budget in found.n_sequences],
-        figures=[shown(picture) for picture in pictures(found)],
-        learnt=bool(found.shares),
-        lags=[_by_lag(found, place, name) for place, name in enumerate(found.samples)],
+        pictures=pictures(found),
+        lags=[
+            by_lag(found, place, name, study.judged.get(name, ()))
+            for place, name in enumerate(found.samples)
+        ],
         made=study.again,
         **parts,
     )
 
 
-def switches(
-    names: Sequence[str], facets: Mapping[str, Mapping[str, str]]
-) -> dict[str, dict[str, list[int]]]:
-    """Return the lines of every value that lines can be switched by.
-
-    Args:
-        names: of all lines.
-        facets: values by name of facet, by name of line.
-
-    Returns:
-        Places of lines by value by facet; a facet of one value switches nothing.
-    """
-    found: dict[str, dict[str, list[int]]] = {}
-    for member, name in enumerate(names):
-        for facet, value in facets.get(name, {}).items():
-            found.setdefault(facet, {}).setdefault(value, []).append(member)
-    return {facet: values for facet, values in found.items() if len(values) > 1}
-
-
 def _first(study: Study, found: Summary) -> Table:
-    """Return the table of the first screen: seen beside learnt."""
-    rows = []
-    for name, trees in study.lines.items():
-        windows = [cell(row) for row in records(found.reached[name]).values()]
-        row: list[object] = [name, by_budget(windows)]
-        if found.shares:
-            row += [answer.learnt_lags(trees), answer.fits(trees)]
-        rows.append(row)
-    ns = by_budget([f"window at N = {number(n)}" for n in found.n_sequences])
-    heads = [study.kind, ns, *["lags learnt", "R² of ceiling"] * bool(found.shares)]
+    """Return the table of the first screen: what is seen, kept and learnt."""
+    tables = [study.overview(found, n) for n in found.n_sequences]
+    heads = [by_budget(names) for names in zip(*tables, strict=True)]
+    parts = [table.to_numpy().tolist() for table in tables]
+    rows = [
+        [by_budget(cells) for cells in zip(*same, strict=True)]
+        for same in zip(*parts, strict=True)
+    ]
     members = [found.names.index(name) for name in study.lines]
-    caption = "windows and what was learnt"
+    caption = "what is seen, kept and learnt"
     return Table(heads, rows, caption, members=members, explained=True)
 
 
-def _by_lag(found: Summary, member: int, name: str) -> Table:
-    """Return what is known of a line at each lag."""
-    need, f = (records(table[name]) for table in (found.samples, found.envelopes))
-    law = records(found.tails[name]) if name in found.tails else {}
-    rows = [
-        [
-            str(lag),
-            short(f[lag]["mean"], 2) if lag in f else MISSING,
-            f"{short(row['needed'])} ({short(row['lower'])} to {short(row['upper'])})",
-            "yes" if np.isfinite(row["needed"]) else "no",
-            short(law[lag]["alpha"]) if lag in law else MISSING,
-        ]
-        for lag, row in need.items()
-    ]
-    columns = ["lag", "left, f(l)/f(0)", "sequences needed", "resolved", "alpha"]
-    members = [member] * len(rows)
-    return Table(columns, rows, name, members=members, explained=True)
-
-
-def model_page(
+def model_study(
     layers: Mapping[str, xr.DataTree],
     *,
     title: str,
     n_sequences: Sequence[float],
-    notes: Sequence[str] = (),
-    first: Sequence[str] = (),
-) -> str:
-    """Return the page of an own model: a line per recurrent layer.
+    judged: Mapping[str, Judged] | None = None,
+    whole: Judged | None = None,
+) -> Study:
+    """Return what the page of an own model is about: a line per recurrent layer.
 
     Args:
         layers: diagnoses by name of layer.
         title: of the page.
         n_sequences: N, numbers of sequences.
-        notes: sentences below the answer, such as advice.
-        first: sentences before all others, such as verdicts.
+        judged: verdicts on the lags, by name of layer.
+        whole: verdicts on the lags of the model.
 
     Raises:
         ValueError: if there are no layers.
@@ -252,7 +220,7 @@ def model_page(
     one = next(iter(layers.values()))
     given = float(one.attrs["sequences"])
     lags = group(one, "detection")["lag"].values
-    study = Study(
+    return Study(
         title=title,
         lines={name: [tree] for name, tree in layers.items()},
         n_sequences=n_sequences,
@@ -261,9 +229,23 @@ def model_page(
         asked=f"Measured at lags from {lags[0]} to {lags[-1]} steps on "
         f"{number(float(one.attrs['sample']))} of {number(given)} sequences.",
         kind="layer",
+        judged={name: [lags] for name, lags in (judged or {}).items()},
+        whole=whole,
     )
-    held = [_held(name, tree) for name, tree in layers.items()]
-    return study_page(study, notes=[*filter(None, held), *notes], first=first)
+
+
+def model_page(
+    study: Study, *, notes: Sequence[str] = (), more: Sequence[str] = ()
+) -> str:
+    """Return the page of an own model.
+
+    Args:
+        study: of `model_study`.
+        notes: sentences below the answer, such as advice.
+        more: sentences for specialists.
+    """
+    held = [_held(name, tree) for name, (tree,) in study.lines.items()]
+    return study_page(study, notes=notes, more=[*filter(None, held), *more])
 
 
 def _held(name: str, tree: xr.DataTree) -> str:
@@ -285,7 +267,7 @@ def _held(name: str, tree: xr.DataTree) -> str:
     return f"{said}; {number(given)} sequences do not show lag {listed(hidden)}."
 
 
-def write_page(page: str, path: str | PathLike[str]) -> Path:
+def write_page(page: str, path: str | PathLike[str]) -> Path | UPath:
     """Write a page to a file; it appears whole or not at all.
 
     Args:
@@ -295,8 +277,8 @@ def write_page(page: str, path: str | PathLike[str]) -> Path:
     Raises:
         ValueError: if the path has another ending, or cannot be written.
     """
-    place = Path(path)
-    if place.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"{place} is no page; give a path that ends in .html")
-    replace_file(place, page.encode())
-    return place
+    file = place(path)
+    if file.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"{file} is no page; give a path that ends in .html")
+    replace_file(file, page.encode())
+    return file

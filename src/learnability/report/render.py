@@ -1,23 +1,35 @@
 """One skeleton for all pages: templates, tables, figures, and what a page may run."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib import resources
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
+from matplotlib.figure import Figure
 
 from ..plots import Picture, inline, theme
 from ..plots.style import style_sheet
+from ..words import number
 
 # Width in inches of a panel on a page: legible on a phone, two abreast on a desk.
 PANEL = 3.9
 # Letters from which a cell of a table holds words rather than numbers.
 LONG_CELL = 26
+
+NAVIGATION = {
+    "answer": "Answer",
+    "figures": "By {by}",
+    "lags": "Numbers",
+    "meaning": "What the numbers mean",
+    "again": "Run it again",
+    "methods": "Methods",
+}
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,7 @@ class Shown:
         caption: what it shows, and how to read it; the template's words of that name
             unless given.
         special: whether it is for specialists.
+        further: what the caption says beside, by names among the template's words.
     """
 
     name: str
@@ -83,6 +96,7 @@ class Shown:
     panels: Sequence[Markup]
     caption: str = ""
     special: bool = False
+    further: Sequence[str] = ()
 
 
 def shown(picture: Picture) -> Shown:
@@ -91,13 +105,38 @@ def shown(picture: Picture) -> Shown:
     Args:
         picture: of `plots.pictures`.
     """
+    panels = []
     with theme("light"):
-        panels = [
-            inline(made, f"{picture.name}-{place}-", f"{picture.title[-1]}.")
-            for place, made in enumerate(picture.draw_panels(PANEL))
-        ]
-    title = by_budget(picture.title)
-    return Shown(picture.name, title, panels, special=picture.special)
+        for place, made in enumerate(picture.draw_panels(PANEL)):
+            panels.append(inline(made, f"{picture.name}-{place}-", _axes(made)))
+    name, title, further = picture.name, by_budget(picture.title), picture.further
+    return Shown(name, title, panels, special=picture.special, further=further)
+
+
+def _axes(made: Figure) -> str:
+    """Say what a panel draws against what, for who cannot see it."""
+    (ax,) = made.axes
+    up = ax.get_ylabel() or "bars"
+    return f"{ax.get_title(loc='left') or 'chart'}: {up} against {ax.get_xlabel()}"
+
+
+def switches(
+    names: Sequence[str], facets: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, list[int]]]:
+    """Return the lines of every value that lines can be switched by.
+
+    Args:
+        names: of all lines.
+        facets: values by name of facet, by name of line.
+
+    Returns:
+        Places of lines by value by facet; a facet of one value switches nothing.
+    """
+    found: dict[str, dict[str, list[int]]] = {}
+    for member, name in enumerate(names):
+        for facet, value in facets.get(name, {}).items():
+            found.setdefault(facet, {}).setdefault(value, []).append(member)
+    return {facet: values for facet, values in found.items() if len(values) > 1}
 
 
 def by_budget(texts: Sequence[object]) -> Markup:
@@ -109,7 +148,7 @@ def by_budget(texts: Sequence[object]) -> Markup:
         >>> by_budget(["always"])
         Markup('always')
     """
-    if len(texts) == 1:
+    if len(set(texts)) == 1:
         return escape(texts[0])
     last = len(texts) - 1
     spans = (
@@ -117,6 +156,42 @@ def by_budget(texts: Sequence[object]) -> Markup:
         for place, text in enumerate(texts)
     )
     return Markup("").join(spans)
+
+
+def page(
+    *,
+    budgets: Sequence[float],
+    pictures: Iterable[Picture],
+    by: str = "lag",
+    made: Sequence[object] = (),
+    numbers: Table | None = None,
+    more: Sequence[str] = (),
+    **parts: Any,
+) -> str:
+    """Return the one form of page: of a study, a model, a comparison or a history.
+
+    Args:
+        budgets: numbers of sequences N, ascending.
+        pictures: its figures; the first stands beside the answer.
+        by: what its tables are over: lag or step.
+        made: what it takes to make it again.
+        numbers: a table for specialists.
+        more: sentences for specialists.
+        parts: what else the template takes.
+    """
+    sections = {anchor: said.format(by=by) for anchor, said in NAVIGATION.items()}
+    return render(
+        "study.html",
+        kicker="learnability report",
+        navigation={k: v for k, v in sections.items() if made or k != "again"},
+        budgets=[number(budget) for budget in budgets],
+        figures=[shown(picture) for picture in pictures],
+        by=by,
+        made=made,
+        numbers=numbers,
+        more=more,
+        **parts,
+    )
 
 
 def render(template: str, *, source: str | None = None, **parts: object) -> str:

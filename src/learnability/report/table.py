@@ -20,7 +20,7 @@ from ..summaries.spread import (
     window_table,
 )
 from ..words import MISSING, number, reach, short
-from .answer import cell, fits
+from .overview import cell, fits
 
 Value = str | float | bool
 

@@ -134,8 +134,8 @@ class Store:
             text = self.settings_file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(
-                f"{self.folder} holds no study (no readable settings.toml); "
-                "make one with `learnability run`"
+                f"{self.folder} holds no study (no readable settings.toml); see those "
+                "there are by `learnability list`, make one by `learnability run quick`"
             ) from error
         return Settings.from_toml(text, str(self.settings_file), kept=True)
 

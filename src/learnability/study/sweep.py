@@ -231,7 +231,10 @@ def outlook(settings: Settings, store: Store, pool: Pool | None = None) -> str:
     """
     runs, left = settings.runs(), store.missing(settings)
     if not left:
-        return f"{settings.title}: all {len(runs)} runs are there"
+        return (
+            f"{settings.title}: all {len(runs)} runs are there, nothing is left to do; "
+            f"see them with `learnability show {store.folder}`"
+        )
     first = left[0]
     known = Pace.of(settings, store.load_times(), (pool and pool.workers) or 1)
     time_left = known.left(left)

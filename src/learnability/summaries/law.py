@@ -214,19 +214,23 @@ def noise_floor(trees: Trees, n_sequences: Iterable[float]) -> pd.DataFrame:
 
     Returns:
         Over ``lag``: ``signal``, and a column per N with its floor: geometric means
-        over seeds; ``censored``: a seed has not resolved the lag, so that its signal is
-        the upper end of its interval and the mean is at most this. The attribute
-        ``n_sequences`` holds the names of the columns.
+        over seeds; ``lower`` and ``upper``, the lowest and the highest end of the
+        seeds' intervals, nan where a lag is not resolved; ``censored``: a seed has not
+        resolved the lag, so that its signal is the upper end of its interval and the
+        mean is at most this. The attribute ``n_sequences`` holds the names of the
+        columns.
     """
     numbers = [float(n) for n in n_sequences]
     found = [_floor(tree, numbers) for tree in trees]
     with np.errstate(divide="ignore"):
         logs = [np.log(signal) for signal, _, _ in found]
         floors = [np.log(floor) for _, floor, _ in found]
+    ends = np.stack([_signal_ends(tree) for tree in trees])
     columns: dict[Any, Any] = {"signal": np.exp(np.mean(logs, axis=0))}
     for number, floor in zip(numbers, np.exp(np.mean(floors, axis=0)), strict=True):
         columns[number] = floor
     columns["censored"] = np.any([censored for _, _, censored in found], axis=0)
+    columns |= {"lower": ends[:, 0].min(axis=0), "upper": ends[:, 1].max(axis=0)}
     lags = group(trees[0], "detection")["lag"].values
     table = pd.DataFrame(columns, index=pd.Index(lags, name="lag"))
     table.attrs["n_sequences"] = numbers
@@ -252,6 +256,18 @@ def _floor(
         upper = z * noise / np.sqrt(least)
     at_most = np.where(resolved, signal, np.where(heavy, np.nan, upper))
     return at_most, floor, ~resolved
+
+
+def _signal_ends(tree: xr.DataTree) -> np.ndarray:
+    """Return the ends of the signal's interval: N(l) falls with its power -kappa."""
+    need = group(tree, "detection")
+    size = np.sqrt(np.maximum(need["signal"].values, 0)) * need.attrs["effect_size"]
+    needed, kappa = need["needed"].values, need["kappa"].values
+    resolved = need["resolved"].values.astype(bool)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factors = [needed / need[end].values for end in ("upper", "lower")]
+        ends = np.stack([size * factor ** (1 / kappa) for factor in factors])
+    return np.where(resolved, ends, np.nan)
 
 
 def _both_quantiles(tree: xr.DataTree) -> float:

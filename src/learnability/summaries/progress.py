@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from ..words import listed, ranges, short
+from .shares import has_learnt
 from .spread import group, needed_table, samples_needed
 
 COLUMNS = ("seen", "kept", "learnt")
@@ -131,7 +132,7 @@ def _known(flags: Any) -> dict[int, bool]:
 
 def _found(tree: xr.DataTree) -> set[int]:
     """Return the lags that were found to hold a dependency, given all others."""
-    if not _measured(tree):
+    if not has_learnt(tree):
         return set()
     found = group(tree, "verdict")["found"]
     return set(found["lag"].values[found.values == 1].tolist())
@@ -139,7 +140,7 @@ def _found(tree: xr.DataTree) -> set[int]:
 
 def _of_verdict(tree: xr.DataTree, otherwise: str) -> str:
     """Return why a layer's memory is not known."""
-    if not _measured(tree):
+    if not has_learnt(tree):
         return OLD
     known = bool(tree["verdict"]["held"].notnull().any())
     return otherwise if known else str(tree["verdict"].attrs["notes"])
@@ -169,17 +170,12 @@ def progress_by_lag(
     needed = samples_needed(group(tree, "detection"))
     given_to = given(tree, n_sequences)
     found = {"seen": (needed <= given_to).where(needed.notnull())}
-    if _measured(tree):
+    if has_learnt(tree):
         verdicts = group(tree, "verdict")
         found |= {"kept": verdicts["held"], "learnt": verdicts["learnt"]}
     columns = {name: values.to_series() for name, values in found.items()}
     table = pd.DataFrame(columns).rename_axis("lag")
     return table.reindex(columns=COLUMNS).astype("boolean")
-
-
-def _measured(tree: xr.DataTree) -> bool:
-    """Return whether a diagnosis holds what is kept and learnt: older ones do not."""
-    return "verdict" in tree.children and "learnt" in tree["verdict"]
 
 
 def given(tree: xr.DataTree, n_sequences: float | None = None) -> float:

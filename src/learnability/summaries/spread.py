@@ -328,29 +328,6 @@ def curve_spread(trees: Trees) -> pd.DataFrame:
 CURVES = ("median", "p10", "p90")
 
 
-def share_spread(trees: Trees) -> pd.DataFrame:
-    """Return the learnt share of every lag of the task, one row per lag.
-
-    Args:
-        trees: diagnoses of several seeds; those without a training are left out.
-
-    Returns:
-        Over ``lag``: ``mean``, and ``lower`` and ``upper``, the smallest and largest
-        over seeds. No row where nothing was trained.
-    """
-    groups = trained(trees)
-    if not groups:
-        return pd.DataFrame(columns=["mean", "lower", "upper"])
-    shares = np.stack([np.asarray(g["learnt_share"].values, float) for g in groups])
-    # Predictions no better than the mean hold nothing, whatever their shares' noise.
-    shares = np.where(
-        np.array([[g.attrs["r2"] > 0] for g in groups]), shares, np.minimum(shares, 0)
-    )
-    columns = {"mean": shares.mean(0), "lower": shares.min(0), "upper": shares.max(0)}
-    index = pd.Index(groups[0]["task_lag"].values, name="lag")
-    return pd.DataFrame(columns, index=index)
-
-
 def noise_levels(trees: Trees) -> list[float]:
     """Return the mean square error that no network can beat, one value per task.
 

@@ -10,6 +10,8 @@ import xarray as xr
 
 from . import spread
 from .law import envelope_shares, law_points, mean_alphas, noise_floor
+from .progress import Progress, progress
+from .shares import share_spread
 
 Table = TypeVar("Table")
 Tables = dict[str, pd.DataFrame]
@@ -35,6 +37,7 @@ class Summary:
         tails: of `tail_spread`.
         curves: of `curve_spread`.
         shares: of `share_spread`.
+        progress: of `progress` with N of its training, one per seed.
         laws: of `law_points`, all seeds in one table.
         estimators: of `mean_alphas`.
         split: of `envelope_shares`.
@@ -53,6 +56,7 @@ class Summary:
     tails: Tables
     curves: Tables
     shares: Tables
+    progress: dict[str, list[Progress]] = field(default_factory=dict)
     laws: Tables = field(default_factory=dict)
     estimators: Tables = field(default_factory=dict)
     split: Tables = field(default_factory=dict)
@@ -81,6 +85,7 @@ def summed(
     known = {n: trees for n, trees in lines.items() if all(map(spread.of_known, trees))}
     whole = {n: trees for n, trees in known.items() if all(map(_has_law, trees))}
     noisy = {n: trees for n, trees in lines.items() if all(map(_has_noise, trees))}
+    judged = {n: t for n, t in lines.items() if all("verdict" in one for one in t)}
     every = [tree for trees in lines.values() for tree in trees]
     return Summary(
         names=tuple(lines),
@@ -92,7 +97,8 @@ def summed(
         scales=_each(spread.unit_scales, known),
         tails=_each(spread.tail_spread, known),
         curves=_filled(_each(spread.curve_spread, lines)),
-        shares=_filled(_each(spread.share_spread, lines)),
+        shares=_filled(_each(share_spread, lines)),
+        progress={n: [*map(progress, trees)] for n, trees in judged.items()},
         laws={n: pd.concat(map(law_points, trees)) for n, trees in whole.items()},
         estimators=_each(mean_alphas, whole),
         split=_each(envelope_shares, known),

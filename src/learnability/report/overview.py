@@ -1,0 +1,178 @@
+"""The first table: what each line sees, keeps and has learnt, and what stops it."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..summaries import Summary
+from ..summaries.progress import Progress
+from ..summaries.spread import Row, Trees, records, trained
+from ..summaries.summary import task_lags
+from ..verdict.explanation import Explanation
+from ..words import MISSING, number, ranges, short, span
+
+Judged = Mapping[int, Explanation]
+"""What stops each lag of one run of a line, or of a model as a whole."""
+SETTLED = ("learnt", "not in the data")
+TRAINING = "training, as they are seen"
+DATA = "data, as they lie beyond the window"
+EITHER = "training or data, as they lie at the window's end"
+
+
+def limits(found: Summary, name: str, budget: float) -> dict[str, list[int]]:
+    """Return the lags of a line that were not learnt, by what its window says of them.
+
+    Args:
+        found: what the seeds have in common.
+        name: of the line.
+        budget: number of sequences N, one of the study's.
+    """
+    row, kinds = records(found.reached[name])[budget], {}
+    for lag, share in records(found.shares[name]).items():
+        if not share["learnt"]:
+            sure, possible = row["lower"] >= lag, row["upper"] >= lag
+            kind = TRAINING if sure else EITHER if possible else DATA
+            kinds.setdefault(kind, []).append(lag)
+    return kinds
+
+
+def stopped(
+    seeds: Sequence[Judged], lags: Sequence[int]
+) -> dict[str, tuple[list[int], str]]:
+    """Return what stops lags that are not learnt, with what to try, by verdict.
+
+    Of several seeds it is the commonest verdict.
+
+    Args:
+        seeds: verdicts on the lags, one mapping per seed.
+        lags: that hold a dependency.
+    """
+    found: dict[str, tuple[list[int], str]] = {}
+    for lag in lags:
+        every = [one[lag] for one in seeds if lag in one]
+        unlearnt = [said for said in every if said.verdict not in SETTLED]
+        if unlearnt:
+            most = Counter(said.verdict for said in unlearnt).most_common(1)[0][0]
+            advice = next(said.advice for said in unlearnt if said.verdict == most)
+            found[most] = [*found.get(most, ([], ""))[0], lag], advice
+    return found
+
+
+def overview(
+    found: Summary,
+    lines: Mapping[str, Trees],
+    budget: float,
+    kind: str = "network",
+    judged: Mapping[str, Sequence[Judged]] | None = None,
+) -> pd.DataFrame:
+    """Return one row per line as text: seen, kept, learnt, and what stops the rest.
+
+    Args:
+        found: what the seeds have in common.
+        lines: diagnoses of all seeds, by line.
+        budget: number of sequences N, one of the study's.
+        kind: what the lines are: network or layer.
+        judged: verdicts on the lags, one mapping per seed, by line.
+    """
+    known = judged or {}
+    columns: dict[str, list[str]] = {kind: list(lines)}
+    rows = {name: records(found.reached[name])[budget] for name in lines}
+    columns[f"sees, N = {number(budget)}"] = [cell(row) for row in rows.values()]
+    if found.progress:
+        columns["keeps"] = [_keeps(found.progress.get(name, [])) for name in lines]
+    if found.shares:
+        columns["learnt"] = [learnt_lags(found.shares.get(name)) for name in lines]
+    if found.shares or known:
+        columns["what stops the rest"] = [
+            _stop(known[name], task_lags(trees))
+            if name in known
+            else _limit(found, name, budget)
+            for name, trees in lines.items()
+        ]
+    return pd.DataFrame(columns)
+
+
+def _keeps(seeds: Sequence[Progress]) -> str:
+    known = [one.kept for one in seeds if not math.isnan(one.kept)]
+    return span(min(known), max(known)) if known else MISSING
+
+
+def _stop(seeds: Sequence[Judged], lags: Sequence[int]) -> str:
+    parts = [
+        f"{verdict} at {'lag' if len(own) == 1 else 'lags'} {ranges(own)}"
+        + (f": {advice}" if advice else "")
+        for verdict, (own, advice) in stopped(seeds, lags).items()
+    ]
+    return "; ".join(parts) or "nothing"
+
+
+def _limit(found: Summary, name: str, budget: float) -> str:
+    if name not in found.shares:
+        return MISSING
+    parts = limits(found, name, budget)
+    told = [f"{kind}: {ranges(lags)}" for kind, lags in parts.items()]
+    return "; ".join(told) or "nothing"
+
+
+def cell(row: Row) -> str:
+    """Return a table's cell of how far a network sees, with all that is uncertain.
+
+    Args:
+        row: of `summaries.window_spread`.
+    """
+    if math.isnan(row["mean"]):
+        return MISSING
+    away = "" if row["seeds"] == 1 else f" ± {short(row['deviation'], 2)}"
+    least, most = "≥" * (row["censored"] > 0), "≥" * bool(row["endless"])
+    bracket = f"({short(row['lower'])} to {most}{short(row['upper'])})"
+    return f"{least}{short(row['mean'])}{away} {bracket}"
+
+
+def learnt_lags(shares: pd.DataFrame | None) -> str:
+    """Return the lags that were learnt in all seeds, and in some.
+
+    Args:
+        shares: of `summaries.share_spread`; None where nothing is known.
+
+    Returns:
+        Such as ``4, 8 (16 in some)``.
+    """
+    if shares is None:
+        return MISSING
+    rows = records(shares).items()
+    every = [lag for lag, row in rows if row["learnt"]]
+    some = [lag for lag, row in rows if row["some"] and not row["learnt"]]
+    said, more = ranges(every) if every else "none", ranges(some) if some else ""
+    return f"{said} ({more} in some)" if more else said
+
+
+def fits(trees: Trees) -> str:
+    """Return R² over seeds beside the most that any network can have."""
+    found = trained(trees)
+    if not found:
+        return "not trained here"
+    r2 = np.array([float(record.attrs["r2"]) for record in found])
+    return f"{spread_of(r2)} of {float(found[0].attrs['ceiling']):.3f}"
+
+
+def spread_of(values: np.ndarray) -> str:
+    """Return the mean of some values, as precise as their deviation lets it be.
+
+    Args:
+        values: one per seed.
+
+    Example:
+        >>> spread_of(np.array([0.1234])), spread_of(np.array([0.1234, 0.1534]))
+        ('0.123', '0.138 ± 0.021')
+    """
+    mean = float(values.mean())
+    if not math.isfinite(mean):
+        return MISSING
+    if values.size == 1:
+        return f"{mean:.3f}"
+    away = float(values.std(ddof=1))
+    digits = 3 if away == 0 else min(6, max(0, 1 - math.floor(math.log10(away))))
+    return f"{mean:.{digits}f} ± {away:.{digits}f}"

@@ -1,0 +1,69 @@
+"""Learnt shares of several seeds, by lag: of the task, or that verdicts found."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ..verdict.rules import SHARE
+from .spread import Trees, group, trained
+
+
+def share_spread(trees: Trees) -> pd.DataFrame:
+    """Return the learnt share of every lag, one row per lag.
+
+    The lags are those of the task where it is known, else those that verdicts found.
+
+    Args:
+        trees: diagnoses of several seeds; those without a training are left out where
+            others have one.
+
+    Returns:
+        Over ``lag``: ``mean``; ``lower`` and ``upper``, the smallest and largest over
+        seeds, of verdicts the ends of intervals; ``learnt``, whether the lag is in
+        every seed, and ``some``, whether it is in any. No row where nothing is known.
+        The attribute ``task`` says whether the lags are those of the task.
+    """
+    of_task = [_trained_shares(record) for record in trained(trees)]
+    tables = of_task or [_found_shares(tree) for tree in trees if has_learnt(tree)]
+    if not tables:
+        return pd.DataFrame(columns=["mean", "lower", "upper", "learnt", "some"])
+    table = (
+        pd.concat(tables)
+        .groupby(level="lag")
+        .agg(
+            mean=("share", "mean"),
+            lower=("lower", "min"),
+            upper=("upper", "max"),
+            learnt=("learnt", "all"),
+            some=("learnt", "any"),
+        )
+    )
+    table.attrs["task"] = bool(of_task)
+    return table
+
+
+def has_learnt(tree: xr.DataTree) -> bool:
+    """Tell whether a diagnosis holds what is kept and learnt: older ones do not."""
+    return "verdict" in tree.children and "learnt" in tree["verdict"]
+
+
+def _trained_shares(record: xr.Dataset) -> pd.DataFrame:
+    """Return the learnt share of each lag of the task, which is known exactly."""
+    share = np.asarray(record["learnt_share"].values, float)
+    if not record.attrs["r2"] > 0:
+        # Predictions no better than the mean hold nothing, whatever the shares' noise.
+        share = np.minimum(share, 0)
+    index = pd.Index(record["task_lag"].values, name="lag")
+    columns = dict.fromkeys(("share", "lower", "upper"), share)
+    return pd.DataFrame(columns | {"learnt": share >= SHARE}, index)
+
+
+def _found_shares(tree: xr.DataTree) -> pd.DataFrame:
+    """Return the learnt share of each past lag that holds a dependency."""
+    known = group(tree, "verdict")
+    known = known.sel(lag=(known["found"] == 1) & (known["lag"] > 0))
+    names = {"share": "share", "share_lower": "lower", "share_upper": "upper"}
+    columns = {new: known[old].values for old, new in names.items()}
+    columns["learnt"] = known["learnt"].values == 1
+    table = pd.DataFrame(columns, pd.Index(known["lag"].values, name="lag"))
+    return table.iloc[:0] if np.isnan(columns["share"]).all() else table
