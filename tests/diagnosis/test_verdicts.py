@@ -295,9 +295,9 @@ def test_large_states_have_all_that_small_ones_have(young, monkeypatch):
 
 def test_cards_and_pages_say_what_stops_each_lag(young, tmp_path):
     _, _, found = young
-    said = "too few steps at lag 4 (train on, five times as long)."
-    assert said in found._repr_html_()
-    assert said in found.report(tmp_path / "mine.html").read_text()
+    said, advice = "too few steps at lag 4", "train on, five times as long"
+    assert f"{said} ({advice})." in found._repr_html_()
+    assert f"{said}: {advice}" in found.report(tmp_path / "mine.html").read_text()
     alone = found_of(Model(), DATA, None)
     assert "too few" not in alone._repr_html_()
 

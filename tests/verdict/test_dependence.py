@@ -241,3 +241,31 @@ def test_the_answer_is_short():
     page = found._repr_html_()
     assert "<table" in page
     assert len(page) < 5000
+
+
+def test_fewer_sequences_than_coefficients_shrink_no_strength_and_promise_nothing():
+    """The target is the input of 60 steps ago itself: a strength of 1."""
+    found = []
+    for seed in range(8):
+        x = torch.randn(64, 80, 2, generator=torch.Generator().manual_seed(seed))
+        one = lw.dependence((x, x[:, -61, 0]), [20, 60])
+        assert one.ridge > 0
+        assert not one.table["found"].any()
+        assert np.isinf(one.table["smallest"]).all()
+        found.append(one.table["strength"].loc[[20, 60]])
+    strength = np.array(found)
+    mean, error = strength.mean(0), strength.std(0, ddof=1) / len(found) ** 0.5
+    # What is shrunk is shrunk by about the same share at both lags: it stays as sizes.
+    assert mean[1] == pytest.approx(1.0, abs=4 * error[1] + 0.1)
+    assert mean[0] < 0.3
+
+
+def test_nothing_is_found_in_fewer_sequences_than_coefficients():
+    """At most 1 % by the joint test: of 40, 3 or more have a probability of .01."""
+    found = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        x, y = rng.normal(size=(48, 40, 2)), rng.normal(size=48)
+        one = lw.dependence((x, y), [0, 10, 39])
+        found += one.joint.found or one.table["found"].any()
+    assert found <= 2

@@ -13,13 +13,12 @@ from ..grid import checked_lags
 from ..words import ranges
 from .clusters import clusters
 from .features import Features, Whitened
-from .lag_tests import JOINT, lags_and_bands
+from .lag_tests import JOINT, all_lags, lags_and_bands
 from .moments import moments
 from .observed import FEWEST_SHARING, Observed, observed
-from .regression import best_ridge, regression
+from .regression import ROWS, best_ridge, regression
 
 PLATEAU = 0.95  # of it is enough
-ROWS = 2  # for each coefficient, below which single lags need a ridge, too
 
 
 class Joint(NamedTuple):
@@ -157,9 +156,11 @@ def dependence(
     many = len(seen.inputs) >= FEWEST_SHARING
     sequences = len(seen.inputs) if many else len(fitted.deviations)
     table, bands = lags_and_bands(fitted, sorted({0, *asked}), sequences)
-    p_value = whole.test(range(longest + 1), sequences).p_value
+    p_value = all_lags(found, whole, sequences).p_value
     share, error = whole.r_squared, whole.error
     joint = Joint(float(share[-1]), float(error[-1]), p_value, p_value <= JOINT)
+    if fitted.ridge:  # its bands may be all lags
+        bands["found"] &= joint.found
     anything = joint.found or table.found.any() or bands.found.any()
     lookback = _lookback(share, error) if anything else None
     curve = pd.DataFrame({"r_squared": share, "error": error})

@@ -142,9 +142,14 @@ def _forgotten(case: Case) -> tuple[str, ...]:
 
 def _unresolved(case: Case) -> tuple[str, ...]:
     if not case.found and not case.together:
-        known = f"{case.smallest:.2g} standard deviations" if case.smallest > 0 else ""
+        known = f"only a dependence above {case.smallest:.2g} standard deviations "
+        known += "would have been found"
+        if not isfinite(case.smallest):
+            known = (
+                "too few sequences for so many lags: none can be told from the others"
+            )
         return (
-            f"only a dependence above {known or 'any size'} would have been found",
+            known,
             "diagnose more sequences",
             "lw.diagnose(model, data, loss, lags, "
             f"options=lw.DiagnosisOptions(sequences={4 * case.sequences}))",

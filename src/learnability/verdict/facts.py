@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from .dependence import ROWS
 from .lag_sums import LagSums
-from .lag_tests import JOINT, SIGNIFICANCE, lags_and_bands, tested
+from .lag_tests import JOINT, SIGNIFICANCE, all_lags, lags_and_bands, tested
 from .memory import memory
 from .moments import Moments
 from .pairs import pair_regressions, probes_of
-from .regression import Regression, best_ridge, regression
+from .regression import ROWS, Regression, best_ridge, regression
 from .shares import Coefficients, coefficients
 
 ROWS_OF_PAIRS = 4  # for each product with another lag, at least
@@ -72,10 +71,11 @@ def facts(
     unit = (train.rows / asked) ** 0.5
     every = [sums.moments(np.full(axes, unit)) for sums in (train, held) if sums]
     sequences = train.sequences + (held.sequences if held else 0)
-    whole = _fitted(_together(every), train.lags)
+    both = _together(every)
+    whole = _fitted(both, train.lags)
     blocks = _blocks(whole.width, linear)
     table, kinds = _found(whole, lags, sequences, blocks)
-    together = whole.test(range(train.lags), sequences).p_value
+    together = all_lags(both, whole, sequences).p_value
     table["together"] = together <= JOINT
     probes = {lag: _leading(whole, lag, kind) for lag, kind in kinds.items()}
     others = [lag for lag in lags if not table.at[lag, "found"]]

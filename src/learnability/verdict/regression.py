@@ -13,6 +13,7 @@ from .moments import FOLDS, Moments
 from .trace_test import TraceTest, trace_test
 
 FEW_ROWS = 5  # for each coefficient, below which a ridge is chosen
+ROWS = 2  # likewise, below which single lags need a ridge, too
 RIDGES = (0.0, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 HEAVY = 0.5  # kurtosis of sums from which on clusters alone do not tell the error
 NO_RIDGE = 1e-10  # for features that one cluster alone has
@@ -34,6 +35,8 @@ class Regression:
             that were left out.
         error: its standard error over clusters.
         ridge: added to the covariance.
+        retained: by lag, the share of what it does that its coefficients hold: 1 but
+            for a ridge, which shrinks them.
         plain: the coefficients' covariance, summed over targets, if errors were alike
             and independent in all rows; 0 where nothing is rare.
     """
@@ -45,6 +48,7 @@ class Regression:
     r_squared: Float[np.ndarray, "lag"]
     error: Float[np.ndarray, "lag"]
     ridge: float
+    retained: Float[np.ndarray, "lag"]
     plain: Float[np.ndarray, "coefficient coefficient"]
 
     @property
@@ -132,12 +136,16 @@ class Own(NamedTuple):
 
 
 def best_ridge(found: Moments) -> float:
-    """Return what foretells left-out clusters best, 0 where rows are many."""
+    """Return what foretells left-out clusters best, 0 where rows are many.
+
+    It is above 0 where rows are fewer than `ROWS` for each coefficient.
+    """
     size = found.xy.shape[1]
     if found.rows >= FEW_ROWS * size:
         return 0.0
-    errors = [_heldout(found, ridge, [size]).sum() for ridge in RIDGES]
-    return RIDGES[int(np.argmin(errors))]
+    ridges = RIDGES if found.rows >= ROWS * size else RIDGES[1:]
+    errors = [_heldout(found, ridge, [size]).sum() for ridge in ridges]
+    return ridges[int(np.argmin(errors))]
 
 
 def regression(
@@ -170,6 +178,9 @@ def regression(
         shrunk = linalg.inv(added)
         freedom = found.rows - np.sum(shrunk * total)
         plain = (shrunk @ total @ shrunk) * left / freedom
+    retained = np.ones(lags)
+    if ridge:
+        retained = _retained(total, solved(added.copy(), total), lags)
     return Regression(
         beta=beta,
         deviations=beta - np.array(left_out),
@@ -178,8 +189,31 @@ def regression(
         r_squared=share,
         error=error,
         ridge=ridge,
+        retained=retained,
         plain=plain,
     )
+
+
+def _retained(
+    total: Float[np.ndarray, "coefficient coefficient"],
+    into: Float[np.ndarray, "coefficient coefficient"],
+    lags: int,
+) -> Float[np.ndarray, "lag"]:
+    """Return the share of each lag's own effect that shrunken coefficients hold.
+
+    They are ``R b`` on average, ``R = (X'X + ridge)^-1 X'X``: of lag l it is ``tr(C_l
+    R_l)/tr C_l`` of its own blocks.
+
+    Args:
+        total: X'X.
+        into: R.
+        lags: L + 1.
+    """
+    shape = (lags, len(total) // lags) * 2
+    own = total.reshape(shape)
+    held = np.einsum("iaib,ibia->i", own, into.reshape(shape))
+    size = np.einsum("iaia->i", own)
+    return np.divide(held, size, out=np.ones(lags), where=size > 0)
 
 
 def solved(
