@@ -57,6 +57,21 @@ def test_every_number_keeps_its_place(folder):
     assert np.isinf(gru.loc[4, "needed_mcculloch"])
 
 
+def test_files_of_march_are_read_and_what_is_left_out_is_said(tmp_path):
+    place = tmp_path / "seed_212" / "gru"
+    place.mkdir(parents=True)
+    (place / "gru_summary.csv").write_text(
+        "ell,mu_l1_mean,alpha_hat,sigma_alpha_hat,N_required_at_eps,best_snr,"
+        "mbar_scalar,n_samples\n4,0.5,1.5,2.0,100,3,0.1,5000\n8,0.2,1.5,3.0,-1,1,0.1,900\n"
+    )
+    found = read_published(tmp_path)
+    assert found.lags["sigma"].tolist() == [2.0, 3.0]
+    assert found.lags["needed"].tolist() == [100, np.inf]
+    counted, left = found.notes
+    assert "time points" in counted
+    assert left == "Columns of the published runs that were left out: best_snr."
+
+
 def with_evidence(run, **values):
     """Give a diagnosis its evidence, one number per lag, and psi drawn at random."""
     group = run.tree["evidence"].to_dataset()

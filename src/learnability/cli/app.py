@@ -75,6 +75,7 @@ app = App(
 
 # What each command does. Its module is imported when it is called: torch takes seconds.
 COMMANDS = (
+    "demo:demo",
     "study:run",
     "study:report",
     "results:list_studies",

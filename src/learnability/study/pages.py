@@ -104,7 +104,13 @@ def write_results(
         progress(place / (2 * len(every)))
         store.write(store.figure(name), plots.rendered(figure))
     progress(0.5)
-    page = report.study_page(study, rows=rows, found=found, published=published)
+    page = report.study_page(
+        study,
+        rows=rows,
+        found=found,
+        published=published,
+        notes=() if published is None else published.notes,
+    )
     store.write(store.report, page)
     progress(1.0)
     return rows

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..checked import names_of
+from ..words import listed
 from .law import ESTIMATORS, law_columns
 from .spread import log_band, spread
 from .summary import Summary
@@ -35,11 +36,19 @@ LAG_COLUMNS = {
     "alpha_mcc": "alpha_mcculloch",
     "alpha_hat": "alpha",
     "sigma_hat": "sigma",
+    "sigma_alpha_hat": "sigma",
     "mbar_scalar": "signal",
     "N_required_ecf": "needed_koutrouvelis",
     "N_required_mcc": "needed_mcculloch",
     "N_required": "needed",
+    "N_required_at_eps": "needed",
 }
+NEVER = -1.0  # what the programme writes where no number of samples was enough
+POINTS = "n_samples"  # a column of the files whose N counts time points
+COUNTED = (
+    "N of the published runs counts time points of all sequences, N of this study "
+    "sequences: their windows are not on one scale."
+)
 
 
 class Published(NamedTuple):
@@ -52,10 +61,12 @@ class Published(NamedTuple):
         lags: one row per model, seed and lag: ``architecture``, ``seed``, ``lag``,
             ``envelope`` (first order, not divided by f(0)), and whatever of alpha,
             sigma, signal and samples needed there is.
+        notes: what to bear in mind, and which columns were left out.
     """
 
     windows: pd.DataFrame
     lags: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
 
 def read_published(folders: str | Path | Iterable[str | Path]) -> Published:
@@ -71,6 +82,7 @@ def read_published(folders: str | Path | Iterable[str | Path]) -> Published:
     Source: L. Livi, programme of arXiv 2512.05790.
     """
     windows, lags = [], []
+    heads: dict[str, None] = {}
     for folder in map(Path, filled(folders)):
         seeds = sorted(p for p in folder.glob("seed_*") if p.is_dir())
         before = len(windows) + len(lags)
@@ -81,6 +93,7 @@ def read_published(folders: str | Path | Iterable[str | Path]) -> Published:
                 for model, cell in MODELS.items()
                 for path in sorted(seed.rglob(f"{model}_summary.csv"))
             ]
+        heads |= dict.fromkeys(name for rows in lags for name in rows.attrs["head"])
         if len(windows) + len(lags) == before:
             raise ValueError(
                 f"{folder} holds no results of the published programme (no seed_*/ "
@@ -89,7 +102,15 @@ def read_published(folders: str | Path | Iterable[str | Path]) -> Published:
     return Published(
         _joined(windows, ["architecture", "seed", "method", "n_sequences"]),
         _joined(lags, ["architecture", "seed", "lag"]),
+        _notes([*heads]),
     )
+
+
+def _notes(head: list[str]) -> tuple[str, ...]:
+    """Return what to bear in mind of files with some columns."""
+    left = [name for name in head if name not in (*LAG_COLUMNS, "ell", POINTS)]
+    said = f"Columns of the published runs that were left out: {listed(left)}."
+    return (*[COUNTED] * (POINTS in head), *[said] * bool(left))
 
 
 def filled(names: str | Path | Iterable[str | Path]) -> list[str | Path]:
@@ -218,8 +239,17 @@ def _lag_rows(path: Path, seed: Path, cell: str) -> pd.DataFrame:
     }
     for theirs, ours in LAG_COLUMNS.items():
         if theirs in rows:
-            columns[ours] = _numbers(path, rows, theirs, signed=ours == "signal")
-    return pd.DataFrame(columns)
+            signed = ours in ("signal", "needed")
+            columns[ours] = _numbers(path, rows, theirs, signed=signed)
+    if "needed" in columns:
+        needed = np.asarray(columns["needed"])
+        never = needed == NEVER
+        wrong = (needed < 0) & ~never
+        _refuse(path, "N_required", needed, {"is negative": wrong})
+        columns["needed"] = np.where(never, np.inf, needed)
+    found = pd.DataFrame(columns)
+    found.attrs["head"] = [*rows]
+    return found
 
 
 MARK = "published"

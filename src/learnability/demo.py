@@ -1,0 +1,160 @@
+"""The same model on the same data with two starts: what stops it, and what mends it.
+
+An `nn.LSTM` has to name a token that it saw 100, 150 or 200 steps before the end of a
+sequence. Nothing else is there to learn, and nothing nearer.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from .compiled import using_threads
+from .design import gate_bias
+from .diagnosis import diagnose
+from .diagnosis.result import Diagnosis
+
+STEPS, LAGS, TOKENS, UNITS = 220, (100, 150, 200), 4, 32
+SEQUENCES, FRESH, DIAGNOSED = 1024, 512, (1, 50, *LAGS)
+UPDATES, BATCH, RATE, CLIP = 600, 32, 5e-3, 1.0
+STARTS = ("ordinary start", "gates for 200 steps")
+SEEDS = (0, 1, 2)
+
+
+class Recall(nn.Module):
+    """An LSTM that names a token at the end of a sequence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(TOKENS + 1, UNITS, batch_first=True)
+        self.head = nn.Linear(UNITS, TOKENS)
+
+    def forward(
+        self, x: Float[Tensor, "sequence step input"]
+    ) -> Float[Tensor, "sequence token"]:
+        """Return logits of the tokens."""
+        return self.head(self.lstm(x)[0][:, -1])
+
+
+class Outcome(NamedTuple):
+    """What came of one training.
+
+    Attributes:
+        seed: of weights and batches.
+        start: which of the two.
+        accuracy: share of fresh sequences whose token is named.
+        found: the diagnosis.
+    """
+
+    seed: int
+    start: str
+    accuracy: float
+    found: Diagnosis
+
+
+def draw(
+    count: int, *, seed: int
+) -> tuple[Float[Tensor, "sequence step input"], Int[Tensor, "sequence"]]:
+    """Return sequences with one token far back, under noise, and which it was.
+
+    Args:
+        count: of sequences.
+        seed: of the generator.
+
+    Example:
+        >>> x, token = draw(8, seed=0)
+        >>> x.shape, token.shape
+        (torch.Size([8, 220, 5]), torch.Size([8]))
+    """
+    drawn = torch.Generator().manual_seed(seed)
+    token = torch.randint(TOKENS, (count,), generator=drawn)
+    lag = torch.tensor(LAGS)[torch.randint(len(LAGS), (count,), generator=drawn)]
+    x = torch.zeros(count, STEPS, TOKENS + 1)
+    x[torch.arange(count), STEPS - 1 - lag, token] = 1.0
+    x[..., TOKENS] = 0.3 * torch.randn(count, STEPS, generator=drawn)
+    return x, token
+
+
+def model(*, seed: int) -> Recall:
+    """Return a model at PyTorch's ordinary start.
+
+    Args:
+        seed: of its weights.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Recall()
+
+
+def trained(
+    net: Recall, data: tuple[Tensor, Tensor], *, seed: int, updates: int = UPDATES
+) -> torch.optim.Optimizer:
+    """Train a model in place and return its optimizer.
+
+    Args:
+        net: at its start.
+        data: inputs and tokens.
+        seed: of the batches.
+        updates: how many.
+    """
+    optimizer = torch.optim.Adam(net.parameters(), RATE)
+    batches = torch.Generator().manual_seed(seed)
+    for _ in range(updates):
+        some = torch.randint(len(data[0]), (BATCH,), generator=batches)
+        optimizer.zero_grad()
+        cross_entropy(net(data[0][some]), data[1][some]).backward()
+        nn.utils.clip_grad_norm_(net.parameters(), CLIP)
+        optimizer.step()
+    return optimizer
+
+
+def outcome(start: str, seed: int, updates: int = UPDATES) -> Outcome:
+    """Train from one of the two starts, and diagnose what came of it.
+
+    Args:
+        start: one of `STARTS`.
+        seed: of weights and batches.
+        updates: of the training.
+    """
+    data, fresh = draw(SEQUENCES, seed=1), draw(FRESH, seed=2)
+    net = model(seed=seed)
+    if start != STARTS[0]:
+        bias = gate_bias(max(LAGS), units=UNITS, n_sequences=SEQUENCES)
+        bias.apply(net.lstm)
+    begun = deepcopy(net.state_dict())
+    with using_threads(1):  # so small a model is no faster with more
+        optimizer = trained(net, data, seed=seed, updates=updates)
+    with torch.no_grad():
+        named = net(fresh[0]).argmax(-1) == fresh[1]
+    found = diagnose(
+        net,
+        data,
+        cross_entropy,
+        DIAGNOSED,
+        heldout=fresh,
+        optimizer=optimizer,
+        start=begun,
+    )
+    return Outcome(seed, start, float(named.float().mean()), found)
+
+
+def outcomes(
+    tell: Callable[[float], None], seeds: tuple[int, ...] = SEEDS
+) -> list[Outcome]:
+    """Return what comes of both starts at every seed.
+
+    Args:
+        tell: called with the share that is done.
+        seeds: of weights and batches.
+    """
+    wanted = [(start, seed) for start in STARTS for seed in seeds]
+    found = []
+    for done, (start, seed) in enumerate(wanted):
+        tell(done / len(wanted))
+        found.append(outcome(start, seed))
+    tell(1.0)
+    return found

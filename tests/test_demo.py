@@ -1,0 +1,52 @@
+"""The demonstration shows what it says: one start learns nothing, the other all."""
+
+import pytest
+import torch
+
+from learnability import demo
+from learnability.cli.app import main
+from learnability.cli.demo import answer
+
+
+def test_one_token_lies_at_one_of_three_lags():
+    x, token = demo.draw(300, seed=0)
+    place = x[..., :-1].sum(-1).argmax(1)
+    assert torch.equal(x[torch.arange(300), place].argmax(-1), token)
+    assert set((demo.STEPS - 1 - place).tolist()) == set(demo.LAGS)
+    assert float(x[..., :-1].sum()) == 300
+
+
+def test_a_model_is_made_again_from_its_seed_and_moves_no_other_stream():
+    torch.manual_seed(1)
+    first = demo.model(seed=3)
+    drawn = torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.equal(drawn, torch.rand(1))
+    again = demo.model(seed=3)
+    for one, other in zip(first.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.slow
+def test_the_line_that_is_advised_is_the_one_that_mends(tmp_path, capsys):
+    found = [demo.outcome(start, seed=0) for start in demo.STARTS]
+    before, after = found
+    assert before.accuracy < 0.35
+    assert after.accuracy > 0.95
+    for lag in demo.LAGS:
+        assert before.found.explain(lag).verdict == "vanishes"
+        assert after.found.explain(lag).verdict == "learnt"
+    line = f"gate_bias({demo.LAGS[-1]}, units={demo.UNITS}, n_sequences=1024)"
+    assert line in before.found.explain(demo.LAGS[-1]).code
+    said = answer(found)
+    assert "the diagnosis says: vanishes" in said
+    assert "100%" in said.split("paste")[1]
+
+
+@pytest.mark.slow
+def test_the_command_writes_a_picture_and_a_page(tmp_path, capsys):
+    main(["demo", "--seeds", "0", "--output", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert "vanishes" in printed
+    assert (tmp_path / "demo.png").stat().st_size > 10_000
+    assert "One LSTM, one task, two starts" in (tmp_path / "report.html").read_text()
