@@ -1,7 +1,8 @@
 """`learnability demo`: one model, one task, two starts."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -101,13 +102,14 @@ def study_of(found: list["Outcome"]) -> "Study":
     from ..demo import LAGS, SEQUENCES, STARTS
     from ..report import Study
 
+    lags = listed([str(lag) for lag in LAGS])
     studies = [(one.start, one.found.study(SEQUENCES)) for one in found]
     lines = {
-        start: [tree for s, own in studies if s == start for tree in one_of(own.lines)]
+        start: [tree for s, own in studies if s == start for tree in _only(own.lines)]
         for start in STARTS
     }
     judged = {
-        start: [said for s, own in studies if s == start for said in one_of(own.judged)]
+        start: [said for s, own in studies if s == start for said in _only(own.judged)]
         for start in STARTS
     }
     return Study(
@@ -116,13 +118,13 @@ def study_of(found: list["Outcome"]) -> "Study":
         n_sequences=[float(SEQUENCES)],
         level=studies[0][1].level,
         facets={start: {"start": start} for start in STARTS},
-        asked=f"An nn.LSTM names a token that it saw {listed([str(lag) for lag in LAGS])} steps ago.",
+        asked=f"An nn.LSTM names a token that it saw {lags} steps ago.",
         kind="start",
         judged=judged,
     )
 
 
-def one_of(lines):
+def _only(lines: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
     """Return what a model of one layer holds of it."""
-    (only,) = lines.values()
-    return only
+    (found,) = lines.values()
+    return found
