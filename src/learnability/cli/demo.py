@@ -32,15 +32,9 @@ def demo(*, output: Output = None, seeds: Wholes = None) -> None:
     seeds
         Seeds of the weights, a pair of trainings each; 0 1 2 unless given.
     """
-    import torch
-
-    from ..compiled import tune_process
     from ..demo import SEEDS, outcomes
 
     folder = local_folder("runs/demo" if output is None else output)
-    tune_process()
-    # Gradients that vanish underflow, and numbers that do are seven times as slow.
-    torch.set_flush_denormal(True)
     with Display(Console()) as display:
         found = outcomes(
             display.stage("trainings and diagnoses"), tuple(seeds or SEEDS)
