@@ -1,4 +1,4 @@
-# make demo: install and run the demonstration study.  make test: install and test.
+# make demo: install and run the demonstration.  make test: install and test.
 # make test-all: with the tests that take longer, too.
 # make test-real: other people's recurrences, in an environment of its own, .venv-real.
 # make dist-test: wheel and sdist, tried in an environment that knows nothing else.
@@ -14,7 +14,7 @@ PRESET ?= small
 .PHONY: demo test test-slow test-all test-real real-table dist-test audit check format docs bench claims calibrate clean
 
 demo: .venv/installed
-	$(BIN)/learnability run quick
+	$(BIN)/learnability demo
 
 test: .venv/developing
 	$(BIN)/python -m pytest -n 2 -m "not slow" --durations=15

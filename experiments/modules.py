@@ -133,7 +133,7 @@ def coverage(past: type[nn.Module]) -> pd.DataFrame:
 def _covered(some: pd.DataFrame) -> pd.Series:
     ratio = some["noise"] ** 2 / some["signal"]  # N(l) up to a factor
     known = np.isfinite(some["needed"])  # that is, resolved
-    factor = (some["needed"] / ratio)[known].median()
+    factor = np.median((some["needed"] / ratio).to_numpy()[known])
     truth = factor * (some["noise"] ** 2).mean() / some["signal"].mean()
     f = some["f normalised"].mean()
     need = (some["lower"] <= truth) & (truth <= some["upper"])

@@ -13,6 +13,7 @@ import learnability as lw
 from benchmarks.table import markdown
 from experiments.cli import app as experiments
 from learnability.cli import app as product
+from learnability.study import load_settings
 from tests.site import faults
 
 ROOT = Path(__file__).parent.parent
@@ -134,3 +135,20 @@ def test_a_site_with_a_broken_link_or_a_foreign_script_is_at_fault(tmp_path):
     )
     (tmp_path / "s.css").write_text("@import url(https://example.org/f.css);")
     assert len(faults(tmp_path)) == 5
+
+
+def test_the_sizes_of_quick_are_those_of_its_file():
+    quick = load_settings("quick")
+    words = " ".join((ROOT / "docs/studies.md").read_text(encoding="utf-8").split())
+    lags = ", ".join(str(lag) for lag in quick.task.lags[:-1])
+    for said in (
+        f"{quick.networks[0].units} units",
+        f"{quick.training_sequences:,} sequences of {quick.task.steps} steps",
+        f"{lags} and {quick.task.lags[-1]} steps ago",
+        ", ".join(f"{c:g}" for c in quick.task.coefficients),
+        f"deviation {quick.task.noise:g}",
+        f"{quick.recipe.epochs} epochs",
+        f"{quick.diagnosis_sequences} fresh sequences",
+        f"{len(quick.lags)} lags up to {quick.lags[-1]}",
+    ):
+        assert said in words

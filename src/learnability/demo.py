@@ -4,8 +4,6 @@ An `nn.LSTM` has to name a token that it saw 100, 150 or 200 steps before the en
 sequence. Nothing else is there to learn, and nothing nearer.
 """
 
-from collections.abc import Callable
-from concurrent.futures import as_completed
 from copy import deepcopy
 from typing import NamedTuple
 
@@ -14,11 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from .compiled import using_threads
 from .design import gate_bias
 from .diagnosis import diagnose
 from .diagnosis.result import Diagnosis
-from .study.pool import processes
 
 STEPS, LAGS, TOKENS, UNITS = 220, (100, 150, 200), 4, 32
 SEQUENCES, FRESH, DIAGNOSED = 1024, 512, (1, 50, *LAGS)
@@ -82,14 +78,16 @@ def draw(
 
 
 def model(*, seed: int) -> Recall:
-    """Return a model at PyTorch's ordinary start.
+    """Return a model at PyTorch's ordinary start, uniform in 1/sqrt(H).
 
     Args:
         seed: of its weights.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Recall()
+    made, drawn = Recall(), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weights in made.parameters():
+            weights.uniform_(-(UNITS**-0.5), UNITS**-0.5, generator=drawn)
+    return made
 
 
 def trained(
@@ -141,29 +139,3 @@ def outcome(start: str, seed: int, updates: int = UPDATES) -> Outcome:
         start=begun,
     )
     return Outcome(seed, start, float(named.float().mean()), found)
-
-
-def outcomes(
-    tell: Callable[[float], None], seeds: tuple[int, ...] = SEEDS
-) -> list[Outcome]:
-    """Return what comes of both starts at every seed, a process for each thread.
-
-    Args:
-        tell: called with the share that is done.
-        seeds: of weights and batches.
-    """
-    wanted = [(start, seed) for start in STARTS for seed in seeds]
-    workers = min(torch.get_num_threads(), len(wanted))
-    with processes(workers).make() as pool:
-        found = [pool.submit(_alone, start, seed) for start, seed in wanted]
-        for done, _ in enumerate(as_completed(found), 1):
-            tell(done / len(found))
-        return [one.result() for one in found]
-
-
-def _alone(start: str, seed: int) -> Outcome:
-    """Return an outcome, made in a process of its own by one thread."""
-    # Gradients that vanish underflow, and numbers that do are seven times as slow.
-    torch.set_flush_denormal(True)
-    with using_threads(1):
-        return outcome(start, seed)

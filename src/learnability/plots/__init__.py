@@ -17,6 +17,7 @@ from .pictures import (
     monitor_pictures,
     pictures,
 )
+from .starts import starts
 from .style import COLUMN, NARROWEST, PAGE, WIDEST, Theme, figure, theme
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "monitor_pictures",
     "pictures",
     "rendered",
+    "starts",
     "theme",
     "windows_in_training",
 ]

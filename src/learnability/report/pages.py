@@ -102,6 +102,7 @@ def study_page(
     published: Published | None = None,
     notes: Sequence[str] = (),
     more: Sequence[str] = (),
+    headline: str = "",
 ) -> str:
     """Return the report of a study as one self-contained HTML page.
 
@@ -114,6 +115,7 @@ def study_page(
         published: runs of the published programme to lay over the study's.
         notes: sentences below the answer, beside those of the page itself.
         more: sentences for specialists.
+        headline: the answer; that of the study unless given.
     """
     found = summed(study.lines, study.n_sequences) if found is None else found
     needs = (group(t, "detection") for trees in study.lines.values() for t in trees)
@@ -134,7 +136,8 @@ def study_page(
     return _page(
         replace(study, facets=facets),
         every,
-        headline=by_budget([study.headline(found, n) for n in found.n_sequences]),
+        headline=headline
+        or by_budget([study.headline(found, n) for n in found.n_sequences]),
         lead=study.asked,
         table=_first(study, found),
         notes=said,
