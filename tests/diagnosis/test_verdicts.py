@@ -494,3 +494,20 @@ def test_what_shrinks_below_all_numbers_vanishes_and_the_first_sentence_says_so(
     assert found.verdicts().verdict.droplevel(0)[4] == "vanishes"
     assert "too small for its numbers" in found.explain(4).evidence
     assert "lag 4 vanishes" in repr(found)
+
+
+@pytest.mark.parametrize("left", [0.0, 1e-4])
+def test_the_end_of_a_schedule_tells_nothing_of_whether_training_on_pays(young, left):
+    model, optimizer, _ = young
+    (group,) = optimizer.param_groups
+    rate = group["lr"]
+    try:
+        group |= {"lr": left * rate, "initial_lr": rate}
+        found = found_of(model, DATA, optimizer)
+    finally:
+        group["lr"] = rate
+        del group["initial_lr"]
+    table = found.verdicts()
+    assert table["held_fall"].isna().all()
+    assert "forgotten" not in set(table["verdict"])
+    assert "at the end of a schedule" in found.explain(4).evidence

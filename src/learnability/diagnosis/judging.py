@@ -23,6 +23,7 @@ GROUPS = 64  # of sequences whose gradients are taken, about
 FRACTION = 0.01  # of a step that is made: a whole one is none to first order
 FEWEST = 8  # held-out sequences: with fewer no interval means anything
 FEWEST_GROUPS = 8  # with fewer no error can be told
+ENDED = 0.01  # of the first learning rate: less is the end of a schedule
 
 ReadOf = Callable[..., Reading]  # of taps, and of data unless they are the model's
 
@@ -184,14 +185,27 @@ def trained(
     """Return the parameters of a model that an optimizer has trained, and P.
 
     Raises:
-        NoRates: if it has made no step yet, or is of another kind.
+        NoRates: if it has made no step yet, is of another kind, or a schedule has let
+            its learning rate go to about 0.
     """
+    ended = [g["lr"] for g in optimizer.param_groups if _ended(g)]
+    if ended:
+        raise NoRates(
+            f"the optimizer's learning rate is {float(ended[0]):.1g}, as at the end of "
+            "a schedule, so that no update tells whether training on pays; give it the "
+            "rate that it trained with"
+        )
     every = _given(model, optimizer)
     moved_ones = [p for p in every if optimizer.state.get(p)]
     plain = isinstance(optimizer, optim.SGD)  # its state may be empty
     parameters = every if plain else moved_ones or every
     rates = [parameter_rates(optimizer, p).detach().flatten() for p in parameters]
     return parameters, torch.cat(rates).double().cpu().numpy()
+
+
+def _ended(group: Mapping[str, Any]) -> bool:
+    """Return whether a schedule has let the learning rate go to about 0."""
+    return float(group["lr"]) <= ENDED * float(group.get("initial_lr", 0.0))
 
 
 def _given(model: nn.Module, optimizer: optim.Optimizer) -> list[nn.Parameter]:
