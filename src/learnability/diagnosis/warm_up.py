@@ -76,11 +76,17 @@ def _distances(sums: Sums, name: str) -> xr.DataArray:
 
 
 def by_sample(
-    values: Float[np.ndarray, "item *rest"], numbers: Int[Tensor, "item"]
+    values: Float[np.ndarray, "row *rest"], numbers: Int[Tensor, "item"]
 ) -> Float[np.ndarray, "sample *rest"]:
-    """Return the sums of values over the items of each sample."""
-    own = (numbers - numbers[0]).numpy()
-    found = np.zeros((int(own[-1]) + 1, *values.shape[1:]))
+    """Return the sums of values over the rows of each sample.
+
+    Args:
+        values: of the items, once for each call of the layer.
+        numbers: the sample of each item.
+    """
+    calls = len(values) // len(numbers)
+    own = (numbers - numbers[0]).repeat(calls).numpy()
+    found = np.zeros((int(own.max()) + 1, *values.shape[1:]))
     np.add.at(found, own, values)
     return found
 
