@@ -92,8 +92,9 @@ def test_report_can_be_made_again(study):
     assert page.read_bytes() == before
 
 
-def test_results_can_be_listed_shown_compared_and_exported(study):
+def test_results_can_be_listed_shown_compared_and_exported(study, monkeypatch):
     folder, _ = study
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist says 80
     listed = call("list", cwd=folder)
     assert "5 of 5" in listed.stdout
     shown = call("show", "runs/small", cwd=folder)
