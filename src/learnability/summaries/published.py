@@ -45,10 +45,7 @@ LAG_COLUMNS = {
 }
 NEVER = -1.0  # what the programme writes where no number of samples was enough
 POINTS = "n_samples"  # a column of the files whose N counts time points
-COUNTED = (
-    "N of the published runs counts time points of all sequences, N of this study "
-    "sequences: their windows are not on one scale."
-)
+COUNTED = "N of the published runs counts time points, N of this study sequences."
 
 
 class Published(NamedTuple):
@@ -243,10 +240,9 @@ def _lag_rows(path: Path, seed: Path, cell: str) -> pd.DataFrame:
             columns[ours] = _numbers(path, rows, theirs, signed=signed)
     if "needed" in columns:
         needed = np.asarray(columns["needed"])
-        never = needed == NEVER
-        wrong = (needed < 0) & ~never
+        wrong = (needed < 0) & (needed != NEVER)
         _refuse(path, "N_required", needed, {"is negative": wrong})
-        columns["needed"] = np.where(never, np.inf, needed)
+        columns["needed"] = np.where(needed == NEVER, np.inf, needed)
     found = pd.DataFrame(columns)
     found.attrs["head"] = [*rows]
     return found
