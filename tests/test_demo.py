@@ -5,7 +5,6 @@ import torch
 
 from learnability import demo
 from learnability.cli.app import main
-from learnability.cli.demo import answer
 
 
 def test_one_token_lies_at_one_of_three_lags():
@@ -23,25 +22,15 @@ def test_a_model_is_made_again_from_its_seed():
 
 
 @pytest.mark.slow
-def test_the_line_that_is_advised_is_the_one_that_mends(tmp_path, capsys):
-    found = [demo.outcome(start, seed=0) for start in demo.STARTS]
-    before, after = found
-    assert before.accuracy < 0.35
-    assert after.accuracy > 0.95
-    for lag in demo.LAGS:
-        assert before.found.explain(lag).verdict == "vanishes"
-        assert after.found.explain(lag).verdict == "learnt"
-    line = f"gate_bias({demo.LAGS[-1]}, units={demo.UNITS}, n_sequences=1024)"
-    assert line in before.found.explain(demo.LAGS[-1]).code
-    said = answer(found)
-    assert "the diagnosis says: vanishes" in said
-    assert "100%" in said.split("paste")[1]
-
-
-@pytest.mark.slow
-def test_the_command_writes_a_picture_and_a_page(tmp_path, capsys):
+def test_one_start_learns_nothing_and_the_line_that_is_advised_all(tmp_path, capsys):
     main(["demo", "--seeds", "0", "--output", str(tmp_path)])
-    printed = capsys.readouterr().out
-    assert "vanishes" in printed
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.count("vanishes") >= len(demo.LAGS)
+    assert printed.count("learnt") >= len(demo.LAGS)
+    line = f"gate_bias({demo.LAGS[-1]}, units={demo.UNITS}, n_sequences=1024)"
+    assert line in printed
+    said = printed.partition("With the ordinary start")[2]
+    assert "the diagnosis says: vanishes" in said
+    assert "names 100%" in said
     assert (tmp_path / "demo.png").stat().st_size > 10_000
     assert "One LSTM, one task, two starts" in (tmp_path / "report.html").read_text()
