@@ -61,7 +61,8 @@ def explanation(case: Case) -> Explanation:
     """
     found = verdict(case)
     said = Explanation(case.lag, case.layer, found, *WORDS[found](case))
-    if found not in TRIED:
+    gates = not case.cut and case.cell in GATED  # other remedies were not tried
+    if found not in TRIED or (found == "vanishes" and not gates):
         return said
     helped, trainings, families = TRIED[found]
     several = "family" if families == 1 else "families"
