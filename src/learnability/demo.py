@@ -55,13 +55,15 @@ class Outcome(NamedTuple):
 
 
 def draw(
-    count: int, *, seed: int
+    count: int, *, seed: int, lags: tuple[int, ...] = LAGS, steps: int = STEPS
 ) -> tuple[Float[Tensor, "sequence step input"], Int[Tensor, "sequence"]]:
     """Return sequences with one token far back, under noise, and which it was.
 
     Args:
         count: of sequences.
         seed: of the generator.
+        lags: how far from the last step the token may lie.
+        steps: of a sequence.
 
     Example:
         >>> x, token = draw(8, seed=0)
@@ -70,10 +72,10 @@ def draw(
     """
     drawn = torch.Generator().manual_seed(seed)
     token = torch.randint(TOKENS, (count,), generator=drawn)
-    lag = torch.tensor(LAGS)[torch.randint(len(LAGS), (count,), generator=drawn)]
-    x = torch.zeros(count, STEPS, TOKENS + 1)
-    x[torch.arange(count), STEPS - 1 - lag, token] = 1.0
-    x[..., TOKENS] = 0.3 * torch.randn(count, STEPS, generator=drawn)
+    lag = torch.tensor(lags)[torch.randint(len(lags), (count,), generator=drawn)]
+    x = torch.zeros(count, steps, TOKENS + 1)
+    x[torch.arange(count), steps - 1 - lag, token] = 1.0
+    x[..., TOKENS] = 0.3 * torch.randn(count, steps, generator=drawn)
     return x, token
 
 

@@ -6,20 +6,10 @@ from torch import nn
 from torch.nn import functional
 
 import learnability as lw
+from learnability import demo
 
-CUES, TOKENS, STEPS = (60, 80, 100, 120), 4, 140
+CUES = (60, 80, 100, 120)
 DELAYS = (2, 4, 8, 16, 24, 32)
-
-
-def cued(count, seed):
-    """Return one token somewhere far back in each sequence, and which it was."""
-    generator = torch.Generator().manual_seed(seed)
-    token = torch.randint(TOKENS, (count,), generator=generator)
-    lag = torch.tensor(CUES)[torch.randint(len(CUES), (count,), generator=generator)]
-    x = torch.zeros(count, STEPS, TOKENS + 1)
-    x[torch.arange(count), STEPS - 1 - lag, token] = 1.0
-    x[..., TOKENS] = 0.3 * torch.randn(count, STEPS, generator=generator)
-    return x, token
 
 
 def delayed(count, seed):
@@ -66,13 +56,17 @@ def verdicts(model, data, held, loss, lags, **options):
 
 @pytest.mark.slow
 def test_far_cues_vanish_and_the_line_that_is_advised_lets_them_be_learnt():
-    data, held, loss = cued(2048, 1), cued(512, 2), functional.cross_entropy
-    model = Model(nn.LSTM, TOKENS + 1, TOKENS)
+    data, held = (
+        demo.draw(count, seed=seed, lags=CUES, steps=140)
+        for count, seed in ((2048, 1), (512, 2))
+    )
+    loss = functional.cross_entropy
+    model = Model(nn.LSTM, demo.TOKENS + 1, demo.TOKENS)
     training = trained(model, data, loss, 500, batch=64)
     found, said = verdicts(model, data, held, loss, CUES, **training)
     assert set(said[list(CUES)]) == {"vanishes"}
     code = found.explain(120).code
-    model = Model(nn.LSTM, TOKENS + 1, TOKENS)
+    model = Model(nn.LSTM, demo.TOKENS + 1, demo.TOKENS)
     exec(code, {"lw": lw, "model": model})  # as pasted
     training = trained(model, data, loss, 500, batch=64)
     _, said = verdicts(model, data, held, loss, CUES, **training)

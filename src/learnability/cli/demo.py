@@ -1,7 +1,8 @@
 """`learnability demo`: one model, one task, two starts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,14 +139,11 @@ def study_of(found: list["Outcome"]) -> "Study":
 
     lags = listed([str(lag) for lag in LAGS])
     studies = [(one.start, one.found.study(SEQUENCES)) for one in found]
-    lines = {
-        start: [tree for s, own in studies if s == start for tree in _only(own.lines)]
-        for start in STARTS
-    }
-    judged = {
-        start: [said for s, own in studies if s == start for said in _only(own.judged)]
-        for start in STARTS
-    }
+    lines: dict[str, list[Any]] = {start: [] for start in STARTS}
+    judged: dict[str, list[Any]] = {start: [] for start in STARTS}
+    for start, own in studies:  # of a model of one layer
+        lines[start] += chain.from_iterable(own.lines.values())
+        judged[start] += chain.from_iterable(own.judged.values())
     return Study(
         title=TITLE,
         lines=lines,
@@ -156,9 +154,3 @@ def study_of(found: list["Outcome"]) -> "Study":
         kind="start",
         judged=judged,
     )
-
-
-def _only(lines: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
-    """Return what a model of one layer holds of it."""
-    (found,) = lines.values()
-    return found

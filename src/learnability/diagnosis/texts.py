@@ -53,39 +53,27 @@ def _headline(layers: Layers) -> str:
 
 
 def card_of(layers: Layers, refused: Mapping[str, str] | None = None) -> str:
-    """Return a diagnosis as HTML: windows, what stops lags and the answer by layer.
+    """Return a diagnosis as HTML: the answer for each layer, then a table of windows.
 
     Args:
         layers: by name.
         refused: why others have none.
     """
+    told = {name: stops(one) or answer(one) for name, one in layers.items()}
+    said = [f"{name}: {what}" for name, what in (told | dict(refused or {})).items()]
     given = [one.tree.attrs["sequences"] for one in layers.values()]
-    head = (
-        "layer",
-        f"seen with {given[0]:,} sequences",
-        "kept",
-        "learnt",
-        "window",
-        "answer",
-    )
+    head = ("layer", f"seen with {given[0]:,} sequences", "kept", "learnt", "window")
     rows = [
-        (
-            name,
-            *progress(one.tree).cells().values(),
-            _window(one, count),
-            f"{stops(one)} {answer(one)}".strip(),
-        )
+        (name, *progress(one.tree).cells().values(), _window(one, count))
         for (name, one), count in zip(layers.items(), given, strict=True)
-    ]
-    rows += [
-        (name, *[""] * (len(head) - 2), why) for name, why in (refused or {}).items()
     ]
     body = "".join(_row("td", row) for row in rows)
     style = "text-align:left;vertical-align:top;padding:0.2em 0.8em 0.2em 0"
     table = f"<table><thead>{_row('th', head)}</thead><tbody>{body}</tbody></table>"
     table = table.replace("<td>", f"<td style='{style}'>")
     table = table.replace("<th>", f"<th style='{style}'>")
-    return f"<div><p>{escape(_headline(layers))}</p>{table}</div>"
+    answers = "".join(f"<p>{escape(one)}</p>" for one in said)
+    return f"<div><p>{escape(_headline(layers))}</p>{answers}{table}</div>"
 
 
 def _row(kind: str, cells: tuple[str, ...]) -> str:

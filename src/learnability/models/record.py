@@ -307,15 +307,12 @@ class Recorder:
         every = (tap.seen() for tap in self.taps)
         return sum(seen.output.numel() for seen in every if seen is not None)
 
-    def _ask(self, total: Tensor, again: bool) -> list[Asked | None]:
-        if not total.requires_grad:
+    def _ask(self, of: Tensor, again: bool) -> list[Asked | None]:
+        if not of.requires_grad:
             raise Refusal(
                 "the loss does not depend on any recurrent layer; check that the "
                 "model's forward pass neither detaches nor runs without gradients"
             )
-        return self._gradients(total, again)
-
-    def _gradients(self, of: Tensor, again: bool) -> list[Asked | None]:
         edges = [edge for tap in self.taps for edge in tap.edges()]
         live = [edge for edge in edges if edge is not None]
         try:

@@ -96,8 +96,11 @@ def _stops(
         + (f"(lag{'s' * (len(own) > 1)} {ranges(own)})" if alone else many(own))
         for kind, own in lags.items()
     ]
-    which = "others" if alone else f"other {every} pairs of network and lag"
-    return [f"what stops the {which}: {', '.join(told).strip()}"]
+    some = any(table["some"].any() for table in found.shares.values())
+    which = "the others" if some else "them"
+    if not alone:
+        which = f"the other {every} pairs of network and lag"
+    return [f"what stops {which}: {', '.join(told).strip()}"]
 
 
 # How a sentence says what verdicts say of a lag.

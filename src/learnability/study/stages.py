@@ -106,11 +106,8 @@ class Stages:
         self._arrays("evidence", self._evidence)
         self._arrays("probe", self._probe)
         self._tree("verdict", self._verdict)
-        self._files("fit", self._fitted)
+        self._tree("fit", self._fit)
         self.folder.drop_checkpoint()
-
-    def _fitted(self) -> Files:
-        return {"fit.nc": tree_bytes(self._fit())}
 
     def _files(self, stage: str, make: Callable[[], Files]) -> Files:
         try:

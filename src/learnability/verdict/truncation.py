@@ -54,7 +54,7 @@ def gradient_bias(
         share = gone / size
         cosine = (size - both) / np.sqrt(size * kept)
     square = np.array([share[0], *_interval(share)])
-    bias = np.sqrt(np.maximum(square, [0.0, 0.0, 0.0]))
+    bias = np.sqrt(np.maximum(square, 0.0))
     bias[0] = bias[0] if square[0] > 0 or not gone.any() else np.nan
     return [*bias.tolist(), float(cosine[0]), *_interval(cosine)]
 
