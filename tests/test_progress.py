@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from learnability.summaries.progress import over_seeds, progress, progress_by_lag
+from learnability.summaries.spread import OWN
 
 LAGS = [1, 2, 4, 8, 16]
 NONE = np.full(6, np.nan)
@@ -19,7 +20,8 @@ def tree(*, own=(np.nan, 2, 8, 40, np.nan), needed=(1, 2, 4, 20, 99), **verdict)
     }
     attrs = {"heldout": 1, "notes": ""} | verdict.pop("attrs", {})
     data = {name: ("lag", v) for name, v in (known | verdict).items()}
-    need = {"own": ("lag", np.array(own)), "needed": ("lag", np.array(needed))}
+    own, needed = np.array(own), np.array(needed)
+    need = dict.fromkeys(OWN, ("lag", own)) | {"needed": ("lag", needed)}
     return xr.DataTree.from_dict(
         {
             "/": xr.Dataset(attrs={"sequences": 10}),

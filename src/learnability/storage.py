@@ -21,7 +21,7 @@ try:
 except ImportError:  # Windows, where nobody removes a file that another has open
     fcntl = None
 
-FORMAT = 2
+FORMAT = 3
 """Of every file that is kept; another one is refused."""
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 

@@ -72,42 +72,30 @@ def reach(steps: float, censored: bool) -> str:
     return f"{'≥' if censored else ''}{short(steps)}"
 
 
-def steps(count: float, censored: bool) -> str:
+def steps(count: float) -> str:
     """Return a number of steps in words.
 
-    Args:
-        count: of steps.
-        censored: whether it is at least that.
-
     Example:
-        >>> steps(1, False), steps(12, True), steps(0, False)
-        ('1 step back', '12 or more steps back', '0 steps back')
+        >>> steps(1), steps(12)
+        ('1 step back', '12 steps back')
     """
-    said = f"{short(count)} or more" if censored else short(count)
-    return f"{said} step{'s' if censored or count != 1 else ''} back"
+    return f"{short(count)} step{'s' if count != 1 else ''} back"
 
 
-def interval(low: float, high: float, endless: bool, last: float | None = None) -> str:
+def interval(low: float, high: float) -> str:
     """Return the ends of a window's interval in words.
 
     Args:
         low: its lower end in steps; 0 is no lag at all.
         high: its upper end.
-        endless: whether the upper end is the longest lag measured.
-        last: that lag; a lower end there leaves one thing to say.
 
     Example:
-        >>> interval(0, 4, False), interval(8, 12, True), interval(12, 12, True, 12)
-        ('none to 4', '8 to 12 or more', '12 or more')
-        >>> interval(0, 0, False)
-        'none at all'
+        >>> interval(0, 4), interval(8, 12), interval(0, 0)
+        ('none to 4', '8 to 12', 'none at all')
     """
     if high == 0:
         return "none at all"
-    if endless and low == last:
-        return f"{short(low)} or more"
-    least = short(low) if low else "none"
-    return f"{least} to {short(high)}{' or more' if endless else ''}"
+    return f"{short(low) if low else 'none'} to {short(high)}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -7,18 +7,21 @@ import xarray as xr
 from learnability.detection import decay
 from learnability.diagnosis import LayerDiagnosis
 from learnability.diagnosis.advice import advice, price
+from learnability.summaries.spread import NONE_FOUND, OWN
 
 
 def diagnosis(needed, lower, upper, f=None, strength=0.5, sample=5000):
     """Give a diagnosis with a dependency of one strength at every lag."""
     lags = [1, 2, 4, 8, 16, 32, 64, 128][-len(needed) :]
     f = np.exp(-np.array(lags) / 17.0) if f is None else f(np.array(lags))
+    there = strength > 0
+    own = {"own": needed, "own_lower": lower, "own_upper": upper}
     detection = xr.Dataset(
         {
             "needed": ("lag", needed),
             "lower": ("lag", lower),
             "upper": ("lag", upper),
-            "own": ("lag", needed if strength > 0 else np.full(len(lags), np.nan)),
+            **{k: ("lag", np.where(there, v, np.nan)) for k, v in own.items()},
             "kappa": ("lag", np.full(len(lags), 2.0)),
         },
         coords={"lag": lags},
@@ -94,13 +97,19 @@ def test_what_is_learnt_has_no_samples_needed():
 
 def test_the_needed_window_is_of_the_dependencies_that_are_there():
     one = diagnosis(NEEDED, LOWER, UPPER)
-    own = one.tree["detection"]["own"]
-    own[[0, 2, 6]] = np.nan  # none at lags 1, 4 and 64
+    need = one.tree["detection"]
+    for name in OWN:
+        need[name][[0, 2, 6]] = np.nan  # none at lags 1, 4 and 64
     table = one.needed_window([1, 5, 100, 1e6])
     assert table["window"].tolist() == [0, 8, 32, 128]
+    assert table["lower"].tolist() == [0, 2, 16, 128]  # as 140 are needed at lag 32
+    assert table["upper"].tolist() == [2, 8, 32, 128]
     assert (table["farthest"] == 128).all()
-    own[:] = np.nan
-    assert one.needed_window([5]).isna().all(axis=None)
+    for name in OWN:
+        need[name][:] = np.nan
+    none = one.needed_window([5])
+    assert none.isna().all(axis=None)
+    assert none.attrs["why"] == NONE_FOUND
 
 
 def test_the_envelope_is_priced():

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 from learnability import DiagnosisOptions, LayerDiagnosis
+from learnability.summaries.spread import OWN
 
 ORDERS = ("zero", "first", "diagonal", "exact")
 LAGS = (1, 2, 4, 8, 16)
@@ -18,10 +19,14 @@ def diagnosis(
     lower: np.ndarray | None = None,
     upper: np.ndarray | None = None,
     alpha: np.ndarray | None = None,
+    found: tuple[bool, ...] | None = None,
     training: xr.Dataset | None = None,
     strength: float = 0.6,
 ) -> LayerDiagnosis:
-    """Give a diagnosis; what is not chosen decays smoothly and needs few samples."""
+    """Give a diagnosis; what is not chosen decays smoothly and needs few samples.
+
+    Dependencies are found at all lags unless chosen, each at the strength of all.
+    """
     grid = np.array(lags)
     values = 0.9 * np.exp(-grid / 5.0) if f is None else f
     scales = np.geomspace(0.5, 20, 8) if tau is None else tau
@@ -29,6 +34,8 @@ def diagnosis(
     low = np.where(np.isfinite(counts), counts / 2, 100.0) if lower is None else lower
     high = counts * 2 if upper is None else upper
     index = np.linspace(1.5, 1.9, grid.size) if alpha is None else alpha
+    there = np.full(grid.size, True) if found is None else np.array(found)
+    own = {"own": counts, "own_lower": low, "own_upper": high}
     groups = {
         "envelope": envelope_group(grid, values),
         "time_scales": xr.Dataset(
@@ -49,6 +56,7 @@ def diagnosis(
                 "lower": ("lag", low),
                 "upper": ("lag", high),
                 "resolved": ("lag", np.isfinite(counts)),
+                **{k: ("lag", np.where(there, v, np.nan)) for k, v in own.items()},
             },
             coords={"lag": grid},
             attrs={"effect_size": strength, "kappa": 2.0},
@@ -141,9 +149,9 @@ def measured(
     z = 1.6448536269514722  # the quantile of the standard normal law at 0.95
     true = (2 * z * noise / (0.6 * length)) ** kappa
     needed = np.where(known, true, np.inf)
-    tree = diagnosis(
-        needed=needed, lower=true / 2, upper=needed * 2, training=training
-    ).tree.copy()
+    ends = {"lower": true / 2, "upper": needed * 2}
+    tree = diagnosis(needed=needed, **ends, found=resolved, training=training)
+    tree = tree.tree.copy()
     tree.attrs |= {
         "options": DiagnosisOptions().model_dump_json(),
         "sequences": 500,
@@ -151,7 +159,7 @@ def measured(
     }
     detection = tree["detection"].to_dataset()
     extra = {"signal": length**2, "noise": noise, "kappa": np.full(len(LAGS), kappa)}
-    extra["own"] = np.where(known, true / 2, np.nan)
+    extra |= {name: detection[name].values / 2 for name in OWN}
     tree["detection"] = detection.assign({n: ("lag", v) for n, v in extra.items()})
     tree["effective"] = tree["envelope"].to_dataset() * 1.0
     size = {"sigma": 2.0, "location": 0.3, "location_lower": 0.1, "location_upper": 0.5}

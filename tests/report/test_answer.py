@@ -83,22 +83,35 @@ def test_equal_networks_are_called_equal_and_one_alone_is_not_the_farthest():
     )
 
 
-def test_where_all_reach_the_last_lag_it_names_no_winner():
+def test_where_all_see_every_dependency_it_names_no_winner():
     other = needing(50, 60, 70, 80, 90)
     said = told(2000.0, GRU=[FAR] * 2, LSTM=[other] * 2)
-    assert "both networks see 16 or more steps back" in said
-    assert "only longer lags can tell" in said
+    assert said == (
+        "With 2,000 sequences both networks see every dependency, the farthest 16 "
+        "steps back (16 to 16)."
+    )
 
 
 def test_where_nothing_is_seen_it_says_so_and_what_it_would_take():
     blind = summed(lines(GRU=[nothing_resolved()], LSTM=[nothing_resolved()]), [1e3])
-    assert "no network sees even the shortest lag (none to 8)" in headline(blind, 1e3)
-    assert "No lag is resolved" in " ".join(nothing_seen(blind, [0.6]))
+    said = headline(blind, 1e3)
+    assert "no network sees even the nearest dependency (none to 8)" in said
+    assert "No lag is resolved" in " ".join(nothing_seen(blind))
     some = summed(lines(GRU=[needing(5e4, 6e4, 7e4, 8e4, 9e4)]), [1e3])
-    said = " ".join(nothing_seen(some, [0.6]))
+    said = " ".join(nothing_seen(some))
     assert "The easiest lag of all is 1 for GRU: it would need 50,000 sequences" in said
-    assert "there is nothing to be seen" in " ".join(nothing_seen(some, [0.0]))
-    assert nothing_seen(summed(lines(GRU=[FAR]), [1e3]), [0.6]) == []
+    assert nothing_seen(summed(lines(GRU=[FAR]), [1e3])) == []
+
+
+def test_lags_without_a_dependency_do_not_end_what_is_seen():
+    needed = np.array([5, 900, 50, 900, 2e3])
+    run = diagnosis(needed=needed, found=(True, False, True, False, True))
+    assert "GRU sees 4 steps back" in told(300.0, GRU=[run])
+    gone = diagnosis(found=(False,) * 5)
+    said = told(10.0, GRU=[gone])
+    assert "no window is defined (no dependency was found at these lags)" in said
+    # A seed in which none was found says nothing of the others.
+    assert "GRU sees 4 steps back" in told(300.0, GRU=[run, gone])
 
 
 def test_where_all_is_learnt_no_window_is_defined():
@@ -112,9 +125,8 @@ def test_several_seeds_give_a_deviation_and_the_ends_of_all_intervals():
     found = summed(lines(GRU=runs), [300.0])
     assert "GRU sees 5 ± 4.2 steps back (2 to 8)" in headline(found, 300.0)
     assert cell(records(found.reached["GRU"])[300.0]) == "5 ± 4.2 (2 to 8)"
-    # Two seeds at the last lag do not differ, but their intervals do not end there.
     same = summed(lines(GRU=[diagnosis()] * 2), [1000.0]).reached["GRU"]
-    assert cell(records(same)[1000.0]) == "≥16 ± 0 (16 to ≥16)"
+    assert cell(records(same)[1000.0]) == "16 ± 0 (16 to 16)"
 
 
 def test_what_stops_a_network_is_data_or_training():
@@ -191,7 +203,6 @@ def test_a_spread_is_as_precise_as_it_can_be():
 
 def compared(**changes) -> dict:
     row = {"group": "GRU", "n_sequences": 10.0, "difference": 10.0, "error": 1.0}
-    row |= {"censored": 0, "censored_first": 0, "censored_second": 0}
     return row | changes
 
 
@@ -202,8 +213,6 @@ def compared(**changes) -> dict:
         ({"difference": -10.0}, "A sees farther than B: GRU (by 10 ± 1 steps)"),
         ({"difference": 1.0}, "not told apart: GRU (+1 ± 1 steps)"),
         ({"error": np.nan}, "cannot be judged"),
-        ({"censored": 1, "censored_second": 1}, "GRU (by at least 10 ± 1 steps)"),
-        ({"censored": 1, "censored_first": 1}, "cannot be judged"),
     ],
 )
 def test_a_difference_counts_from_two_standard_errors_on(changes, expected):

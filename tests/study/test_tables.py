@@ -20,7 +20,7 @@ from learnability.study.tables import (
     compared,
 )
 from learnability.summaries.law import regression
-from learnability.summaries.spread import window_spread
+from learnability.summaries.spread import seen_spread
 from tests.plots.records import diagnosis, training_group
 
 GRID = load_settings("quick").changed(
@@ -38,16 +38,15 @@ RUNS = {
 def test_windows_across_seeds_are_those_of_the_seeds():
     rows = across_seeds(GRID, RUNS).set_index("n_sequences")
     reach = by_sequences(GRID, RUNS).pivot(
-        index="n_sequences", columns="seed", values="window"
+        index="n_sequences", columns="seed", values="seen"
     )
     for budget in (4, 100):
         values = reach.loc[budget].to_numpy(float)
         assert rows.loc[budget, "mean"] == values.mean()
         assert rows.loc[budget, "deviation"] == pytest.approx(values.std(ddof=1))
         assert rows.loc[budget, "median"] == np.median(values)
-    # Two of three reach lag 16, the last: their numbers are lower ends.
-    assert rows.loc[100, "censored"] == 2
-    table = window_spread([run.tree for run in RUNS.values()], [4, 100])
+    assert rows.loc[100, "whole"] == 2  # of three seeds see lag 16, the farthest
+    table = seen_spread([run.tree for run in RUNS.values()], [4, 100])
     assert table["mean"].tolist() == rows["mean"].tolist()
 
 

@@ -169,14 +169,14 @@ def answered(study: "Study") -> None:
 
 
 def over_seeds(settings: Settings, runs: Mapping[str, LayerDiagnosis]) -> pd.DataFrame:
-    """Return the windows of a study over its seeds, as text."""
+    """Return how far the networks of a study see, over its seeds, as text."""
     from ..report import summary
     from ..study.pages import lines_of
-    from ..summaries.spread import window_spread
+    from ..summaries.spread import seen_spread
 
     lines = lines_of(settings, runs)
     reached = {
-        n: window_spread(trees, settings.n_sequences) for n, trees in lines.items()
+        n: seen_spread(trees, settings.n_sequences) for n, trees in lines.items()
     }
     return summary(lines, reached)
 

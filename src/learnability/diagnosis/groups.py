@@ -11,6 +11,7 @@ from ..detection.heavy_noise import noise_law, with_stable_noise
 from ..detection.samples import SamplesNeeded, needed_by_gradients, undefined
 from ..evidence import ProbeStatistics
 from ..randomness import stream
+from ..summaries.spread import OWN
 from ..transport import Envelope, Order, time_scales
 from .options import DiagnosisOptions
 
@@ -178,8 +179,8 @@ def detection_group(
 ) -> xr.Dataset:
     """Return N(l) with its interval and what it was made of, over lag.
 
-    ``own`` is N(l) of the dependency that the targets hold at the lag, nan where none
-    was found.
+    ``own``, with its ends, is N(l) of the dependency that the targets hold at the lag,
+    nan where none was found.
     """
     units = {"needed": "sequences", "lower": "sequences", "upper": "sequences"}
     data = {
@@ -192,8 +193,9 @@ def detection_group(
     places = np.searchsorted(statistics.target_lags, lags)
     c = np.where(found.found, found.strength, np.nan)[places]
     with np.errstate(divide="ignore", invalid="ignore"):
-        own = need.needed * (need.effect_size / c) ** need.kappa
-    group["own"] = ("lag", np.where(c > 0, own, np.nan), {"units": "sequences"})
+        factor = np.where(c > 0, (need.effect_size / c) ** need.kappa, np.nan)
+    for own, name in OWN.items():
+        group[own] = ("lag", factor * getattr(need, name), {"units": "sequences"})
     heavy = int((need.kappa > 2).sum())
     formula = f"stable quantiles at {heavy} of {len(lags)} lags, z at the others"
     pairs, count = statistics.projection.shape[1:]

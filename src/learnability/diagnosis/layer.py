@@ -136,8 +136,8 @@ class LayerDiagnosis:
         Returns:
             One row per N: ``window``, the longest lag up to which every lag that
             holds a dependency needs at most N sequences (0 if the first needs more, nan
-            if none was found or N(l) is not defined), and ``farthest``, the last lag
-            that holds one.
+            if none was found or N(l) is not defined) with the ends of its interval,
+            ``lower`` and ``upper``, and ``farthest``, the last lag that holds one.
         """
         return needed_table(self.group("detection"), numbers(n_sequences))
 

@@ -26,7 +26,7 @@ from ..models.quiet import kept_random_states, quiet
 from ..models.reading import Reading
 from ..models.record import Lengths
 from ..randomness import Seed
-from ..summaries.spread import window_table
+from ..summaries.spread import needed_table
 from ..transport import Windows
 from .groups import fitted_detection
 from .layer import numbers
@@ -48,7 +48,8 @@ class Snapshot:
 
     Attributes:
         step: of training.
-        windows: H_N with the ends of its interval, in steps; nan where all is learnt.
+        windows: how far the dependencies found are seen with N sequences, with the
+            ends of its interval, in steps; nan where none was found or all is learnt.
         envelope: f(l)/f(0), order diagonal, by layer and lag.
         seconds: that the measurement took.
     """
@@ -61,7 +62,7 @@ class Snapshot:
 
 @final
 class Monitor:
-    """A callable for any training loop: measures H_N and the envelope now and then.
+    """A callable for any training loop: measures what is seen, and the envelope.
 
     A measurement looks at the same few sequences each time, and leaves no trace in the
     model. The first call, the last one and three between are measured in any case.
@@ -218,7 +219,7 @@ class Monitor:
                 statistics = one.gradients(most=LAGS)
                 found = fitted_detection(statistics, self.seed, self.options)
                 need = found["detection"]
-                table = window_table(need, self.n_sequences)
+                table = needed_table(need, self.n_sequences)
                 windows.append(table[[*ENDS]].to_numpy(float).T)
                 sums = Windows(cell, self.lags)
                 for sample in layer.parts():

@@ -16,7 +16,6 @@ from . import _parts as parts
 from ._parts import Look, Tables, hits, own, styled
 from .legends import explain, label, open_mark, stroke
 from .style import Style, ink
-from .windows import window_said
 
 # Rows that the picture of an answer has room for, however few lines there are.
 FEWEST_ROWS = 3
@@ -31,7 +30,7 @@ def answer(
     asked: Sequence[int] = (),
     names: Sequence[str] = (),
 ) -> Axes:
-    """Draw a bar per line up to its window, with the interval, over the axis of lags.
+    """Draw a bar per line as far as it sees, with the interval, over the axis of lags.
 
     Every number of sequences is a group of bars, of which a page shows one at a time.
     Circles at the task's lags are full where the lag was learnt in every seed; a
@@ -39,7 +38,7 @@ def answer(
     given, in the seed that keeps least.
 
     Args:
-        reached: of `summaries.window_spread`, by line.
+        reached: of `summaries.seen_spread`, by line.
         shares: of `summaries.share_spread`, by line.
         progress: of `summaries.progress`, one per seed, by line.
         asked: lags at which the targets depend on the inputs.
@@ -62,7 +61,7 @@ def answer(
     ax.set_yticks([])
     ax.grid(visible=False, axis="y")
     ax.spines["left"].set_visible(False)
-    entries = _answer_entries(reached, bool(known), bool(len(asked)))
+    entries = _answer_entries(bool(known), bool(len(asked)))
     if held:
         entries.append(_full("D", "kept up to here"))
     return explain(ax, {}, *entries)
@@ -79,14 +78,11 @@ def _full(marker: str, text: str) -> Line2D:
     return Line2D([], [], ls="", marker=marker, mfc=quiet, mec=quiet, label=text)
 
 
-def _answer_entries(reached: Tables, trained: bool, asked: bool) -> list[Line2D]:
+def _answer_entries(trained: bool, asked: bool) -> list[Line2D]:
     """Return the legend's entries of the answer's marks."""
     quiet = ink().quiet
-    bar = Line2D([], [], color=quiet, lw=5, alpha=0.35, label="window")
+    bar = Line2D([], [], color=quiet, lw=5, alpha=0.35, label="seen")
     entries = [bar, Line2D([], [], color=quiet, lw=1.4, label="its interval")]
-    entries += [open_mark(">", "there or beyond")] * bool(
-        parts.every(reached, "endless").any()
-    )
     if trained:
         entries += [_full("o", "lag learnt"), open_mark("o", "not learnt")]
     elif asked:
@@ -115,18 +111,17 @@ def _root(value: Any) -> Any:
 
 
 def _bar(ax: Axes, row: int, one: Row, style: Style, place: int, said: str) -> None:
-    """Draw one window with its interval; an arrow where an end has none."""
+    """Draw how far is seen with its interval."""
     mean, low, high = (float(one[n]) for n in ("mean", "lower", "upper"))
     if np.isnan(mean):
         return
     drawn = [ax.barh(row, mean, 0.44, color=style.colour, alpha=0.35, lw=0)[0]]
     drawn.append(ax.hlines(row, low, high, color=style.colour, lw=1.6))
-    drawn += ax.plot([low], [row], "|", color=style.colour, ms=6)
-    end = ">" if one["endless"] else "|"
-    drawn += ax.plot([high], [row], end, color=style.colour, mfc=ink().paper, ms=6)
+    drawn += ax.plot([low, high], [row, row], "|", color=style.colour, ms=6)
     own(drawn, style, place)
     point, height = np.array([mean]), np.array([float(row)])
-    hits(ax, style, point, height, [f"{said}: {window_said(one)}"], place)
+    far = f"{short(mean)} steps ({short(low)} to {short(high)})"
+    hits(ax, style, point, height, [f"{said}: {far}"], place)
 
 
 def _learnt(ax: Axes, row: int, table: pd.DataFrame, style: Style) -> None:

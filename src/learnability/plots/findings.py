@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from ..summaries import Summary
-from ..summaries.spread import Row, records
+from ..summaries.spread import Row, of_dependency, records
 from ..words import interval, percent, sequences, short, span, steps, uncapital
 from . import envelope, windows
 from . import tails as laws
@@ -19,26 +19,25 @@ TINY = 1e-6  # a share below which it is said as a power of ten
 
 
 def reached(found: Summary) -> tuple[str, ...]:
-    """Say how far windows reach, for each number of sequences, and what is learnt."""
+    """Say how far is seen, for each number of sequences, and what is learnt."""
     more = f"; {uncapital(learnt(found))}" if found.shares else ""
     return tuple(
-        _reached([records(table)[n] for table in found.reached.values()], n) + more
+        _seen([records(table)[n] for table in found.reached.values()], n) + more
         for n in found.n_sequences
     )
 
 
-def _reached(rows: Sequence[Row], budget: float) -> str:
+def _seen(rows: Sequence[Row], budget: float) -> str:
     said, known = f"With {sequences(budget)}", [r for r in rows if r["mean"] >= 0]
     if not known:
-        return f"{said} no window is defined: all is learnt"
+        return f"{said} no window is defined"
     low, high = (end(known, key=lambda row: row["mean"]) for end in (min, max))
-    far = steps(high["mean"], high["censored"] > 0)
+    far = steps(high["mean"])
     if len(known) == 1:
-        ends = interval(low["lower"], low["upper"], low["endless"], low["last"])
-        return f"{said} the window is {far} ({ends})"
+        return f"{said} the window is {far} ({interval(low['lower'], low['upper'])})"
     if low["mean"] == high["mean"]:
-        return f"{said} all windows reach {far}"
-    return f"{said} windows lie between {short(low['mean'])} and {far}"
+        return f"{said} all see {far}"
+    return f"{said} they see between {short(low['mean'])} and {far}"
 
 
 def needed(found: Summary) -> str:
@@ -47,7 +46,8 @@ def needed(found: Summary) -> str:
     if not common:
         return "Sequences that each lag needs before it can be learnt from"
     lag = max([lag for lag in found.task_lags if lag in common] or common)
-    rows = [records(table)[lag]["needed"] for table in found.samples.values()]
+    every = found.samples.values()
+    rows = [of_dependency(records(table)[lag])[0] for table in every]
     if np.isnan(rows).all():
         return f"Lag {lag} is learnt, so that no number of sequences is defined"
     known = [max(n, windows.ONE) for n in rows if np.isfinite(n)]
@@ -60,7 +60,7 @@ def needed(found: Summary) -> str:
 
 def grown(found: Summary) -> str:
     """Say how windows grow from the smallest number of sequences to the largest."""
-    tables = [records(table) for table in found.reached.values()]
+    tables = [records(found.windows[name]) for name in found.reached]
     said = []
     for budget in dict.fromkeys((found.n_sequences[0], found.n_sequences[-1])):
         rows = [t[budget] for t in tables if t[budget]["mean"] >= 0]

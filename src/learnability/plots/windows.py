@@ -15,6 +15,7 @@ from .legends import explain, open_mark, stroke
 from .style import Style, ink
 
 NOT_RESOLVED = "not resolved, at least"
+FOUND = "a dependency found, at its strength"
 NO_END = "not resolved, no lower end"
 NOTHING = "no lag is resolved and none has a lower end:\nthe diagnosis saw no signal"
 NO_SIGNAL = "no lag is resolved:\nno signal above 0\nwas seen"
@@ -31,6 +32,9 @@ def samples(
     names: Sequence[str] = (),
 ) -> Axes:
     """Draw N(l) with its interval against the lag; what is below 1 stands at 1.
+
+    The line is that of one strength at all lags; a diamond is a dependency that was
+    found, at its own.
 
     A lag that is not resolved has no N(l): an open arrow stands at the lower end of its
     interval, or a cross at the upper edge where that has no end either.
@@ -57,6 +61,8 @@ def samples(
         ax.yaxis.set_major_formatter(ticker.NullFormatter())  # a scale of nothing
     needed, lower = parts.every(tables, "needed", "lower").reshape(-1, 2).T
     known = np.isfinite(lower[np.isinf(needed)])
+    owned = np.isfinite(parts.every(tables, "own")).any()
+    entries += [open_mark("D", FOUND)] * bool(owned)
     entries += [open_mark("^", NOT_RESOLVED)] * bool(known.any())
     entries += [open_mark("x", NO_END)] * (not known.all())
     return explain(ax, found, *entries)
@@ -80,6 +86,10 @@ def _needed(ax: Axes, name: str, table: pd.DataFrame, style: Style, top: float) 
     parts.series(ax, style, lag[at], y[at], **look)
     if lost.any():
         own(ax.plot(lag[lost], y[lost], "x", color=style.colour), style)
+    found = np.maximum(table["own"].to_numpy(float), ONE)
+    found[~np.isfinite(found)] = np.nan
+    mark: Look = {"color": style.colour, "mfc": ink().paper, "ms": 4}
+    own(ax.plot(lag, found, "D", **mark), style)
 
 
 def _said(row: Row) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..plots.findings import learnt
 from ..summaries import Summary
-from ..summaries.spread import Row, Trees, records, trained
+from ..summaries.spread import Row, Trees, of_dependency, records, trained
 from ..words import (
     capital,
     interval,
@@ -45,12 +45,9 @@ def headline(
     """
     rows = {name: records(table)[budget] for name, table in found.reached.items()}
     rows = {n: row for n, row in rows.items() if not math.isnan(row["mean"])}
-    if not rows:
-        return (
-            f"With {sequences(budget)} no window is defined: what the targets ask for "
-            "is learnt, and no error is left that a gradient could show."
-        )
-    said = [f"With {sequences(budget)} {_seen(rows, kind)}", *_kept(found)]
+    why = {table.attrs["why"]: None for table in found.reached.values() if not rows}
+    seen = _seen(rows, kind) if rows else f"no window is defined ({'; '.join(why)})"
+    said = [f"With {sequences(budget)} {seen}", *_kept(found)]
     said += [uncapital(learnt(found))] if found.shares else _untold(found)
     return "; ".join([*said, *_stops(found, budget, judged or {})]) + "."
 
@@ -113,20 +110,16 @@ STOPS = {
 
 
 def middle(row: Row) -> str:
-    """Return a window in steps, with ± a deviation where there are several seeds.
+    """Return how far is seen, with ± a deviation where there are several seeds.
 
     Args:
-        row: of `summaries.window_spread`.
+        row: of `summaries.seen_spread`.
     """
-    if row["seeds"] == 1 or row["censored"] == row["seeds"]:
-        return steps(row["mean"], row["censored"] > 0)
-    least = "at least " if row["censored"] else ""
-    return f"{least}{short(row['mean'])} ± {short(row['deviation'], 2)} steps back"
-
-
-def ends(row: Row) -> str:
-    """Return the ends of a window's interval, of all seeds together."""
-    return interval(row["lower"], row["upper"], row["endless"], row["last"])
+    if row["whole"] == row["seeds"]:
+        return f"every dependency, the farthest {steps(row['mean'])}"
+    if row["seeds"] == 1:
+        return steps(row["mean"])
+    return f"{short(row['mean'])} ± {short(row['deviation'], 2)} steps back"
 
 
 def _seen(rows: Mapping[str, Row], kind: str) -> str:
@@ -135,92 +128,73 @@ def _seen(rows: Mapping[str, Row], kind: str) -> str:
     together = "both" if count == 2 else f"all {count}"
     if count == 1:
         ((name, row),) = rows.items()
-        return f"{name} sees {middle(row)} ({ends(row)})"
+        return f"{name} sees {middle(row)} ({_ends([row])})"
     every = list(rows.values())
-    low, high = min(every, key=_order), max(every, key=_order)
-    if all(row["censored"] == row["seeds"] for row in every):
-        return (
-            f"{together} {kind}s see {middle(high)}, to the longest lag measured; "
-            "which sees farthest only longer lags can tell"
-        )
-    if not any(row["mean"] for row in every):
-        return f"no {kind} sees even the shortest lag ({_all_ends(every)})"
-    if _order(low) == _order(high):
-        return (
-            f"{together} {kind}s see equally far: {middle(high)} ({_all_ends(every)})"
-        )
+    low, high = (end(every, key=lambda row: row["mean"]) for end in (min, max))
+    if all(row["whole"] == row["seeds"] for row in every):
+        return f"{together} {kind}s see {middle(high)} ({_ends(every)})"
+    if not high["mean"]:
+        return f"no {kind} sees even the nearest dependency ({_ends(every)})"
+    if low["mean"] == high["mean"]:
+        return f"{together} {kind}s see equally far: {middle(high)} ({_ends(every)})"
     if any(row["seeds"] == 1 for row in every):
-        far = steps(high["mean"], high["censored"] > 0)
+        far = steps(high["mean"])
         return f"the {count} {kind}s see between {short(low['mean'])} and {far}"
     return _ranked(rows)
 
 
 def _ranked(rows: Mapping[str, Row]) -> str:
-    best = max(rows.values(), key=_order)
-    first = [name for name, row in rows.items() if _order(row) == _order(best)]
-    others = {name: row for name, row in rows.items() if name not in first}
-    close = [n for n, row in others.items() if _overlap(row, best)]
-    said = f"{listed(first)} see{'s' * (len(first) == 1)} farthest: {middle(best)} "
-    said += f"({_all_ends([rows[name] for name in first])})"
+    """Say who sees farthest, and who is told apart from it."""
+    most = max(row["mean"] for row in rows.values())
+    best = {name: row for name, row in rows.items() if row["mean"] == most}
+    others = {name: row for name, row in rows.items() if name not in best}
+    far, *_ = best.values()
+    said = f"{listed([*best])} see{'s' * (len(best) == 1)} farthest: {middle(far)} "
+    said += f"({_ends([*best.values()])})"
+    close = [name for name, row in others.items() if row["upper"] >= far["lower"]]
     if len(close) == len(others):
         return f"{said}; intervals overlap, so that no other is told apart from that"
     if close:
         said += f"; not told apart from that, as intervals overlap: {listed(close)}"
     apart = [
-        f"{name} {middle(row)} ({ends(row)})"
+        f"{name} {middle(row)} ({_ends([row])})"
         for name, row in others.items()
         if name not in close
     ]
     return f"{said}; told apart and shorter: {listed(apart)}"
 
 
-def _order(row: Row) -> tuple[float, float]:
-    """Return what networks are ordered by: seeds that see to the end, then steps."""
-    return row["censored"] / row["seeds"], row["mean"]
-
-
-def _overlap(row: Row, best: Row) -> bool:
-    """Say whether two intervals overlap; what reaches the last lag has no upper end."""
-    return bool(row["upper"] >= best["lower"] or row["endless"])
-
-
-def _all_ends(rows: Sequence[Row]) -> str:
+def _ends(rows: Sequence[Row]) -> str:
     """Return the lowest and the highest end of the intervals of several networks."""
-    low, high = min(row["lower"] for row in rows), max(row["upper"] for row in rows)
-    return interval(low, high, any(r["endless"] for r in rows), rows[0]["last"])
+    return interval(
+        min(row["lower"] for row in rows), max(row["upper"] for row in rows)
+    )
 
 
-def nothing_seen(found: Summary, strengths: Sequence[float]) -> list[str]:
-    """Say what it means that nothing is seen, and what the easiest lag would need.
+def nothing_seen(found: Summary) -> list[str]:
+    """Say that nothing is seen, and what the easiest lag would need.
 
     Args:
         found: what the seeds have in common.
-        strengths: of the dependencies asked for.
     """
     most = max(found.n_sequences)
     if any(records(table)[most]["mean"] != 0 for table in found.reached.values()):
         return []
-    said = [f"No window was found with up to {sequences(most)}."]
-    if not max(strengths) > 0:
-        said.append(
-            "The targets of this task depend on the inputs no more than chance would "
-            "have it: there is nothing to be seen."
-        )
+    said = f"No window was found with up to {sequences(most)}."
     easiest = [
-        (row["needed"], str(lag), name, row)
+        (of_dependency(row), str(lag), name)
         for name, table in found.samples.items()
         for lag, row in records(table).items()
-        if np.isfinite(row["needed"])
+        if np.isfinite(of_dependency(row)[0])
     ]
     if not easiest:
         no = "No lag is resolved, so that no number of sequences can be named."
-        return [*said, no]
-    _, lag, name, row = min(easiest, key=lambda one: one[0])
-    needed, low, high = (short(row[n]) for n in ("needed", "lower", "upper"))
+        return [said, no]
+    (needed, low, high), lag, name = min(easiest)
     return [
-        *said,
-        f"The easiest lag of all is {lag} for {name}: it would need {needed} sequences "
-        f"({low} to {high}).",
+        said,
+        f"The easiest lag of all is {lag} for {name}: it would need "
+        f"{short(needed)} sequences ({short(low)} to {short(high)}).",
     ]
 
 
@@ -287,7 +261,7 @@ def difference(rows: pd.DataFrame) -> list[str]:
     return [first, *map(capital, said[1:])]
 
 
-UNKNOWN = "cannot be judged, as seeds are too few or windows reach the longest lag"
+UNKNOWN = "cannot be judged, as seeds are too few or no dependency was found"
 ALIKE = "not told apart"
 KINDS = ("B sees farther than A", "A sees farther than B", ALIKE, UNKNOWN)
 
@@ -295,15 +269,9 @@ KINDS = ("B sees farther than A", "A sees farther than B", ALIKE, UNKNOWN)
 def _judged(row: Mapping) -> tuple[str, str]:
     """Judge the difference of a row by two standard errors; return its words, too."""
     gap, error, name = row["difference"], row["error"], str(row["group"])
-    # A window at the longest lag may be longer: that can only widen some differences.
-    wider = row["censored_second"] if gap > 0 else row["censored_first"]
-    unsure = row["censored"] > wider
-    if math.isnan(error) or unsure:
+    if math.isnan(error):
         return UNKNOWN, name
-    least = "at least " if wider else ""
-    shown = f"{name} (by {least}{abs(gap):.3g} ± {error:.2g} steps)"
     if abs(gap) > 2 * error:
-        return KINDS[0 if gap > 0 else 1], shown
-    if wider:
-        return UNKNOWN, name
+        said = f"{name} (by {abs(gap):.3g} ± {error:.2g} steps)"
+        return KINDS[0 if gap > 0 else 1], said
     return ALIKE, f"{name} ({gap:+.3g} ± {error:.2g} steps)" if gap or error else name

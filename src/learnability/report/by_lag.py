@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..summaries import Summary
-from ..summaries.spread import Row, records
+from ..summaries.spread import Row, of_dependency, records
 from ..words import MISSING, short
 from .overview import Judged
 from .render import Table, by_budget
@@ -44,18 +44,19 @@ def by_lag(found: Summary, member: int, name: str, judged: Sequence[Judged]) -> 
 
 def _needed(row: Row) -> str:
     """Return N(l) with its interval; what is not resolved needs at least something."""
-    if np.isnan(row["needed"]):
+    needed, lower, upper = of_dependency(row)
+    if np.isnan(needed):
         return MISSING
-    if np.isfinite(row["needed"]):
-        ends = f"{short(row['lower'])} to {short(row['upper'])}"
-        return f"{short(row['needed'])} ({ends})"
-    least = f", at least {short(row['lower'])}" if np.isfinite(row["lower"]) else ""
+    if np.isfinite(needed):
+        return f"{short(needed)} ({short(lower)} to {short(upper)})"
+    least = f", at least {short(lower)}" if np.isfinite(lower) else ""
     return f"not resolved{least}"
 
 
 def _seen(row: Row, n_sequences: Sequence[float]) -> object:
     """Return whether each number of sequences shows a lag."""
-    return by_budget(["yes" if row["needed"] <= n else "no" for n in n_sequences])
+    needed, *_ = of_dependency(row)
+    return by_budget(["yes" if needed <= n else "no" for n in n_sequences])
 
 
 def _share(row: Row | None) -> str:

@@ -121,14 +121,13 @@ def cell(row: Row) -> str:
     """Return a table's cell of how far a network sees, with all that is uncertain.
 
     Args:
-        row: of `summaries.window_spread`.
+        row: of `summaries.seen_spread`.
     """
     if math.isnan(row["mean"]):
         return MISSING
     away = "" if row["seeds"] == 1 else f" ± {short(row['deviation'], 2)}"
-    least, most = "≥" * (row["censored"] > 0), "≥" * bool(row["endless"])
-    bracket = f"({short(row['lower'])} to {most}{short(row['upper'])})"
-    return f"{least}{short(row['mean'])}{away} {bracket}"
+    bracket = f"({short(row['lower'])} to {short(row['upper'])})"
+    return f"{short(row['mean'])}{away} {bracket}"
 
 
 def learnt_lags(shares: pd.DataFrame | None) -> str:

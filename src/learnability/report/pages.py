@@ -118,10 +118,8 @@ def study_page(
         headline: the answer; that of the study unless given.
     """
     found = summed(study.lines, study.n_sequences) if found is None else found
-    needs = (group(t, "detection") for trees in study.lines.values() for t in trees)
-    strengths = [float(need.attrs["effect_size"]) for need in needs]
     said = [
-        *answer.nothing_seen(found, strengths),
+        *answer.nothing_seen(found),
         *answer.diverged(study.lines),
         *notes,
         answer.seeds_said(study.lines, study.level, study.kind),
@@ -157,13 +155,13 @@ def comparison_page(study: Study, rows: pd.DataFrame, titles: Sequence[str]) -> 
     a, b = titles
     first, *rest = answer.difference(rows)
     lead = (
-        f"A is {a}, B is {b}. Windows are means over seeds ± a deviation (≥: some "
-        "reach the longest lag measured), differences B less A ± a standard error over "
-        "seeds. A difference counts from two standard errors on."
+        f"A is {a}, B is {b}. Steps that are seen are means over seeds ± a deviation, "
+        "differences B less A ± a standard error over seeds. A difference counts from "
+        "two standard errors on."
     )
     found = summed(study.lines, study.n_sequences)
     places = [found.n_sequences.index(float(n)) for n in rows["n_sequences"]]
-    table = Table.of(comparison_table(rows), "windows of both studies")
+    table = Table.of(comparison_table(rows), "how far both see")
     table = replace(table, budgets=places)
     parts = {"headline": first, "lead": lead, "table": table, "notes": rest}
     return _page(study, found, numbers=None, more=(), **parts)
@@ -248,15 +246,13 @@ def model_page(
         more: sentences for specialists.
     """
     held = [_held(name, tree) for name, (tree,) in study.lines.items()]
-    return study_page(study, notes=notes, more=[*filter(None, held), *more])
+    return study_page(study, notes=notes, more=[*held, *more])
 
 
 def _held(name: str, tree: xr.DataTree) -> str:
     """Say which dependencies were found, and which of them the data's N shows."""
-    need, given = group(tree, "detection"), float(tree.attrs["sequences"])
-    if "own" not in need:
-        return ""
-    own = need["own"].dropna("lag")
+    own = group(tree, "detection")["own"].dropna("lag")
+    given = float(tree.attrs["sequences"])
     if not own["lag"].size:
         return f"{name}: the targets hold no dependency that was found at these lags."
     lags = own["lag"].values

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..detection import decay
 from ..detection.decay_fit import FEWEST_LAGS
-from ..summaries.progress import COLUMNS, over_seeds, progress
+from ..summaries.progress import COLUMNS, LATER, over_seeds, progress
 from ..summaries.spread import (
     ORDER,
     envelope,
@@ -273,60 +273,52 @@ def _alpha(row: Mapping) -> str:
 def summary(
     lines: Mapping[str, Sequence[xr.DataTree]], reached: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
-    """Return one row per network and optimizer as text: R², and a window per N.
+    """Return one row per network and optimizer as text: what is seen with each N, R².
 
-    What is seen and kept is a mean over seeds, what is learnt was learnt by all.
-
-    Windows are means over seeds with their deviation, and in brackets the lowest and
-    the highest end of the seeds' intervals; a mean that holds a window which reaches
-    the last lag is at least what it says.
+    What is seen is a mean over seeds with its deviation, and in brackets the lowest and
+    the highest end of their intervals; what is kept is a mean, too, and what is learnt
+    was learnt by all.
 
     Args:
         lines: diagnoses of all seeds, by network and optimizer.
-        reached: of `summaries.window_spread`, in the same way.
+        reached: of `summaries.seen_spread`, in the same way.
     """
     rows = []
     for name, trees in lines.items():
-        windows = records(reached[name]).items()
-        cells = {f"H at N = {number(n)}": cell(row) for n, row in windows}
+        seen = {
+            f"sees, N = {number(n)}": cell(row)
+            for n, row in records(reached[name]).items()
+        }
         found = over_seeds([progress(tree) for tree in trees]).cells()
-        row = {"network": name, **found, "R² of ceiling": fits(trees), **cells}
-        rows.append(row)
+        later = {column: found[column] for column in LATER}
+        rows.append({"network": name, **seen, **later, "R² of ceiling": fits(trees)})
     return pd.DataFrame(rows)
 
 
 def comparison_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the windows of two studies side by side as text.
+    """Return how far the networks of two studies see, side by side as text.
 
     Args:
         rows: numbers side by side, one row per network and number of sequences:
-            ``seen``, ``kept``, ``learnt``, ``mean``, ``deviation`` and ``censored`` of
-            each, their ``difference`` with its ``error``.
+            ``mean``, ``deviation``, ``kept`` and ``learnt`` of each, the
+            ``difference`` of the means with its ``error``.
     """
-    own = [f"{name} (A; B)" for name in COLUMNS]
-    columns = ["network", "N", *own, "A", "B", "B less A", "windows at the last lag"]
     found = [
-        (
-            row["group"],
-            number(row["n_sequences"]),
-            *(_both(row, name) for name in COLUMNS),
-            _mean(row, "_first"),
-            _mean(row, "_second"),
-            _with_error(row["difference"], row["error"]),
-            str(row["censored"]),
-        )
+        {
+            "network": row["group"],
+            "N": number(row["n_sequences"]),
+            "A sees": _with_error(row["mean_first"], row["deviation_first"]),
+            "B sees": _with_error(row["mean_second"], row["deviation_second"]),
+            "B less A": _with_error(row["difference"], row["error"]),
+            **{f"{name} (A; B)": _both(row, name) for name in LATER},
+        }
         for row in rows.to_dict("records")
     ]
-    return pd.DataFrame(found, columns=columns)
+    return pd.DataFrame(found)
 
 
 def _both(row: Mapping, name: str) -> str:
     return "; ".join(_shown(row[f"{name}_{side}"]) for side in ("first", "second"))
-
-
-def _mean(row: Mapping, side: str) -> str:
-    least = "≥" if row[f"censored{side}"] else ""
-    return least + _with_error(row[f"mean{side}"], row[f"deviation{side}"])
 
 
 def _with_error(mean: float, error: float) -> str:

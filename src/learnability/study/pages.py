@@ -183,15 +183,14 @@ def _asked(settings: Settings, runs: Runs) -> str:
     """Say in a sentence what was asked."""
     needs = [run.group("detection") for run in runs.values()]
     strengths = [float(need.attrs["effect_size"]) for need in needs]
-    what = f"dependencies of strength {span(min(strengths), max(strengths), 3)}"
-    if not max(strengths) > 0:
-        what = "any dependency (these targets hold none that can be measured)"
+    what = span(min(strengths), max(strengths), 3)
     first = min(int(need["lag"].min()) for need in needs)
     last = max(int(need["lag"].max()) for need in needs)
     options = settings.options
     return (
-        f"Asked for here: {what}, with {percent(options.significance)} false alarms "
-        f"and {percent(1 - options.power)} misses, at lags from {number(first)} to "
+        "Asked for here: dependencies as they were found, and in curves over all lags "
+        f"of one strength, {what}, with {percent(options.significance)} false alarms and "
+        f"{percent(1 - options.power)} misses, at lags from {number(first)} to "
         f"{number(last)} steps. The task's own lags are "
         f"{', '.join(map(str, settings.task.lags))}."
     )

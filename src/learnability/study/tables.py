@@ -8,8 +8,8 @@ import pandas as pd
 import xarray as xr
 
 from ..diagnosis import LayerDiagnosis
-from ..summaries.progress import COLUMNS, over_seeds, progress
-from ..summaries.spread import LEVELS, window_spread
+from ..summaries.progress import COLUMNS, LATER, over_seeds, progress
+from ..summaries.spread import LEVELS, seen_spread
 from .folder import RunFolder
 from .settings import Settings
 
@@ -93,21 +93,20 @@ def as_tree(settings: Settings, runs: Runs) -> xr.DataTree:
 
 
 def across_seeds(settings: Settings, runs: Runs) -> pd.DataFrame:
-    """Return a row per group and N: the windows of all seeds, summed up.
+    """Return a row per group and N: how far all seeds see, summed up.
 
     Args:
         settings: the study.
         runs: its diagnoses by label.
 
     Returns:
-        ``group``, ``n_sequences``, ``seen`` and ``kept`` (means over seeds) and
-        ``learnt`` (by all seeds), ``seeds`` (how many), ``mean``, ``deviation`` (nan
-        for one seed), the percentiles ``p10``, ``p25``, ``median``, ``p75``, ``p90``,
-        and ``censored``: how many windows reach the last lag, so that mean and
-        percentiles are at least what they say.
+        ``group``, ``n_sequences``, ``kept`` (mean over seeds) and ``learnt`` (by all
+        seeds), ``seeds`` (how many); of the steps that they see ``mean``, ``deviation``
+        (nan for one seed), the percentiles ``p10``, ``p25``, ``median``, ``p75``,
+        ``p90``; and ``whole``: how many of them see every dependency.
     """
     tables = [
-        window_spread([run.tree for run in found], settings.n_sequences)
+        seen_spread([run.tree for run in found], settings.n_sequences)
         .reset_index()
         .assign(group=group, **_progress(found, settings.n_sequences))
         for group, found in grouped(settings, runs).items()
@@ -115,12 +114,12 @@ def across_seeds(settings: Settings, runs: Runs) -> pd.DataFrame:
     columns = [
         "group",
         "n_sequences",
-        *COLUMNS,
+        *LATER,
         "seeds",
         "mean",
         "deviation",
         *LEVELS,
-        "censored",
+        "whole",
     ]
     return pd.DataFrame(pd.concat(tables, ignore_index=True), columns=columns)
 
@@ -128,29 +127,28 @@ def across_seeds(settings: Settings, runs: Runs) -> pd.DataFrame:
 def _progress(
     found: list[LayerDiagnosis], n_sequences: Iterable[float]
 ) -> dict[str, list[float | str]]:
-    """Return what seeds see with each N, keep and have learnt, a column each."""
+    """Return what seeds keep and have learnt, a column each, for each N."""
     rows = [
         over_seeds([progress(run.tree, n) for run in found]).record()
         for n in n_sequences
     ]
-    return {name: [row[name] for row in rows] for name in COLUMNS}
+    return {name: [row[name] for row in rows] for name in LATER}
 
 
 def compared(
     first: tuple[Settings, Runs], second: tuple[Settings, Runs]
 ) -> pd.DataFrame:
-    """Return the windows of two studies side by side.
+    """Return how far the networks of two studies see, side by side.
 
     Args:
         first: settings and diagnoses of one study.
         second: those of another.
 
     Returns:
-        A row per group and N that both have: of each study what is seen, kept and
-        learnt, mean and deviation of its windows over seeds, and how many of them reach
-        their last lag (``censored_first``, ``censored_second``, and ``censored`` of
-        both), so that its mean is at least that; ``difference`` of the means (second
-        less first) and its standard ``error`` over seeds, nan for one seed.
+        A row per group and N that both have: of each study mean and deviation over
+        seeds of the steps that are seen, and what is kept and learnt; ``difference`` of
+        the means (second less first) and its standard ``error`` over seeds, nan for one
+        seed.
 
     Raises:
         ValueError: if they have no group and N in common.
@@ -166,15 +164,12 @@ def compared(
     both["difference"] = both["mean_second"] - both["mean_first"]
     variance = [both[f"deviation_{s}"] ** 2 / both[f"seeds_{s}"] for s in SIDES]
     both["error"] = np.sqrt(variance[0] + variance[1])
-    both["censored"] = both["censored_first"] + both["censored_second"]
     shown = [f"{name}_{side}" for side in SIDES for name in SHOWN]
-    return pd.DataFrame(
-        both, columns=[*keys, *shown, "difference", "error", "censored"]
-    )
+    return pd.DataFrame(both, columns=[*keys, *shown, "difference", "error"])
 
 
 SIDES = ("first", "second")
-SHOWN = (*COLUMNS, "mean", "deviation", "censored")
+SHOWN = ("mean", "deviation", *LATER)
 
 
 def grouped(settings: Settings, runs: Runs) -> dict[str, list[LayerDiagnosis]]:

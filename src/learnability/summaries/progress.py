@@ -11,12 +11,11 @@ import xarray as xr
 
 from ..words import listed, ranges, short
 from .shares import has_learnt
-from .spread import group, needed_table, samples_needed
+from .spread import NONE_FOUND, group, needed_table, samples_needed
 
-COLUMNS = ("seen", "kept", "learnt")
+LATER = ("kept", "learnt")
+COLUMNS = ("seen", *LATER)
 OLD = "not measured; diagnose the model again to know it"
-ALL_LEARNT = "the error that is left shows nothing that the targets ask for"
-NONE_FOUND = "no dependency was found at these lags"
 UNRESOLVED = "no lag's share is resolved; give more held-out data"
 UNTOLD = "give heldout=... to know what is learnt"
 
@@ -81,9 +80,9 @@ def progress(tree: xr.DataTree, n_sequences: float | None = None) -> Progress:
         n_sequences: N; those that train it unless given.
     """
     need, why = group(tree, "detection"), {}
-    seen = float(needed_table(need, [given(tree, n_sequences)])["window"].iloc[0])
-    if np.isnan(seen):
-        why["seen"] = ALL_LEARNT if need["needed"].isnull().all() else NONE_FOUND
+    seen = needed_table(need, [given(tree, n_sequences)])
+    if "why" in seen.attrs:
+        why["seen"] = seen.attrs["why"]
     table, found = progress_by_lag(tree, n_sequences), _found(tree)
     held = {k: v for k, v in _known(table["kept"]).items() if k in found}
     learnt = _known(table["learnt"])
@@ -93,7 +92,7 @@ def progress(tree: xr.DataTree, n_sequences: float | None = None) -> Progress:
         why["learnt"] = why.get("kept") or _unshared(tree)
     first = [*takewhile(held.get, held)] or [0]
     return Progress(
-        seen,
+        float(seen["window"].iloc[0]),
         float(first[-1]) if held else np.nan,
         tuple(filter(learnt.get, learnt)) if learnt else None,
         why,

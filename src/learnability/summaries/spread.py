@@ -21,6 +21,10 @@ LEVELS = {"p10": 10, "p25": 25, "median": 50, "p75": 75, "p90": 90}
 FAMILIES = (decay.Exponential, decay.PowerLaw, decay.Logarithmic, decay.Stretched)
 # A unit's own decay. The exact transport adds what comes back through other units.
 ORDER = "diagonal"
+OWN = {"own": "needed", "own_lower": "lower", "own_upper": "upper"}
+"""N(l) and its ends: of a dependency that was found, and of one strength for all."""
+ALL_LEARNT = "the error that is left shows nothing that the targets ask for"
+NONE_FOUND = "no dependency was found at these lags"
 
 
 def group(tree: xr.DataTree, name: str) -> xr.Dataset:
@@ -127,7 +131,7 @@ def samples_needed(need: xr.Dataset) -> xr.DataArray:
     Args:
         need: the group ``detection`` of a diagnosis.
     """
-    return need["own"].fillna(need["needed"]) if "own" in need else need["needed"]
+    return need["own"].fillna(need["needed"])
 
 
 def needed_table(need: xr.Dataset, n_sequences: Iterable[float]) -> pd.DataFrame:
@@ -142,22 +146,29 @@ def needed_table(need: xr.Dataset, n_sequences: Iterable[float]) -> pd.DataFrame
     Returns:
         One row per N: ``window``, the longest lag up to which every lag that holds a
         dependency needs at most N sequences (0 if the first needs more, nan if none was
-        found or N(l) is not defined), and ``farthest``, the last lag that holds one.
+        found or N(l) is not defined) with the ends of its interval, ``lower`` and
+        ``upper``, and ``farthest``, the last lag that holds one. ``attrs["why"]`` says
+        why it is nan.
+
+    Raises:
+        ValueError: if an N is not above 0.
     """
-    wanted = list(n_sequences)
-    held = need["own"].dropna("lag") if "own" in need else need["needed"][:0]
-    lags, own = held["lag"].values, held.values
-    rows = []
-    for budget in wanted:
-        seen = np.cumprod(own <= budget).astype(bool)
-        window = np.nan if not len(lags) else float(max(lags[seen], default=0))
-        rows.append((window, lags[-1] if len(lags) else np.nan))
-    index = pd.Index(wanted, name="n_sequences")
-    return pd.DataFrame(rows, index=index, columns=["window", "farthest"])
+    held, budgets = need[[*OWN]].rename(OWN).dropna("lag"), list(n_sequences)
+    index = pd.Index(budgets, name="n_sequences")
+    names = ["window", "lower", "upper", "farthest"]
+    if not held["lag"].size:
+        table = pd.DataFrame(np.nan, index=index, columns=names)
+        learnt = bool(need["needed"].isnull().all())
+        table.attrs["why"] = ALL_LEARNT if learnt else NONE_FOUND
+        return table
+    lags, own, *ends = (held[n].values for n in ("lag", "needed", "lower", "upper"))
+    found = window(lags, own, budgets, lower=ends[0], upper=ends[1])
+    columns = found.contiguous, found.lower, found.upper, lags[-1]
+    return pd.DataFrame(dict(zip(names, columns, strict=True)), index=index)
 
 
 def window_spread(trees: Trees, n_sequences: Iterable[float]) -> pd.DataFrame:
-    """Return the windows of several seeds summed up, one row per N.
+    """Return the windows H_N of several seeds summed up, one row per N.
 
     A window that reaches its last lag is at least that: mean and percentiles of a
     N with such windows are lower ends.
@@ -173,23 +184,51 @@ def window_spread(trees: Trees, n_sequences: Iterable[float]) -> pd.DataFrame:
         ``seeds``, and ``last``, the longest lag measured.
     """
     numbers = list(n_sequences)
-    needs = [group(tree, "detection") for tree in trees]
-    found = [window_table(need, numbers) for need in needs]
-    stacked = {
-        name: np.stack([rows[name].to_numpy(float) for rows in found])
-        for name in ("window", "lower", "upper", "censored")
-    }
-    lasts = np.array([[int(need["lag"].max())] for need in needs])
-    columns = {
-        **spread(stacked["window"]),
-        "lower": stacked["lower"].min(axis=0),
-        "upper": stacked["upper"].max(axis=0),
-        "censored": np.nan_to_num(stacked["censored"]).sum(axis=0).astype(int),
-        "endless": (stacked["upper"] == lasts).any(axis=0),
-        "seeds": len(found),
-        "last": int(lasts.max()),
-    }
-    return pd.DataFrame(columns, index=pd.Index(numbers, name="n_sequences"))
+    found = [window_table(group(tree, "detection"), numbers) for tree in trees]
+    rows, last = _over_seeds(found), _last(trees)
+    censored = np.stack([table["censored"].to_numpy(float) for table in found])
+    rows["censored"] = np.nan_to_num(censored).sum(axis=0).astype(int)
+    rows["endless"] = rows["upper"] == last
+    return rows.assign(seeds=len(found), last=last)
+
+
+def seen_spread(trees: Trees, n_sequences: Iterable[float]) -> pd.DataFrame:
+    """Return how far several seeds see the dependencies that were found, a row per N.
+
+    Args:
+        trees: diagnoses of several seeds; those in which none was found do not count.
+        n_sequences: numbers of sequences N.
+
+    Returns:
+        Over ``n_sequences``: ``mean``, ``deviation`` and percentiles of what
+        `needed_table` returns; ``lower`` and ``upper``, the lowest and the highest end
+        of the seeds' intervals; ``whole``, how many of them see every dependency;
+        ``seeds``, and ``last``, the longest lag measured. All nan where none was found,
+        and ``attrs["why"]`` says why.
+    """
+    numbers = list(n_sequences)
+    found = [needed_table(group(tree, "detection"), numbers) for tree in trees]
+    known = [table for table in found if "why" not in table.attrs]
+    rows = _over_seeds(known or found[:1])
+    every = [(table["window"] == table["farthest"]).to_numpy() for table in known]
+    rows["whole"] = np.sum(every, axis=0) if known else 0
+    if not known:
+        rows.attrs["why"] = found[0].attrs["why"]
+    return rows.assign(seeds=len(known or found), last=_last(trees))
+
+
+def _over_seeds(found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return mean, deviation, percentiles and outer ends of windows, one row per N."""
+    window, lower, upper = (
+        np.stack([table[name].to_numpy(float) for table in found])
+        for name in ("window", "lower", "upper")
+    )
+    ends = {"lower": lower.min(axis=0), "upper": upper.max(axis=0)}
+    return pd.DataFrame({**spread(window), **ends}, index=found[0].index)
+
+
+def _last(trees: Trees) -> int:
+    return max(int(group(tree, "detection")["lag"].max()) for tree in trees)
 
 
 def sample_spread(trees: Trees) -> pd.DataFrame:
@@ -199,10 +238,29 @@ def sample_spread(trees: Trees) -> pd.DataFrame:
         trees: diagnoses of several seeds at the same lags.
 
     Returns:
-        Over ``lag``: ``needed`` (inf where it is not resolved), ``lower``, ``upper``.
+        Over ``lag``: ``needed`` (inf where it is not resolved), ``lower``, ``upper``,
+        of one strength at all lags; ``own``, ``own_lower`` and ``own_upper``, of the
+        dependency that was found at the lag, over the seeds that found one, nan where
+        none did.
     """
     needs = [group(tree, "detection") for tree in trees]
-    return _medians(needs, ("needed", "lower", "upper"))
+    return _medians(needs, ("needed", "lower", "upper")).join(_medians(needs, (*OWN,)))
+
+
+def of_dependency(row: Row) -> tuple[float, float, float]:
+    """Return N(l) and its ends: of a dependency found, else at one strength for all.
+
+    Args:
+        row: of `sample_spread`.
+
+    Example:
+        >>> row = {"needed": 9.0, "lower": 8.0, "upper": 10.0}
+        >>> of_dependency(row | {"own": 90.0, "own_lower": 80.0, "own_upper": 100.0})
+        (90.0, 80.0, 100.0)
+    """
+    names = OWN.values() if np.isnan(row["own"]) else OWN
+    needed, lower, upper = (float(row[name]) for name in names)
+    return needed, lower, upper
 
 
 def tail_spread(trees: Trees) -> pd.DataFrame:
@@ -219,12 +277,12 @@ def tail_spread(trees: Trees) -> pd.DataFrame:
 
 
 def _medians(groups: Sequence[xr.Dataset], names: Sequence[str]) -> pd.DataFrame:
-    with np.errstate(invalid="ignore"):  # between two that are infinite
-        columns = {
-            n: np.median(np.stack([g[n].values for g in groups]), axis=0) for n in names
-        }
-    index = pd.Index(groups[0]["lag"].values, name="lag")
-    return pd.DataFrame(columns, index=index)
+    lags = pd.Index(groups[0]["lag"].values, name="lag")
+    columns = {}
+    for name in names:
+        seeds = pd.DataFrame([one[name].values for one in groups], columns=lags)
+        columns[name] = seeds.median() if name in OWN else seeds.median(skipna=False)
+    return pd.DataFrame(columns)
 
 
 def envelope_spread(trees: Trees) -> pd.DataFrame:

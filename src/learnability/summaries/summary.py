@@ -29,7 +29,7 @@ class Summary:
     Attributes:
         names: of all lines, in their order.
         n_sequences: numbers of sequences N of the study, ascending.
-        reached: of `window_spread` at the study's N.
+        reached: of `seen_spread` at the study's N.
         windows: of `window_spread` at N from 1 to a million.
         samples: of `sample_spread`.
         envelopes: of `envelope_spread`.
@@ -90,7 +90,7 @@ def summed(
     return Summary(
         names=tuple(lines),
         n_sequences=tuple(numbers),
-        reached=_each(spread.window_spread, lines, numbers),
+        reached=_each(spread.seen_spread, lines, numbers),
         windows=_each(spread.window_spread, lines, sorted({*BUDGETS, *numbers})),
         samples=_each(spread.sample_spread, lines),
         envelopes=_each(spread.envelope_spread, lines),
@@ -124,8 +124,9 @@ def task_lags(trees: Iterable[xr.DataTree]) -> tuple[int, ...]:
     for tree in trees:
         if "training" in tree.children:
             found |= set(spread.group(tree, "training")["task_lag"].values.tolist())
-        elif "own" in (need := spread.group(tree, "detection")):
-            found |= set(need["own"].dropna("lag")["lag"].values.tolist())
+        else:
+            own = spread.group(tree, "detection")["own"].dropna("lag")
+            found |= set(own["lag"].values.tolist())
     return tuple(sorted(found))
 
 
