@@ -189,8 +189,8 @@ def _asked(settings: Settings, runs: Runs) -> str:
     options = settings.options
     return (
         "Asked for here: dependencies as they were found, and in curves over all lags "
-        f"of one strength, {what}, with {percent(options.significance)} false alarms and "
-        f"{percent(1 - options.power)} misses, at lags from {number(first)} to "
+        f"of one strength, {what}, with {percent(options.significance)} false alarms "
+        f"and {percent(1 - options.power)} misses, at lags from {number(first)} to "
         f"{number(last)} steps. The task's own lags are "
         f"{', '.join(map(str, settings.task.lags))}."
     )
