@@ -496,7 +496,7 @@ def test_what_shrinks_below_all_numbers_vanishes_and_the_first_sentence_says_so(
     assert "lag 4 vanishes" in repr(found)
 
 
-@pytest.mark.parametrize("left", [0.0, 1e-4])
+@pytest.mark.parametrize("left", [0.0, 1e-4, 0.05])
 def test_the_end_of_a_schedule_tells_nothing_of_whether_training_on_pays(young, left):
     model, optimizer, _ = young
     (group,) = optimizer.param_groups

@@ -12,11 +12,8 @@ from learnability.report.answer import (
     seeds_said,
 )
 from learnability.report.overview import (
-    DATA,
-    TRAINING,
     cell,
     learnt_lags,
-    limits,
     overview,
     spread_of,
     stopped,
@@ -129,17 +126,6 @@ def test_several_seeds_give_a_deviation_and_the_ends_of_all_intervals():
     assert cell(records(same)[1000.0]) == "16 ± 0 (16 to 16)"
 
 
-def test_what_stops_a_network_is_data_or_training():
-    group = training_group()  # lags 2, 4 and 8, of which 8 was not learnt
-    seen = summed(lines(GRU=[needing(5, 20, 50, 200, 900, training=group)]), [300.0])
-    assert limits(seen, "GRU", 300.0) == {TRAINING: [8]}
-    hidden = summed(lines(GRU=[needing(5, 20, 50, 900, 9e3, training=group)]), [300.0])
-    assert limits(hidden, "GRU", 300.0) == {DATA: [8]}
-    assert f"what stops the others: {DATA} (lag 8)." in headline(hidden, 300.0)
-    both = summed(lines(GRU=[FAR], LSTM=[FAR]), [300.0])
-    assert "stops" not in headline(both, 300.0)
-
-
 def judged(**verdicts: str) -> dict[int, Explanation]:
     """Give what verdicts say, by lag."""
     return {
@@ -163,19 +149,21 @@ def test_verdicts_say_what_stops_a_lag_and_most_seeds_decide():
 def test_the_first_table_lays_seen_and_learnt_beside_each_other():
     group = training_group()
     both = lines(GRU=[needing(5, 20, 50, 200, 900, training=group)], LSTM=[FAR])
-    (gru, lstm) = overview(summed(both, [300.0]), both, 300.0).to_dict("records")
+    said = {"GRU": [judged(l2="learnt", l4="learnt", l8="too few steps")]}
+    found = summed(both, [300.0])
+    (gru, lstm) = overview(found, both, 300.0, judged=said).to_dict("records")
     assert gru == {
         "network": "GRU",
         "sees, N = 300": "8 (8 to 8)",
         "learnt": "2 and 4",
-        "what stops the rest": f"{TRAINING}: 8",
+        "what stops the rest": "too few steps at lag 8: do too few steps",
     }
     assert lstm["learnt"] == lstm["what stops the rest"] == "n/a"
 
 
 def test_the_headline_says_what_was_learnt_beside_what_is_seen():
     said = told(300.0, GRU=[needing(5, 20, 50, 200, 900, training=training_group())])
-    assert "; of the task's 3 lags training learnt 2; what stops" in said
+    assert "; of the task's 3 lags training learnt 2" in said
 
 
 def test_trainings_that_diverged_are_counted_and_named():

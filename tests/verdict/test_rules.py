@@ -64,6 +64,8 @@ CASES = [
     ("too few sequences", FLAT | {"held_fall": -0.011}),
     ("forgotten", FLAT | {"kept": 0.02}),
     ("not resolved", FLAT),
+    ("not resolved", FLAT | {"train_fall": -0.02, "held_fall": -0.025}),
+    ("too few sequences", FLAT | {"train_fall": -0.02, "held_fall": -0.031}),
     ("not resolved", FLAT | {"held_fall": -0.009}),
     ("not resolved", FLAT | {"kept": nan}),
     ("not resolved", {"share": nan, "held_fall": nan}),

@@ -23,7 +23,7 @@ GROUPS = 64  # of sequences whose gradients are taken, about
 FRACTION = 0.01  # of a step that is made: a whole one is none to first order
 FEWEST = 8  # held-out sequences: with fewer no interval means anything
 FEWEST_GROUPS = 8  # with fewer no error can be told
-ENDED = 0.01  # of the first learning rate: less is the end of a schedule
+ENDED = 0.1  # of the first learning rate: less is the end of a schedule
 
 ReadOf = Callable[..., Reading]  # of taps, and of data unless they are the model's
 
@@ -186,7 +186,7 @@ def trained(
 
     Raises:
         NoRates: if it has made no step yet, is of another kind, or a schedule has let
-            its learning rate go to about 0.
+            its learning rate go to less than a tenth of the first.
     """
     ended = [g["lr"] for g in optimizer.param_groups if _ended(g)]
     if ended:
@@ -204,8 +204,8 @@ def trained(
 
 
 def _ended(group: Mapping[str, Any]) -> bool:
-    """Return whether a schedule has let the learning rate go to about 0."""
-    return float(group["lr"]) <= ENDED * float(group.get("initial_lr", 0.0))
+    """Return whether a schedule has let the learning rate go to its end."""
+    return float(group["lr"]) < ENDED * float(group.get("initial_lr", 0.0))
 
 
 def _given(model: nn.Module, optimizer: optim.Optimizer) -> list[nn.Parameter]:

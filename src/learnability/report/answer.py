@@ -22,7 +22,7 @@ from ..words import (
     steps,
     uncapital,
 )
-from .overview import Judged, limits, stopped
+from .overview import Judged, stopped
 
 
 def headline(
@@ -49,7 +49,7 @@ def headline(
     seen = _seen(rows, kind) if rows else f"no window is defined ({'; '.join(why)})"
     said = [f"With {sequences(budget)} {seen}", *_kept(found)]
     said += [uncapital(learnt(found))] if found.shares else _untold(found)
-    return "; ".join([*said, *_stops(found, budget, judged or {})]) + "."
+    return "; ".join([*said, *_stops(found, judged or {})]) + "."
 
 
 def _kept(found: Summary) -> list[str]:
@@ -69,15 +69,10 @@ def _untold(found: Summary) -> list[str]:
     return [f"what is learnt is not known ({reason})" for reason in [*reasons][:1]]
 
 
-def _stops(
-    found: Summary, budget: float, judged: Mapping[str, Sequence[Judged]]
-) -> list[str]:
+def _stops(found: Summary, judged: Mapping[str, Sequence[Judged]]) -> list[str]:
     """Say what stops the lags that are not learnt, nothing where none is."""
-    if judged:
-        lines = [stopped(seeds, found.task_lags) for seeds in judged.values()]
-        parts = [{k: lags for k, (lags, _) in line.items()} for line in lines]
-    else:
-        parts = [limits(found, name, budget) for name in found.shares]
+    lines = [stopped(seeds, found.task_lags) for seeds in judged.values()]
+    parts = [{k: lags for k, (lags, _) in line.items()} for line in lines]
     lags: dict[str, list[int]] = {}
     for kind, own in ((k, own) for line in parts for k, own in line.items()):
         lags.setdefault(kind, []).extend(own)

@@ -17,26 +17,6 @@ from ..words import MISSING, number, ranges, short, span
 Judged = Mapping[int, Explanation]
 """What stops each lag of one run of a line, or of a model as a whole."""
 SETTLED = ("learnt", "not in the data")
-TRAINING = "training, as they are seen"
-DATA = "data, as they lie beyond the window"
-EITHER = "training or data, as they lie at the window's end"
-
-
-def limits(found: Summary, name: str, budget: float) -> dict[str, list[int]]:
-    """Return the lags of a line that were not learnt, by what its window says of them.
-
-    Args:
-        found: what the seeds have in common.
-        name: of the line.
-        budget: number of sequences N, one of the study's.
-    """
-    row, kinds = records(found.reached[name])[budget], {}
-    for lag, share in records(found.shares[name]).items():
-        if not share["learnt"]:
-            sure, possible = row["lower"] >= lag, row["upper"] >= lag
-            kind = TRAINING if sure else EITHER if possible else DATA
-            kinds.setdefault(kind, []).append(lag)
-    return kinds
 
 
 def stopped(
@@ -85,11 +65,9 @@ def overview(
         columns["keeps"] = [_keeps(found.progress.get(name, [])) for name in lines]
     if found.shares:
         columns["learnt"] = [learnt_lags(found.shares.get(name)) for name in lines]
-    if found.shares or known:
+    if known:
         columns["what stops the rest"] = [
-            _stop(known[name], task_lags(trees))
-            if name in known
-            else _limit(found, name, budget)
+            _stop(known[name], task_lags(trees)) if name in known else MISSING
             for name, trees in lines.items()
         ]
     return pd.DataFrame(columns)
@@ -107,14 +85,6 @@ def _stop(seeds: Sequence[Judged], lags: Sequence[int]) -> str:
         for verdict, (own, advice) in stopped(seeds, lags).items()
     ]
     return "; ".join(parts) or "nothing"
-
-
-def _limit(found: Summary, name: str, budget: float) -> str:
-    if name not in found.shares:
-        return MISSING
-    parts = limits(found, name, budget)
-    told = [f"{kind}: {ranges(lags)}" for kind, lags in parts.items()]
-    return "; ".join(told) or "nothing"
 
 
 def cell(row: Row) -> str:

@@ -7,7 +7,9 @@ import pandas as pd
 
 from .. import plots, report
 from ..diagnosis import LayerDiagnosis
+from ..diagnosis.verdicts import judged
 from ..report import Again, Study
+from ..report.overview import Judged
 from ..summaries import Published, summed
 from ..summaries.spread import Trees
 from ..words import number, percent, span
@@ -46,7 +48,16 @@ def study_of(settings: Settings, runs: Runs) -> Study:
         facets=_facets(settings),
         asked=_asked(settings, runs),
         again=[_again(settings, runs)],
+        judged=_judged(settings, runs),
     )
+
+
+def _judged(settings: Settings, runs: Runs) -> dict[str, list[Judged]]:
+    """Return what stops each lag of every seed, by network and optimizer."""
+    return {
+        name: [judged({name: run}) for run in found]
+        for name, found in grouped(settings, runs).items()
+    }
 
 
 def both_of(first: tuple[Settings, Runs], second: tuple[Settings, Runs]) -> Study:
@@ -56,11 +67,13 @@ def both_of(first: tuple[Settings, Runs], second: tuple[Settings, Runs]) -> Stud
         first: settings and diagnoses of one study.
         second: those of another.
     """
-    lines, facets, again = {}, {}, []
+    lines, facets, stopped, again = {}, {}, {}, []
     for letter, (settings, runs) in zip("AB", (first, second), strict=True):
         study = f"{letter}: {settings.title}"
         for name, trees in lines_of(settings, runs).items():
             lines[f"{letter}: {name}"] = trees
+        for name, verdicts in _judged(settings, runs).items():
+            stopped[f"{letter}: {name}"] = verdicts
         for name, known in _facets(settings).items():
             facets[f"{letter}: {name}"] = {**known, "study": study}
         again.append(_again(settings, runs))
@@ -71,6 +84,7 @@ def both_of(first: tuple[Settings, Runs], second: tuple[Settings, Runs]) -> Stud
         level=first[0].options.level,
         facets=facets,
         again=again,
+        judged=stopped,
     )
 
 

@@ -9,7 +9,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from io import BytesIO
 from typing import Any, final
@@ -265,18 +265,28 @@ class Stages:
         return vars(self.measurement.gradients(self.data.direction))
 
     def _verdict(self) -> xr.DataTree:
-        """Return what verdicts rest on; shares on the sequences that chose the epoch.
+        """Return what verdicts rest on: training data, start and optimizer.
 
+        Shares are those of the sequences that chose the epoch, the optimizer's rate is
+        its first: at the end of a schedule no update tells whether training on pays.
         The work is that of one diagnosis: shares have no need of more.
         """
-        run, held, one = self.run, self.data.validation, self.measurement
-        work = {"work": DiagnosisOptions().work}
-        one = replace(one, options=run.options.model_copy(update=work))
+        run, data = self.run, self.data
+        reading = self._reading(data.training)
+        (layer,) = reading.layers(self.progress)
+        optimizer = self._optimizer()
+        for group in optimizer.param_groups if optimizer else ():
+            group["lr"] = run.recipe.learning_rate
+        work = {"work": DiagnosisOptions().work, "memory": MEMORY}
+        options = run.options.model_copy(update=work)
+        one = Measurement(layer, sorted(run.lags), run.seed, options, self.progress)
         held_out = HeldOut(
-            lambda taps, given: self._reading(given, taps),
-            held if len(held) >= FEWEST else None,
+            lambda taps, given=data.training: self._reading(given, taps),
+            data.validation if len(data.validation) >= FEWEST else None,
+            optimizer,
+            self._new_network().state_dict(),
         )
-        found = verdict_group(one, self._read, held_out, self.data.direction)
+        found = verdict_group(one, reading, held_out, data.direction)
         return xr.DataTree.from_dict({"verdict": found})
 
     def _fit(self) -> xr.DataTree:

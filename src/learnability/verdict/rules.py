@@ -107,10 +107,15 @@ class Case:
 
     @property
     def fits_noise(self) -> bool:
-        """Return whether the held-out loss rises too much meanwhile."""
+        """Return whether the held-out loss rises too much meanwhile.
+
+        Where the training loss rises as well, as of weights that were at a valley's
+        floor, no noise is fitted by what both rise.
+        """
         if self.falls:
             return self.held_fall < TREND * self.train_fall
-        return self.held_fall < -Z * self.held_fall_error
+        both = min(self.train_fall, 0.0)
+        return self.held_fall - both < -Z * self.held_fall_error
 
     @property
     def cut(self) -> bool:
