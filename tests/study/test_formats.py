@@ -36,7 +36,7 @@ def test_a_folder_states_its_format_and_its_maker(kept):
     [
         ("", "by an older version of learnability without a format"),
         ("format = 1\n", "by an older version of learnability in format 1"),
-        ('format = 3\nlearnability = "9.8"\n', "by learnability 9.8 in format 3"),
+        ('format = 99\nlearnability = "9.8"\n', "by learnability 9.8 in format 99"),
     ],
 )
 def test_a_folder_of_another_format_is_refused(kept, line, said):
