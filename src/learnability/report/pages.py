@@ -146,6 +146,10 @@ def study_page(
     )
 
 
+COMPARED = ("network", "N", "A", "B", "B less A")
+"""Columns of two studies' windows that people look at first."""
+
+
 def comparison_page(study: Study, rows: pd.DataFrame, titles: Sequence[str]) -> str:
     """Return a page that lays two studies over one another.
 
@@ -163,10 +167,14 @@ def comparison_page(study: Study, rows: pd.DataFrame, titles: Sequence[str]) -> 
     )
     found = summed(study.lines, study.n_sequences)
     places = [found.n_sequences.index(float(n)) for n in rows["n_sequences"]]
-    table = Table.of(comparison_table(rows), "windows of both studies")
-    table = replace(table, budgets=places)
+    text = comparison_table(rows)
+    few = pd.DataFrame(text, columns=[*COMPARED])
+    table, every = (
+        replace(Table.of(some, caption), budgets=places)
+        for some, caption in ((few, "windows"), (text, "numbers of both studies"))
+    )
     parts = {"headline": first, "lead": lead, "table": table, "notes": rest}
-    return _page(study, found, numbers=None, more=(), **parts)
+    return _page(study, found, numbers=every, more=(), **parts)
 
 
 def _page(study: Study, found: Summary, **parts: Any) -> str:
