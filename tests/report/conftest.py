@@ -1,15 +1,13 @@
 """One browser for all tests of pages."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PATIENCE = 600_000
-"""Milliseconds that tell a page that hangs from a machine that is busy."""
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+from tests.report.picture import PATIENCE, browser_path, launched
+
 NONE = (
     "NO BROWSER IS INSTALLED: the report's page was not tested in one; "
     "apt-get install chromium"
@@ -19,16 +17,12 @@ NONE = (
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A headless Chromium of the system."""
-    api = pytest.importorskip("playwright.sync_api", reason=NONE)
-    path = next((p for name in BROWSERS if (p := shutil.which(name))), None)
+    pytest.importorskip("playwright.sync_api", reason=NONE)
+    path = browser_path()
     if path is None:
         pytest.skip(NONE)
-    with api.sync_playwright() as found:
-        opened = found.chromium.launch(
-            executable_path=path, args=["--no-sandbox"], timeout=PATIENCE
-        )
+    with launched(path) as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture

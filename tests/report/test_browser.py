@@ -3,8 +3,8 @@
 import pytest
 
 from learnability.words import short
-from tests.report.conftest import PATIENCE
 from tests.report.kinds import NAMED, TITLE, strange
+from tests.report.picture import PATIENCE
 
 
 @pytest.fixture(scope="module")
