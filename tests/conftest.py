@@ -38,3 +38,11 @@ settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Tell what tests of pages measured; it decides nothing."""
+    for report in terminalreporter.getreports("passed"):
+        for what, said in report.user_properties:
+            if what == "page":
+                terminalreporter.write_line(f"{what} {said}")

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from learnability.cli import main
+from learnability.report import COMPARED
 from learnability.study import Store, load_settings
 from learnability.study.store import part_of
 from tests.study.small import small_settings
@@ -103,7 +104,8 @@ def test_results_can_be_listed_shown_compared_and_exported(study, monkeypatch):
     assert "runs/" in shown.stdout
     compared = call("compare", "runs/small", "runs/small", cwd=folder)
     assert compared.returncode == 0, compared.stderr
-    assert "B less A" in compared.stdout
+    assert compared.stdout.startswith("With ")
+    assert "kept (A; B)" in compared.stdout
     for kind, name in (("csv", "lags.csv"), ("netcdf", "results.nc")):
         done = call("export", "runs/small", "--format", kind, cwd=folder)
         assert done.returncode == 0, done.stderr
@@ -298,6 +300,11 @@ def test_tables_are_as_wide_as_columns_says(again, monkeypatch):
     monkeypatch.setenv("COLUMNS", "70")
     lines = call("show", "small", cwd=again).stdout.splitlines()
     assert max(map(len, lines)) <= 70
+    monkeypatch.setenv("COLUMNS", "80")
+    *_, table = call("compare", "small", "small", cwd=again).stdout.partition("┏")
+    head = table.splitlines()[1]
+    assert [word.strip() for word in head.strip("┃").split("┃")] == [*COMPARED]
+    assert "…" not in table
 
 
 def test_second_run_keeps_the_first(study):

@@ -1,6 +1,5 @@
 """The pages of the site say what is so, and their code and links are good."""
 
-import ast
 import json
 import re
 import shlex
@@ -13,8 +12,9 @@ import learnability as lw
 from benchmarks.table import markdown
 from experiments.cli import app as experiments
 from learnability.cli import app as product
-from learnability.study import load_settings
+from learnability.study import Store, load_settings, run_study
 from tests.site import faults
+from tests.study.small import Watcher, small_settings
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -34,13 +34,26 @@ def fenced(page: Path, *kinds: str) -> list[str]:
     return [text for kind, text in found if kind in kinds]
 
 
+def made_study() -> None:
+    """Make the study that a page looks into, smaller than it is."""
+    run_study(small_settings().changed(name="quick"), Store("runs/quick"), Watcher())
+
+
+BEFORE = {"studies": made_study}
+
+
 @every_page
-def test_python_is_run_or_says_why_not(page):
-    if RUN & {page.parent.name, page.stem}:
+def test_python_runs_or_says_why_not(page, tmp_path, monkeypatch):
+    blocks = fenced(page, "python", "py")
+    if not blocks or RUN & {page.parent.name, page.stem}:
         return
-    for code in fenced(page, "python", "py"):
-        assert NOT_RUN in code, f"{page.name}: {code.splitlines()[0]}"
-        ast.parse(code)
+    monkeypatch.chdir(tmp_path)
+    BEFORE.get(page.stem, lambda: None)()
+    names = {"__name__": page.stem}
+    for code in blocks:
+        made = compile(code, page.name, "exec")
+        if NOT_RUN not in code:
+            exec(made, names)
 
 
 @every_page

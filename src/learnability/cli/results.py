@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import pandas as pd
 from upath import UPath
 
-from ..report import comparison_table, formatted, table
+from ..report import COMPARED, comparison_table, difference, formatted, table
 from ..storage import place, replace_file, tree_bytes
 from ..study.store import Store
 from ..study.tables import as_tree, by_lag, by_sequences, compared, index
@@ -107,7 +107,9 @@ def export(
 
 
 def compare(first: str, second: str, /) -> None:
-    """Print the windows of two studies side by side, with their difference.
+    """Print which of two studies sees farther, and their windows side by side.
+
+    Where the terminal is too narrow for all columns five are shown.
 
     For example: `learnability compare quick runs/other`
 
@@ -119,12 +121,14 @@ def compare(first: str, second: str, /) -> None:
         That of another.
     """
     studies = [(s.load_settings(), s.load()) for s in map(named_store, (first, second))]
-    rows = comparison_table(compared(*studies))
-    titles = {
-        s: f"{s}: {study.title}" for s, (study, _) in zip("AB", studies, strict=True)
-    }
-    head = tuple(titles.get(str(c), str(c)) for c in rows.columns)
-    print_table(head, rows.values.tolist())
+    numbers = compared(*studies)
+    for sentence in difference(numbers):
+        say(sentence, wrapped=True)
+    a, b = (settings.title for settings, _ in studies)
+    say(f"A is {a}, B is {b}.", wrapped=True)
+    rows = comparison_table(numbers)
+    places = [list(rows.columns).index(name) for name in COMPARED]
+    print_table(rows.columns, rows.values.tolist(), first=places)
 
 
 def _kind(path: Path | UPath) -> Format:

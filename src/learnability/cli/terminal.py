@@ -3,7 +3,7 @@
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 import pandas as pd
 from rich import progress as bars
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 from upath import UPath
@@ -124,7 +125,11 @@ def _console() -> Console:
 
 
 def print_table(
-    head: Iterable[str], rows: Iterable[Iterable[object]], title: str = ""
+    head: Iterable[str],
+    rows: Iterable[Iterable[object]],
+    title: str = "",
+    *,
+    first: Sequence[int] = (),
 ) -> None:
     """Print a table whose words are taken as they are.
 
@@ -132,13 +137,25 @@ def print_table(
         head: names of the columns.
         rows: a value per column.
         title: of the table.
+        first: places of the columns that are shown where the terminal is too narrow
+            for all; all unless given.
     """
+    console, names, cells = _console(), list(head), [list(row) for row in rows]
+    shown = _drawn(names, cells, title)
+    room = console.options.update(max_width=10 * WIDE)
+    if first and Measurement.get(console, room, shown).maximum > console.width:
+        names, *cells = ([row[k] for k in first] for row in (names, *cells))
+        shown = _drawn(names, cells, title)
+    console.print(shown)
+
+
+def _drawn(head: Iterable[str], rows: Iterable[Iterable[object]], title: str) -> Table:
     shown = Table(title=Text(title) if title else None)
     for name in head:
         shown.add_column(Text(str(name)))
     for row in rows:
         shown.add_row(*(Text(str(value)) for value in row))
-    _console().print(shown)
+    return shown
 
 
 def answer(settings: Settings, runs: Mapping[str, LayerDiagnosis]) -> None:

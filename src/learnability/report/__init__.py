@@ -1,7 +1,9 @@
 """From records to tables and one self-contained page."""
 
+from .answer import difference
 from .history import monitor_page
 from .pages import (
+    COMPARED,
     Again,
     Study,
     comparison_page,
@@ -14,6 +16,7 @@ from .render import Shown, Table, by_budget, render, shown
 from .table import comparison_table, fitted_decay, formatted, summary, table
 
 __all__ = [
+    "COMPARED",
     "Again",
     "Shown",
     "Study",
@@ -21,6 +24,7 @@ __all__ = [
     "by_budget",
     "comparison_page",
     "comparison_table",
+    "difference",
     "fitted_decay",
     "formatted",
     "model_page",

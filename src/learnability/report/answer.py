@@ -49,7 +49,7 @@ def headline(
     seen = _seen(rows, kind) if rows else f"no window is defined ({'; '.join(why)})"
     said = [f"With {sequences(budget)} {seen}", *_kept(found)]
     said += [uncapital(learnt(found))] if found.shares else _untold(found)
-    return "; ".join([*said, *_stops(found, judged or {})]) + "."
+    return "; ".join([*said, *_stops(found, kind, judged or {})]) + "."
 
 
 def _kept(found: Summary) -> list[str]:
@@ -69,7 +69,9 @@ def _untold(found: Summary) -> list[str]:
     return [f"what is learnt is not known ({reason})" for reason in [*reasons][:1]]
 
 
-def _stops(found: Summary, judged: Mapping[str, Sequence[Judged]]) -> list[str]:
+def _stops(
+    found: Summary, kind: str, judged: Mapping[str, Sequence[Judged]]
+) -> list[str]:
     """Say what stops the lags that are not learnt, nothing where none is."""
     lines = [stopped(seeds, found.task_lags) for seeds in judged.values()]
     parts = [{k: lags for k, (lags, _) in line.items()} for line in lines]
@@ -91,7 +93,7 @@ def _stops(found: Summary, judged: Mapping[str, Sequence[Judged]]) -> list[str]:
     some = any(table["some"].any() for table in found.shares.values())
     which = "the others" if some else "them"
     if not alone:
-        which = f"the other {every} pairs of network and lag"
+        which = f"the other {every} pairs of {kind} and lag"
     return [f"what stops {which}: {', '.join(told).strip()}"]
 
 

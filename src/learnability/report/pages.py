@@ -144,6 +144,11 @@ def study_page(
     )
 
 
+COMPARED = ("network", "N", "A sees", "B sees", "B less A")
+"""Columns of two studies that people look at first."""
+NOT_BOTH = "Only one of the studies was asked about this"
+
+
 def comparison_page(study: Study, rows: pd.DataFrame, titles: Sequence[str]) -> str:
     """Return a page that lays two studies over one another.
 
@@ -153,7 +158,6 @@ def comparison_page(study: Study, rows: pd.DataFrame, titles: Sequence[str]) -> 
         titles: of both studies.
     """
     a, b = titles
-    first, *rest = answer.difference(rows)
     lead = (
         f"A is {a}, B is {b}. Steps that are seen are means over seeds ± a deviation, "
         "differences B less A ± a standard error over seeds. A difference counts from "
@@ -161,10 +165,19 @@ def comparison_page(study: Study, rows: pd.DataFrame, titles: Sequence[str]) -> 
     )
     found = summed(study.lines, study.n_sequences)
     places = [found.n_sequences.index(float(n)) for n in rows["n_sequences"]]
-    table = Table.of(comparison_table(rows), "how far both see")
-    table = replace(table, budgets=places)
-    parts = {"headline": first, "lead": lead, "table": table, "notes": rest}
-    return _page(study, found, numbers=None, more=(), **parts)
+    both = dict(iter(rows.groupby("n_sequences")))
+    said = [
+        " ".join(answer.difference(both[n])) if n in both else f"{NOT_BOTH} N."
+        for n in found.n_sequences
+    ]
+    text = comparison_table(rows)
+    few = pd.DataFrame(text, columns=[*COMPARED])
+    table, every = (
+        replace(Table.of(some, caption), budgets=places)
+        for some, caption in ((few, "how far both see"), (text, "numbers of both"))
+    )
+    parts = {"headline": by_budget(said), "lead": lead, "table": table, "notes": ()}
+    return _page(study, found, numbers=every, more=(), **parts)
 
 
 def _page(study: Study, found: Summary, **parts: Any) -> str:
