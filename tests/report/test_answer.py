@@ -146,6 +146,19 @@ def test_verdicts_say_what_stops_a_lag_and_most_seeds_decide():
     )
 
 
+def test_of_several_networks_the_pairs_of_network_and_lag_are_counted():
+    trees = lines(**dict.fromkeys("AB", [diagnosis(training=training_group())]))
+    stops = {
+        "A": [judged(l2="learnt", l4="vanishes", l8="vanishes")],
+        "B": [judged(l2="learnt", l4="too few steps", l8="vanishes")],
+    }
+    said = headline(summed(trees, [1e3]), 1e3, judged=stops)
+    assert said.endswith(
+        "what stops the other 4 pairs of network and lag: their gradient vanishes (3), "
+        "too few training steps (1)."
+    )
+
+
 def test_the_first_table_lays_seen_and_learnt_beside_each_other():
     group = training_group()
     both = lines(GRU=[needing(5, 20, 50, 200, 900, training=group)], LSTM=[FAR])

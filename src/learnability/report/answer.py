@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -74,21 +75,20 @@ def _stops(
 ) -> list[str]:
     """Say what stops the lags that are not learnt, nothing where none is."""
     lines = [stopped(seeds, found.task_lags) for seeds in judged.values()]
-    parts = [{k: lags for k, (lags, _) in line.items()} for line in lines]
     lags: dict[str, list[int]] = {}
-    for kind, own in ((k, own) for line in parts for k, own in line.items()):
-        lags.setdefault(kind, []).extend(own)
+    for verdict, (own, _) in chain.from_iterable(line.items() for line in lines):
+        lags.setdefault(verdict, []).extend(own)
     if not lags or not found.shares:  # of what is not known to be open nothing is said
         return []
-    every, alone = sum(map(len, lags.values())), len(parts) == 1
+    every, alone = sum(map(len, lags.values())), len(lines) == 1
 
     def many(own: list[int]) -> str:
         return f"({len(own)})" if len(own) < every else ""
 
     told = [
-        f"{STOPS.get(kind, kind)} "
+        f"{STOPS.get(verdict, verdict)} "
         + (f"(lag{'s' * (len(own) > 1)} {ranges(own)})" if alone else many(own))
-        for kind, own in lags.items()
+        for verdict, own in lags.items()
     ]
     some = any(table["some"].any() for table in found.shares.values())
     which = "the others" if some else "them"
