@@ -147,7 +147,7 @@ def test_verdicts_say_what_stops_a_lag_and_most_seeds_decide():
 
 
 def test_of_several_networks_the_pairs_of_network_and_lag_are_counted():
-    trees = lines(**dict.fromkeys("AB", [diagnosis(training=training_group())]))
+    trees = lines(**{key: [diagnosis(training=training_group())] for key in "AB"})
     stops = {
         "A": [judged(l2="learnt", l4="vanishes", l8="vanishes")],
         "B": [judged(l2="learnt", l4="too few steps", l8="vanishes")],
