@@ -103,7 +103,7 @@ def test_shares_of_a_weak_dependence_are_not_shrunk_by_the_directions():
 
 def test_shares_change_by_what_the_outputs_do():
     now, after = learner(TRUE, 0), learner({**TRUE, 3: 0.5}, 0)
-    table = facts(now, now, after, list(range(6)), 1, fraction=0.5)
+    table = facts(now, now, lambda: after, list(range(6)), 1, fraction=0.5)
     for lag, change in {1: 0.0, 3: 0.1, 5: 0.0}.items():
         apart = abs(table.gain[lag] - change / 0.5)
         assert apart < 4 * table.gain_error[lag] + 1e-9

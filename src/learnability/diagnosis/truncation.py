@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
+import torch
 import xarray as xr
 from jaxtyping import Float
 
@@ -97,12 +98,12 @@ def _sums(
         made = weighted_gradients(sample, weights, anchors)
         rows = sketched(made.flatten(0, 1)).unflatten(0, made.shape[:2]).double()
         if found is None:
-            found = np.zeros((clusters, *rows.shape[1:]))
-        own = (before + np.arange(len(rows))) * clusters // len(some)
-        np.add.at(found, own, rows.cpu().numpy())
+            found = rows.new_zeros(clusters, *rows.shape[1:])
+        own = (before + torch.arange(len(rows))) * clusters // len(some)
+        found.index_add_(0, own.to(rows.device), rows)
         before += len(rows)
     assert found is not None  # a layer has sequences
-    return found
+    return found.cpu().numpy()
 
 
 def _pieces(parts: Iterable[Sample], count: int) -> Iterable[Sample]:

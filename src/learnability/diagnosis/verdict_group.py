@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -175,12 +176,16 @@ def _facts(
     held = held_out.layer(reading, name)
     train = looked.sums(one.layer, states=held is None)
     other = None if held is None else looked.sums(held, states=True)
-    with held_out.after(reading) as layers:
-        after = None
-        if other is not None and layers:  # the same clusters, for what changes
-            after = looked.sums(layers[name], states=False, most=len(other.xx))
+
+    def after(most: int) -> LagSums:
+        with held_out.after(reading) as layers:
+            return looked.sums(layers[name], states=False, most=most)
+
+    stepped = None
+    if other is not None and not isinstance(held_out.descent(reading), str):
+        stepped = partial(after, len(other.xx))  # the same clusters, for what changes
     axes = len(looked.chosen.axes)
-    table = facts(train, other, after, lags, axes, FRACTION, looked.linear)
+    table = facts(train, other, stepped, lags, axes, FRACTION, looked.linear)
     return table.assign(start=_start(one, reading, held_out).reindex(lags))
 
 

@@ -145,6 +145,7 @@ class Reading:
         lengths: dict[str, list[Tensor]] = {}
         numbers: dict[str, list[Tensor]] = {}
         held, left = 0, set()
+        progress("running the model", 0.0)  # the first batch may compile loops
         for place, samples in enumerate(self._samples()):
             for name, sample in samples.items():
                 lengths.setdefault(name, []).append(sample.lengths)

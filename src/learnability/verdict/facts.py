@@ -6,6 +6,8 @@ learnt of it. The share is ``-beta(p, phi_l)/beta(e, phi_l)``, both by one regre
 all lags.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
@@ -26,7 +28,7 @@ ALL = slice(None)
 def facts(
     train: LagSums,
     held: LagSums | None,
-    after: LagSums | None,
+    after: Callable[[], LagSums] | None,
     lags: list[int],
     axes: int,
     fraction: float = 1.0,
@@ -40,8 +42,8 @@ def facts(
     Args:
         train: of the training data.
         held: of held-out data, None without them.
-        after: of the same data after a part of the optimizer's next step, without the
-            state.
+        after: makes those of the same data after a part of the optimizer's next step,
+            without the state, if a lag was found; None without an optimizer.
         lags: lags in steps.
         axes: of the error signal.
         fraction: of the step that was made.
@@ -151,7 +153,7 @@ def _found(
 
 def _learnt(
     held: LagSums | None,
-    after: LagSums | None,
+    after: Callable[[], LagSums] | None,
     lags: dict[int, slice],
     scale: Float[np.ndarray, "column"],
     fraction: float,
@@ -160,7 +162,7 @@ def _learnt(
 
     Args:
         held: sums over held-out data.
-        after: the same after a part of a step.
+        after: makes the same after a part of a step, or None.
         lags: with the features of each.
         scale: of the columns.
         fraction: of the step.
@@ -178,7 +180,7 @@ def _learnt(
         now = parts(held)
         rows[:, :3] = [now[lag].share() for lag in lags]
         if after is not None:
-            later = parts(after)
+            later = parts(after())
             change = np.array([now[lag].change(later[lag]) for lag in lags]) / fraction
             change[:, 0] *= np.sign(1 - rows[:, 0])
             rows[:, 3:] = np.where(np.isnan(rows[:, :1]), np.nan, change)
@@ -195,10 +197,8 @@ def _together(every: list[Moments]) -> Moments:
     """Return the moments of the clusters of several data sets."""
     if len(every) == 1:
         return every[0]
-    xx, xy, yy = (
-        np.concatenate([getattr(one, name) for one in every])
-        for name in ("xx", "xy", "yy")
-    )
+    xy, yy = (np.concatenate([getattr(one, n) for one in every]) for n in ("xy", "yy"))
+    xx = [cluster for one in every for cluster in one.xx]
     return Moments(xx, xy, yy, sum(one.rows for one in every), 0.0)
 
 
@@ -206,7 +206,7 @@ def _leading(
     fitted: Regression, lag: int, features: slice
 ) -> Float[np.ndarray, "feature"]:
     """Return the direction of some features on which the targets hang most."""
-    into, beta, *_ = fitted.only(features).of(lag)
+    into, beta, *_ = fitted.of(lag, features)
     most = np.linalg.svd(beta, full_matrices=False)[2][0]
     found = np.zeros(fitted.width)
     found[features] = np.linalg.pinv(into) @ (beta @ most)

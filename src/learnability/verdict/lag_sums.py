@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
+from scipy import linalg
 
 from .features import PART
 from .moments import Moments, few_enough
@@ -41,6 +42,8 @@ Parts = Callable[[], Iterable[Part]]
 
 class Rows(NamedTuple):
     """Steps of some sequences of one cluster.
+
+    The first of them is the one before any that is a row.
 
     Attributes:
         cluster: which.
@@ -93,16 +96,19 @@ class LagSums(NamedTuple):
             phi = (part.features - features) * part.own[..., None]
             looks = part.looks & (np.arange(steps) >= self.first)
             own = part.cluster * len(self.xx) // self.clusters
+            start = max(0, self.first - 1)
+            numbers = (steps - start) * len(self.xx[0])
             for g in np.unique(own):
-                for some in _few(np.flatnonzero(own == g), steps * len(self.xx[0])):
-                    x = lagged(phi[some], self.lags - 1)
-                    yield Rows(int(g), x, part.columns[some] - columns, looks[some])
+                for some in _few(np.flatnonzero(own == g), numbers):
+                    x = lagged(phi[some], self.lags - 1, start)
+                    y = part.columns[some, start:] - columns[start:]
+                    yield Rows(int(g), x, y, looks[some, start:])
 
     def moments(self, scale: Float[np.ndarray, "column"]) -> Moments:
         """Return the moments of the leading columns, each times a factor."""
         own = slice(len(scale))
         traces = np.einsum("gkk,k->g", self.yy[:, own, own], scale**2)
-        return Moments(self.xx, self.xy[..., own] * scale, traces, self.rows, 0.0)
+        return Moments([*self.xx], self.xy[..., own] * scale, traces, self.rows, 0.0)
 
 
 def lag_sums(parts: Parts, longest: int, clusters: int, most: int = MOST) -> LagSums:
@@ -135,7 +141,7 @@ def lag_sums(parts: Parts, longest: int, clusters: int, most: int = MOST) -> Lag
     rows, sequences = 0, 0
     for g, x, y, there in found.each():
         sequences += len(x)
-        xx[g] += _edges(x, there)
+        _add_edges(xx[g], x, there)
         x, y = x[there], y[there]
         first_row[g] += x.T @ x[:, :width]
         xy[g] += x.T @ y
@@ -151,14 +157,19 @@ def _few(chosen: Int[np.ndarray, "sequence"], numbers: int) -> list[np.ndarray]:
     return np.array_split(chosen, -(-len(chosen) // most))
 
 
-def _edges(
+def _add_edges(
+    xx: Float[np.ndarray, "coefficient coefficient"],
     x: Float[np.ndarray, "sequence step coefficient"],
     looks: Bool[np.ndarray, "sequence step"],
-) -> Float[np.ndarray, "coefficient coefficient"]:
-    """Return by what X'X changes if all rows are those one step earlier."""
+) -> None:
+    """Add by what X'X changes if all rows are those one step earlier."""
     change = np.diff(looks.astype(float), axis=1, append=0)
     here = change != 0
-    return (x[here] * change[here][:, None]).T @ x[here]
+    ends = x[here].T
+    signed = ends * change[here]
+    # In place: an array as large as X'X costs as much as the products.
+    (multiply,) = linalg.get_blas_funcs(("gemm",), (xx,))
+    multiply(1.0, signed, ends, 1.0, xx.T, trans_b=True, overwrite_c=True)
 
 
 def _by_shift(
@@ -186,18 +197,18 @@ def _by_shift(
 
 
 def lagged(
-    phi: Float[np.ndarray, "sequence step feature"], longest: int
-) -> Float[np.ndarray, "sequence step coefficient"]:
-    """Return the features of lags 0 to the longest at every step, lag 0 first.
+    phi: Float[np.ndarray, "sequence step feature"], longest: int, start: int = 0
+) -> Float[np.ndarray, "sequence some coefficient"]:
+    """Return the features of lags 0 to the longest at steps from one on, lag 0 first.
 
     Example:
         >>> lagged(np.array([[[1.0], [2.0]]]), 1).tolist()
         [[[1.0, 0.0], [2.0, 1.0]]]
     """
-    padded = np.pad(phi, [(0, 0), (longest, 0), (0, 0)])
+    padded = np.pad(phi, [(0, 0), (longest, 0), (0, 0)])[:, start:]
     windows = np.lib.stride_tricks.sliding_window_view(padded, longest + 1, axis=1)
     past = windows[..., ::-1].swapaxes(2, 3)
-    return past.reshape(*phi.shape[:2], -1)
+    return past.reshape(*past.shape[:2], -1)
 
 
 def _means(parts: Iterable[Part]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """Sums of products of features at all lags and targets, cluster by cluster."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,21 +20,32 @@ class Moments:
     """Sums of products over the rows of every cluster: X'X, X'Y and trace Y'Y.
 
     Attributes:
+        xx: X'X of one cluster after another; they are too large to be copied.
         tails: about the kurtosis of sums of products of the rarest feature and target.
     """
 
-    xx: Float[np.ndarray, "cluster coefficient coefficient"]
+    xx: Sequence[Float[np.ndarray, "coefficient coefficient"]]
     xy: Float[np.ndarray, "cluster coefficient target"]
     yy: Float[np.ndarray, "cluster"]
     rows: int
     tails: float
 
+    def total(
+        self, clusters: Iterable[int] | None = None
+    ) -> Float[np.ndarray, "coefficient coefficient"]:
+        """Return X'X summed over some clusters, all unless given."""
+        found = np.zeros_like(self.xx[0])
+        for g in range(len(self.xx)) if clusters is None else clusters:
+            found += self.xx[g]
+        return found
+
     def first(self, features: int, lags: int) -> "Moments":
         """Return the moments of the first features alone."""
-        places = np.arange(self.xx.shape[1]).reshape(lags, -1)[:, :features].ravel()
-        if len(places) == self.xx.shape[1]:
+        size = self.xy.shape[1]
+        places = np.arange(size).reshape(lags, -1)[:, :features].ravel()
+        if len(places) == size:
             return self
-        xx = self.xx[:, places[:, None], places]
+        xx = [one[places[:, None], places] for one in self.xx]
         return replace(self, xx=xx, xy=self.xy[:, places])
 
 
@@ -93,7 +105,7 @@ def moments(
     yy = np.bincount(cluster, weights=(y**2).sum(1))
     kurtosis = ((y**4).mean(0) / (y**2).mean(0) ** 2).max()
     tails = float(fourth.max() * kurtosis) / len(y) ** 2
-    return Moments(xx, xy, yy, len(y), tails)
+    return Moments([*xx], xy, yy, len(y), tails)
 
 
 def few_enough(lags: int, width: int) -> int:

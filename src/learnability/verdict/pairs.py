@@ -62,7 +62,7 @@ def pair_regressions(
     used = yy > 0
     return {
         lag: regression(
-            Moments(xx[place, used], xy[place, used], yy[used], rows, 0.0),
+            Moments([*xx[place, used]], xy[place, used], yy[used], rows, 0.0),
             1,
             0.0,
             nested=False,

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy import linalg
 
 from .moments import FOLDS, Moments
-from .trace_test import TraceTest, trace_test
+from .trace_test import TraceTest, by_products, trace_test
 
 FEW_ROWS = 5  # for each coefficient, below which a ridge is chosen
 ROWS = 2  # likewise, below which single lags need a ridge, too
@@ -63,13 +63,18 @@ class Regression:
         pairs = (a.reshape(shape) for a in (self.inverse, self.covariance))
         return np.einsum("iaib,iaib->i", *pairs) / self.width
 
-    def of(self, lag: int) -> "Own":
+    def of(self, lag: int, features: slice = slice(None)) -> "Own":
         """Return what is a lag's own, in standard deviations of its features.
 
         What does not vary at the lag has no weight, and directions that other lags
         foretell are left out, unless that is so of all.
+
+        Args:
+            lag: in steps.
+            features: those of its features that count.
         """
-        own = slice(lag * self.width, (lag + 1) * self.width)
+        start, stop, _ = features.indices(self.width)
+        own = slice(lag * self.width + start, lag * self.width + stop)
         size, axes = np.linalg.eigh(self.covariance[own, own])
         size = np.where(size > NO_RIDGE * max(size[-1], NO_RIDGE), size, 0.0)
         root = axes * np.sqrt(size)
@@ -87,6 +92,8 @@ class Regression:
         """Return what the regression says of some of the features."""
         places = np.arange(len(self.beta)).reshape(len(self.r_squared), -1)
         places = places[:, features].ravel()
+        if len(places) == len(self.beta):
+            return self
         pairs = np.ix_(places, places)
         return replace(
             self,
@@ -106,17 +113,20 @@ class Regression:
         """
         if len(lags) == 1:
             _, beta, moved, plain = self.of(lags[0])
-        else:
-            places = np.asarray(lags)[:, None] * self.width + np.arange(self.width)
-            own = places.ravel()
-            both = np.ix_(own, own)
-            apart = linalg.inv(self.inverse[both])
-            apart.flat[:: len(own) + 1] += NO_RIDGE * np.trace(apart) / len(own)
-            root = linalg.cholesky(apart)
-            beta, moved = root @ self.beta[own], root @ self.deviations[:, own]
-            plain = root @ self.plain[both] @ root.T
-        moved = moved.reshape(len(moved), -1)
-        return trace_test(beta.ravel(), moved, sequences, float(np.trace(plain)))
+            moved = moved.reshape(len(moved), -1)
+            return trace_test(beta.ravel(), moved, sequences, float(np.trace(plain)))
+        places = np.asarray(lags)[:, None] * self.width + np.arange(self.width)
+        own = places.ravel()
+        both = np.ix_(own, own)
+        apart = inverted(self.inverse[both])
+        apart.flat[:: len(own) + 1] += NO_RIDGE * np.trace(apart) / len(own)
+        every = np.concatenate([self.beta[None, own], self.deviations[:, own]])
+        targets = every.swapaxes(1, 2).reshape(-1, len(own))
+        products = (targets @ apart).reshape(len(every), -1)
+        products = products @ targets.reshape(len(every), -1).T
+        least = float(np.sum(apart * self.plain[both]))
+        length = self.beta[own].size
+        return by_products(products, length, sequences, least)
 
 
 class Own(NamedTuple):
@@ -161,7 +171,7 @@ def regression(
     """
     size = found.xy.shape[1]
     y = found.xy.sum(0)
-    total = found.xx.sum(0)
+    total = found.total()
     added = total + (ridge + NO_RIDGE) * found.rows * np.eye(size)
     beta = solved(added.copy(), y)
     left_out = [
@@ -175,7 +185,7 @@ def regression(
     plain = np.zeros_like(total)
     if found.tails > HEAVY:
         left = found.yy.sum() - np.sum(beta * (2 * y - total @ beta))
-        shrunk = linalg.inv(added)
+        shrunk = inverted(added.copy())
         freedom = found.rows - np.sum(shrunk * total)
         plain = (shrunk @ total @ shrunk) * left / freedom
     retained = np.ones(lags)
@@ -185,7 +195,7 @@ def regression(
         beta=beta,
         deviations=beta - np.array(left_out),
         covariance=total / found.rows,
-        inverse=linalg.inv(total / found.rows + NO_RIDGE * np.eye(size)),
+        inverse=inverted(total / found.rows + NO_RIDGE * np.eye(size)),
         r_squared=share,
         error=error,
         ridge=ridge,
@@ -224,9 +234,35 @@ def solved(
     SciPy's `solve` looks for structure and estimates the condition first, which takes
     twice as long as the factor.
     """
-    # LAPACK wants columns; C is symmetric, so that its transpose is no copy.
-    factor = linalg.cho_factor(covariance.T, overwrite_a=True, check_finite=False)
-    return linalg.cho_solve(factor, y, check_finite=False)
+    return linalg.cho_solve((_factor(covariance), True), y, check_finite=False)
+
+
+def inverted(
+    covariance: Float[np.ndarray, "size size"],
+) -> Float[np.ndarray, "size size"]:
+    """Return ``C^-1`` of a Cholesky factor, which takes the place of C.
+
+    That is half the work of an inverse that does not know C to be symmetric.
+
+    Example:
+        >>> inverted(np.array([[2.0, 1.0], [1.0, 1.0]])).round(9).tolist()
+        [[1.0, -1.0], [-1.0, 2.0]]
+    """
+    factor = _factor(covariance)
+    (from_factor,) = linalg.get_lapack_funcs(("potri",), (factor,))
+    half, _ = from_factor(factor, lower=True, overwrite_c=True)
+    lower = np.tril(half)
+    return lower + np.tril(half, -1).T
+
+
+def _factor(covariance: Float[np.ndarray, "size size"]) -> Float[np.ndarray, "_ _"]:
+    """Return the Cholesky factor below the diagonal, which takes the place of C.
+
+    LAPACK wants columns; C is symmetric, so that its transpose is no copy. An upper
+    factor takes twice as long.
+    """
+    c = covariance.T
+    return linalg.cho_factor(c, True, overwrite_a=True, check_finite=False)[0]
 
 
 def _heldout(
@@ -240,11 +276,11 @@ def _heldout(
     number, size, targets = found.xy.shape
     folds = np.arange(number) * FOLDS // number
     errors = np.empty((number, len(depths)))
-    total, y = found.xx.sum(0), found.xy.sum(0)
+    total, y = found.total(), found.xy.sum(0)
     total.flat[:: size + 1] += (ridge + NO_RIDGE) * found.rows
     for fold in range(FOLDS):
-        own = folds == fold
-        factor = np.linalg.cholesky(total - found.xx[own].sum(0))
+        own = np.flatnonzero(folds == fold).tolist()
+        factor = np.linalg.cholesky(total - found.total(own))
         others = y - found.xy[own].sum(0)
         right = linalg.solve_triangular(factor, others, lower=True)
         nested = np.zeros((size, len(depths), targets))
@@ -253,7 +289,7 @@ def _heldout(
                 factor[:k, :k], right[:k], lower=True, trans=1
             )
         flat = nested.reshape(size, -1)
-        for g in np.flatnonzero(own):
+        for g in own:
             fitted = (found.xx[g] @ flat).reshape(nested.shape)
             twice = 2 * found.xy[g][:, None] - fitted
             errors[g] = found.yy[g] - (nested * twice).sum((0, 2))

@@ -130,7 +130,7 @@ def coefficients(
     """
     found = {}
     for lag, features in lags.items():
-        _, beta, moved, _ = fitted.only(features).of(lag)
+        _, beta, moved, _ = fitted.of(lag, features)
         flat = len(moved), -1
         found[lag] = Coefficients(
             beta[:, :axes].ravel(),

@@ -92,12 +92,29 @@ def trace_test(
         >>> trace_test(np.array([0.5]), noise, 64).p_value < 1e-6
         True
     """
-    products = deviations @ deviations.T
+    every = np.concatenate([estimate[None], deviations])
+    return by_products(every @ every.T, len(estimate), sequences, least)
+
+
+def by_products(
+    products: Float[np.ndarray, "rows rows"],
+    length: int,
+    sequences: int,
+    least: float = 0.0,
+) -> TraceTest:
+    """Return the test of coefficients of which products are known, not themselves.
+
+    Args:
+        products: of b and its deviations with each other, b first.
+        length: of b.
+        sequences: whose mean was taken off at every step.
+        least: noise of the estimate, whatever the deviations say.
+    """
+    size, products = float(products[0, 0]) ** 0.5, products[1:, 1:]
     squares = np.diag(products)
     mixed = (products**2).sum() - (squares**2).sum()
     freedom = (squares.sum() ** 2 - (squares**2).sum()) / mixed if mixed > 0 else 1.0
-    freedom = float(np.clip(freedom, 1, len(estimate)))
+    freedom = float(np.clip(freedom, 1, length))
     noise = float(squares.sum()) * sequences / (sequences - 1)
-    size = float(np.linalg.norm(estimate))
     least = max(least, ROUNDING * (1 + size**2) * freedom)
-    return TraceTest(size, max(noise, least), freedom, len(deviations))
+    return TraceTest(size, max(noise, least), freedom, len(products))
