@@ -47,7 +47,7 @@ def take(page: Path, picture: Path) -> None:
         shown.goto(page.resolve().as_uri())
         shown.screenshot(path=picture)
     with Image.open(picture) as whole:
-        whole.convert("RGB").quantize(128).save(picture, optimize=True)
+        whole.convert("RGB").save(picture, optimize=True)
 
 
 if __name__ == "__main__":
