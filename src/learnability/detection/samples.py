@@ -248,11 +248,12 @@ def needed_by_gradients(
     factor = float(stats.norm.isf(significance) + stats.norm.isf(1 - power)) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
         resolved = effect_size**2 * (signal - reach) / variance > 0
-        less, more = np.exp(
-            log_ends(signal_without, projection, turning, 0.5 - level / 2)
-        )
+        around = projection, turning, 0.5 - level / 2
+        less, more = np.exp(log_ends(signal_without, *around))
+        # Of a lag that is not resolved U has an upper end, and the noise its own ends.
+        quiet, _ = np.exp(log_ends(np.ones_like(signal_without), *around))
         needed = factor * variance / (effect_size**2 * signal)
-        largest = factor * variance / (effect_size**2 * (signal + reach))
+        largest = factor * variance * quiet / (effect_size**2 * (signal + reach))
         # At a low level one sequence can carry all of a signal that is resolved.
         told = resolved & np.isfinite(less) & np.isfinite(more)
     return SamplesNeeded(
