@@ -55,9 +55,7 @@ class Bench:
         """Give N(l) of the task's lags, at a known strength."""
         u, lags = self.direction, self.task.lags
         s = probe_statistics(self.network, data, lags, direction=u)
-        return needed_by_gradients(
-            s.square, s.dot, s.projection, s.tilt, effect_size=strength
-        )
+        return needed_by_gradients(*s.parts, effect_size=strength)
 
 
 def bench(cell: str, trial: Trial) -> Bench:

@@ -69,9 +69,7 @@ def false_windows(b: Bench, trial: Trial) -> dict[str, int]:
 
 
 def _need(s: ProbeStatistics, strength: float = STRENGTH) -> SamplesNeeded:
-    return needed_by_gradients(
-        s.square, s.dot, s.projection, s.tilt, effect_size=strength
-    )
+    return needed_by_gradients(*s.parts, effect_size=strength)
 
 
 def coverage(b: Bench, trial: Trial) -> list[dict[str, Any]]:

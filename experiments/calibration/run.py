@@ -151,9 +151,7 @@ def _predictors(network: Network, data: RunData) -> Record:
     task, probed = data.task, data.probed
     features = task.features(probed.x, data.direction)
     found = feature_statistics(network, probed, features)
-    need = needed_by_gradients(
-        found.square, found.dot, found.projection, found.tilt, effect_size=1.0
-    )
+    need = needed_by_gradients(*found.parts, effect_size=1.0)
     information = task.coefficients**2
     return {
         "share": data.shares(network),

@@ -226,9 +226,7 @@ def _seen(
     probe[0] = 1.0
     network = Network(cell, seed=rng).double()
     found = probe_statistics(network, Sequences(inputs, targets), LAGS, direction=probe)
-    need = needed_by_gradients(
-        found.square, found.dot, found.projection, found.tilt, effect_size=STRENGTH
-    )
+    need = needed_by_gradients(*found.parts, effect_size=STRENGTH)
     return Seen(_exponent(cell, x), sampled.result().mean, need)
 
 

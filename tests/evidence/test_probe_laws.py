@@ -8,7 +8,8 @@ import torch
 
 from experiments.networks import probe_statistics
 from learnability.cells import ConstGate
-from learnability.detection.samples import needed_by_gradients, u_statistic
+from learnability.detection.leave_one_out import u_statistic
+from learnability.detection.samples import needed_by_gradients
 from learnability.evidence.inputs import shifted
 from learnability.tasks import MultiLag, Sequences
 from learnability.unroll import Network

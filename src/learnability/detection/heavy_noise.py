@@ -15,7 +15,8 @@ from scipy.special import ndtri
 
 from .. import stable
 from ..stable.stability import STABLE, below_two
-from .samples import SamplesNeeded, jackknife_error, samples_needed, u_statistic
+from .leave_one_out import jackknife_error, u_statistic
+from .samples import SamplesNeeded, samples_needed
 
 Lags = Float[np.ndarray, "lag"]
 

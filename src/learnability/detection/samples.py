@@ -18,6 +18,13 @@ from scipy import stats
 
 from ..stable import law as stable_law
 from ..stable.checks import Reals, magnitude, positive, probability, tail_index
+from .leave_one_out import (
+    Turning,
+    jackknife_error,
+    log_ends,
+    projected_variance,
+    u_statistic,
+)
 
 SMALLEST_SIGNIFICANCE = 1e-300
 """Half of it, and what it leaves of a tail, are still numbers of full precision."""
@@ -179,71 +186,11 @@ class SamplesNeeded:
     kappa: Float[np.ndarray, "lag"]
 
 
-def u_statistic(
-    square: Float[np.ndarray, "lag sequence"], dot: Float[np.ndarray, "lag sequence"]
-) -> tuple[Float[np.ndarray, "lag"], Float[np.ndarray, "lag sequence"]]:
-    """Return U, unbiased for ``||E S_n||^2``, and U without each sequence.
-
-    ``U = (A - Q)/(n(n-1))`` with ``A = ||sum S||^2 = sum dot``, ``Q = sum square``;
-    ``U_(-i) = (A - 2 S_i.S + q_i - (Q - q_i))/((n-1)(n-2))``.
-
-    Args:
-        square: ``q_i = ||S_i||^2``.
-        dot: ``S_i . S``, S the sum over all sequences.
-
-    Source: Hoeffding 1948.
-    """
-    n = square.shape[-1]
-    a, q = dot.sum(axis=-1, keepdims=True), square.sum(axis=-1, keepdims=True)
-    whole = (a - q)[..., 0] / (n * (n - 1))
-    without = (a - 2 * dot + square - (q - square)) / ((n - 1) * (n - 2))
-    return whole, without
-
-
-def projected_variance(
-    projection: Float[np.ndarray, "... sequence"],
-    tilt: Float[np.ndarray, "... sequence"] | float = 0.0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the variance of projections, and it without each sequence.
-
-    Leaving sequence i out takes ``(p_i - mean)^2 n/(n - 1)`` off the sum of squared
-    deviations, and adds tilt_i, since the directions of the others turn.
-
-    Args:
-        projection: ``G_n . s/||s||``, s from all other sequences.
-        tilt: see `evidence.ProbeStatistics`.
-    """
-    n = projection.shape[-1]
-    square = (projection - projection.mean(axis=-1, keepdims=True)) ** 2
-    total = square.sum(axis=-1, keepdims=True)
-    without = np.maximum(total - square * n / (n - 1), 0.0)  # by rounding below
-    with np.errstate(divide="ignore", invalid="ignore"):
-        turned = tilt / without
-        # To first order 1 + turned; a variance stays positive however far it turns.
-        factor = np.where(turned > 0, 1 + turned, 1 / (1 - turned))
-        varied = without * factor
-    # Where nothing but sequence i varies, only the turn is left.
-    varied = np.where(without == 0, np.maximum(tilt, 0.0), varied)
-    return total[..., 0] / (n - 1), varied / (n - 2)
-
-
-def jackknife_error(
-    without: Float[np.ndarray, "... sequence"],
-) -> Float[np.ndarray, "..."]:
-    """Return the standard error ``sqrt((n-1)/n sum (x_(-i) - mean)^2)``.
-
-    Source: Tukey 1958; Efron 1982, section 3.
-    """
-    n = without.shape[-1]
-    centred = without - without.mean(axis=-1, keepdims=True)
-    return np.asarray(np.sqrt((n - 1) / n * (centred**2).sum(axis=-1)))
-
-
 def needed_by_gradients(
     square: Float[np.ndarray, "lag sequence"],
     dot: Float[np.ndarray, "lag sequence"],
     projection: Float[np.ndarray, "lag direction sequence"],
-    tilt: Float[np.ndarray, "lag direction sequence"] | float = 0.0,
+    turning: Turning | None = None,
     *,
     effect_size: float,
     significance: float = 0.05,
@@ -252,12 +199,16 @@ def needed_by_gradients(
 ) -> SamplesNeeded:
     """Return the samples needed at each lag, with intervals from the jackknife.
 
+    The ends are what N(l) would be if sequences weighed more or less along what each
+    adds to log N(l), as far as Student's quantile of ``(sum d^2)^2/sum d^4`` degrees
+    of freedom, d what they add. In the direction that gradients are projected on the
+    variance is followed as it bends, in all else log N(l) is a straight line.
+
     Args:
         square: ``||S_n||^2``.
         dot: ``S_n . S``.
         projection: ``G_n . s/||s||``.
-        tilt: what leaving a sequence out adds to the squared deviations of the others'
-            projections; 0 where their direction is known.
+        turning: of the direction with the sequences; None where it is known.
         effect_size: c; 0 means that there is nothing to detect.
         significance: a, the test's size.
         power: 1 - b, the probability to find the dependency.
@@ -274,6 +225,9 @@ def needed_by_gradients(
         >>> r = needed_by_gradients(s**2, s * s.sum(), 3 * s[:, None], effect_size=1.0)
         >>> bool(abs(r.needed[0] / (10.82 * 9) - 1) < 0.2)
         True
+
+    Source: Efron 1987 (least favourable family); Satterthwaite 1946 (degrees of
+    freedom).
     """
     if square.shape[-1] < 4:
         raise ValueError(f"{square.shape[-1]} sequences are too few; give at least 4")
@@ -288,24 +242,24 @@ def needed_by_gradients(
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; it must lie between 0 and 1")
     signal, signal_without = u_statistic(square, dot)
-    variance, variance_without = (
-        v.mean(axis=1) for v in projected_variance(projection, tilt)
-    )
+    variance = projected_variance(projection)[0].mean(axis=1)
     z = float(stats.norm.ppf(0.5 + level / 2))
     reach = z * jackknife_error(signal_without)
     factor = float(stats.norm.isf(significance) + stats.norm.isf(1 - power)) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
         resolved = effect_size**2 * (signal - reach) / variance > 0
-        # Logarithms: a ratio's error is a factor, and information is never negative.
-        spread = z * jackknife_error(np.log(signal_without / variance_without))
+        around = projection, turning, 0.5 - level / 2
+        less, more = np.exp(log_ends(signal_without, *around))
+        # Of a lag that is not resolved U has an upper end, and the noise its own ends.
+        quiet, _ = np.exp(log_ends(np.ones_like(signal_without), *around))
         needed = factor * variance / (effect_size**2 * signal)
-        largest = factor * variance / (effect_size**2 * (signal + reach))
+        largest = factor * variance * quiet / (effect_size**2 * (signal + reach))
         # At a low level one sequence can carry all of a signal that is resolved.
-        told = resolved & np.isfinite(spread)
+        told = resolved & np.isfinite(less) & np.isfinite(more)
     return SamplesNeeded(
         needed=np.where(resolved, needed, np.inf),
-        lower=np.where(told, needed * np.exp(-spread), _or_infinite(largest)),
-        upper=np.where(told, needed * np.exp(spread), np.inf),
+        lower=np.where(told, needed * less, _or_infinite(largest)),
+        upper=np.where(told, needed * more, np.inf),
         resolved=resolved,
         signal=signal,
         noise=np.sqrt(variance),

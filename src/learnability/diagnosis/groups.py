@@ -239,9 +239,7 @@ def fitted_detection(
     if effect_size is None:
         effect_size = strongest(s.target[s.target_lags > 0], half)[0]
     sizes = options.model_dump(include={"significance", "power", "level"})
-    need = needed_by_gradients(
-        s.square, s.dot, s.projection, s.tilt, effect_size=effect_size, **sizes
-    )
+    need = needed_by_gradients(*s.parts, effect_size=effect_size, **sizes)
     law = noise_law(s.projection, level=options.level, seed=stream(seed, "noise law"))
     need = with_stable_noise(need, law, s.square, s.dot, **sizes)
     if s.left < LEARNT:

@@ -31,8 +31,10 @@ class Chunk(Protocol):
         """Return where the sequences are among all."""
         ...
 
-    def total(self) -> Float[Tensor, "row place"]:
-        """Return the sum of ``S_n``."""
+    def total(
+        self, weights: Float[Tensor, "row sequence"] | None = None
+    ) -> Float[Tensor, "row place"]:
+        """Return the sum of ``S_n``, weighted unless None."""
         ...
 
     def squares(self) -> tuple[Float[Tensor, "row sequence"], ...]:
@@ -67,9 +69,14 @@ class Numbers:
     probes: Float[Tensor, "sequence row place"]
     by_loss: Float[Tensor, "sequence place"]
 
-    def total(self) -> Float[Tensor, "row place"]:
-        """Return the sum of ``S_n``."""
-        return self.probes.sum(dim=0, dtype=torch.float64)
+    def total(
+        self, weights: Float[Tensor, "row sequence"] | None = None
+    ) -> Float[Tensor, "row place"]:
+        """Return the sum of ``S_n``, weighted unless None."""
+        if weights is None:
+            return self.probes.sum(dim=0, dtype=torch.float64)
+        some = weights.to(self.probes)
+        return torch.einsum("rn,nrp->rp", some, self.probes).double()
 
     def squares(self) -> tuple[Float[Tensor, "row sequence"], ...]:
         """Return ``||S_n||^2`` and ``S_n . G_n``."""
@@ -113,11 +120,14 @@ class Products:
     level: Float[Tensor, "sequence row"]
     mean: Float[Tensor, "row place"]
 
-    def total(self) -> Float[Tensor, "row place"]:
-        """Return the sum of ``S_n``."""
-        rows = range(self.level.shape[1])
-        found = torch.stack([self._sum(row, None) for row in rows])
-        return found - self.level.sum(0)[:, None].double() * self.mean
+    def total(
+        self, weights: Float[Tensor, "row sequence"] | None = None
+    ) -> Float[Tensor, "row place"]:
+        """Return the sum of ``S_n``, weighted unless None."""
+        level = self.level.T.double()
+        every = torch.ones_like(level) if weights is None else weights
+        found = torch.stack([self._sum(k, own) for k, own in enumerate(every)])
+        return found - (every * level).sum(1, keepdim=True) * self.mean
 
     def squares(self) -> tuple[Float[Tensor, "row sequence"], ...]:
         """Return ``||S_n||^2`` and ``S_n . G_n``."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..cells.closed import ClosedForm
 from ..compiled.engine import obstacle, row_gradients
+from ..detection.leave_one_out import Turning
 from .gradients import Chunk, Numbers, Products, blocks, cell_gradients, pre_cotangents
 from .sample import Sample
 from .statistics import KEPT_BYTES, SequenceGradients, statistics
@@ -223,6 +224,7 @@ class ProbeStatistics:
         projection: ``G_n . s/||s||``, s from all others; (lag, pair, sequence).
         tilt: what leaving a sequence out adds to the squared deviations of the others'
             projections, by turning the directions that these are on; likewise.
+        path: the variance of projections as that direction turns, by `Turning`.
         target: ``mean_t phi_l(t) a(t)``, the dependency that the targets of a sequence
             show; of all lags, pairs and sequences, also where only some are measured.
         target_lags: the lags of the target, 0 among them for a diagnosis.
@@ -234,9 +236,16 @@ class ProbeStatistics:
     dot: Float[np.ndarray, "lag sequence"]
     projection: Float[np.ndarray, "lag pair sequence"]
     tilt: Float[np.ndarray, "lag pair sequence"]
+    path: Float[np.ndarray, "lag pair 4"]
     target: Float[np.ndarray, "every_lag every_pair every_sequence"]
     target_lags: Int[np.ndarray, "every_lag"]
     left: Float[np.ndarray, ""]
+
+    @property
+    def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, Turning]:
+        """Return what `needed_by_gradients` takes."""
+        turning = Turning(self.tilt, self.path)
+        return self.square, self.dot, self.projection, turning
 
 
 def summed_up(
@@ -258,14 +267,16 @@ def summed_up(
         progress: called with the share of the work that is done.
     """
     found = statistics(gradients, progress)
-    shape = (len(lags), -1, gradients.count)
-    square, dot, projection, tilt = (values.reshape(shape) for values in found)
+    square, dot, projection, tilt, path = (
+        values.reshape(len(lags), -1, values.shape[-1]) for values in found
+    )
     return ProbeStatistics(
         np.array(lags),
         square.mean(axis=1),
         dot.mean(axis=1),
         projection,
         tilt,
+        path,
         target,
         np.array(lags if target_lags is None else target_lags),
         np.array(left),

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..detection.leave_one_out import turned_by
 from .gradients import Chunk
 
 KEPT_BYTES = 128 * 2**20  # of gradients held at once; beyond it speed gains nothing
@@ -47,6 +48,7 @@ class RowStatistics(NamedTuple):
     dot: Float[np.ndarray, "row sequence"]
     projection: Float[np.ndarray, "row sequence"]
     tilt: Float[np.ndarray, "row sequence"]
+    path: Float[np.ndarray, "row 4"]
 
 
 def statistics(
@@ -90,6 +92,9 @@ def _of_rows(chunks: Chunks) -> RowStatistics:
 
         tilt_i = -2/||S|| (S_i . q - (p_i - pbar) (G_i - p_i w) . S_i),
         q = sum_n (p_n - pbar) (G_n - p_n w),   w = S/||S||.
+
+    How it goes on along ``D = sum w_i S_i``, w from `turned_by`, is told by
+    ``p_n(e) = G_n . (S + e D)/||S + e D||``, n's own part in S and in D taken off.
     """
     total, square, own = _sums(chunks)
     length = torch.linalg.vector_norm(total, dim=-1, keepdim=True)
@@ -109,7 +114,13 @@ def _of_rows(chunks: Chunks) -> RowStatistics:
     p = along - own / some
     q = weighted - p.mean(dim=1, keepdim=True) * plain
     turned = torch.cat([chunk.along(q)[0] for chunk in chunks()], dim=1)
-    return _leave_one_out(length, square, own, along, dot, turned)
+    p, rest, tilt = _leave_one_out(length, square, own, along, dot, turned)
+    way = torch.from_numpy(turned_by(p.cpu().numpy(), tilt.cpu().numpy())).to(p)
+    pulled, along = _pulled(chunks, way)
+    turn = torch.stack([2 * (way * dot).sum(dim=1), (pulled**2).sum(dim=1)], dim=1)
+    moments = _moments(p, (along - way * own) / rest)
+    path = torch.cat([moments, turn / some**2], dim=1)
+    return RowStatistics(*(v.cpu().numpy() for v in (square, dot, p, tilt, path)))
 
 
 def _sums(chunks: Chunks) -> tuple[Tensor, Tensor, Tensor]:
@@ -129,11 +140,27 @@ def _leave_one_out(
     along: Tensor,
     dot: Tensor,
     turned: Tensor,
-) -> RowStatistics:
-    """Return projections on ``S - S_n`` and tilts, from products with all of S."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return projections on ``S - S_n``, its length, and tilts."""
     some = torch.where(length > 0, length, 1.0)
     rest = (length**2 - 2 * dot + square).clamp(min=0).sqrt()
-    p = (along * length - own) / torch.where(rest > 0, rest, 1.0)
+    rest = torch.where(rest > 0, rest, 1.0)
+    p = (along * length - own) / rest
     apart = p - p.mean(dim=1, keepdim=True)
     tilt = -2 / some * (turned - apart * (own - p * dot / some))
-    return RowStatistics(*(v.cpu().numpy() for v in (square, dot, p, tilt)))
+    return p, rest, tilt
+
+
+def _pulled(chunks: Chunks, way: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ``D = sum w_i S_i`` and ``G_n . D`` of each row."""
+    pulled = torch.zeros((), dtype=torch.float64)
+    for chunk in chunks():
+        pulled = pulled + chunk.total(way[:, chunk.place])
+    return pulled, torch.cat([chunk.along(pulled)[1] for chunk in chunks()], dim=1)
+
+
+def _moments(p: Tensor, moved: Tensor) -> Float[Tensor, "row 2"]:
+    """Return twice the covariance of p with its change, and the change's variance."""
+    p, moved = (v - v.mean(dim=1, keepdim=True) for v in (p, moved))
+    found = [2 * (p * moved).sum(dim=1), (moved**2).sum(dim=1)]
+    return torch.stack(found, dim=1) / (p.shape[1] - 1)
