@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from learnability.summaries.progress import over_seeds, progress, progress_by_lag
-from learnability.summaries.spread import OWN
+from learnability.summaries.windows import OWN
 
 LAGS = [1, 2, 4, 8, 16]
 NONE = np.full(6, np.nan)

@@ -11,8 +11,8 @@ from learnability.summaries.spread import (
     envelope_spread,
     noise_levels,
     spread,
-    window_spread,
 )
+from learnability.summaries.windows import window_spread
 from tests.plots.records import diagnosis, measured, training_group
 
 RANDOM = np.random.default_rng(0).standard_normal(80)

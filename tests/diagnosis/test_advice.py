@@ -7,7 +7,7 @@ import xarray as xr
 from learnability.detection import decay
 from learnability.diagnosis import LayerDiagnosis
 from learnability.diagnosis.advice import advice, price
-from learnability.summaries.spread import NONE_FOUND, OWN
+from learnability.summaries.windows import NONE_FOUND, OWN
 
 
 def diagnosis(needed, lower, upper, f=None, strength=0.5, sample=5000):

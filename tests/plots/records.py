@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from learnability import DiagnosisOptions, LayerDiagnosis
-from learnability.summaries.spread import OWN
+from learnability.summaries.windows import OWN
 
 ORDERS = ("zero", "first", "diagonal", "exact")
 LAGS = (1, 2, 4, 8, 16)

@@ -17,13 +17,8 @@ from learnability.summaries import Summary, summed
 from learnability.summaries.law import envelope_shares, mean_alphas, noise_floor
 from learnability.summaries.progress import Progress
 from learnability.summaries.shares import share_spread
-from learnability.summaries.spread import (
-    curve_spread,
-    envelope_spread,
-    sample_spread,
-    tail_spread,
-    window_spread,
-)
+from learnability.summaries.spread import curve_spread, envelope_spread, tail_spread
+from learnability.summaries.windows import sample_spread, window_spread
 
 from .records import (
     LAGS,

@@ -20,7 +20,7 @@ from learnability.study.tables import (
     compared,
 )
 from learnability.summaries.law import regression
-from learnability.summaries.spread import seen_spread
+from learnability.summaries.windows import seen_spread
 from tests.plots.records import diagnosis, training_group
 
 GRID = load_settings("quick").changed(

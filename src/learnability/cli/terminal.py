@@ -189,7 +189,7 @@ def over_seeds(settings: Settings, runs: Mapping[str, LayerDiagnosis]) -> pd.Dat
     """Return how far the networks of a study see, over its seeds, as text."""
     from ..report import summary
     from ..study.pages import lines_of
-    from ..summaries.spread import seen_spread
+    from ..summaries.windows import seen_spread
 
     lines = lines_of(settings, runs)
     reached = {

@@ -11,7 +11,7 @@ from ..detection.heavy_noise import noise_law, with_stable_noise
 from ..detection.samples import SamplesNeeded, needed_by_gradients, undefined
 from ..evidence import ProbeStatistics
 from ..randomness import stream
-from ..summaries.spread import OWN
+from ..summaries.windows import OWN
 from ..transport import Envelope, Order, time_scales
 from .options import DiagnosisOptions
 

@@ -10,7 +10,8 @@ import xarray as xr
 
 from ..storage import load_tree, save_tree
 from ..summaries.progress import given, progress, progress_by_lag
-from ..summaries.spread import envelope, group, needed_table, window_table
+from ..summaries.spread import envelope, group
+from ..summaries.windows import needed_table, window_table
 from ..verdict.explanation import Explanation
 from .texts import card_of, text_of
 from .verdicts import explained, verdict_table

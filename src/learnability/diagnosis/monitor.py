@@ -26,7 +26,7 @@ from ..models.quiet import kept_random_states, quiet
 from ..models.reading import Reading
 from ..models.record import Lengths
 from ..randomness import Seed
-from ..summaries.spread import needed_table
+from ..summaries.windows import needed_table
 from ..transport import Windows
 from .groups import fitted_detection
 from .layer import numbers
@@ -48,8 +48,8 @@ class Snapshot:
 
     Attributes:
         step: of training.
-        windows: how far the dependencies found are seen with N sequences, with the
-            ends of its interval, in steps; nan where none was found or all is learnt.
+        windows: how far N sequences see the dependencies found, and the ends of its
+            interval, in steps; nan where none was found or all is learnt.
         envelope: f(l)/f(0), order diagonal, by layer and lag.
         seconds: that the measurement took.
     """
@@ -218,8 +218,7 @@ class Monitor:
                 one = Measurement(layer, self.lags, self.seed, self.options)
                 statistics = one.gradients(most=LAGS)
                 found = fitted_detection(statistics, self.seed, self.options)
-                need = found["detection"]
-                table = needed_table(need, self.n_sequences)
+                table = needed_table(found["detection"], self.n_sequences)
                 windows.append(table[[*ENDS]].to_numpy(float).T)
                 sums = Windows(cell, self.lags)
                 for sample in layer.parts():

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from ..summaries.progress import given
-from ..summaries.spread import samples_needed
+from ..summaries.windows import samples_needed
 from ..verdict.explanation import Explanation, explanation
 from ..verdict.rules import Case, verdict, with_progress
 from ..words import ranges

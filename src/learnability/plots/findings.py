@@ -7,7 +7,8 @@ import pandas as pd
 import xarray as xr
 
 from ..summaries import Summary
-from ..summaries.spread import Row, of_dependency, records
+from ..summaries.spread import Row, records
+from ..summaries.windows import of_dependency
 from ..words import interval, percent, sequences, short, span, steps, uncapital
 from . import envelope, windows
 from . import tails as laws

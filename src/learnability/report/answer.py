@@ -9,7 +9,8 @@ import pandas as pd
 
 from ..plots.findings import learnt
 from ..summaries import Summary
-from ..summaries.spread import Row, Trees, of_dependency, records, trained
+from ..summaries.spread import Row, Trees, records, trained
+from ..summaries.windows import of_dependency
 from ..words import (
     capital,
     interval,

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..summaries import Summary
-from ..summaries.spread import Row, of_dependency, records
+from ..summaries.spread import Row, records
+from ..summaries.windows import of_dependency
 from ..words import MISSING, short
 from .overview import Judged
 from .render import Table, by_budget

@@ -10,15 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..detection import decay
 from ..detection.decay_fit import FEWEST_LAGS
 from ..summaries.progress import COLUMNS, LATER, over_seeds, progress
-from ..summaries.spread import (
-    ORDER,
-    envelope,
-    group,
-    of_known,
-    records,
-    trained,
-    window_table,
-)
+from ..summaries.spread import ORDER, envelope, group, of_known, records, trained
+from ..summaries.windows import window_table
 from ..words import MISSING, number, reach, short
 from .overview import cell, fits
 

@@ -43,8 +43,7 @@ from .run import RunData, RunSettings, run_data, stage_keys
 Files = dict[str, bytes]
 Arrays = dict[str, np.ndarray]
 
-# A study measures as finely as it says, whatever work that is, and keeps as many bytes
-# of what a network did as that.
+# A study measures as finely as it says, whatever work that is, and keeps so many bytes.
 ANY_WORK, MEMORY = 1e30, 1e9
 
 # Seconds of training that a killed process loses at most.
@@ -220,15 +219,14 @@ class Stages:
     @cached_property
     def measurement(self) -> Measurement:
         """What measures the network, on all sequences of the diagnosis."""
-        run, data = self.run, self.data.diagnosis
-        whole = {"sequences": len(data), "work": ANY_WORK, "memory": MEMORY}
-        options = run.options.model_copy(update=whole)
-        (layer,) = self._read.layers(self.progress)
-        return Measurement(layer, sorted(run.lags), run.seed, options, self.progress)
+        return self._measured(self._reading(self.data.diagnosis), ANY_WORK)
 
-    @cached_property
-    def _read(self) -> Reading:
-        return self._reading(self.data.diagnosis)
+    def _measured(self, reading: Reading, work: float) -> Measurement:
+        """Return what measures the network on what it was read on."""
+        run, (layer,) = self.run, reading.layers(self.progress)
+        whole = {"sequences": reading.given, "work": work, "memory": MEMORY}
+        options = run.options.model_copy(update=whole)
+        return Measurement(layer, sorted(run.lags), run.seed, options, self.progress)
 
     def _reading(self, data: Sequences, taps: list[Tap] | None = None) -> Reading:
         """Return the network read on some sequences."""
@@ -254,9 +252,8 @@ class Stages:
     def _envelope(self) -> xr.DataTree:
         one = self.measurement
         groups = one.envelopes(self._optimizer())
-        attrs = attributes(one.layer, one.seed, one.options, len(one.layer))
-        root = xr.Dataset(attrs=attrs)
-        return xr.DataTree.from_dict({"/": root, **groups})
+        about = attributes(one.layer, one.seed, one.options, len(one.layer))
+        return xr.DataTree.from_dict({"/": xr.Dataset(attrs=about), **groups})
 
     def _evidence(self) -> Arrays:
         return {"psi": self.measurement.psi()}
@@ -265,21 +262,15 @@ class Stages:
         return vars(self.measurement.gradients(self.data.direction))
 
     def _verdict(self) -> xr.DataTree:
-        """Return what verdicts rest on: training data, start and optimizer.
+        """Return what verdicts rest on, of training data, start and optimizer.
 
-        Shares are those of the sequences that chose the epoch, the optimizer's rate is
-        its first: at the end of a schedule no update tells whether training on pays.
-        The work is that of one diagnosis: shares have no need of more.
+        Its rate is the first: the end of a schedule tells nothing of training on.
         """
-        run, data = self.run, self.data
-        reading = self._reading(data.training)
-        (layer,) = reading.layers(self.progress)
+        data, reading = self.data, self._reading(self.data.training)
         optimizer = self._optimizer()
         for group in optimizer.param_groups if optimizer else ():
-            group["lr"] = run.recipe.learning_rate
-        work = {"work": DiagnosisOptions().work, "memory": MEMORY}
-        options = run.options.model_copy(update=work)
-        one = Measurement(layer, sorted(run.lags), run.seed, options, self.progress)
+            group["lr"] = self.run.recipe.learning_rate
+        one = self._measured(reading, DiagnosisOptions().work)
         held_out = HeldOut(
             lambda taps, given=data.training: self._reading(given, taps),
             data.validation if len(data.validation) >= FEWEST else None,

@@ -9,7 +9,8 @@ import xarray as xr
 
 from ..diagnosis import LayerDiagnosis
 from ..summaries.progress import COLUMNS, LATER, over_seeds, progress
-from ..summaries.spread import LEVELS, seen_spread
+from ..summaries.spread import LEVELS
+from ..summaries.windows import seen_spread
 from .folder import RunFolder
 from .settings import Settings
 

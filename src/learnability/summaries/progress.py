@@ -11,7 +11,8 @@ import xarray as xr
 
 from ..words import listed, ranges, short
 from .shares import has_learnt
-from .spread import NONE_FOUND, group, needed_table, samples_needed
+from .spread import group
+from .windows import NONE_FOUND, needed_table, samples_needed
 
 LATER = ("kept", "learnt")
 COLUMNS = ("seen", *LATER)

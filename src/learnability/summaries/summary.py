@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from . import spread
+from . import spread, windows
 from .law import envelope_shares, law_points, mean_alphas, noise_floor
 from .progress import Progress, progress
 from .shares import share_spread
@@ -90,9 +90,9 @@ def summed(
     return Summary(
         names=tuple(lines),
         n_sequences=tuple(numbers),
-        reached=_each(spread.seen_spread, lines, numbers),
-        windows=_each(spread.window_spread, lines, sorted({*BUDGETS, *numbers})),
-        samples=_each(spread.sample_spread, lines),
+        reached=_each(windows.seen_spread, lines, numbers),
+        windows=_each(windows.window_spread, lines, sorted({*BUDGETS, *numbers})),
+        samples=_each(windows.sample_spread, lines),
         envelopes=_each(spread.envelope_spread, lines),
         scales=_each(spread.unit_scales, known),
         tails=_each(spread.tail_spread, known),
