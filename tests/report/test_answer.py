@@ -20,7 +20,6 @@ from learnability.report.overview import (
 )
 from learnability.summaries import summed
 from learnability.summaries.shares import share_spread
-from learnability.summaries.spread import records
 from learnability.verdict.explanation import Explanation
 from tests.plots.records import diagnosis, extreme, nothing_resolved, training_group
 
@@ -106,7 +105,10 @@ def test_lags_without_a_dependency_do_not_end_what_is_seen():
     assert "GRU sees 4 steps back" in told(300.0, GRU=[run])
     gone = diagnosis(found=(False,) * 5)
     said = told(10.0, GRU=[gone])
-    assert "no window is defined (no dependency was found at these lags)" in said
+    assert cell(summed(lines(GRU=[gone])).reached["GRU"], 10.0) == "n/a: none found"
+    assert "no window is defined; GRU: no dependency was found at these lags" in said
+    said = told(300.0, GRU=[run], LSTM=[gone])
+    assert "GRU sees 4 steps back (4 to 4); LSTM: no dependency was found" in said
     # A seed in which none was found says nothing of the others.
     assert "GRU sees 4 steps back" in told(300.0, GRU=[run, gone])
 
@@ -121,9 +123,9 @@ def test_several_seeds_give_a_deviation_and_the_ends_of_all_intervals():
     runs = [FAR, needing(5, 20, 600, 900, 2e3)]
     found = summed(lines(GRU=runs), [300.0])
     assert "GRU sees 5 ± 4.2 steps back (2 to 8)" in headline(found, 300.0)
-    assert cell(records(found.reached["GRU"])[300.0]) == "5 ± 4.2 (2 to 8)"
+    assert cell(found.reached["GRU"], 300.0) == "5 ± 4.2 (2 to 8)"
     same = summed(lines(GRU=[diagnosis()] * 2), [1000.0]).reached["GRU"]
-    assert cell(records(same)[1000.0]) == "16 ± 0 (16 to 16)"
+    assert cell(same, 1000.0) == "16 ± 0 (16 to 16)"
 
 
 def judged(**verdicts: str) -> dict[int, Explanation]:

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from ..summaries.progress import Progress
 from ..summaries.spread import Row, records
+from ..summaries.windows import unseen
 from ..words import sequences, short
 from . import _parts as parts
 from ._parts import Look, Tables, hits, own, styled
@@ -52,7 +53,8 @@ def answer(
     for row, (name, style) in enumerate(found.items()):
         for place, (budget, one) in enumerate(records(reached[name]).items()):
             _bar(ax, row, one, style, place, f"{name} with {sequences(budget)}")
-        own([ax.annotate(label(name), (0, row - 0.3), (2, 0), **look)], style)
+        told = ": ".join(filter(None, [label(name), unseen(reached[name])]))
+        own([ax.annotate(told, (0, row - 0.3), (2, 0), **look)], style)
         if name in known:
             _learnt(ax, row, known[name], style)
         if name in held:

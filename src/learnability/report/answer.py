@@ -47,11 +47,21 @@ def headline(
     """
     rows = {name: records(table)[budget] for name, table in found.reached.items()}
     rows = {n: row for n, row in rows.items() if not math.isnan(row["mean"])}
-    why = {table.attrs["why"]: None for table in found.reached.values() if not rows}
-    seen = _seen(rows, kind) if rows else f"no window is defined ({'; '.join(why)})"
-    said = [f"With {sequences(budget)} {seen}", *_kept(found)]
+    others = {
+        n: table.attrs["why"] for n, table in found.reached.items() if n not in rows
+    }
+    seen = _seen(rows, kind) if rows else "no window is defined"
+    said = [f"With {sequences(budget)} {seen}", *_unseen(others), *_kept(found)]
     said += [uncapital(learnt(found))] if found.shares else _untold(found)
     return "; ".join([*said, *_stops(found, kind, judged or {})]) + "."
+
+
+def _unseen(why: Mapping[str, str]) -> list[str]:
+    """Say of which lines it is not defined how far they see, and why."""
+    names: dict[str, list[str]] = {}
+    for name, reason in why.items():
+        names.setdefault(reason, []).append(name)
+    return [f"{listed(some)}: {reason}" for reason, some in names.items()]
 
 
 def _kept(found: Summary) -> list[str]:

@@ -9,8 +9,9 @@ import pandas as pd
 
 from ..summaries import Summary
 from ..summaries.progress import Progress
-from ..summaries.spread import Row, Trees, records, trained
+from ..summaries.spread import Trees, records, trained
 from ..summaries.summary import task_lags
+from ..summaries.windows import unseen
 from ..verdict.explanation import Explanation
 from ..words import MISSING, number, ranges, short, span
 
@@ -59,8 +60,8 @@ def overview(
     """
     known = judged or {}
     columns: dict[str, list[str]] = {kind: list(lines)}
-    rows = {name: records(found.reached[name])[budget] for name in lines}
-    columns[f"sees, N = {number(budget)}"] = [cell(row) for row in rows.values()]
+    seen = [cell(found.reached[name], budget) for name in lines]
+    columns[f"sees, N = {number(budget)}"] = seen
     if found.progress:
         columns["keeps"] = [_keeps(found.progress.get(name, [])) for name in lines]
     if found.shares:
@@ -87,14 +88,16 @@ def _stop(seeds: Sequence[Judged], lags: Sequence[int]) -> str:
     return "; ".join(parts) or "nothing"
 
 
-def cell(row: Row) -> str:
+def cell(reached: pd.DataFrame, budget: float) -> str:
     """Return a table's cell of how far a network sees, with all that is uncertain.
 
     Args:
-        row: of `summaries.seen_spread`.
+        reached: of `summaries.seen_spread`.
+        budget: number of sequences N, one of its.
     """
+    row = records(reached)[budget]
     if math.isnan(row["mean"]):
-        return MISSING
+        return f"{MISSING}: {unseen(reached)}"
     away = "" if row["seeds"] == 1 else f" ± {short(row['deviation'], 2)}"
     bracket = f"({short(row['lower'])} to {short(row['upper'])})"
     return f"{short(row['mean'])}{away} {bracket}"

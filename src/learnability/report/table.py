@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..detection import decay
 from ..detection.decay_fit import FEWEST_LAGS
 from ..summaries.progress import COLUMNS, LATER, over_seeds, progress
-from ..summaries.spread import ORDER, envelope, group, of_known, records, trained
+from ..summaries.spread import ORDER, envelope, group, of_known, trained
 from ..summaries.windows import window_table
 from ..words import MISSING, number, reach, short
 from .overview import cell, fits
@@ -278,10 +278,8 @@ def summary(
     """
     rows = []
     for name, trees in lines.items():
-        seen = {
-            f"sees, N = {number(n)}": cell(row)
-            for n, row in records(reached[name]).items()
-        }
+        own = reached[name]
+        seen = {f"sees, N = {number(n)}": cell(own, n) for n in own.index}
         found = over_seeds([progress(tree) for tree in trees]).cells()
         later = {column: found[column] for column in LATER}
         rows.append({"network": name, **seen, **later, "R² of ceiling": fits(trees)})

@@ -13,6 +13,7 @@ OWN = {"own": "needed", "own_lower": "lower", "own_upper": "upper"}
 """N(l) and its ends: of a dependency that was found, and of one strength for all."""
 ALL_LEARNT = "the error that is left shows nothing that the targets ask for"
 NONE_FOUND = "no dependency was found at these lags"
+SHORT = {ALL_LEARNT: "all is learnt", NONE_FOUND: "none found"}
 
 
 def window_table(need: xr.Dataset, n_sequences: Iterable[float]) -> pd.DataFrame:
@@ -157,6 +158,15 @@ def _over_seeds(found: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _last(trees: Trees) -> int:
     return max(int(group(tree, "detection")["lag"].max()) for tree in trees)
+
+
+def unseen(reached: pd.DataFrame) -> str:
+    """Return in a few words why nothing can be said of what is seen; "" where it can.
+
+    Args:
+        reached: of `seen_spread`.
+    """
+    return SHORT[reached.attrs["why"]] if "why" in reached.attrs else ""
 
 
 def sample_spread(trees: Trees) -> pd.DataFrame:
