@@ -18,12 +18,13 @@ from ..models.choice import Named, found, names_of
 from ..models.losses import Loss, named
 from ..models.own import explained
 from ..models.quiet import in_single_precision, kept_random_states, quiet
-from ..models.reading import Layer, Progress, Reading, silent
+from ..models.reading import Layer, Progress, Reading
 from ..models.record import Lengths
 from ..models.refusal import Refusal, checked_model
 from ..models.taking import Groups
 from ..models.taps import Tap
 from ..models.trees import moved
+from .bars import shown
 from .groups import fitted_detection, fitted_envelopes, fitted_evidence
 from .judging import HeldOut
 from .layer import LayerDiagnosis
@@ -59,7 +60,7 @@ def diagnose(
     options: DiagnosisOptions | None = None,
     device: torch.device | str | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Diagnosis:
     """Diagnose every recurrent layer of a PyTorch model as it is.
 
@@ -103,7 +104,8 @@ def diagnose(
         device: where the model runs meanwhile, such as "cuda"; where it lies unless
             given. What its layers do is measured on the CPU.
         seed: of samples, directions and resamples.
-        progress: called with the name of a stage and the share of it that is done.
+        progress: True shows bars; or what is called with the name of a stage and the
+            share of it that is done.
 
     Returns:
         One diagnosis per recurrence, by name, such as ``gru[layer 0, backward]``.
@@ -126,7 +128,7 @@ def diagnose(
         options or DiagnosisOptions(),
         names_of(checked_model(model), layers),
     )
-    wanted, tell = None if lags is None else _whole(lags), progress or silent
+    wanted = None if lags is None else _whole(lags)
     data = list(data) if isinstance(data, Iterator) else data
     heldout = list(heldout) if isinstance(heldout, Iterator) else heldout
 
@@ -150,7 +152,12 @@ def diagnose(
     def first() -> Batch:
         return moved(first_items(data, dtype_of(model)), device_of(model))
 
-    with beside_others(), _on(model, device), in_single_precision(model) as precision:
+    with (
+        shown(progress) as tell,
+        beside_others(),
+        _on(model, device),
+        in_single_precision(model) as precision,
+    ):
         held_out = HeldOut(read, heldout, optimizer, start)
         every = found(model, layers, read, first, tell)
         diagnoses, refused, whole = {}, dict(every.refused), {}
