@@ -116,6 +116,17 @@ class Cell(nn.Module, ABC):
             The cotangents of the state before the step and of the projected input.
         """
 
+    def reached(
+        self, adjoint: AnyState, local: Float[Tensor, "*#batch derivative unit"]
+    ) -> Projected:
+        """Return the cotangents of the projected input alone, of steps by themselves.
+
+        Args:
+            adjoint: as `vjp` takes it.
+            local: likewise.
+        """
+        return self.vjp(adjoint, local)[1]
+
     @abstractmethod
     def row_gradients(
         self, p: Float[Tensor, "sequence row step pre"], states: States, x: Inputs

@@ -270,13 +270,8 @@ def gradients_at_fixed_past(
         The gradients, parameters in the order of `cell_gradients`.
     """
     with torch.no_grad():
-        partials = cell.local_derivatives(states, x)
-        found = [
-            cell.vjp(cotangent[:, :, t], partials[:, None, t])[1]
-            for t in range(x.shape[1])
-        ]
+        p = cell.reached(cotangent, cell.local_derivatives(states, x)[:, None])
         norm = _norm_gradients(cell, x, states, cotangent)
-        p = torch.stack(found, dim=2)
         return torch.cat([*norm.values(), cell.row_gradients(p, states, x)], dim=-1)
 
 

@@ -22,6 +22,7 @@ from .sample import Sample
 from .statistics import KEPT_BYTES, SequenceGradients, statistics
 
 PART_BYTES = 8 * 2**20  # of the gradients of some sequences, made at a time
+STEPWISE_BYTES = 32 * 2**20  # likewise, of a cell that Python steps: a step is a call
 PRODUCT_BYTES = 64 * 2**20  # of products over steps, likewise
 FEWEST = 16  # sequences made at a time, so that two threads and their blocks have work
 
@@ -57,6 +58,8 @@ def probe_gradients(
     if by_products(first, size * first.x.element_size() * count):
         return _as_products(parts, count, weights, axes, list(kinds))
     make = _compiled if compiled else _reference
+    stepwise = make is _reference or obstacle(first.cell, first.x) is not None
+    part = STEPWISE_BYTES if stepwise else PART_BYTES
     mean = _mean(parts, count, axes, make)
 
     def chunks(rows: slice) -> Iterator[Chunk]:
@@ -64,7 +67,7 @@ def probe_gradients(
         for sample in parts():
             room = size * sample.x.element_size() * (len(along) + 1)
             room *= int(sample.item.bincount().max())
-            for own in _pieces(sample, max(FEWEST, PART_BYTES // room)):
+            for own in _pieces(sample, max(FEWEST, part // room)):
                 place = slice(start, start + len(own))
                 weight = weights(own, place, rows)
                 found = make(own, weight, axes[along], mean[along])

@@ -10,6 +10,8 @@ from .gradients import gradients_at_fixed_past
 from .lag_gradients import own_sweep
 from .sample import Sample
 
+BLOCK_BYTES = 2**22  # of cotangents that go on together: those of more leave the cache
+
 
 def weighted_gradients(
     sample: Sample,
@@ -39,7 +41,10 @@ def weighted_gradients(
         place = number[there], source[there]
         total.index_put_(place, parts[there], accumulate=True)
     cotangent = total.transpose(1, 2)
-    return sample.by_item(gradients_at_fixed_past(cell, x, states, cotangent))
+    count = max(1, BLOCK_BYTES // cotangent[0].nbytes)
+    every = (part.split(count) for part in (x, states, cotangent))
+    found = [gradients_at_fixed_past(cell, *some) for some in zip(*every, strict=True)]
+    return sample.by_item(torch.cat(found))
 
 
 def random_anchors(

@@ -216,6 +216,11 @@ class Stepped(Cell):
             found[rows] = joined(led_back(after, before, by[rows]))
         return found.reshape(adjoint.shape), adjoint
 
+    def reached(self, adjoint: Tensor, local: Tensor) -> Tensor:
+        """Return lambda itself, see `vjp`, without pulling it back through the step."""
+        del local
+        return adjoint
+
     def row_gradients(self, p: Tensor, states: Tensor, x: Tensor) -> Tensor:
         """Return each sequence's and row's gradient, (sequence, row, parameter).
 
