@@ -21,7 +21,8 @@ def tree(*, own=(np.nan, 2, 8, 40, np.nan), needed=(1, 2, 4, 20, 99), **verdict)
     attrs = {"heldout": 1, "notes": ""} | verdict.pop("attrs", {})
     data = {name: ("lag", v) for name, v in (known | verdict).items()}
     own, needed = np.array(own), np.array(needed)
-    need = dict.fromkeys(OWN, ("lag", own)) | {"needed": ("lag", needed)}
+    need = dict.fromkeys(OWN, ("lag", own))
+    need |= dict.fromkeys(OWN.values(), ("lag", needed))
     return xr.DataTree.from_dict(
         {
             "/": xr.Dataset(attrs={"sequences": 10}),

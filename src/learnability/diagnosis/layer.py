@@ -11,7 +11,7 @@ import xarray as xr
 from ..storage import load_tree, save_tree
 from ..summaries.progress import given, progress, progress_by_lag
 from ..summaries.spread import envelope, group
-from ..summaries.windows import needed_table, window_table
+from ..summaries.windows import needed_table, samples_needed, window_table
 from ..verdict.explanation import Explanation
 from .texts import card_of, text_of
 from .verdicts import explained, verdict_table
@@ -68,7 +68,8 @@ class LayerDiagnosis:
             the lag in one gradient, whether the state holds what was new at it, whether
             it has been learnt; missing where it was not measured, `progress` says why.
             ``samples_needed`` (N(l), sequences), the ends of its interval
-            ``samples_lower`` and ``samples_upper``, and whether the lag is resolved;
+            ``samples_lower`` and ``samples_upper``, of a dependency that was found at
+            its strength, else at the one of `window`, and whether the lag is resolved;
             in full also ``envelope`` (f(l)/f(0)) and ``alpha`` with their errors.
         """
         f, need = (
@@ -76,10 +77,11 @@ class LayerDiagnosis:
             self.group("detection").reindex(lag=self.envelope["lag"]),
         )
         laws, law = ("alpha", "alpha_lower", "alpha_upper"), self.group("evidence")
+        own = samples_needed(need)
         columns = {
-            "samples_needed": need["needed"],
-            "samples_lower": need["lower"],
-            "samples_upper": need["upper"],
+            "samples_needed": own["needed"],
+            "samples_lower": own["lower"],
+            "samples_upper": own["upper"],
             "resolved": need["resolved"],
         }
         if full:

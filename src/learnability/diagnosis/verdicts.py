@@ -55,7 +55,7 @@ def cases(one: "LayerDiagnosis") -> dict[int, Case]:
     group, attrs = one.group("verdict"), one.tree.attrs
     lags = group["lag"].values
     need = one.group("detection").reindex(lag=lags)
-    needed = samples_needed(need).values
+    needed = samples_needed(need)["needed"].values
     envelope = one.envelope.reindex(lag=lags)
     below = envelope.get("below", xr.zeros_like(envelope["normalised"])).values
     of_step = {name: float(group.attrs.get(name, np.nan)) for name in OF_STEP}

@@ -167,7 +167,7 @@ def progress_by_lag(
         the state holds what was new at it; ``learnt``, whether its share is learnt:
         missing where it was not measured.
     """
-    needed = samples_needed(group(tree, "detection"))
+    needed = samples_needed(group(tree, "detection"))["needed"]
     given_to = given(tree, n_sequences)
     found = {"seen": (needed <= given_to).where(needed.notnull())}
     if has_learnt(tree):

@@ -54,13 +54,16 @@ def window_table(need: xr.Dataset, n_sequences: Iterable[float]) -> pd.DataFrame
     return table if not learnt else table.astype(float) * np.nan
 
 
-def samples_needed(need: xr.Dataset) -> xr.DataArray:
+def samples_needed(need: xr.Dataset) -> xr.Dataset:
     """Return N(l): of a dependency that was found at its strength, else at one for all.
 
     Args:
         need: the group ``detection`` of a diagnosis.
+
+    Returns:
+        ``needed``, and the ends of its interval, ``lower`` and ``upper``.
     """
-    return need["own"].fillna(need["needed"])
+    return need[[*OWN]].rename(OWN).fillna(need[[*OWN.values()]])
 
 
 def needed_table(need: xr.Dataset, n_sequences: Iterable[float]) -> pd.DataFrame:
