@@ -206,6 +206,7 @@ def test_a_spread_is_as_precise_as_it_can_be():
 
 def compared(**changes) -> dict:
     row = {"group": "GRU", "n_sequences": 10.0, "difference": 10.0, "error": 1.0}
+    row |= {"lower_first": 4, "upper_first": 6, "lower_second": 14, "upper_second": 16}
     return row | changes
 
 
@@ -213,7 +214,11 @@ def compared(**changes) -> dict:
     ("changes", "expected"),
     [
         ({}, "B sees farther than A: GRU (by 10 ± 1 steps)"),
-        ({"difference": -10.0}, "A sees farther than B: GRU (by 10 ± 1 steps)"),
+        (
+            {"difference": -10.0, "lower_first": 17},
+            "A sees farther than B: GRU (by 10 ± 1 steps)",
+        ),
+        ({"error": 0.0, "upper_first": 14}, "not told apart: GRU (+10 ± 0 steps)"),
         ({"difference": 1.0}, "not told apart: GRU (+1 ± 1 steps)"),
         ({"error": np.nan}, "cannot be judged"),
     ],

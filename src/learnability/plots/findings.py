@@ -194,7 +194,10 @@ def moved(record: xr.Dataset, budget: float) -> str:
     known = [row[~np.isnan(row)] for row in window]
     first, last = (f"step {record['step'].values[place]}" for place in (0, -1))
     if not (known[0].size and known[-1].size):
-        return f"With {sequences(budget)} all is learnt at times: no window is defined"
+        return (
+            f"With {sequences(budget)} no window is defined at times: all is learnt, "
+            "or no dependency was found"
+        )
     before, after = (span(row.min(), row.max()) for row in (known[0], known[-1]))
     return (
         f"With {sequences(budget)} the window is {before} steps at {first} of the "

@@ -275,11 +275,15 @@ KINDS = ("B sees farther than A", "A sees farther than B", ALIKE, UNKNOWN)
 
 
 def _judged(row: Mapping) -> tuple[str, str]:
-    """Judge the difference of a row by two standard errors; return its words, too."""
+    """Judge the difference of a row; return its words, too.
+
+    Two standard errors are not enough: a few seeds often see exactly as far.
+    """
     gap, error, name = row["difference"], row["error"], str(row["group"])
     if math.isnan(error):
         return UNKNOWN, name
-    if abs(gap) > 2 * error:
+    near, far = ("first", "second") if gap > 0 else ("second", "first")
+    if abs(gap) > 2 * error and row[f"lower_{far}"] > row[f"upper_{near}"]:
         said = f"{name} (by {abs(gap):.3g} ± {error:.2g} steps)"
         return KINDS[0 if gap > 0 else 1], said
     return ALIKE, f"{name} ({gap:+.3g} ± {error:.2g} steps)" if gap or error else name

@@ -161,7 +161,7 @@ def comparison_page(study: Study, rows: pd.DataFrame, titles: Sequence[str]) -> 
     lead = (
         f"A is {a}, B is {b}. Steps that are seen are means over seeds ± a deviation, "
         "differences B less A ± a standard error over seeds. A difference counts from "
-        "two standard errors on."
+        "two standard errors on, where the intervals of both do not overlap."
     )
     found = summed(study.lines, study.n_sequences)
     places = [found.n_sequences.index(float(n)) for n in rows["n_sequences"]]

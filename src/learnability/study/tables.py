@@ -1,6 +1,6 @@
 """The results of whole studies as tables and trees: by lag, by N, side by side."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -104,12 +104,13 @@ def across_seeds(settings: Settings, runs: Runs) -> pd.DataFrame:
         ``group``, ``n_sequences``, ``kept`` (mean over seeds) and ``learnt`` (by all
         seeds), ``seeds`` (how many); of the steps that they see ``mean``, ``deviation``
         (nan for one seed), the percentiles ``p10``, ``p25``, ``median``, ``p75``,
-        ``p90``; and ``whole``: how many of them see every dependency.
+        ``p90``, ``lower`` and ``upper`` (the outer ends of the seeds' intervals); and
+        ``whole``: how many of them see every dependency.
     """
     tables = [
         seen_spread([run.tree for run in found], settings.n_sequences)
         .reset_index()
-        .assign(group=group, **_progress(found, settings.n_sequences))
+        .assign(group=group, **_later(found))
         for group, found in grouped(settings, runs).items()
     ]
     columns = [
@@ -120,20 +121,17 @@ def across_seeds(settings: Settings, runs: Runs) -> pd.DataFrame:
         "mean",
         "deviation",
         *LEVELS,
+        "lower",
+        "upper",
         "whole",
     ]
     return pd.DataFrame(pd.concat(tables, ignore_index=True), columns=columns)
 
 
-def _progress(
-    found: list[LayerDiagnosis], n_sequences: Iterable[float]
-) -> dict[str, list[float | str]]:
-    """Return what seeds keep and have learnt, a column each, for each N."""
-    rows = [
-        over_seeds([progress(run.tree, n) for run in found]).record()
-        for n in n_sequences
-    ]
-    return {name: [row[name] for row in rows] for name in LATER}
+def _later(found: list[LayerDiagnosis]) -> dict[str, float | str]:
+    """Return what seeds keep and have learnt, whatever N is."""
+    both = over_seeds([progress(run.tree) for run in found]).record()
+    return {name: both[name] for name in LATER}
 
 
 def compared(
@@ -147,9 +145,9 @@ def compared(
 
     Returns:
         A row per group and N that both have: of each study mean and deviation over
-        seeds of the steps that are seen, and what is kept and learnt; ``difference`` of
-        the means (second less first) and its standard ``error`` over seeds, nan for one
-        seed.
+        seeds of the steps that are seen, the outer ends of the seeds' intervals, and
+        what is kept and learnt; ``difference`` of the means (second less first) and its
+        standard ``error`` over seeds, nan for one seed.
 
     Raises:
         ValueError: if they have no group and N in common.
@@ -170,7 +168,7 @@ def compared(
 
 
 SIDES = ("first", "second")
-SHOWN = ("mean", "deviation", *LATER)
+SHOWN = ("mean", "deviation", "lower", "upper", *LATER)
 
 
 def grouped(settings: Settings, runs: Runs) -> dict[str, list[LayerDiagnosis]]:
