@@ -107,7 +107,7 @@ def listed(names: Sequence[str]) -> str:
     """
     # "GRU, sgd" holds a comma itself.
     comma = "; " if any(", " in name for name in names) else ", "
-    if len(names) > NAMED:
+    if len(names) > NAMED + 1:  # a single one more is named as well
         return f"{comma.join(names[:NAMED])} and {len(names) - NAMED} more"
     if len(names) < 2:
         return "".join(names)

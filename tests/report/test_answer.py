@@ -18,6 +18,8 @@ from learnability.report.overview import (
     spread_of,
     stopped,
 )
+from learnability.study import load_settings
+from learnability.study.pages import study_of
 from learnability.summaries import summed
 from learnability.summaries.shares import share_spread
 from learnability.verdict.explanation import Explanation
@@ -225,3 +227,10 @@ def compared(**changes) -> dict:
 )
 def test_a_difference_counts_from_two_standard_errors_on(changes, expected):
     assert expected in difference(pd.DataFrame([compared(**changes)]))[0]
+
+
+def test_of_studies_without_verdicts_nothing_is_said_to_stop_no_lag():
+    settings = load_settings("quick").changed(networks=[{"cell": "GRU"}], seeds=[1])
+    (label,) = (settings.label(run) for run in settings.runs())
+    study = study_of(settings, {label: diagnosis(training=training_group())})
+    assert "what stops the rest" not in study.overview(summed(study.lines), 100.0)

@@ -53,11 +53,12 @@ def study_of(settings: Settings, runs: Runs) -> Study:
 
 
 def _judged(settings: Settings, runs: Runs) -> dict[str, list[Judged]]:
-    """Return what stops each lag of every seed, by network and optimizer."""
-    return {
-        name: [judged({name: run}) for run in found]
-        for name, found in grouped(settings, runs).items()
-    }
+    """Return what stops each lag of every seed that has verdicts, by line."""
+    every: dict[str, list[Judged]] = {}
+    for name, found in grouped(settings, runs).items():
+        if said := [lags for run in found if (lags := judged({name: run}))]:
+            every[name] = said
+    return every
 
 
 def both_of(first: tuple[Settings, Runs], second: tuple[Settings, Runs]) -> Study:
