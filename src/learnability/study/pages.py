@@ -56,8 +56,9 @@ def _judged(settings: Settings, runs: Runs) -> dict[str, list[Judged]]:
     """Return what stops each lag of every seed that has verdicts, by line."""
     every: dict[str, list[Judged]] = {}
     for name, found in grouped(settings, runs).items():
-        if said := [lags for run in found if (lags := judged({name: run}))]:
-            every[name] = said
+        said: list[Judged] = [judged({name: run}) for run in found]
+        if any(said):
+            every[name] = [lags for lags in said if lags]
     return every
 
 
