@@ -15,6 +15,7 @@ from ._pointwise import AFTER, MEMORY, slots
 from ._scan import (
     accumulate_weights,
     add_state,
+    copy,
     flat,
     reset_rows,
     sources_of,
@@ -189,6 +190,7 @@ def block_gradients(rec, back, x, states, saved, weight, axes, delta, mean, foun
             matrix = own[:weights].reshape(depth, wide, lanes)
             accumulate_weights(rec, sources, grads[:, j], steps, matrix)
             clean(rec, matrix)
-            own[weights:] = norm[j].reshape(norm.shape[1] * lanes)
+            behind = own[weights:].reshape(1, -1)
+            copy(rec, flat(norm[j : j + 1]), behind, 0, behind.shape[1])
             if r < mean.shape[0]:
                 centre(own, mean[r], weight[i, r].sum())

@@ -215,7 +215,8 @@ def tangent(rec, direction, along, x, state, carry, totals):
         advance(rec, pre, kept, h, c, next_h, next_c)
         differentiate(rec, pre, kept, h, c, saved)
         jvp(rec, saved, d, v[0], v_c, along)
-        h[:, :panels], c[:] = next_h[:, :panels], next_c
+        copy(rec, flat(next_h), flat(h), 0, panels * lanes)
+        copy(rec, flat(next_c), flat(c), 0, panels * lanes)
         read_state(rec, v[0], v_c, totals, t)
         if not carry:
             v[:], v_c[:] = 0, 0

@@ -46,12 +46,15 @@ def lag_projection(
     inputs, by, met = (a.detach().contiguous().numpy() for a in (x, delta, source))
     ready, at = prepared(cell, inputs.dtype), np.array(anchors, np.int64)
     back, slots = ready.transposed()[0], _slots(lags)
-    psi = np.full((len(lags), len(x), len(at)), np.nan, inputs.dtype)
+    psi = np.empty((len(lags), len(x), len(at)), inputs.dtype)
 
     def task(k: int) -> None:
         b = slice(k * BLOCK, (k + 1) * BLOCK)
         saved, _ = unrolled(ready, inputs[b], cell.state_size)
-        sweep_block(ready.rec, back, saved, by[b], met[b], at, slots, psi[:, b])
+        # A part of psi that is no whole array would compile the loop again.
+        own = np.full_like(psi, np.nan, shape=(len(lags), len(by[b]), len(at)))
+        sweep_block(ready.rec, back, saved, by[b], met[b], at, slots, own)
+        psi[:, b] = own
 
     share(task, range(-(-len(x) // BLOCK)))
     return torch.from_numpy(psi)
@@ -86,7 +89,7 @@ def exact_gains(
         if not len(own):
             return
         b = inputs[k * BLOCK : (k + 1) * BLOCK, : step[own].max() + 1]
-        saved, _ = unrolled(ready, b, cell.state_size)
+        saved, _ = unrolled(ready, np.ascontiguousarray(b), cell.state_size)
         found = np.zeros((len(lags), len(own), cell.units), inputs.dtype)
         of = sequence[own] - k * BLOCK, step[own], reach[own]
         carry_windows(ready.rec, back, saved, *of, slots, found)

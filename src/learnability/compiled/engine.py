@@ -22,6 +22,7 @@ from . import _sweep as sweep
 from . import _windows as windows
 from ._unrolling import Unrolling, backward_bytes
 from ._windows import Sums
+from .ahead import LOOPS, compile_ahead, settle
 from .checks import (
     Engine,
     check_direction,
@@ -49,6 +50,7 @@ __all__ = [
     "check_direction",
     "check_sweep",
     "chosen",
+    "compile_ahead",
     "exact_gains",
     "in_threads",
     "lag_projection",
@@ -114,6 +116,7 @@ def tangent(
     """
     check_direction(cell, direction)
     along = unrolling(cell, dict(cell.named_parameters()), x, state)
+    settle(x.dtype, "tangent")
     return along.tangent(direction, carry=carry)
 
 
@@ -141,6 +144,7 @@ def lag_projection(
     _check_loops(cell, x, delta, source)
     grid = checked_lags(lags, x.shape[1], least=0)
     at = check_sweep(cell, x, anchors, grid[-1], delta=delta, source=source)
+    settle(x.dtype, "partials", "sweep_block")
     return sweep.lag_projection(cell, x, delta, source, grid, at)
 
 
@@ -174,6 +178,12 @@ def exact_gains(
             f"windows must lie inside {len(x)} sequences of {x.shape[1]} steps, in "
             "descending order of their reach; sample them anew"
         )
+    if len(far) and far[0] > grid[-1]:
+        raise ValueError(
+            f"a window reaches back {far[0]} steps and the longest lag is {grid[-1]}; "
+            "end its reach there"
+        )
+    settle(x.dtype, "partials", "carry_windows")
     return sweep.exact_gains(cell, x, sequence, step, far, grid)
 
 
@@ -216,6 +226,7 @@ def row_gradients(
     if mean is not None:
         places = rows.places(cell, x.dtype)
         check_shape("the mean gradient of rows", mean, (count, places))
+    settle(x.dtype, "partials", "block_gradients")
     return rows.row_gradients(cell, x, weight, axes, delta, mean)
 
 
@@ -243,6 +254,8 @@ def window_sums(
             check_shape(f"the {name}", value, tuple(steps.leak.shape))
         _check_kinds(given.values())
         checked_lags(lags, steps.leak.shape[1], least=0)
+    for dtype in {steps.leak.dtype for steps, _ in parts}:
+        settle(dtype, "all_windows")
     grid = windows.spans(np.array(lags))
     return list(in_threads(lambda part: windows.sums(*part, grid), parts))
 
@@ -276,7 +289,8 @@ def warm_up(
 ) -> None:
     """Load the compiled loops for a dtype, or compile them if that never happened.
 
-    Compiling takes 10 to 20 seconds, once for all cells; the result is kept on disk.
+    Compiling takes 15 to 30 seconds, once for all cells, in two processes where two
+    threads are allowed; the result is kept on disk.
 
     Args:
         dtype: float32 or float64.
@@ -295,10 +309,13 @@ def warm_up(
     timer = Timer(patience, on_wait or (lambda _: None), args=(sentence,))
     timer.start()
     try:
+        if threads() > 1:
+            compile_ahead(dtype)
         cell, x = ConstGate(1, 1).to(dtype), torch.zeros(1, 1, 1, dtype=dtype)
         once = unrolling(cell, dict(cell.named_parameters()), x, None)
         states, parts = once.forward(keep=True)
         once.backward(parts, states, want_x=True)
+        settle(dtype, *LOOPS)
         once.tangent({}, carry=True)
     finally:
         timer.cancel()

@@ -11,7 +11,8 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, nn, optim
 
-from ..compiled.engine import beside_others
+from ..cells import Cell
+from ..compiled.engine import beside_others, compile_ahead, threads
 from ..grid import checked_lags, spread_lags
 from ..models.batches import Batch, device_of, dtype_of, first_items
 from ..models.choice import Named, found, names_of
@@ -39,6 +40,7 @@ from .warm_up import warm_up, warm_up_group
 
 FEWEST = 8  # sequences: with fewer no interval means anything
 FEW_LAGS = 24  # unless they are given
+LOOPS = nn.RNNBase, nn.RNNCellBase, Cell  # what may be measured by compiled loops
 
 
 @kept_random_states()
@@ -152,12 +154,15 @@ def diagnose(
     def first() -> Batch:
         return moved(first_items(data, dtype_of(model)), device_of(model))
 
+    allowed = threads()  # before they are made fewer beside others
     with (
         shown(progress) as tell,
         beside_others(),
         _on(model, device),
         in_single_precision(model) as precision,
     ):
+        if allowed > 1:
+            _compile_ahead(model)
         held_out = HeldOut(read, heldout, optimizer, start)
         every = found(model, layers, read, first, tell)
         diagnoses, refused, whole = {}, dict(every.refused), {}
@@ -200,6 +205,13 @@ def diagnose(
     if not diagnoses:
         raise Refusal(next(iter(refused.values())))
     return Diagnosis(diagnoses, refused)
+
+
+def _compile_ahead(model: nn.Module) -> None:
+    """Have loops compiled while the model is read, if it may need them."""
+    loops = any(isinstance(part, LOOPS) for part in model.modules())
+    if loops and device_of(model).type == "cpu":
+        compile_ahead(dtype_of(model))
 
 
 @contextmanager
