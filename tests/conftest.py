@@ -9,7 +9,7 @@ import jaxtyping
 import torch
 from hypothesis import HealthCheck, settings
 
-import tests.typecheck  # noqa: F401 - the hook below looks it up by name
+import tests.typecheck
 
 collect_ignore = [] if os.name == "posix" else ["study/test_survival.py"]  # signals
 # Modules with compiled functions are left out: a compiler cannot read the checks.
@@ -32,6 +32,7 @@ CHECKED = [
     "learnability.unroll.reference",
     "learnability.verdict",
 ]
+jaxtyping.jaxtyped = tests.typecheck.sparing  # what the hook below decorates with
 jaxtyping.install_import_hook(CHECKED, "tests.typecheck.check")
 torch.set_num_threads(1)
 settings.register_profile(
