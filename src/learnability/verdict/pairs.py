@@ -75,5 +75,11 @@ def _products(
     z: Float[np.ndarray, "row lag probe"], lag: int
 ) -> Float[np.ndarray, "row product"]:
     """Return the products of the probes at a lag with those at all others."""
-    others = np.delete(z, lag, axis=1)
-    return np.einsum("ri,rmj->rimj", z[:, lag], others).reshape(len(z), -1)
+    rows, lags, probes = z.shape
+    found = np.empty((rows, probes, lags - 1, probes))
+    nearer = slice(lag), slice(lag)
+    farther = slice(lag + 1, None), slice(lag, None)
+    for others, place in (nearer, farther):  # without a copy of them, which costs more
+        own = found[:, :, place]
+        np.einsum("ri,rmj->rimj", z[:, lag], z[:, others], out=own)
+    return found.reshape(rows, -1)
