@@ -165,8 +165,9 @@ class Recorder:
         inputs = self._inputs(some)
         self.targets = found_targets(some, self.items, self._deltas, targets, inputs)
         self._inside = any(is_called(self.model, batch, p) for p in self.targets)
-        check_apart(some, self.items, self._deltas, self.targets)
-        self.linear = linear(some, self.items, self._deltas, self.targets)
+        deltas = self._deltas if self._inside else self._dealt_deltas(some)
+        check_apart(some, self.items, deltas, self.targets)
+        self.linear = linear(some, self.items, deltas, self.targets)
 
     def _learning(self) -> Any:
         """Run without a graph, unless a tap has to learn how calls hang together."""
@@ -207,7 +208,15 @@ class Recorder:
 
     def _deltas(self, batch: Batch) -> Tensor:
         """Return the loss's gradient by all layers' states, one row per item."""
-        asked = self._ask(self.losses(self.run(batch), batch), False)
+        return self._by_item(batch, self.run(batch), False)
+
+    def _dealt_deltas(self, batch: Batch) -> Callable[[Batch], Tensor]:
+        """Return what gives that with other targets, from one run of the model."""
+        outputs = self.run(batch)
+        return lambda dealt: self._by_item(dealt, outputs, True)
+
+    def _by_item(self, batch: Batch, outputs: Any, again: bool) -> Tensor:
+        asked = self._ask(self.losses(outputs, batch), again)
         count, rows = self.items.count(batch), []
         for tap, one in zip(self.taps, asked, strict=True):
             if one is not None:

@@ -88,12 +88,14 @@ def tested(tests: list[tuple[TraceTest, float]]) -> pd.DataFrame:
             *test.interval(LEVEL),
             test.p_value,
             test.smallest(significance),
-            test.p_value <= significance,
         )
         for test, significance in tests
     ]
-    names = ["strength", "lower", "upper", "p_value", "smallest", "found"]
-    return pd.DataFrame(rows, columns=names).astype({"found": bool})
+    names = ["strength", "lower", "upper", "p_value", "smallest"]
+    table = pd.DataFrame(np.array(rows).reshape(-1, len(names)), columns=names)
+    levels = np.array([significance for _, significance in tests])
+    table["found"] = table["p_value"].to_numpy() <= levels
+    return table
 
 
 def _runs(inflated: Bool[np.ndarray, "lag"]) -> list[range]:
