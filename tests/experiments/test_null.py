@@ -17,7 +17,9 @@ def test_a_study_is_made_again():
 
 
 def test_windows_and_their_table():
-    parts = [windows(name, 2, 0, silent) for name in KINDS]
+    first, *others = KINDS  # of which one study each shows as much
+    parts = [windows(first, 2, 0, silent)]
+    parts += [windows(name, 1, 0, silent) for name in others]
     found = pd.concat(parts)
     assert list(found.groupby("kind", sort=False).groups) == list(KINDS)
     assert (found["window"] <= found["longest lag"]).all()
@@ -25,4 +27,6 @@ def test_windows_and_their_table():
     assert len(rows) == 2 + len(KINDS) + 1
     none = (found["window"] == 0).sum()
     never = (found["longest lag"] == 0).sum()
-    assert rows[-1] == f"| all | 12 | {none} | 12 | {never} |"
+    assert (
+        rows[-1] == f"| all | {len(KINDS) + 1} | {none} | {len(KINDS) + 1} | {never} |"
+    )
