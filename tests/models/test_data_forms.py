@@ -42,6 +42,11 @@ def needed(model: type[nn.Module], data, loss=functional.mse_loss, **options):
     return found["gru[layer 0, forward]"].group("detection")["needed"].values
 
 
+@pytest.fixture(scope="module")
+def expected():
+    return needed(Strict, (X, Y))
+
+
 def pairs(loader):
     return [{"x": x, "y": y} for x, y in loader]
 
@@ -58,15 +63,12 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_the_same(form: str) -> None:
-    np.testing.assert_allclose(
-        needed(Strict, FORMS[form]), needed(Strict, (X, Y)), rtol=1e-4
-    )
+def test_every_form_gives_the_same(form: str, expected) -> None:
+    np.testing.assert_allclose(needed(Strict, FORMS[form]), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_dictionaries_are_called_by_name(whole: bool) -> None:
-    expected = needed(Strict, (X, Y))
+def test_dictionaries_are_called_by_name(whole: bool, expected) -> None:
     loader = DataLoader(TensorDataset(X, Y), batch_size=48)
 
     def loss(outputs, batch):
@@ -78,10 +80,10 @@ def test_dictionaries_are_called_by_name(whole: bool) -> None:
         np.testing.assert_allclose(needed(model, batches, loss), expected, rtol=1e-4)
 
 
-def test_a_loss_inside_the_model_of_a_dictionary() -> None:
+def test_a_loss_inside_the_model_of_a_dictionary(expected) -> None:
     batches = {"x": X, "labels": Y}
     found = needed(Named, batches, lambda outputs, batch: outputs["loss"])
-    np.testing.assert_allclose(found, needed(Strict, (X, Y)), rtol=0.05)
+    np.testing.assert_allclose(found, expected, rtol=0.05)
     named = needed(
         Named, batches, lambda outputs, batch: outputs["loss"], targets="labels"
     )
