@@ -8,6 +8,7 @@ the loss is differentiated with each sequence's own targets, and with those of o
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -165,7 +166,8 @@ class Recorder:
         inputs = self._inputs(some)
         self.targets = found_targets(some, self.items, self._deltas, targets, inputs)
         self._inside = any(is_called(self.model, batch, p) for p in self.targets)
-        deltas = self._deltas if self._inside else self._dealt_deltas(some)
+        made = None if self._inside else self.run(some)  # whatever the targets are
+        deltas = partial(self._deltas, outputs=made)
         check_apart(some, self.items, deltas, self.targets)
         self.linear = linear(some, self.items, deltas, self.targets)
 
@@ -193,8 +195,7 @@ class Recorder:
         """Return what every layer sees of a batch."""
         with torch.no_grad():
             self.run(batch)
-        pairs = ((tap.path, tap.seen()) for tap in self.taps)
-        return {path: seen for path, seen in pairs if seen is not None}
+        return {tap.path: seen for tap in self.taps if (seen := tap.seen()) is not None}
 
     def _inputs(self, batch: Batch) -> set[Place]:
         """Return the places whose dealing to other items moves what a layer sees."""
@@ -206,17 +207,10 @@ class Recorder:
                     found.add(place)
         return found
 
-    def _deltas(self, batch: Batch) -> Tensor:
+    def _deltas(self, batch: Batch, outputs: Any = None) -> Tensor:
         """Return the loss's gradient by all layers' states, one row per item."""
-        return self._by_item(batch, self.run(batch), False)
-
-    def _dealt_deltas(self, batch: Batch) -> Callable[[Batch], Tensor]:
-        """Return what gives that with other targets, from one run of the model."""
-        outputs = self.run(batch)
-        return lambda dealt: self._by_item(dealt, outputs, True)
-
-    def _by_item(self, batch: Batch, outputs: Any, again: bool) -> Tensor:
-        asked = self._ask(self.losses(outputs, batch), again)
+        made = self.run(batch) if outputs is None else outputs
+        asked = self._ask(self.losses(made, batch), outputs is not None)
         count, rows = self.items.count(batch), []
         for tap, one in zip(self.taps, asked, strict=True):
             if one is not None:
@@ -239,10 +233,8 @@ class Recorder:
     def _raw_size(self, batch: Batch) -> float:
         value = self._value(self.run(batch), batch)
         asked = self._ask(value.sum() if value.ndim else value, False)
-        squares = [one.output.double().square().sum() for one in asked if one]
-        finals = [one.final for one in asked if one and one.final is not None]
-        squares += [final.double().square().sum() for final in finals]
-        return float(sum(squares))
+        both = [values for one in asked if one for values in (one.output, one.final)]
+        return float(sum(v.double().square().sum() for v in both if v is not None))
 
     def _value(self, outputs: Any, batch: Batch) -> Tensor:
         return value_of(self.loss, outputs, judged(batch))
