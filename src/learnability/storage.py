@@ -9,9 +9,10 @@ from importlib.metadata import version
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, final
 from uuid import uuid4
 
+import h5py
 import xarray as xr
 from filelock import FileLock, Timeout
 from upath import UPath
@@ -282,6 +283,22 @@ def tree_bytes(tree: xr.DataTree) -> bytes:
     return bytes(stamped.to_netcdf(engine="h5netcdf"))
 
 
+@final
+class _Opened(h5py.File):
+    """A file to read, of which every part is opened once, not each time it is named."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file, "r")
+        self._parts: dict[str, Any] = {}
+
+    def __getitem__(self, name: Any) -> Any:
+        if not isinstance(name, str):  # a reference
+            return super().__getitem__(name)
+        if name not in self._parts:
+            self._parts[name] = super().__getitem__(name)
+        return self._parts[name]
+
+
 def tree_from(content: bytes, name: str) -> xr.DataTree:
     """Return back what `tree_bytes` made.
 
@@ -292,7 +309,20 @@ def tree_from(content: bytes, name: str) -> xr.DataTree:
     Raises:
         ValueError: if they are no complete NetCDF-4 file.
     """
-    return _load(BytesIO(content), name)
+    try:
+        with _Opened(BytesIO(content)) as file:
+            opened: Any = file  # h5netcdf takes it, whatever xarray's types say
+            found = xr.open_datatree(opened, engine="h5netcdf").load()
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{name} cannot be read ({str(error).splitlines()[0]}); it may be "
+            "truncated: make it again"
+        ) from error
+    made = {"format": found.attrs.pop("format", None)}
+    for part in (found, *found.children.values()):
+        if "learnability" in part.attrs:  # other programs write such files, too
+            check_format({**part.attrs, **made}, name)
+    return found
 
 
 def save_tree(tree: xr.DataTree, path: str | PathLike[str]) -> None:
@@ -310,23 +340,10 @@ def load_tree(path: str | PathLike[str]) -> xr.DataTree:
     Raises:
         ValueError: if there is no such file or it is no complete NetCDF-4 file.
     """
-    return _load(path, str(path))
-
-
-def _load(source: str | PathLike[str] | BinaryIO, name: str) -> xr.DataTree:
     try:
-        # pyright: ignore[reportArgumentType] - it takes open files, too
-        with xr.open_datatree(source, engine="h5netcdf") as tree:
-            found = tree.load()
+        content = place(path).read_bytes()
     except FileNotFoundError:
-        raise ValueError(f"there is no file {name}; name one that exists") from None
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise ValueError(
-            f"{name} cannot be read ({str(error).splitlines()[0]}); it may be "
-            "truncated: make it again"
-        ) from error
-    made = {"format": found.attrs.pop("format", None)}
-    for part in (found, *found.children.values()):
-        if "learnability" in part.attrs:  # other programs write such files, too
-            check_format({**part.attrs, **made}, name)
-    return found
+        raise ValueError(f"there is no file {path}; name one that exists") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error})") from error
+    return tree_from(content, str(path))

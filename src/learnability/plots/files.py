@@ -1,12 +1,17 @@
 """Figures as files, and as SVG that stands inside a page: the same drawing."""
 
 import re
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any, Literal
 
 import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.artist import Artist
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from ._parts import Group
@@ -58,8 +63,16 @@ def rendered(figure: Figure, kind: Format = "png", *, dpi: float = 200) -> bytes
 
 def _groups(figure: Figure) -> list[tuple[Artist, Group]]:
     """Return the artists of a figure that belong to lines or to a budget."""
-    found = ((artist, Group.of(artist)) for artist in figure.findobj())
+    found = ((artist, Group.of(artist)) for artist in _artists(figure))
     return [(artist, group) for artist, group in found if group is not None]
+
+
+def _artists(artist: Artist) -> Iterator[Artist]:
+    """Yield an artist and all in it but ticks, which do not exist until it is drawn."""
+    yield artist
+    for part in artist.get_children():
+        if not isinstance(part, Axis):
+            yield from _artists(part)
 
 
 def _largest(groups: list[tuple[Artist, Group]]) -> int:
@@ -68,11 +81,20 @@ def _largest(groups: list[tuple[Artist, Group]]) -> int:
 
 
 def _saved(figure: Figure, kind: Format, dpi: float) -> bytes:
-    place, paper = BytesIO(), figure.get_facecolor()
-    options: Any = {"metadata": UNDATED[kind], "dpi": dpi, "facecolor": paper}
+    """Return a figure drawn once; `savefig` draws twice, first to lay it out."""
+    place, canvas, before = BytesIO(), figure.canvas, figure.dpi
     # Ticks are made when a figure is rendered: the theme must still be in force.
     with theme(theme_of(figure)):
-        figure.savefig(place, format=kind, **options)
+        figure.dpi = dpi
+        match kind:
+            case "png":
+                FigureCanvasAgg(figure).print_png(place, metadata=UNDATED[kind])
+            case "svg":
+                FigureCanvasSVG(figure).print_svg(place, metadata=UNDATED[kind])
+            case "pdf":
+                FigureCanvasPdf(figure).print_pdf(place, metadata=UNDATED[kind])
+    figure.set_canvas(canvas)
+    figure.dpi = before
     content = place.getvalue()
     if kind != "svg":
         return content

@@ -95,44 +95,41 @@ class Stages:
         self.request, self.run, self.folder = request, request.run, folder
         self.progress, self.tell = progress, tell
         self.keys = stage_keys(request.run, request.scale)
+        self.makers: dict[str, Callable[[], Files]] = {
+            "training": self._train,
+            "envelope": self._envelope,
+            "evidence": self._evidence,
+            "probe": self._probe,
+            "verdict": self._verdict,
+            "fit": self._fit,
+        }
         self.made: list[str] = []
         self.resumed = False
 
     def ensure(self) -> None:
         """Make whatever is missing of the run, or damaged."""
-        self._files("training", self._train)
-        self._tree("envelope", self._envelope)
-        self._arrays("evidence", self._evidence)
-        self._arrays("probe", self._probe)
-        self._tree("verdict", self._verdict)
-        self._tree("fit", self._fit)
+        for stage in self.makers:
+            self._files(stage)
         self.folder.drop_checkpoint()
 
-    def _files(self, stage: str, make: Callable[[], Files]) -> Files:
+    def _files(self, stage: str) -> Files:
         try:
             found = self.folder.find(stage, self.keys[stage])
         except Damaged as error:
             self.tell(f"{error}; the stage {stage} is made again")
             found = None
         if found is None:
-            found = make()
+            found = self.makers[stage]()
             self.folder.keep(stage, self.keys[stage], found)
             self.made.append(stage)
         return found
 
-    def _tree(self, stage: str, make: Callable[[], xr.DataTree]) -> xr.DataTree:
+    def _tree(self, stage: str) -> xr.DataTree:
         name = f"{stage}.nc"
-        files = self._files(stage, lambda: {name: tree_bytes(make())})
-        return tree_from(files[name], name)
+        return tree_from(self._files(stage)[name], name)
 
-    def _arrays(self, stage: str, make: Callable[[], Arrays]) -> Arrays:
-        name = f"{stage}.safetensors"
-
-        def files() -> Files:
-            arrays = {k: np.asarray(v, order="C") for k, v in make().items()}
-            return {name: safetensors.numpy.save(arrays)}
-
-        return safetensors.numpy.load(self._files(stage, files)[name])
+    def _arrays(self, stage: str) -> Arrays:
+        return safetensors.numpy.load(self._files(stage)[f"{stage}.safetensors"])
 
     @cached_property
     def data(self) -> RunData:
@@ -142,7 +139,7 @@ class Stages:
     @cached_property
     def trained(self) -> Files:
         """The files of the stage training."""
-        return self._files("training", self._train)
+        return self._files("training")
 
     def _new_network(self) -> Network:
         run = self.run
@@ -249,19 +246,21 @@ class Stages:
         made.load_state_dict(best["state"])
         return made
 
-    def _envelope(self) -> xr.DataTree:
+    def _envelope(self) -> Files:
         one = self.measurement
         groups = one.envelopes(self._optimizer())
         about = attributes(one.layer, one.seed, one.options, len(one.layer))
-        return xr.DataTree.from_dict({"/": xr.Dataset(attrs=about), **groups})
+        tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=about), **groups})
+        return {"envelope.nc": tree_bytes(tree)}
 
-    def _evidence(self) -> Arrays:
-        return {"psi": self.measurement.psi()}
+    def _evidence(self) -> Files:
+        return {"evidence.safetensors": _packed({"psi": self.measurement.psi()})}
 
-    def _probe(self) -> Arrays:
-        return vars(self.measurement.gradients(self.data.direction))
+    def _probe(self) -> Files:
+        found = self.measurement.gradients(self.data.direction)
+        return {"probe.safetensors": _packed(vars(found))}
 
-    def _verdict(self) -> xr.DataTree:
+    def _verdict(self) -> Files:
         """Return what verdicts rest on, of training data, start and optimizer.
 
         Its rate is the first: the end of a schedule tells nothing of training on.
@@ -278,13 +277,13 @@ class Stages:
             self._new_network().state_dict(),
         )
         found = verdict_group(one, reading, held_out, data.direction)
-        return xr.DataTree.from_dict({"verdict": found})
+        return {"verdict.nc": tree_bytes(xr.DataTree.from_dict({"verdict": found}))}
 
-    def _fit(self) -> xr.DataTree:
+    def _fit(self) -> Files:
         run = self.run
-        tree = self._tree("envelope", self._envelope)
-        psi = self._arrays("evidence", self._evidence)["psi"]
-        statistics = ProbeStatistics(**self._arrays("probe", self._probe))
+        tree = self._tree("envelope")
+        psi = self._arrays("evidence")["psi"]
+        statistics = ProbeStatistics(**self._arrays("probe"))
         lags, options = sorted(run.lags), run.options
         self.progress("fit", 0.0)
         groups = {name: child.to_dataset() for name, child in tree.children.items()}
@@ -294,7 +293,7 @@ class Stages:
         self.progress("fit", 0.5)
         for name, group in fitted_detection(statistics, run.seed, options).items():
             tree[name] = xr.DataTree(group)
-        tree["verdict"] = self._tree("verdict", self._verdict)["verdict"]
+        tree["verdict"] = self._tree("verdict")["verdict"]
         record = json.loads(self.trained["history.json"])
         tree["training"] = xr.DataTree(_training_group(run, record))
         self.progress("fit", 1.0)
@@ -304,7 +303,13 @@ class Stages:
             "identity": run.identity(),
             "scale": self.request.scale,
         }
-        return tree
+        return {"fit.nc": tree_bytes(tree)}
+
+
+def _packed(arrays: Arrays) -> bytes:
+    """Return arrays as a file, which wants their numbers in a row."""
+    rows = {name: np.asarray(values, order="C") for name, values in arrays.items()}
+    return safetensors.numpy.save(rows)
 
 
 def _saved(record: dict[str, Any]) -> bytes:
