@@ -15,6 +15,7 @@ from ..models.batches import device_of
 from ..models.quiet import quiet
 from ..models.reading import Layer, Reading
 from ..models.refusal import Refusal
+from ..models.taps import Tap
 from ..models.trees import moved
 from ..verdict.step import Fall, Group, Step, gradient_sums, step
 from .further import changed, further
@@ -25,7 +26,7 @@ FEWEST = 8  # held-out sequences: with fewer no interval means anything
 FEWEST_GROUPS = 8  # with fewer no error can be told
 ENDED = 0.1  # of the first learning rate: less is the end of a schedule
 
-ReadOf = Callable[..., Reading]  # of taps, and of data unless they are the model's
+ReadOf = Callable[[list[Tap], Any], Reading]  # of taps and data
 
 
 @final
@@ -128,8 +129,7 @@ class HeldOut:
         assert not isinstance(descent, str)  # else there is no step to make
         with changed([*descent.parameters], descent.after()):
             if id(reading) not in self._stepped:
-                layers = _layers(self.read(reading.recorder.taps, self.data))
-                self._stepped[id(reading)] = layers
+                self._stepped[id(reading)] = _layers(self._of(reading)[0].again())
             yield self._stepped[id(reading)]
 
     @contextmanager
@@ -137,7 +137,7 @@ class HeldOut:
         """Yield the model on the training data at the weights that it began with."""
         own, start = reading.model.state_dict(keep_vars=True), self.start or {}
         with changed([*own.values()], [start[name] for name in own]):
-            yield self.read(reading.recorder.taps)
+            yield reading.again()
 
     def _of(self, reading: Reading) -> tuple[Reading, dict[str, Layer], Descent | str]:
         if id(reading) not in self._found:

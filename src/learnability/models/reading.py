@@ -1,6 +1,7 @@
 """A model read on its data: what each recurrence did, as often as it is asked for."""
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -175,6 +176,14 @@ class Reading:
             for track in self.tracks()
         ]
 
+    def again(self) -> "Reading":
+        """Return the model on the same batches, with the weights that it has now."""
+        _check_weights(self.model, self.recorder.taps)
+        other = copy(self)
+        # What a recurrence is made into holds the weights that it had.
+        other.recorder, other._kept = replace(self.recorder, tracks={}), None
+        return other
+
     @property
     def items(self) -> int:
         """Return how many items of the data are read."""
@@ -328,6 +337,11 @@ def _recorder(
             f"{type(model).__name__} holds no recurrent layer; give a model with "
             "nn.RNN, nn.GRU, nn.LSTM, their cells, or a module with step(state, x)"
         )
+    _check_weights(model, taps)
+    return Recorder(model, taps, loss, lengths)
+
+
+def _check_weights(model: nn.Module, taps: list[Tap]) -> None:
     for name, value in model.named_parameters():
         if not torch.isfinite(value).all():
             raise Refusal(
@@ -337,4 +351,3 @@ def _recorder(
     for tap in taps:
         for name, value in tap.module.named_parameters():
             check_values(f"{name} of {tap.path}", value)
-    return Recorder(model, taps, loss, lengths)

@@ -271,7 +271,7 @@ class Stages:
             group["lr"] = self.run.recipe.learning_rate
         one = self._measured(reading, DiagnosisOptions().work)
         held_out = HeldOut(
-            lambda taps, given=data.training: self._reading(given, taps),
+            lambda taps, given: self._reading(given, taps),
             data.validation if len(data.validation) >= FEWEST else None,
             optimizer,
             self._new_network().state_dict(),
