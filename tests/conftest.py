@@ -3,10 +3,15 @@
 How fast or busy the machine is decides no test: none has a deadline.
 """
 
+import contextlib
+import io
 import os
+from pathlib import Path
 
 import jaxtyping
+import pytest
 import torch
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 import tests.typecheck
@@ -39,6 +44,34 @@ settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> tuple[Path, str]:
+    """A folder in which the small study was run, and what the command said.
+
+    It is run once for all processes of a test run; who changes the folder copies it.
+    """
+    below = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each has a folder of its own in there
+        below = below.parent
+    folder, said = below / "finished", below / "finished.txt"
+    with FileLock(below / "finished.lock"):
+        if not said.exists():
+            said.write_text(_run_small(folder))
+    return folder, said.read_text()
+
+
+def _run_small(folder: Path) -> str:
+    """Run the small study in a folder; return what the command says."""
+    from learnability.cli import main  # the hook above comes first
+    from tests.study.small import small_settings
+
+    folder.mkdir()
+    (folder / "small.toml").write_text(small_settings().to_toml())
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()) as out:
+        main(["run", "small.toml"])
+    return out.getvalue()
 
 
 def pytest_terminal_summary(terminalreporter):
