@@ -82,14 +82,18 @@ def test_run_ends_with_table_and_report(study):
     assert not list((folder / "runs").rglob("*.tmp"))
 
 
-def test_report_can_be_made_again(study):
-    folder, _ = study
-    page = folder / "runs/small/report.html"
-    before = page.read_bytes()
-    page.unlink()
-    done = call("report", "runs/small", cwd=folder)
+def test_report_and_figures_are_the_same_each_time(study):
+    folder = study[0] / "runs/small"
+    made = [folder / "report.html", *folder.glob("*.csv"), *folder.glob("figures/*")]
+    assert {path.suffix for path in made} == {".csv", ".html", ".png"}
+    before = [path.read_bytes() for path in made]
+    for path in made:
+        path.unlink()
+    done = call("report", "runs/small", cwd=study[0])
     assert done.returncode == 0, done.stderr
-    assert page.read_bytes() == before
+    assert [path.read_bytes() for path in made] == before
+    assert "DiagGate" in (folder / "table.csv").read_text()
+    assert "GRU" in (folder / "index.csv").read_text()
 
 
 def test_results_can_be_listed_shown_compared_and_exported(study, monkeypatch):
@@ -209,7 +213,8 @@ def test_where_other_parts_are_missing_the_part_alone_is_shown(again):
 
 def test_a_part_of_a_study_grows_to_the_whole(again):
     folder = again / "runs/small"
-    whole = load_settings(str(again / "small.toml"))
+    whole = part_of(load_settings(str(again / "small.toml")), ["GRU", "LSTM"], None)
+    (again / "small.toml").write_text(whole.to_toml())
     (folder / "settings.toml").unlink()
     Store(folder).begin(part_of(whole, ["GRU"], None))
     done = call("run", "small.toml", cwd=again)

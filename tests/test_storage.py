@@ -1,7 +1,6 @@
 """Files are written whole or not at all; what a kill leaves does not stay."""
 
 import multiprocessing
-import threading
 
 import pytest
 
@@ -9,20 +8,9 @@ from learnability import storage
 from learnability.storage import append_lines, place, replace_file, sweep_out
 from learnability.study import Store
 from tests.study.small import small_settings
+from tests.writers import BLOCKS, add_lines, stuck
 
 SPAWN = multiprocessing.get_context("spawn")
-BLOCKS = 100
-
-
-def stuck(path, reached) -> None:
-    """Write a file and hang before it is on the disk."""
-
-    def fsync(_):
-        reached.set()
-        threading.Event().wait()
-
-    storage.os.fsync = fsync
-    replace_file(path, b"never whole")
 
 
 @pytest.fixture
@@ -123,13 +111,6 @@ def test_a_system_without_such_locks_sweeps_what_is_not_open(tmp_path, monkeypat
     dead.touch()
     replace_file(tmp_path / "file", b"content")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
-def add_lines(path, name, start) -> None:
-    """Add blocks of lines, beginning when all are ready."""
-    start.wait()
-    for number in range(BLOCKS):
-        append_lines(path, b"".join(b"%d %d\n" % (name, number) for _ in range(3)))
 
 
 def test_processes_lose_no_line_of_one_another(tmp_path):

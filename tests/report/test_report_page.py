@@ -40,8 +40,8 @@ def numbers() -> pd.DataFrame:
 
 
 @cache
-def written(name: str = "quick") -> str:
-    return study(name, RUNS)
+def written() -> str:
+    return study("quick", RUNS)
 
 
 @cache
@@ -229,7 +229,7 @@ def test_every_switch_names_lines_that_there_are():
     [TITLE, "x" * 200, "شبكة عصبية", "$title {{ style }} &amp;"],
 )
 def test_hostile_study_names_are_text(name):
-    text = written(name)
+    text = study(name, {"GRU": diagnosis()})
     outline = Outline(text)
     assert len(outline.named("script")) == 1
     title = re.search(r"<title>(.*?)</title>", text, re.S)
