@@ -4,6 +4,7 @@ How fast or busy the machine is decides no test: none has a deadline.
 """
 
 import contextlib
+import gc
 import io
 import os
 from pathlib import Path
@@ -44,6 +45,13 @@ settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+
+
+def pytest_collection_finish():
+    """Let no collection of garbage go through all that was loaded, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 @pytest.fixture(scope="session")
