@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from learnability import diagnose
 from learnability.models.layer_taps import taps_of
 from learnability.models.quiet import kept_random_states
 from learnability.models.record import Recorder
@@ -117,3 +118,20 @@ def test_random_states_of_several_accelerators_are_kept(monkeypatch, used):
             states[2] += 5
     assert asked == ([0, 1, 2] if used else [])
     assert states[2] == (12 if used else 17)
+
+
+def test_a_compiled_model_runs_as_it_is_written():
+    """Its taps would have it compiled anew, again and again."""
+    built = []
+
+    def backend(graph, _):
+        built.append(graph)
+        return graph.forward
+
+    plain = Everything().eval()
+    model = torch.compile(plain, backend=backend)
+    x = draw(16, STEPS, INPUTS, dtype=torch.float32)
+    diagnose(model, (x, x[..., :2].roll(1, 1)), F.mse_loss, [1, 2])
+    assert built == []
+    model(x)
+    assert built

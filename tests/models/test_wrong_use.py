@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 import learnability as lw
 from tests.models.zoo import Looped, Sequential, draw, weighted
@@ -66,6 +67,25 @@ def test_a_loss_that_does_not_depend_on_the_layer():
         "does not depend on any recurrent layer",
         loss=lambda z, y: F.mse_loss(z.detach(), y),
     )
+
+
+def test_a_layer_that_runs_without_gradients():
+    class Unseen(Sequential):
+        def forward(self, x):
+            with torch.no_grad():
+                z = self.rnn(x)[0]
+            return self.head(z)
+
+    class Again(Sequential):
+        def forward(self, x):
+            def of(x):
+                return self.rnn(x)[0]
+
+            return self.head(checkpoint(of, x.requires_grad_(), use_reentrant=True))
+
+    for kind in (Unseen, Again):
+        model = kind(nn.GRU(3, 4, batch_first=True))
+        refused("no_grad.. or in checkpoint.*use_reentrant", model)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

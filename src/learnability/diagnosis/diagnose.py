@@ -18,7 +18,7 @@ from ..models.batches import Batch, device_of, dtype_of, first_items
 from ..models.choice import Named, found, names_of
 from ..models.losses import Loss, named
 from ..models.own import explained
-from ..models.quiet import in_single_precision, kept_random_states, quiet
+from ..models.quiet import in_single_precision, kept_random_states, quiet, uncompiled
 from ..models.reading import Layer, Progress, Reading
 from ..models.record import Lengths
 from ..models.refusal import Refusal, checked_model
@@ -159,10 +159,11 @@ def diagnose(
         shown(progress) as tell,
         beside_others(),
         _on(model, device),
+        uncompiled(),
         in_single_precision(model) as precision,
     ):
-        if allowed > 1:
-            _compile_ahead(model)
+        if allowed > 1 and _needs_loops(model):
+            compile_ahead(dtype_of(model))
         held_out = HeldOut(read, heldout, optimizer, start)
         every = found(model, layers, read, first, tell)
         diagnoses, refused, whole = {}, dict(every.refused), {}
@@ -207,11 +208,10 @@ def diagnose(
     return Diagnosis(diagnoses, refused)
 
 
-def _compile_ahead(model: nn.Module) -> None:
-    """Have loops compiled while the model is read, if it may need them."""
-    loops = any(isinstance(part, LOOPS) for part in model.modules())
-    if loops and device_of(model).type == "cpu":
-        compile_ahead(dtype_of(model))
+def _needs_loops(model: nn.Module) -> bool:
+    """Say whether a model may be measured by compiled loops."""
+    found = any(isinstance(part, LOOPS) for part in model.modules())
+    return found and device_of(model).type == "cpu"
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """To run a model and leave no trace: neither in it nor in any random state."""
 
 import random
+import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import is_dataclass
 from operator import is_
 from types import SimpleNamespace
@@ -31,6 +32,16 @@ def kept_random_states() -> Iterator[None]:
         finally:
             random.setstate(by_python)
             np.random.set_state(by_numpy)  # noqa: NPY002
+
+
+def uncompiled() -> AbstractContextManager[object]:
+    """Let compiled models run as they are written: taps would have them compiled anew.
+
+    Where PyTorch's compiler was never loaded, nothing is compiled, and it stays so.
+    """
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    return torch.compiler.set_stance("force_eager")
 
 
 def random_state() -> tuple[Any, Any, Any]:

@@ -309,13 +309,14 @@ class Recorder:
         return sum(seen.output.numel() for seen in every if seen is not None)
 
     def _ask(self, of: Tensor, again: bool) -> list[Asked | None]:
-        if not of.requires_grad:
-            raise Refusal(
-                "the loss does not depend on any recurrent layer; check that the "
-                "model's forward pass neither detaches nor runs without gradients"
-            )
         edges = [edge for tap in self.taps for edge in tap.edges()]
         live = [edge for edge in edges if edge is not None]
+        if not of.requires_grad or not live:
+            raise Refusal(
+                "the loss does not depend on any recurrent layer; check that the "
+                "forward pass neither detaches nor runs without gradients, as under "
+                "torch.no_grad() or in checkpoint(..., use_reentrant=True)"
+            )
         try:
             grads = torch.autograd.grad(of, live, retain_graph=again, allow_unused=True)
         except WRONG as error:
