@@ -80,6 +80,33 @@ def test_dictionaries_are_called_by_name(whole: bool, expected) -> None:
         np.testing.assert_allclose(needed(model, batches, loss), expected, rtol=1e-4)
 
 
+class Whole(Strict):
+    """Takes a batch as it comes, as models of several libraries do."""
+
+    def forward(self, batch: dict) -> dict:
+        outputs = super().forward(batch["past"])
+        loss = functional.mse_loss(outputs, batch["y"])
+        return {"prediction": outputs, "loss": loss}
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda outputs, batch: functional.mse_loss(outputs["prediction"], batch["y"]),
+        lambda outputs, batch: outputs["loss"],
+    ],
+)
+def test_a_model_may_take_the_whole_dictionary(loss, expected) -> None:
+    batches = {"past": X, "y": Y, "number": torch.arange(len(X))}
+    found = needed(Whole, batches, loss)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_a_dictionary_that_fits_no_argument_is_refused() -> None:
+    with pytest.raises(ValueError, match="entries bear the names of its arguments"):
+        needed(Strict, {"past": X, "y": Y}, lambda o, b: functional.mse_loss(o, b["y"]))
+
+
 def test_a_loss_inside_the_model_of_a_dictionary(expected) -> None:
     batches = {"x": X, "labels": Y}
     found = needed(Named, batches, lambda outputs, batch: outputs["loss"])

@@ -2,7 +2,8 @@
 
 A batch is a tuple (inputs, ..., targets), of which the model is called with all but the
 last and the loss is given the last; or a mapping, of which the model is called with the
-entries that its forward pass names, and the loss is given all.
+entries that its forward pass names, or with all as one argument, and the loss is given
+all.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from .trees import Place, length_along, placed, replaced
 SIZE = 64  # items of a part, about
 FIRST = 16  # items by which a model is asked what it takes
 Batch = Sequence[Any] | Mapping[str, Any]
+BY_PLACE = Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD
 
 KINDS = (
     "give (inputs, targets) as tensors or arrays, a dictionary of them, Sequences, a "
@@ -34,14 +36,25 @@ KINDS = (
 
 
 def called(model: nn.Module, batch: Batch) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments that a model is called with."""
+    """Return the arguments that a model is called with.
+
+    The entries of a dictionary go to the arguments that have their names; the whole of
+    it to a model that has none of these names and cannot be called without an argument.
+    """
     if not isinstance(batch, Mapping):
         return tuple(batch[:-1]), {}
-    asked = signature(model.forward).parameters.values()
+    asked = arguments(model)
     if any(p.kind is Parameter.VAR_KEYWORD for p in asked):
         return (), dict(batch)
     names = {p.name for p in asked}
-    return (), {name: value for name, value in batch.items() if name in names}
+    named = {name: value for name, value in batch.items() if name in names}
+    needed = any(p.default is Parameter.empty and p.kind in BY_PLACE for p in asked)
+    return ((dict(batch),), {}) if needed and not named else ((), named)
+
+
+def arguments(model: nn.Module) -> list[Parameter]:
+    """Return the arguments of a model's forward pass."""
+    return list(signature(model.forward).parameters.values())
 
 
 def judged(batch: Batch) -> Any:
@@ -57,7 +70,8 @@ def is_judged(batch: Batch, place: Place) -> bool:
 def is_called(model: nn.Module, batch: Batch, place: Place) -> bool:
     """Tell whether the model is given what lies at a place."""
     if isinstance(batch, Mapping):
-        return place[0] in called(model, batch)[1]
+        whole, named = called(model, batch)
+        return bool(whole) or place[0] in named
     return place[0] < len(batch) - 1
 
 

@@ -118,7 +118,8 @@ class Recorder:
         except WRONG as error:
             raise Refusal(
                 f"the model cannot take inputs of shape {shapes(kwargs or args)} "
-                f"({first_line(error)}); give batches (inputs, ..., targets) that fit"
+                f"({first_line(error)}); give batches (inputs, ..., targets) that fit, "
+                "or dictionaries whose entries bear the names of its arguments"
             ) from error
         check_inputs(self.taps)
         return outputs
