@@ -283,7 +283,8 @@ def _groups(
     groups = explained(fitted_envelopes(groups, one.options), cell, rated=rated)
     psi = one.psi()
     groups["evidence"] = fitted_evidence(psi, one.lags, one.seed, one.options)
-    groups |= fitted_detection(one.gradients(direction), one.seed, one.options)
+    settings = one.seed, one.options, groups["envelope"]
+    groups |= fitted_detection(one.gradients(direction), *settings)
     if one.options.exponents:
         groups["lyapunov"] = exponent_group(one.layer.parts(), one.options.exponents)
     return groups
@@ -300,7 +301,8 @@ def _module_groups(
     psi, shares = one.evidence()
     groups["evidence"] = fitted_evidence(psi, one.lags, one.seed, one.options)
     groups["evidence"].attrs |= shares
-    groups |= fitted_detection(one.gradients(direction), one.seed, one.options)
+    settings = one.seed, one.options, groups["envelope"]
+    groups |= fitted_detection(one.gradients(direction), *settings)
     if reason:
         groups["envelope"].attrs["no_equation"] = reason
     return groups

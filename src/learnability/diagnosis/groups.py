@@ -226,9 +226,18 @@ def fitted_envelopes(
 
 
 def fitted_detection(
-    statistics: ProbeStatistics, seed: int, options: DiagnosisOptions
+    statistics: ProbeStatistics,
+    seed: int,
+    options: DiagnosisOptions,
+    envelopes: xr.Dataset | None = None,
 ) -> dict[str, xr.Dataset]:
     """Return what each lag needs to be detected, and what the targets hold.
+
+    Args:
+        statistics: sums over the gradients of sequences.
+        seed: of what is drawn.
+        options: sizes of tests, the level of intervals.
+        envelopes: the group ``envelope``; without it N(l) follows from noise alone.
 
     Returns:
         The groups ``detection``, of all lags that were measured, and ``dependence``, of
@@ -245,7 +254,26 @@ def fitted_detection(
     if s.left < LEARNT:
         need = undefined(need)
     found = dependence(s.target, half)
+    detection = detection_group(s.lags.tolist(), need, found, s)
     return {
-        "detection": detection_group(s.lags.tolist(), need, found, s),
+        "detection": detection if envelopes is None else _bounded(detection, envelopes),
         "dependence": dependence_group(s.target_lags.tolist(), found),
     }
+
+
+def _bounded(need: xr.Dataset, envelopes: xr.Dataset) -> xr.Dataset:
+    """Return N(l) that has no lower end short of infinity where nothing arrives.
+
+    Where f(l) is less than its dtype can tell, the gradient of the lag is no more than
+    that of its rounding; the noise of the whole gradient alone would only say that N(l)
+    is above the sequences at hand.
+    """
+    if "exact" not in envelopes["order"]:
+        return need
+    below = envelopes["below"].sel(order="exact", drop=True) == 1
+    gone = below.reindex(lag=need["lag"], fill_value=False) & np.isinf(need["needed"])
+    ends = {
+        name: need[name].where(~gone | need[name].isnull(), np.inf)
+        for name in ("lower", "own_lower")
+    }
+    return need.assign(ends)

@@ -291,7 +291,8 @@ class Stages:
             tree[name] = xr.DataTree(group)
         tree["evidence"] = xr.DataTree(fitted_evidence(psi, lags, run.seed, options))
         self.progress("fit", 0.5)
-        for name, group in fitted_detection(statistics, run.seed, options).items():
+        settings = run.seed, options, groups["envelope"]
+        for name, group in fitted_detection(statistics, *settings).items():
             tree[name] = xr.DataTree(group)
         tree["verdict"] = self._tree("verdict")["verdict"]
         record = json.loads(self.trained["history.json"])
