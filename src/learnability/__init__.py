@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # what `__getattr__` loads when it is used
         Monitor,
         diagnose,
     )
+    from .models.refusal import UnsupportedModelError
     from .models.stepping import cell
     from .recipe import Recipe
     from .tasks import MultiLag, Sequences
@@ -53,6 +54,7 @@ __all__ = [
     "TorchGRU",
     "TorchRNN",
     "Training",
+    "UnsupportedModelError",
     "cell",
     "decay",
     "dependence",
@@ -74,6 +76,7 @@ _HOMES = {
     "decay": "detection",
     **dict.fromkeys(_RESULTS.split(), "diagnosis"),
     "cell": "models.stepping",
+    "UnsupportedModelError": "models.refusal",
     "dependence": "verdict",
     "Recipe": "recipe",
     **dict.fromkeys(("MultiLag", "Sequences"), "tasks"),

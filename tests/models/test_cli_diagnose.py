@@ -17,7 +17,7 @@ from torch import nn
 import learnability as lw
 from learnability.cli import main
 from learnability.models.files import load_data, load_weights
-from learnability.models.refusal import Refusal
+from learnability.models.refusal import UnsupportedModelError
 
 FACTORY = """
 import torch
@@ -204,7 +204,7 @@ def test_damaged_files_are_refused(folder, tmp_path, capfd, name):
                 load_weights(model, bad)
             else:
                 load_data(bad)
-        except Refusal as error:
+        except UnsupportedModelError as error:
             refused.append(error)
     assert len(refused) > 20
     assert capfd.readouterr().err == ""

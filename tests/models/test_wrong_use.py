@@ -23,7 +23,7 @@ def model_of(**options):
 
 def refused(match, model=None, data=(X, Y), loss=F.mse_loss, lags=(1, 2), **options):
     model = model or model_of()
-    with pytest.raises(ValueError, match=match) as caught:
+    with pytest.raises(lw.UnsupportedModelError, match=match) as caught:
         lw.diagnose(model, data, loss, lags, options=FEW, **options)
     sentence = str(caught.value)
     assert "\n" not in sentence

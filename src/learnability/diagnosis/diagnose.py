@@ -21,7 +21,7 @@ from ..models.own import explained
 from ..models.quiet import in_single_precision, kept_random_states, quiet, uncompiled
 from ..models.reading import Layer, Progress, Reading
 from ..models.record import Lengths
-from ..models.refusal import Refusal, checked_model
+from ..models.refusal import UnsupportedModelError, checked_model
 from ..models.taking import Groups
 from ..models.taps import Tap
 from ..models.trees import moved
@@ -113,8 +113,8 @@ def diagnose(
         One diagnosis per recurrence, by name, such as ``gru[layer 0, backward]``.
 
     Raises:
-        ValueError: one sentence that says what the model, the data, the loss or the
-            lags have that cannot be diagnosed.
+        UnsupportedModelError: a ValueError; one sentence that says what the model, the
+            data, the loss or the lags have that cannot be diagnosed.
 
     Example:
         >>> import torch
@@ -126,10 +126,8 @@ def diagnose(
         >>> list(found)
         ['model[layer 0, forward]']
     """
-    options, names = (
-        options or DiagnosisOptions(),
-        names_of(checked_model(model), layers),
-    )
+    options = options or DiagnosisOptions()
+    names = names_of(checked_model(model), layers)
     wanted = None if lags is None else _whole(lags)
     data = list(data) if isinstance(data, Iterator) else data
     heldout = list(heldout) if isinstance(heldout, Iterator) else heldout
@@ -204,7 +202,7 @@ def diagnose(
             tree = {"/": xr.Dataset(attrs=attrs), **measured}
             diagnoses[name] = LayerDiagnosis(xr.DataTree.from_dict(tree))
     if not diagnoses:
-        raise Refusal(next(iter(refused.values())))
+        raise UnsupportedModelError(next(iter(refused.values())))
     return Diagnosis(diagnoses, refused)
 
 
@@ -222,14 +220,14 @@ def _on(model: nn.Module, device: torch.device | str | None) -> Iterator[None]:
         return
     before = {str(t.device) for t in (*model.parameters(), *model.buffers())}
     if len(before) > 1:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"the model lies on {' and '.join(sorted(before))}; put it on one device, "
             "or leave out device="
         )
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"device {str(device)!r} cannot be used ({str(error).splitlines()[0]}); "
             "give one that is there, such as 'cpu'"
         ) from error
@@ -264,7 +262,7 @@ def _whole(lags: Iterable[int]) -> list[int]:
     found = list(lags) if isinstance(lags, Iterable) else [lags]
     for lag in found:
         if not isinstance(lag, Integral):
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"lag {lag!r} is no whole number; give steps, such as 1, 2, 4"
             )
     return [int(lag) for lag in found]

@@ -270,8 +270,8 @@ def _bounded(need: xr.Dataset, envelopes: xr.Dataset) -> xr.Dataset:
     """
     if "exact" not in envelopes["order"]:
         return need
-    below = envelopes["below"].sel(order="exact", drop=True) == 1
-    gone = below.reindex(lag=need["lag"], fill_value=False) & np.isinf(need["needed"])
+    below = envelopes["below"].sel(order="exact", drop=True)
+    gone = (below.reindex(lag=need["lag"]) == 1) & np.isinf(need["needed"])
     ends = {
         name: need[name].where(~gone | need[name].isnull(), np.inf)
         for name in ("lower", "own_lower")

@@ -14,7 +14,7 @@ from ..evidence.rates import NoRates, parameter_rates
 from ..models.batches import device_of
 from ..models.quiet import quiet
 from ..models.reading import Layer, Reading
-from ..models.refusal import Refusal
+from ..models.refusal import UnsupportedModelError
 from ..models.taps import Tap
 from ..models.trees import moved
 from ..verdict.step import Fall, Group, Step, gradient_sums, step
@@ -95,14 +95,14 @@ class HeldOut:
             ValueError: if they do not fit the model, or are too few.
         """
         if self.optimizer is not None and not _given(reading.model, self.optimizer):
-            raise Refusal(
+            raise UnsupportedModelError(
                 "the optimizer trains no parameter of this model; give the one that "
                 "trains it"
             )
         self.descent(reading)
         own, start = reading.model.state_dict(), self.start
         if start is not None and _shapes(own) != _shapes(start):
-            raise Refusal(
+            raise UnsupportedModelError(
                 "the start does not fit the model; give the state_dict() that it had "
                 "before the training"
             )
@@ -145,7 +145,7 @@ class HeldOut:
             layers = _layers(held)
             fewest = min(len(layer) for layer in layers.values())
             if fewest < FEWEST:
-                raise Refusal(
+                raise UnsupportedModelError(
                     f"heldout has {fewest} {held.counted}; give at least {FEWEST}"
                 )
             descent = self._descent(reading, held)

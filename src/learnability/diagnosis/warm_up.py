@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..models.batches import Batch, device_of
 from ..models.reading import Reading
-from ..models.refusal import Refusal
+from ..models.refusal import UnsupportedModelError
 from ..models.trees import Place, moved, placed, replaced
 from ..verdict.regression import explained
 from ..verdict.rules import Z
@@ -141,7 +141,7 @@ def _wrongly_started(
 
     try:
         found = _given(reading, replaced(batch, changed))
-    except Refusal:  # the model takes sequences of one length alone
+    except UnsupportedModelError:  # the model takes sequences of one length alone
         return {}
     return {name: values[:, half - steps :] for name, values in found.items()}
 

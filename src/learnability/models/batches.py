@@ -21,7 +21,7 @@ from ..randomness import Seed, torch_generator
 from ..tasks import Sequences
 from .items import Items
 from .quiet import HALF
-from .refusal import Refusal
+from .refusal import UnsupportedModelError
 from .trees import Place, length_along, placed, replaced
 
 SIZE = 64  # items of a part, about
@@ -98,7 +98,7 @@ def whole(data: Any, dtype: torch.dtype = torch.float32) -> Batch | None:
     found = tensors(data, dtype)
     sizes = [len(leaf) if leaf.ndim else 0 for _, leaf in placed(found)]
     if len(sizes) < 2 or len(set(sizes)) > 1 or not sizes[0]:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"the data hold {sizes} sequences; give inputs and targets of equally many"
         )
     return found
@@ -133,7 +133,7 @@ def tensors(tree: Any, dtype: torch.dtype = torch.float32) -> Any:
     if _is_array(tree):
         values = np.asarray(tree)
         if values.dtype.kind not in "fiub":
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"an array of the data holds {values.dtype}; give real numbers"
             )
         found = torch.from_numpy(np.array(values))  # a copy: others may be read-only
@@ -161,13 +161,13 @@ def windows(data: Any, steps: int, dtype: torch.dtype) -> tuple[Batch, torch.Ten
     """
     series = whole(data, dtype)
     if series is None:
-        raise Refusal(
+        raise UnsupportedModelError(
             "window= is for one long series; give (inputs, targets) with steps first, "
             "or leave it out"
         )
     length = next(len(leaf) for _, leaf in placed(series))
     if not 2 <= steps <= length:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"window {steps} does not fit a series of {length} steps; give at least 2 "
             "and at most as many"
         )
@@ -197,19 +197,19 @@ def walked(
         chosen = Subset(data, order[:sequences].sort().values.tolist())
         data = DataLoader(chosen, batch_size=SIZE)
     if not isinstance(data, Iterable) or isinstance(data, Tensor | str | np.ndarray):
-        raise Refusal(f"the data are a {type(data).__name__}; {KINDS}")
+        raise UnsupportedModelError(f"the data are a {type(data).__name__}; {KINDS}")
     empty = True
     for batch in data:
         empty = False
         pair = isinstance(batch, tuple | list) and len(batch) >= 2
         if not pair and not isinstance(batch, Mapping):
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"a batch is a {type(batch).__name__} that is no tuple "
                 "(inputs, ..., targets) and no dictionary; wrap the loader to give one"
             )
         yield tensors(batch, dtype)
     if empty:
-        raise Refusal(
+        raise UnsupportedModelError(
             "the data gave no batch; a generator can be walked only once: pass a list, "
             "a DataLoader or a new generator"
         )

@@ -11,7 +11,7 @@ from .layer_taps import taps_of
 from .module_tap import ModuleTap
 from .reading import Layer, Progress, Reading, silent
 from .recognised import recognised
-from .refusal import LayerRefusal, Refusal, refuse_scripted
+from .refusal import UnsupportedLayerError, UnsupportedModelError, refuse_scripted
 from .step_tap import StepTap
 from .stepping import Convention, DeclaredCell, cell
 from .taps import Tap
@@ -70,7 +70,7 @@ def found(
                 (reading, layer) for layer in reading.layers(progress)
             )
             break
-        except LayerRefusal as refusal:
+        except UnsupportedLayerError as refusal:
             reasons[refusal.path] = str(refusal)
             taps = [tap for tap in taps if not _part_of(tap, refusal.path)]
     modules = dict(model.named_modules())
@@ -79,11 +79,11 @@ def found(
         try:
             reading, layer = _as_module(path, module, read)
             result.modules.append((reading, layer, reason))
-        except Refusal as refusal:
+        except UnsupportedModelError as refusal:
             both = [reason] * bool(reason) + [str(refusal)]
             result.refused[path] = "; ".join(both)
     if not result.recurrences and not result.modules:
-        raise Refusal(next(iter(result.refused.values())))
+        raise UnsupportedModelError(next(iter(result.refused.values())))
     return result
 
 
@@ -94,13 +94,13 @@ def _part_of(tap: Tap, path: str) -> bool:
 
 def _as_module(path: str, module: nn.Module, read: Read) -> tuple[Reading, Layer]:
     """Read one module, whose sequences lie along the first axis or the second."""
-    first: Refusal | None = None
+    first: UnsupportedModelError | None = None
     for axis in (0, 1):
         try:
             reading = read([ModuleTap(path, module, axis)])
             (layer,) = reading.layers()
             return reading, layer
-        except Refusal as refusal:
+        except UnsupportedModelError as refusal:
             first = first or refusal
     assert first is not None
     raise first
@@ -114,7 +114,7 @@ def _chosen(
     if layers is None:
         seen = {} if taps else recognised(model, first())
         if not taps and not seen:
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"{type(model).__name__} holds no recurrent layer that is known; give "
                 "a model with nn.RNN, nn.GRU, nn.LSTM, their cells, or a module with "
                 "step(state, x), or name modules that give a step for each step they "
@@ -135,7 +135,9 @@ def _chosen(
             others.append(path)
         else:
             known = ", ".join(tap.path for tap in taps) or _candidates(model)
-            raise Refusal(f"there is no layer {name!r}; the model has {known}")
+            raise UnsupportedModelError(
+                f"there is no layer {name!r}; the model has {known}"
+            )
     inner = [tap for tap in taps if _within(tap, kept) and tap not in kept]
     for tap in kept:
         if isinstance(tap, StepTap) and tap.within not in kept:
@@ -175,7 +177,7 @@ def _name(layer: Named, modules: Mapping[str, nn.Module]) -> str:
         return str(layer)
     name = next((n for n, own in modules.items() if own is layer.module), None)
     if name is None:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"the declared {type(layer.module).__name__} is no module of the model; "
             "declare lw.cell(model.PATH, ...)"
         )

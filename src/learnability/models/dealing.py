@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from .batches import is_judged, judged
 from .items import Items
-from .refusal import Refusal
+from .refusal import UnsupportedModelError
 from .trees import Place, placed, replaced
 
 DEALINGS = 16  # of the targets of other sequences; more only take off less noise
@@ -91,7 +91,7 @@ def found_targets(
         return _named(given, set(every), inputs, len(batch))
     own = deltas(batch)
     if not own.any():
-        raise Refusal(
+        raise UnsupportedModelError(
             "the loss does not depend on this layer, nor on any recurrent layer: its "
             "gradient is 0; check that nothing is detached, or give sequences on which "
             "there is something left to learn"
@@ -102,7 +102,7 @@ def found_targets(
         p for p in set(every) - inputs - chosen if _moves(batch, items, deltas, own, p)
     }
     if not chosen:
-        raise Refusal(
+        raise UnsupportedModelError(
             "no targets were found: those of other sequences leave the loss's gradient "
             "as it is, or change what a layer sees; give targets that differ from "
             "sequence to sequence, a loss that looks at them, and a tensor that is "
@@ -124,12 +124,12 @@ def _named(
     ahead = {(g[0] + parts, *g[1:]) if g[0] in range(-parts, 0) else g for g in given}
     chosen = {p for p in every if any(p[: len(g)] == g for g in ahead)}
     if not chosen:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"the batch has no targets {min(map(str, given))}; its tensors lie at "
             f"{', '.join(sorted(map(str, every)))}"
         )
     if chosen & inputs:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"dealing the targets {min(map(str, chosen & inputs))} changes what a "
             "layer sees; pass a tensor that is input and target twice"
         )
@@ -207,7 +207,9 @@ def linear(
         return False
     try:
         one = deltas(mean)
-    except Refusal:  # such as half of a label, which is outside of a law's support
+    except (
+        UnsupportedModelError
+    ):  # such as half of a label, which is outside of a law's support
         return False
     count = items.count(batch)
     every = sum(deltas(dealt(batch, items, targets, k)) for k in range(count)) / count
@@ -238,7 +240,7 @@ def check_apart(
         factor = float((now * own).sum()) / max(size**2, 1e-300)
         apart = float((now - factor * own).norm())
         if apart > TOLERANCE * size or not 0.05 < factor < 20:
-            raise Refusal(
+            raise UnsupportedModelError(
                 "the loss mixes sequences: another target for one of them changes the "
                 "gradient of the others; make outputs and targets of one shape, (B, 1) "
                 "against (B,) broadcasts to (B, B), and use a loss that is a sum or "

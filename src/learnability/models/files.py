@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .refusal import Refusal
+from .refusal import UnsupportedModelError
 
 LARGEST = 1e15  # of a value: its square, and sums of many, fit into float32
 ARCHIVE = (BadZipFile, OSError, EOFError, RuntimeError, ValueError, zlib.error)
@@ -59,7 +59,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
         model.load_state_dict(state)
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise Refusal(
+        raise UnsupportedModelError(
             f"the weights in {path} do not fit the model ({lines[-1][:200]}); give the "
             "factory that made the trained model"
         ) from error
@@ -69,7 +69,7 @@ def _state(path: Path) -> dict[str, Tensor]:
     _there(path)
     by_safetensors = path.suffix == ".safetensors"
     if not by_safetensors and not is_zipfile(path):
-        raise Refusal(
+        raise UnsupportedModelError(
             f"{path} holds no weights that can be read without running code (it is no "
             "archive as torch.save writes since PyTorch 1.6); save model.state_dict() "
             "or safetensors"
@@ -77,18 +77,18 @@ def _state(path: Path) -> dict[str, Tensor]:
     try:
         state: object = load_file(path) if by_safetensors else _unpickled(path)
     except (SafetensorError, pickle.UnpicklingError, *ARCHIVE) as error:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"{path} holds no weights that can be read without running code "
             f"({type(error).__name__}); save model.state_dict() or safetensors"
         ) from error
     if not isinstance(state, dict):
-        raise Refusal(
+        raise UnsupportedModelError(
             f"{path} holds a {type(state).__name__} that is no state dict; save "
             "model.state_dict()"
         )
     for name, value in state.items():
         if not (isinstance(name, str) and isinstance(value, Tensor)):
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"{path} holds a {type(value).__name__} under {name!r} and is no state "
                 "dict; save model.state_dict()"
             )
@@ -141,7 +141,7 @@ def load_data(
     """
     _there(path)
     if path.suffix not in READERS:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"{path} has the ending {path.suffix or 'none'!r}; give one of "
             f"{', '.join(READERS)}"
         )
@@ -150,7 +150,7 @@ def load_data(
         found = reader.read(path)
     except reader.damage as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise Refusal(
+        raise UnsupportedModelError(
             f"{path} cannot be read as {path.suffix[1:]} ({first}); make it again"
         ) from error
     if isinstance(found, pd.DataFrame):
@@ -158,7 +158,7 @@ def load_data(
     given = {"target": target, "window": window, "stride": stride}
     for name, value in given.items():
         if value is not None:
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"{name} {value!r} is for one long series, and {path} holds sequences; "
                 "leave it out"
             )
@@ -167,7 +167,7 @@ def load_data(
 
 def _there(path: Path) -> None:
     if not path.is_file():
-        raise Refusal(f"there is no file {path}; name one that exists")
+        raise UnsupportedModelError(f"there is no file {path}; name one that exists")
 
 
 def _npz(path: Path) -> Arrays:
@@ -221,7 +221,7 @@ READERS = {
 
 def _whole(found: dict[str, np.ndarray], path: Path) -> Data:
     if not {"x", "y"} <= set(found):
-        raise Refusal(
+        raise UnsupportedModelError(
             f"{path} holds {', '.join(sorted(found)) or 'nothing'}; name the arrays x "
             "(sequence, step, input) and y"
         )
@@ -229,11 +229,11 @@ def _whole(found: dict[str, np.ndarray], path: Path) -> Data:
     if x.ndim == 2:
         x = x[..., None]
     if x.ndim != 3 or not x.size:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"x has shape {x.shape}; give (sequence, step, input), none of them empty"
         )
     if not y.ndim or len(y) != len(x):
-        raise Refusal(
+        raise UnsupportedModelError(
             f"x holds {len(x)} sequences and y has shape {y.shape}; give equally many"
         )
     for name, values in (("x", x), ("y", y)):
@@ -244,17 +244,23 @@ def _whole(found: dict[str, np.ndarray], path: Path) -> Data:
 
 def _numbers(values: np.ndarray, name: str) -> np.ndarray:
     if values.dtype.kind not in "fiub":
-        raise Refusal(f"{name} holds {values.dtype}; it must hold real numbers")
+        raise UnsupportedModelError(
+            f"{name} holds {values.dtype}; it must hold real numbers"
+        )
     return values
 
 
 def _check_size(values: np.ndarray, name: str) -> None:
     if not values.size:
-        raise Refusal(f"{name} is empty (shape {values.shape}); give values")
+        raise UnsupportedModelError(
+            f"{name} is empty (shape {values.shape}); give values"
+        )
     if not np.isfinite(values).all():
-        raise Refusal(f"{name} holds values that are not finite; remove or impute them")
+        raise UnsupportedModelError(
+            f"{name} holds values that are not finite; remove or impute them"
+        )
     if np.abs(values).max() > LARGEST:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"{name} holds values as large as {np.abs(values).max():.2g}, whose "
             "squares no float32 can hold; rescale them"
         )
@@ -273,11 +279,11 @@ def _column(table: pd.DataFrame, target: str | None, path: Path) -> pd.DataFrame
     """Give the numeric columns, the target last."""
     numeric = table.select_dtypes("number")
     if numeric.shape[1] == 0 or not len(numeric):
-        raise Refusal(f"{path} holds no column of numbers; give a series")
+        raise UnsupportedModelError(f"{path} holds no column of numbers; give a series")
     names = {str(name): name for name in numeric.columns}
     chosen = str(numeric.columns[-1]) if target is None else target
     if chosen not in names:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"{path} has no column of numbers {chosen!r}; it has {', '.join(names)}"
         )
     others = [name for name in numeric.columns if str(name) != chosen]
@@ -294,13 +300,13 @@ def _cut(
     steps = 128 if window is None else window
     every = max(1, steps // 2) if stride is None else stride
     if steps < 2 or every < 1:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"windows of {steps} steps every {every} steps cut nothing; give at least "
             "2 and 1"
         )
     values = table.to_numpy(float)
     if len(values) <= steps:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"{path} holds {len(values)} steps, too few for a window of {steps} and "
             "its next value; lower --window"
         )

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .batches import SIZE
 from .items import Items
-from .refusal import Refusal
+from .refusal import UnsupportedModelError
 from .trees import length_along, placed
 
 BLOCKS = 128  # stretches of a series, at most: more would only be shorter
@@ -44,7 +44,7 @@ def labels_of(given: Any, count: int) -> Labels:
     values = given.cpu() if isinstance(given, Tensor) else given
     values = np.asarray(values)
     if values.shape != (count,):
-        raise Refusal(
+        raise UnsupportedModelError(
             f"groups have shape {values.shape}; give one label for each of the "
             f"{count} sequences"
         )

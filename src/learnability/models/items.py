@@ -14,7 +14,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from .refusal import Refusal
+from .refusal import UnsupportedModelError
 from .taps import Seen
 from .trees import Place, flat, length_along, placed, replaced, taken, together
 
@@ -47,7 +47,7 @@ class Items:
         """
         first, *others = sorted(set(self._counts(batch)))
         if others:
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"a batch holds {first} of one of its entries and {others[-1]} of "
                 "another; give inputs and targets of equally many"
             )
@@ -122,7 +122,7 @@ class Items:
             ValueError: if the layer has no whole number of sequences for each item.
         """
         if rows % items:
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"{layer} sees {rows} sequences of {items} items; give batches of "
                 "which every item makes equally many"
             )
@@ -159,7 +159,9 @@ def found_items(batch: Any, run: Run, axes: Iterable[int]) -> Items:
         if isinstance(found, Items):
             return found
         sentences.append(found)
-    raise Refusal(sentences[0] if sentences else "the batch holds no tensor with items")
+    raise UnsupportedModelError(
+        sentences[0] if sentences else "the batch holds no tensor with items"
+    )
 
 
 def axes_along(batch: Any, axis: int) -> dict[Place, int] | None:
@@ -215,7 +217,7 @@ def _some(items: Items, batch: Any, run: Run) -> tuple[Any, int, Layers]:
     some = items.take(batch, torch.arange(ASKED))
     try:
         return some, ASKED, run(some)
-    except Refusal:
+    except UnsupportedModelError:
         return batch, every, run(batch)
 
 

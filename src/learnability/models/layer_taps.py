@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from ..cells import Cell
-from .refusal import LayerRefusal
+from .refusal import UnsupportedLayerError
 from .step_tap import StepTap
 from .taps import Asked, Edge, Gradients, Seen, Tap, as_it_is, marked, refuse_start
 from .trees import flat, leaves, mapped
@@ -52,7 +52,7 @@ class SequenceTap(Tap):
         alike = len(given) == len(last) and all(map(as_it_is, given, last))
         packed = isinstance(self._form, PackedSequence)
         if not alike or packed or self.module.bidirectional:
-            raise LayerRefusal(
+            raise UnsupportedLayerError(
                 self.path,
                 f"{self.path} is called more than once in a forward pass",
             )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .refusal import WRONG, Refusal, first_line
+from .refusal import WRONG, UnsupportedModelError, first_line
 from .trees import shapes
 
 Loss = Callable[[Any, Any], Tensor]
@@ -52,7 +52,9 @@ def named(loss: Any) -> Callable[[Any, Any], Tensor]:
     if isinstance(loss, str) and loss in LOSSES:
         return LOSSES[loss]
     if not callable(loss):
-        raise Refusal(f"the loss is {loss!r}; give 'mse', 'ce' or a callable")
+        raise UnsupportedModelError(
+            f"the loss is {loss!r}; give 'mse', 'ce' or a callable"
+        )
     return loss  # pyright: ignore[reportReturnType]
 
 
@@ -74,14 +76,16 @@ def value_of(loss: Loss, outputs: Any, targets: Any) -> Tensor:
     try:
         value = loss(outputs, targets)
     except WRONG as error:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"the loss cannot take outputs of shape {shapes(outputs)} and targets "
             f"of shape {shapes(targets)} ({first_line(error)}); make them match"
         ) from error
     if not isinstance(value, Tensor):
-        raise Refusal(f"the loss gave a {type(value).__name__}; it must give a tensor")
+        raise UnsupportedModelError(
+            f"the loss gave a {type(value).__name__}; it must give a tensor"
+        )
     if not torch.isfinite(value).all():
-        raise Refusal(
+        raise UnsupportedModelError(
             "the loss is not finite; look for NaN or infinity in weights and data"
         )
     return value

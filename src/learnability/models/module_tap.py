@@ -10,7 +10,7 @@ from torch.autograd.graph import Node, get_gradient_edge
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from .convert import kind_of
-from .refusal import Refusal
+from .refusal import UnsupportedModelError
 from .runs import Call
 from .taps import Asked, Edge, Gradients, Seen, Tap, filled, marked
 from .trees import flat, placed, replaced
@@ -84,7 +84,7 @@ class ModuleTap(Tap):
         if chosen is None:
             chosen = next((k for k, v in enumerate(values) if v.ndim), None)
         if chosen is None:
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"{self.path} is called without a tensor; name another module"
             )
         x = every[chosen]
@@ -106,7 +106,7 @@ class ModuleTap(Tap):
         every = [leaf for _, leaf in placed(given)]
         floats = [v for v in every if flat(v).is_floating_point() and flat(v).ndim > 1]
         if not floats:
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"{self.path} gives no tensor of steps (sequence, step, feature); name "
                 "another module"
             )
@@ -179,14 +179,14 @@ class ModuleTap(Tap):
         if not self._outputs:
             return None
         if self._form is not None and len(self._outputs) > 1:
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"{self.path} is called several times with packed sequences; pad them"
             )
         x = [embedded(v) if not v.is_floating_point() else v for v in self.inputs]
         output = self.output().detach()
         inputs = self.joined(x).detach() if self._fits(x) else None
         if inputs is None or inputs.shape[:2] != output.shape[:2]:
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"{self.path} takes inputs of shape {tuple(x[0].shape)} and gives "
                 f"{tuple(self._outputs[0].shape)}; name a module that gives a step for "
                 "each step it takes"
@@ -211,7 +211,7 @@ class ModuleTap(Tap):
         parts = [p.transpose(0, 1) if self.axis else p for p in parts]
         along = 1 if self.chained else 0
         if len({p.shape[1 - along] for p in parts}) > 1:
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"{self.path} is called with sequences of several lengths or numbers "
                 "in one forward pass; name another module"
             )

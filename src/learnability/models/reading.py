@@ -19,7 +19,7 @@ from .layer_taps import taps_of
 from .losses import Loss
 from .quiet import kept_random_states
 from .record import Lengths, Recorder
-from .refusal import Refusal, checked_model
+from .refusal import UnsupportedModelError, checked_model
 from .replay import Trace, Track
 from .taking import Groups, taken
 from .taps import Tap
@@ -160,7 +160,7 @@ class Reading:
                 kept.clear()
             progress("running the model", (place + 1) / len(self.batches))
         for name in numbers.keys() - left:
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"{name}: nothing of the targets is left of what the loss asks; give "
                 f"batches in which at least {SHARED_BY} sequences have a target at the "
                 "same step, or leave the layer out with layers=[...]"
@@ -301,12 +301,12 @@ class Reading:
             named.setdefault(path, tracks)
         for name in self.wanted:
             if name not in named and name.split("[")[0] in named:
-                raise Refusal(
+                raise UnsupportedModelError(
                     f"there is no layer {name!r}; the model called {', '.join(named)}"
                 )
         wanted = {t.name for name in self.wanted for t in named.get(name, [])}
         if not wanted:
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"there is no layer {self.wanted[0]!r}; the model called "
                 f"{', '.join(named)}"
             )
@@ -333,7 +333,7 @@ def _recorder(
 ) -> Recorder:
     taps = taps_of(checked_model(model)) if taps is None else taps
     if not taps:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"{type(model).__name__} holds no recurrent layer; give a model with "
             "nn.RNN, nn.GRU, nn.LSTM, their cells, or a module with step(state, x)"
         )
@@ -344,7 +344,7 @@ def _recorder(
 def _check_weights(model: nn.Module, taps: list[Tap]) -> None:
     for name, value in model.named_parameters():
         if not torch.isfinite(value).all():
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"the weights {name} are not finite; go back to a checkpoint before "
                 "they diverged"
             )

@@ -29,7 +29,7 @@ from .dealing import (
 from .items import Items, found_items
 from .losses import Loss, value_of
 from .quiet import Kept, quiet, random_state, set_random_state
-from .refusal import WRONG, Refusal, first_line
+from .refusal import WRONG, UnsupportedModelError, first_line
 from .replay import Trace, Track, checked, cut, replay, tracks_of
 from .step_tap import StepTap
 from .taps import Asked, Seen, Tap, averaged, check_called, check_inputs, same
@@ -113,10 +113,10 @@ class Recorder:
         try:
             with watching(self._watch):
                 outputs = self.model(*args, **kwargs)
-        except Refusal:
+        except UnsupportedModelError:
             raise
         except WRONG as error:
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"the model cannot take inputs of shape {shapes(kwargs or args)} "
                 f"({first_line(error)}); give batches (inputs, ..., targets) that fit, "
                 "or dictionaries whose entries bear the names of its arguments"
@@ -186,7 +186,7 @@ class Recorder:
         some = self.items.take(batch, differing(batch, self.items)[:ASKED])
         try:
             self._summed = self._sums_up(some)
-        except Refusal:
+        except UnsupportedModelError:
             self.losses(self.run(batch), batch)  # what cannot be at all is said here
             self.fixed = count
             return batch
@@ -313,7 +313,7 @@ class Recorder:
         edges = [edge for tap in self.taps for edge in tap.edges()]
         live = [edge for edge in edges if edge is not None]
         if not of.requires_grad or not live:
-            raise Refusal(
+            raise UnsupportedModelError(
                 "the loss does not depend on any recurrent layer; check that the "
                 "forward pass neither detaches nor runs without gradients, as under "
                 "torch.no_grad() or in checkpoint(..., use_reentrant=True)"
@@ -321,7 +321,7 @@ class Recorder:
         try:
             grads = torch.autograd.grad(of, live, retain_graph=again, allow_unused=True)
         except WRONG as error:
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"the loss cannot be differentiated ({first_line(error)}); give "
                 "outputs and targets of types that it takes"
             ) from error

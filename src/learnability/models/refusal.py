@@ -9,11 +9,11 @@ from torch import nn
 WRONG = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError)
 
 
-class Refusal(ValueError):
-    """One sentence that names what is wrong and what to do about it."""
+class UnsupportedModelError(ValueError):
+    """What cannot be diagnosed: one sentence that says why, and what to do about it."""
 
 
-class LayerRefusal(Refusal):
+class UnsupportedLayerError(UnsupportedModelError):
     """What one module has that its equation does not say.
 
     The model can be diagnosed without knowing it: see `modules`.
@@ -41,7 +41,9 @@ def checked_model(model: Any) -> nn.Module:
         ValueError: if it is no module of PyTorch, or one of TorchScript.
     """
     if not isinstance(model, nn.Module):
-        raise Refusal(f"the model is {model!r}; give an instance of nn.Module")
+        raise UnsupportedModelError(
+            f"the model is {model!r}; give an instance of nn.Module"
+        )
     refuse_scripted("the model", model)
     return model
 
@@ -53,7 +55,7 @@ def refuse_scripted(name: str, module: Any) -> None:
         ValueError: if it is one.
     """
     if isinstance(module, torch.jit.ScriptModule):
-        raise Refusal(
+        raise UnsupportedModelError(
             f"{name} is scripted: TorchScript lets nobody see its calls; give the "
             "module that was handed to torch.jit.script, with the weights of its "
             "state_dict()"

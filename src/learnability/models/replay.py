@@ -20,7 +20,7 @@ from ..unroll import unroll
 from .convert import CLOSE, Conversion, check_values, converted
 from .module_tap import ModuleTap
 from .own import Stepped
-from .refusal import LayerRefusal, Refusal
+from .refusal import UnsupportedLayerError, UnsupportedModelError
 from .step_tap import StepTap
 from .taps import Asked, Seen, Tap
 
@@ -112,7 +112,7 @@ def tracks_of(tap: Tap, seen: Seen) -> list[Track]:
             layer = Stepped(own, tap.form, seen.x[:, -1], tap.carried)
         return [Track(tap.path, Conversion(_on_cpu(layer), tap.module))]
     except ValueError as error:
-        raise LayerRefusal(tap.path, f"{tap.path}: {error}") from error
+        raise UnsupportedLayerError(tap.path, f"{tap.path}: {error}") from error
 
 
 def _devices(module: nn.Module) -> set[str]:
@@ -258,7 +258,7 @@ def _check(tap: Tap, seen: Seen, output: Tensor) -> None:
         given = given[..., : output.shape[-1]]
     apart = ((given - output).abs() * own).max()
     if not apart <= CLOSE * given.abs().max().clamp(min=1e-3):
-        raise LayerRefusal(
+        raise UnsupportedLayerError(
             tap.path,
             f"{tap.path} does not give what its equations give (apart by {apart:.2g})",
         )
@@ -272,7 +272,7 @@ def checked(lengths: Any) -> Int[Tensor, "sequence"]:
     """
     given = torch.as_tensor(lengths).long().cpu()
     if given.ndim != 1 or not (given > 0).all():
-        raise Refusal(
+        raise UnsupportedModelError(
             f"the lengths of a batch have shape {tuple(given.shape)}; give one "
             "number above 0 a sequence"
         )
@@ -292,12 +292,12 @@ def cut(
     """
     steps = seen.x.shape[1]
     if len(lengths) != len(seen.x) or int(lengths.max()) > steps:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"{len(lengths)} lengths up to {int(lengths.max())} do not fit the inputs "
             f"of {path}, {len(seen.x)} sequences of {steps} steps; give each its own"
         )
     if bool((lengths < steps).any()) and any(track.backward for track in tracks):
-        raise LayerRefusal(
+        raise UnsupportedLayerError(
             path,
             f"the backward direction of {path} begins in the padding: sequences are "
             "not packed with torch.nn.utils.rnn.pack_padded_sequence",
@@ -307,7 +307,7 @@ def cut(
         looked = (question.output.cpu() != 0).any(dim=-1) & after
         if looked.any():
             n = int(looked.any(dim=1).nonzero()[0])
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"the loss looks at steps of {path} after the end of sequence {n} "
                 f"({int(lengths[n])} steps); mask its padding"
             )

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from .refusal import Refusal
+from .refusal import UnsupportedModelError
 
 SKETCH = 2**14  # numbers that stand for a gradient of more: products err by under 1 %
 
@@ -247,7 +247,7 @@ def free(module: nn.Module) -> Iterator[list[nn.Parameter]]:
     """Yield the parameters of a module that are trained; all where none is."""
     every = [p for p in module.parameters() if p.is_floating_point() or p.is_complex()]
     if not every:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"{type(module).__name__} has no parameters, so the loss has no gradient "
             "by it; name a module that has some"
         )

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..cells import Cell
 from .convert import kind_of
-from .refusal import LayerRefusal, Refusal
+from .refusal import UnsupportedLayerError, UnsupportedModelError
 from .stepping import Called, Convention, joined
 from .taps import (
     Asked,
@@ -55,7 +55,7 @@ class StepTap(Tap):
         self._aliases: list[tuple[Tensor, ...]] = []
         self._edges: list[Edge] = []
         self._whole: Seen | None = None
-        self._refusal: Refusal | None = None
+        self._refusal: UnsupportedModelError | None = None
         self._other = False  # called otherwise than a cell is
         self.form: Any = None  # the last state, with its nesting
         self._taken: tuple[tuple, dict] = (), {}  # by the last call
@@ -92,7 +92,7 @@ class StepTap(Tap):
 
     def _refuse(self, sentence: str) -> None:
         """Refuse at once, or, inside an own cell, unless that one is a cell."""
-        self._refusal = LayerRefusal(self.path, sentence)
+        self._refusal = UnsupportedLayerError(self.path, sentence)
         if self.within is None:
             raise self._refusal
 
@@ -124,13 +124,13 @@ class StepTap(Tap):
         try:
             if not isinstance(x, Tensor) or x.ndim != 2:
                 what = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-                raise LayerRefusal(
+                raise UnsupportedLayerError(
                     self.path,
                     f"{self.path} is called with inputs of shape {what}, not "
                     "(sequence, input)",
                 )
             refuse_start(self.path, state)
-        except Refusal as refusal:
+        except UnsupportedModelError as refusal:
             self._refuse(str(refusal))
 
     def _after(self, module: nn.Module, args: tuple, kwargs: dict, given: Any) -> Any:
@@ -166,7 +166,7 @@ class StepTap(Tap):
     def unrolled(self, x: Tensor, state: Tensor | None, states: Tensor) -> Tensor:
         """See what `unroll` gives the model for this cell."""
         if self._whole is not None or self._states:
-            raise LayerRefusal(
+            raise UnsupportedLayerError(
                 self.path,
                 f"{self.path} is unrolled more than once in a forward pass",
             )
@@ -233,7 +233,7 @@ def check_state(path: str, state: Any, count: int) -> None:
         if state.is_floating_point() and state.ndim and len(state) == count:
             return
         what = f"{state.dtype} and shape {tuple(state.shape)}"
-    raise LayerRefusal(
+    raise UnsupportedLayerError(
         path,
         f"the state of {path} has a part of type {what}; let every part be a tensor of "
         f"floating-point numbers, the {count} sequences first",

@@ -14,7 +14,7 @@ from .batches import Batch, device_of, dtype_of, parts, walked, whole, windows
 from .groups import Labels, in_parts, labels_of, overlapping, stretches
 from .items import Items, axes_along
 from .record import Recorder
-from .refusal import Refusal
+from .refusal import UnsupportedModelError
 from .trees import Place, moved, replaced
 
 LOOKED_AT = 256  # whole sequences among which some with other targets are looked for
@@ -70,7 +70,7 @@ def taken(
     else:
         together, places = windows(data, window, dtype)
     if places is not None and len(places) < FEWEST:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"window {window} cuts {len(places)} pieces, each from the middle of the "
             f"last, which are too few; give at least {FEWEST}: a shorter window, or a "
             "longer series"
@@ -165,12 +165,12 @@ def _cut(
         return Taken(cut, [torch.arange(items.count(one)) for one in cut], count)
     number = len(np.unique(labels[labels >= 0]))
     if number < DEALT:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"{number} {counted} are too few; give at least {FEWEST}: shorter windows, "
             "or more data"
         )
     if fixed or not together:
-        raise Refusal(
+        raise UnsupportedModelError(
             f"{counted} cannot be kept together: the model needs batches of one size, "
             "or these hold sequences of several lengths; give whole tensors, and a "
             "model that takes any number of them"

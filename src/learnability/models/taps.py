@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from .refusal import LayerRefusal, Refusal
+from .refusal import UnsupportedLayerError, UnsupportedModelError
 from .trees import leaves
 
 Edge = GradientEdge | None
@@ -176,7 +176,7 @@ def refuse_start(path: str, state: Any) -> None:
         ValueError: if it does not.
     """
     if any(bool((part != 0).any()) for part in leaves(state)):
-        raise LayerRefusal(
+        raise UnsupportedLayerError(
             path,
             f"{path} starts from a state that is not zero",
         )
@@ -187,7 +187,7 @@ def check_inputs(taps: Sequence[Tap]) -> None:
     for tap in taps:
         seen = tap.seen()
         if seen is not None and not torch.isfinite(seen.x).all():
-            raise Refusal(
+            raise UnsupportedModelError(
                 f"the inputs of {tap.path} are not finite; remove or impute NaN "
                 "and infinity in the data"
             )
@@ -197,7 +197,7 @@ def check_called(taps: Sequence[Tap]) -> None:
     """Refuse a model whose recurrent layers were never called."""
     if all(tap.seen() is None for tap in taps):
         names = ", ".join(tap.path for tap in taps)
-        raise Refusal(
+        raise UnsupportedModelError(
             f"the model's forward pass never called {names}; call the module "
             "itself, not its weights, or unroll it with learnability.unroll"
         )
