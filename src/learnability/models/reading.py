@@ -13,7 +13,6 @@ from ..evidence.sample import Sample
 from ..machine import machine_bytes
 from ..unroll import Network
 from .batches import Batch, device_of
-from .convert import check_values
 from .dealing import by_step
 from .layer_taps import taps_of
 from .losses import Loss
@@ -22,7 +21,7 @@ from .record import Lengths, Recorder
 from .refusal import UnsupportedModelError, checked_model
 from .replay import Trace, Track
 from .taking import Groups, taken
-from .taps import Tap
+from .taps import Tap, check_weights
 from .targets_part import SHARED_BY, part_of_sequences, present, targets_part
 from .trees import Place, moved
 
@@ -178,7 +177,7 @@ class Reading:
 
     def again(self) -> "Reading":
         """Return the model on the same batches, with the weights that it has now."""
-        _check_weights(self.model, self.recorder.taps)
+        check_weights(self.model, self.recorder.taps)
         other = copy(self)
         # What a recurrence is made into holds the weights that it had.
         other.recorder, other._kept = replace(self.recorder, tracks={}), None
@@ -337,17 +336,5 @@ def _recorder(
             f"{type(model).__name__} holds no recurrent layer; give a model with "
             "nn.RNN, nn.GRU, nn.LSTM, their cells, or a module with step(state, x)"
         )
-    _check_weights(model, taps)
+    check_weights(model, taps)
     return Recorder(model, taps, loss, lengths)
-
-
-def _check_weights(model: nn.Module, taps: list[Tap]) -> None:
-    for name, value in model.named_parameters():
-        if not torch.isfinite(value).all():
-            raise UnsupportedModelError(
-                f"the weights {name} are not finite; go back to a checkpoint before "
-                "they diverged"
-            )
-    for tap in taps:
-        for name, value in tap.module.named_parameters():
-            check_values(f"{name} of {tap.path}", value)

@@ -325,8 +325,7 @@ class Recorder:
                 f"the loss cannot be differentiated ({first_line(error)}); give "
                 "outputs and targets of types that it takes"
             ) from error
-        found = iter(grads)
-        asked = []
+        found, asked = iter(grads), []
         for tap in self.taps:
             own = [None if edge is None else next(found) for edge in tap.edges()]
             asked.append(tap.asked(own) if tap.seen() is not None else None)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
+from .convert import check_values
 from .refusal import UnsupportedLayerError, UnsupportedModelError
 from .trees import leaves
 
@@ -180,6 +181,19 @@ def refuse_start(path: str, state: Any) -> None:
             path,
             f"{path} starts from a state that is not zero",
         )
+
+
+def check_weights(model: nn.Module, taps: Sequence[Tap]) -> None:
+    """Refuse weights that are not finite, of a model and of what its taps are on."""
+    for name, value in model.named_parameters():
+        if not torch.isfinite(value).all():
+            raise UnsupportedModelError(
+                f"the weights {name} are not finite; go back to a checkpoint before "
+                "they diverged"
+            )
+    for tap in taps:
+        for name, value in tap.module.named_parameters():
+            check_values(f"{name} of {tap.path}", value)
 
 
 def check_inputs(taps: Sequence[Tap]) -> None:

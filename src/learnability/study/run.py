@@ -28,6 +28,8 @@ CellName = Annotated[
 ]
 # Sequences below which no interval of a diagnosis means anything.
 FEWEST_DIAGNOSED = 50
+# Seconds of training that a killed process loses at most.
+CHECKPOINT_EVERY = 60.0
 Diagnosed = Annotated[checked.Whole, Field(ge=FEWEST_DIAGNOSED, le=checked.LARGEST)]
 
 
@@ -273,3 +275,27 @@ def run_data(run: RunSettings) -> RunData:
     counts = run.training_sequences, run.validation_sequences, run.diagnosis_sequences
     task: Any = run.task  # frozen models are hashable
     return _of_one_seed(task, run.seed, counts)
+
+
+@final
+@dataclass(frozen=True)
+class Request:
+    """What to do, and where.
+
+    Attributes:
+        folder: of the study, as text.
+        label: the run's name in the study.
+        run: the run's settings.
+        scale: of the study, which results state.
+        every: seconds of training between checkpoints.
+        threads: how many to use; None leaves them as they are.
+        wait: whether to wait where another process holds the run.
+    """
+
+    folder: str
+    label: str
+    run: RunSettings
+    scale: float = 1.0
+    every: float = CHECKPOINT_EVERY
+    threads: int | None = None
+    wait: bool = False

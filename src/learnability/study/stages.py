@@ -9,7 +9,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from io import BytesIO
 from typing import Any, final
@@ -38,40 +38,13 @@ from ..tasks import Sequences, learnt_shares
 from ..training import Snapshot, Training, predicted, r_squared, train
 from ..unroll import Network
 from .folder import Damaged, RunFolder
-from .run import RunData, RunSettings, run_data, stage_keys
+from .run import Request, RunData, RunSettings, run_data, stage_keys
 
 Files = dict[str, bytes]
 Arrays = dict[str, np.ndarray]
 
 # A study measures as finely as it says, whatever work that is, and keeps so many bytes.
 ANY_WORK, MEMORY = 1e30, 1e9
-
-# Seconds of training that a killed process loses at most.
-CHECKPOINT_EVERY = 60.0
-
-
-@final
-@dataclass(frozen=True)
-class Request:
-    """What to do, and where.
-
-    Attributes:
-        folder: of the study, as text.
-        label: the run's name in the study.
-        run: the run's settings.
-        scale: of the study, which results state.
-        every: seconds of training between checkpoints.
-        threads: how many to use; None leaves them as they are.
-        wait: whether to wait where another process holds the run.
-    """
-
-    folder: str
-    label: str
-    run: RunSettings
-    scale: float = 1.0
-    every: float = CHECKPOINT_EVERY
-    threads: int | None = None
-    wait: bool = False
 
 
 @final

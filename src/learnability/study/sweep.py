@@ -14,9 +14,9 @@ from .cost import Pace, Seconds
 from .folder import Damaged, RunFolder
 from .logs import Logger, log_run
 from .pool import Pool, execute_in
-from .run import RunSettings
+from .run import CHECKPOINT_EVERY, Request, RunSettings
 from .settings import Settings
-from .stages import CHECKPOINT_EVERY, Request, Stages
+from .stages import Stages
 from .store import Store
 
 
