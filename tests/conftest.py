@@ -14,6 +14,7 @@ import pytest
 import torch
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
 
 import tests.typecheck
 
@@ -41,6 +42,7 @@ CHECKED = [
 jaxtyping.jaxtyped = tests.typecheck.sparing  # what the hook below decorates with
 jaxtyping.install_import_hook(CHECKED, "tests.typecheck.check")
 torch.set_num_threads(1)
+threadpool_limits(1, "blas")  # two workers with two threads each wait for each other
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -248,9 +248,8 @@ class Recorder:
                 not finite.
         """
         value, count = self._value(outputs, batch), self.items.count(batch)
-        if value.ndim > 0:
-            return value.sum() * (count / value.numel())
-        return value if self._summed else value * count
+        mean = value.mean() if value.ndim else value
+        return value if self._summed and not value.ndim else mean * count
 
     def record(self, batch: Batch) -> tuple[dict[str, list[Trace]], list[int]]:
         """Run a batch and replay every layer with its gradients.
