@@ -17,7 +17,7 @@ demo: .venv/installed
 	$(BIN)/learnability demo
 
 test: .venv/developing
-	$(BIN)/python -m pytest -n 2 -m "not slow" --durations=15
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --durations=15
 
 test-slow: .venv/developing
 	$(BIN)/python -m pytest -n 2 -m slow --durations=15

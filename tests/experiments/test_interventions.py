@@ -105,6 +105,7 @@ def test_a_training_is_made_again_from_its_seed(short):
     assert optimizer.state_dict()["state"][0]["step"] == 20
 
 
+@pytest.mark.slow
 def test_what_is_there_already_is_not_made_again_and_is_scored(
     short, tmp_path, monkeypatch
 ):

@@ -75,7 +75,7 @@ def learner(shares, seed, *, sequences=96, noise=1.0, inputs=1):
 TRUE = {1: 0.9, 3: 0.4, 5: 0.0}
 
 
-@pytest.mark.parametrize("inputs", [1, 4])
+@pytest.mark.parametrize("inputs", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_intervals_of_learnt_shares_hold_them_as_often_as_they_say(inputs):
     inside = []
     for seed in range(40):

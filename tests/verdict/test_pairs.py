@@ -38,6 +38,7 @@ def test_a_product_of_two_lags_is_found_at_both_with_its_strength_and_share(inpu
     assert np.mean(inside) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / len(inside))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("smooth", [0.0, 0.8])
 def test_products_of_lags_find_nothing_where_nothing_is(smooth):
     found = []

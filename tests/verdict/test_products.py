@@ -72,6 +72,7 @@ def test_what_targets_owe_to_products_is_found_with_its_strength_and_share():
     assert np.mean(inside) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / len(inside))
 
 
+@pytest.mark.slow
 def test_products_find_nothing_where_nothing_is():
     found = [found_of(seed, 0.0, 0.3).found.to_numpy() for seed in range(100)]
     assert np.array(found)[:, 1].all()

@@ -216,6 +216,54 @@ def linear(
     return bool((one - every).norm() <= TOLERANCE * every.norm())  # pyright: ignore
 
 
+def leaves_marks(
+    fresh: Callable[[], Callable[[Any], Tensor]],
+    batch: Any,
+    items: Items,
+    targets: set[Place],
+) -> bool:
+    """Tell whether a loss is another once it was asked with other targets.
+
+    So it is where it changes outputs in place, such as those without a target, or draws
+    random numbers: then each question needs outputs of its own.
+
+    Args:
+        fresh: makes outputs, and returns their loss with a batch's targets.
+        batch: some items.
+        items: the items of a batch.
+        targets: places of the targets.
+
+    Raises:
+        ValueError: if it is another with outputs of its own, too.
+    """
+    losses = fresh()
+    before = losses(batch)
+    losses(dealt(batch, items, targets, 1))
+    if torch.equal(before, losses(batch)):
+        return False
+    after = fresh()(batch)
+    if torch.isclose(before, after, rtol=TOLERANCE):
+        return True
+    raise UnsupportedModelError(
+        f"the loss is {before.item():.6g} and then {after.item():.6g} of the same "
+        "outputs and targets: it keeps something from call to call; give one that does "
+        "not, such as with its schedule held still"
+    )
+
+
+def sums_up(size: Callable[[Any], float], batch: Any, items: Items) -> bool:
+    """Tell whether every item given twice doubles the loss.
+
+    Args:
+        size: of the loss's gradient on a batch.
+        batch: some items.
+        items: the items of a batch.
+    """
+    twice = items.take(batch, torch.arange(items.count(batch)).repeat(2))
+    # Of both copies: sqrt(2) times the gradient of a sum, or 1/sqrt(2) of a mean's.
+    return size(twice) > size(batch)
+
+
 def check_apart(
     batch: Any, items: Items, deltas: Callable[[Any], Delta], targets: set[Place]
 ) -> None:

@@ -23,8 +23,10 @@ from .dealing import (
     dealt,
     differing,
     found_targets,
+    leaves_marks,
     linear,
     shifts,
+    sums_up,
 )
 from .items import Items, found_items
 from .losses import Loss, value_of
@@ -34,7 +36,7 @@ from .replay import Trace, Track, checked, cut, replay, tracks_of
 from .step_tap import StepTap
 from .taps import Asked, Seen, Tap, averaged, check_called, check_inputs, same
 from .targets_part import even
-from .trees import Place, placed, shapes
+from .trees import Place, copied, placed, shapes
 
 Lengths = Callable[[Batch], Tensor]
 ASKED = 16  # items on which targets are found out
@@ -109,7 +111,7 @@ class Recorder:
         self._repeat()
         if self._kept is not None:
             self._kept.put_back()
-        args, kwargs = called(self.model, batch)
+        args, kwargs = called(self.model, copied(batch))
         try:
             with watching(self._watch):
                 outputs = self.model(*args, **kwargs)
@@ -166,7 +168,11 @@ class Recorder:
         some = self._some(batch)
         inputs = self._inputs(some)
         self.targets = found_targets(some, self.items, self._deltas, targets, inputs)
-        self._inside = any(is_called(self.model, batch, p) for p in self.targets)
+        marks = leaves_marks(
+            lambda: partial(self.losses, self.run(some)), some, self.items, self.targets
+        )
+        given = any(is_called(self.model, batch, p) for p in self.targets)
+        self._inside = marks or given
         made = None if self._inside else self.run(some)  # whatever the targets are
         deltas = partial(self._deltas, outputs=made)
         check_apart(some, self.items, deltas, self.targets)
@@ -185,7 +191,7 @@ class Recorder:
         count = self.items.count(batch)
         some = self.items.take(batch, differing(batch, self.items)[:ASKED])
         try:
-            self._summed = self._sums_up(some)
+            self._summed = sums_up(self._raw_size, some, self.items)
         except UnsupportedModelError:
             self.losses(self.run(batch), batch)  # what cannot be at all is said here
             self.fixed = count
@@ -223,14 +229,6 @@ class Recorder:
                 rows.append(flat[order.to(flat.device)].reshape(count, -1).double())
         return torch.cat(rows, dim=1)
 
-    def _sums_up(self, batch: Batch) -> bool:
-        """Tell whether every item given twice doubles the loss."""
-        count = self.items.count(batch)
-        twice = self.items.take(batch, torch.arange(count).repeat(2))
-        one, two = self._raw_size(batch), self._raw_size(twice)
-        # Of both copies: sqrt(2) times the gradient of a sum, or 1/sqrt(2) of a mean's.
-        return two > one
-
     def _raw_size(self, batch: Batch) -> float:
         value = self._value(self.run(batch), batch)
         asked = self._ask(value.sum() if value.ndim else value, False)
@@ -238,7 +236,7 @@ class Recorder:
         return float(sum(v.double().square().sum() for v in both if v is not None))
 
     def _value(self, outputs: Any, batch: Batch) -> Tensor:
-        return value_of(self.loss, outputs, judged(batch))
+        return value_of(self.loss, outputs, judged(copied(batch)))
 
     def losses(self, outputs: Any, batch: Batch) -> Tensor:
         """Return the sum over a batch of each sequence's own loss.

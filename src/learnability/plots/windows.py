@@ -16,7 +16,7 @@ from .style import Style, ink
 
 NOT_RESOLVED = "not resolved, at least"
 FOUND = "a dependency found, at its strength"
-NO_END = "not resolved, no lower end"
+NO_END = "nothing arrives: no number is enough"
 NOTHING = "no lag is resolved and none has a lower end:\nthe diagnosis saw no signal"
 NO_SIGNAL = "no lag is resolved:\nno signal above 0\nwas seen"
 # Fewer sequences than one there are not: what needs less stands here.
@@ -37,7 +37,7 @@ def samples(
     found, at its own.
 
     A lag that is not resolved has no N(l): an open arrow stands at the lower end of its
-    interval, or a cross at the upper edge where that has no end either.
+    interval, or a cross at the upper edge where no number is enough.
 
     Args:
         tables: of `summaries.sample_spread`, by line.
