@@ -51,4 +51,5 @@ if __name__ == "__main__":
     made = calls(getattr(torch, name))
     for loop in loops:
         made[loop]()
-        print(loop, flush=True)
+        sys.stdout.write(f"{loop}\n")  # what `ahead` reads
+        sys.stdout.flush()
