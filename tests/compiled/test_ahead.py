@@ -99,6 +99,16 @@ def test_where_all_was_compiled_no_process_begins(begun):
     assert begun == {}
 
 
+@pytest.mark.parametrize("program", ["", "/no/such/python"])
+def test_without_another_process_all_is_compiled_here(program, monkeypatch):
+    monkeypatch.setattr(ahead, "_helpers", {})
+    monkeypatch.setattr(ahead, "_kept", lambda loop: False)
+    monkeypatch.setattr(sys, "executable", program)
+    ahead.compile_ahead(torch.float32)
+    ahead.settle(torch.float32, *ahead.LOOPS)
+    assert ahead._helpers == {}
+
+
 def test_what_the_other_process_cannot_do_is_done_here(monkeypatch):
     helper = ahead._Helper("float32", ["no_such_loop", "partials"])
     monkeypatch.setattr(ahead, "_helpers", {"float32": helper})

@@ -8,6 +8,7 @@ import atexit
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, final
@@ -80,7 +81,9 @@ def compile_ahead(dtype: torch.dtype) -> None:
     """
     name = str(dtype).removeprefix("torch.")
     never = [loop for loop in LOOPS if not _kept(LOOPS[loop])]
-    if name not in _helpers and len(never) > 1:
+    if name in _helpers or len(never) < 2 or not sys.executable:
+        return
+    with suppress(OSError):  # no more processes are allowed: all is compiled here
         _helpers[name] = _Helper(name, never)
 
 
