@@ -11,7 +11,12 @@ from typing import get_type_hints
 import jaxtyping
 from beartype import BeartypeConf, beartype
 
-check = beartype(conf=BeartypeConf(is_pep484_tower=True))
+
+class WrongTypeError(TypeError):
+    """What a function was given or gave is not what its annotations say."""
+
+
+check = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=WrongTypeError))
 jaxtyped = jaxtyping.jaxtyped
 
 
