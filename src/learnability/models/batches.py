@@ -43,18 +43,13 @@ def called(model: nn.Module, batch: Batch) -> tuple[tuple[Any, ...], dict[str, A
     """
     if not isinstance(batch, Mapping):
         return tuple(batch[:-1]), {}
-    asked = arguments(model)
+    asked = list(signature(model.forward).parameters.values())
     if any(p.kind is Parameter.VAR_KEYWORD for p in asked):
         return (), dict(batch)
     names = {p.name for p in asked}
     named = {name: value for name, value in batch.items() if name in names}
     needed = any(p.default is Parameter.empty and p.kind in BY_PLACE for p in asked)
     return ((dict(batch),), {}) if needed and not named else ((), named)
-
-
-def arguments(model: nn.Module) -> list[Parameter]:
-    """Return the arguments of a model's forward pass."""
-    return list(signature(model.forward).parameters.values())
 
 
 def judged(batch: Batch) -> Any:

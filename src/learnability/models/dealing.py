@@ -207,10 +207,8 @@ def linear(
         return False
     try:
         one = deltas(mean)
-    except (
-        UnsupportedModelError
-    ):  # such as half of a label, which is outside of a law's support
-        return False
+    except UnsupportedModelError:
+        return False  # such as half of a label, which is outside of a law's support
     count = items.count(batch)
     every = sum(deltas(dealt(batch, items, targets, k)) for k in range(count)) / count
     return bool((one - every).norm() <= TOLERANCE * every.norm())  # pyright: ignore
