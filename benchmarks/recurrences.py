@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from learnability.cells import CELLS, Cell, TorchGRU
+from learnability.compiled.layout import compiles
 from learnability.unroll import Engine, Network, reference, tangent, warm_up
 
 from .harness import Row, Work, faster, peak, product_rate, seconds
@@ -25,7 +26,9 @@ SIZES = ((64, 64), (64, 128), (512, 128))
 ASKED = {"DiagGate": (9, 4, 2)} | dict.fromkeys(
     ("ConstGate", "SharedGate", "GRU", "LSTM"), (7, 3.5, 1.8)
 )
-KINDS: dict[str, type[Cell]] = CELLS | {"TorchGRU": TorchGRU}
+KINDS: dict[str, type[Cell]] = {
+    name: cell for name, cell in CELLS.items() if compiles(cell(2, 2))
+} | {"TorchGRU": TorchGRU}
 
 
 def inputs(batch: int, steps: int = STEPS) -> Tensor:

@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from learnability.cells import CELLS, Cell, TorchGRU, TorchRNN
+from learnability.cells.closed import ClosedForm
+from learnability.compiled.layout import compiles
 from learnability.evidence.gradients import cell_gradients
 from learnability.unroll import Network
 
@@ -12,11 +14,22 @@ KINDS: dict[str, type[Cell]] = CELLS | {
     "TorchGRU": TorchGRU,
     "TorchRNN": TorchRNN,
 }
-ALL = [(kind, norm) for kind in KINDS for norm in (False, True)]
+NORMALISED = [
+    kind for kind, c in KINDS.items() if issubclass(c, ClosedForm) and c.normalises
+]
+ALL = [(k, n) for k in KINDS for n in (False, True) if not n or k in NORMALISED]
+# Those that the compiled loops know.
+LOOPED = [kind for kind, cell in KINDS.items() if compiles(cell(2, 2))]
+GATED = [kind for kind in LOOPED if kind in CELLS]
+COMPILED = [(kind, norm) for kind, norm in ALL if kind in LOOPED]
 
 
 def make_cell(kind: str, norm: bool, inputs: int, units: int, seed: int) -> Cell:
-    """Give a float64 cell with uniform weights, LayerNorm's made uneven too."""
+    """Give a float64 cell with uniform weights, LayerNorm's made uneven too.
+
+    An LRU has one unit more where their number is odd.
+    """
+    units += units % 2 if kind == "LRU" else 0
     cell = KINDS[kind](inputs, units, layernorm=norm, init="uniform", seed=seed)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

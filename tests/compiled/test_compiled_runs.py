@@ -11,7 +11,7 @@ from learnability.cells import DiagGate
 from learnability.compiled import runtime as workers
 from learnability.compiled.engine import backward_bytes, unrolling
 from learnability.unroll import unroll, warm_up
-from tests.networks import ALL, KINDS, make_cell
+from tests.networks import COMPILED, LOOPED, make_cell
 from tests.unroll.twins import draw, everything
 
 
@@ -34,7 +34,7 @@ def problem(kind):
 
 
 @pytest.mark.usefixtures("restored_threads")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LOOPED)
 def test_the_number_of_threads_changes_no_bit(kind, monkeypatch):
     run = problem(kind)
     first = run()
@@ -90,7 +90,7 @@ print([sum(k.stats.cache_misses.values()) for k in kernels])
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize(("kind", "norm"), ALL)
+@pytest.mark.parametrize(("kind", "norm"), COMPILED)
 @pytest.mark.parametrize(("batch", "steps"), [(3, 5), (64, 33), (200, 9)])
 def test_what_the_backward_pass_needs_is_as_large_as_said(kind, norm, batch, steps):
     cell = make_cell(kind, norm, 2, 9, seed=0)

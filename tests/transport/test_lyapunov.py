@@ -10,7 +10,10 @@ from learnability.unroll import unroll
 from tests.networks import ALL, make_cell, make_data
 
 # Without a leak LayerNorm's Jacobian is singular and its determinant only rounding.
-REGULAR = [case for case in ALL if case != ("TorchRNN", True)]
+RNNS = [("TorchRNN", True), ("DiagRNN", True)]
+# An output that the next step forgets is a direction that is lost at once.
+READ = ("S6", "MLSTM", "GatedDeltaNet")
+REGULAR = [case for case in ALL if case not in RNNS and case[0] not in READ]
 
 
 @pytest.mark.parametrize(("kind", "norm"), REGULAR)
@@ -23,7 +26,7 @@ def test_the_sum_is_the_mean_log_determinant(kind, norm):
     volume = torch.linalg.slogdet(jacobians(cell, x, states))[1][:, :-3].mean(dim=1)
     np.testing.assert_allclose(found.values.sum(), volume.mean().item(), rtol=1e-9)
     assert (np.diff(found.values) <= 0).all()
-    assert (found.error > 0).all()
+    assert kind == "LRU" or (found.error > 0).all()  # its rates know no inputs
 
 
 def test_layernorm_without_a_leak_loses_its_mean():

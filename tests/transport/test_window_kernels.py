@@ -48,7 +48,7 @@ def prepared(kind, norm, problem):
     with torch.no_grad():
         states = unroll(cell, x)
     generator = torch.Generator().manual_seed(problem["seed"])
-    shape = (*x.shape[:2], problem["units"])
+    shape = (*x.shape[:2], cell.carried_units)
     rates = torch.rand(shape, generator=generator, dtype=x.dtype) + 0.1
     return cell, x, states, rates if problem["rated"] else None
 

@@ -8,10 +8,11 @@ from learnability.cells import CELLS, GRU, ConstGate
 from learnability.compiled.engine import chosen, obstacle
 from learnability.unroll import Network, outputs, ready, tangent, unroll, warm_up
 from learnability.unroll.recurrence import watching
+from tests.networks import GATED
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("kind", GATED)
 def test_compiled_by_itself_on_a_cpu(kind, dtype):
     cell = CELLS[kind](2, 3).to(dtype)
     assert chosen("auto", cell, torch.ones(1, 2, 2, dtype=dtype), None) == "compiled"

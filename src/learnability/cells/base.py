@@ -1,9 +1,11 @@
 """What every cell has: one step, and its derivatives."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call, jvp
 from torch.nn import functional
@@ -13,6 +15,7 @@ States = Float[Tensor, "sequence step state"]
 State = Float[Tensor, "sequence state"]
 AnyState = Float[Tensor, "*batch state"]
 Units = Float[Tensor, "sequence step unit"]
+Carried = Float[Tensor, "sequence step carried"]
 Projected = Float[Tensor, "*batch pre"]
 
 STATE_BYTES = 2**28
@@ -28,16 +31,18 @@ WORKING_BYTES = 2**24
 class Steps:
     """How one step carries each unit's own past: ``J_t[q, q] = leak + correction``.
 
+    Of a pair of units that turn about each other it is the size that they keep.
+
     Attributes:
-        leak: what the gate alone keeps, ``a_t``; (sequence, step, unit).
+        leak: what the gate alone keeps, ``a_t``; (sequence, step, carried unit).
         correction: gate derivatives and recurrent weights, ``r_t``; the same shape.
-        exit: factor from the carried unit to the output, ``e_t`` of the LSTM;
+        exit: factor from the carried unit to its output, ``e_t`` of the LSTM;
             None where the carried unit is the output.
     """
 
-    leak: Units
-    correction: Units
-    exit: Units | None = None
+    leak: Carried
+    correction: Carried
+    exit: Carried | None = None
 
 
 class Cell(nn.Module, ABC):
@@ -45,16 +50,23 @@ class Cell(nn.Module, ABC):
 
     Attributes:
         inputs: D, the number of inputs.
-        units: H, the number of units.
+        units: H, the number of units of the output.
         state_size: S, the size of the state (H; twice H for the LSTM).
         carried: slice of the state that carries the past (LSTM: c, otherwise h).
         output: slice of the state that the read-out sees, h.
-        recurrent: names of the recurrent matrices, (unit, unit) each.
+        recurrent: names of the recurrent matrices, (unit, unit) each, or of their
+            diagonals, (unit,).
+        undefined: why the cell has none of some orders of transport, by order.
+        no_rates: why no step sizes of an optimizer are those of its units, if so.
+        route: from what to what a gain leads, in words; empty where it says itself.
     """
 
     inputs: int
     units: int
     recurrent: tuple[str, ...]
+    undefined: Mapping[str, str] = {}
+    no_rates: str = ""
+    route: str = ""
     ln_weight: Tensor | None
     ln_bias: Tensor | None
 
@@ -73,6 +85,19 @@ class Cell(nn.Module, ABC):
     @property
     def carried(self) -> slice:
         return slice(self.state_size - self.units, self.state_size)
+
+    @property
+    def carried_units(self) -> int:
+        """Return how many units carry the past: H, or more in a wider memory."""
+        return self.carried.stop - self.carried.start
+
+    @property
+    def shown_in(self) -> Int[Tensor, "carried place"]:
+        """Return the places in the output at which each carried unit shows.
+
+        It is one, or both of a pair of units that turn about each other.
+        """
+        return torch.arange(self.units)[:, None]
 
     @abstractmethod
     def input_projection(self, x: Float[Tensor, "*batch input"]) -> Projected:

@@ -71,6 +71,8 @@ class ClosedForm(Cell):
         options: see `Options`.
     """
 
+    normalises = False
+
     def __init__(
         self,
         inputs: int,
@@ -85,11 +87,80 @@ class ClosedForm(Cell):
                 raise ValueError(f"{name} is {value}; a cell needs at least one")
         self.inputs, self.units, self._gate = inputs, units, gate
         layernorm = options.get("layernorm", False)
+        if layernorm and not self.normalises:
+            raise ValueError(
+                f"{type(self).__name__} has no candidate of inputs and state that "
+                "LayerNorm could normalise; leave out layernorm"
+            )
         self.ln_weight = nn.Parameter(torch.ones(units)) if layernorm else None
         self.ln_bias = nn.Parameter(torch.zeros(units)) if layernorm else None
         for name, shape in self.shapes().items():
             setattr(self, name, nn.Parameter(torch.zeros(shape)))
         self.reset(options.get("init", "published"), options.get("seed", 0))
+
+    @abstractmethod
+    def factors(self, states: States, x: Inputs) -> dict[str, OuterProductFactor]:
+        """Return the factors of every parameter's gradient, LayerNorm's apart.
+
+        With them the gradient of one sequence is a product over its steps, so that
+        gradients per sequence and cotangent need no pass through the graph each.
+        """
+
+    def row_gradients(self, p: Tensor, states: States, x: Inputs) -> Tensor:
+        factors = self.factors(states, x).values()
+        return torch.cat([f.gradient(p).flatten(2) for f in factors], dim=-1)
+
+    @abstractmethod
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of every trained parameter, LayerNorm's apart."""
+
+    def reset(self, init: Initialisation, seed: Seed) -> None:
+        """Draw all weights anew.
+
+        ``published``: matrices orthogonal, biases zero, except for the gate that
+        makes the leak: weights zero, bias ``logit(s0)`` (Livi 2025, experiments).
+        ``uniform``: everything uniform within ``1/sqrt(H)``, as ``torch.nn.GRU``.
+
+        Args:
+            init: which of the two.
+            seed: NumPy-style seed of the draw.
+        """
+        generator = torch_generator(seed)
+        with torch.no_grad():
+            for name in self.shapes():
+                parameter = getattr(self, name)
+                if init == "uniform":
+                    bound = 1 / math.sqrt(self.units)
+                    parameter.uniform_(-bound, bound, generator=generator)
+                elif parameter.ndim == 2:
+                    nn.init.orthogonal_(parameter, generator=generator)
+                else:
+                    parameter.zero_()
+            if init == "published":
+                self.open_gate(generator)
+
+    def open_gate(self, generator: torch.Generator) -> None:
+        """Set the gate's weights and bias, and what else has a start of its own.
+
+        Args:
+            generator: of what is drawn.
+        """
+        if self._gate is not None:
+            suffix, start = self._gate
+            self._fix(suffix, logit(start))
+
+    def _fix(self, suffix: str, bias: float | Tensor) -> None:
+        """Let a gate start at its bias for all inputs and states."""
+        for name in self.shapes():
+            if name.endswith(f"_{suffix}"):
+                parameter = getattr(self, name)
+                parameter.copy_(torch.as_tensor(bias if name == f"b_{suffix}" else 0.0))
+
+
+class Normalised(ClosedForm):
+    """A cell with a candidate, whose pre-activation LayerNorm may normalise."""
+
+    normalises = True
 
     @abstractmethod
     def derivatives(self, states: States, x: Inputs) -> tuple[Units, ...]:
@@ -145,56 +216,6 @@ class ClosedForm(Cell):
         """Return `derivatives`, with LayerNorm's in place of the last two."""
         *parts, slope, a = self.derivatives(states, x)
         return torch.stack((*parts, *scaled_slopes(a, self.ln_weight, slope)), dim=-2)
-
-    @abstractmethod
-    def factors(self, states: States, x: Inputs) -> dict[str, OuterProductFactor]:
-        """Return the factors of every parameter's gradient, LayerNorm's apart.
-
-        With them the gradient of one sequence is a product over its steps, so that
-        gradients per sequence and cotangent need no pass through the graph each.
-        """
-
-    def row_gradients(self, p: Tensor, states: States, x: Inputs) -> Tensor:
-        factors = self.factors(states, x).values()
-        return torch.cat([f.gradient(p).flatten(2) for f in factors], dim=-1)
-
-    @abstractmethod
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every trained parameter, LayerNorm's apart."""
-
-    def reset(self, init: Initialisation, seed: Seed) -> None:
-        """Draw all weights anew.
-
-        ``published``: matrices orthogonal, biases zero, except for the gate that
-        makes the leak: weights zero, bias ``logit(s0)`` (Livi 2025, experiments).
-        ``uniform``: everything uniform within ``1/sqrt(H)``, as ``torch.nn.GRU``.
-
-        Args:
-            init: which of the two.
-            seed: NumPy-style seed of the draw.
-        """
-        generator = torch_generator(seed)
-        with torch.no_grad():
-            for name in self.shapes():
-                parameter = getattr(self, name)
-                if init == "uniform":
-                    bound = 1 / math.sqrt(self.units)
-                    parameter.uniform_(-bound, bound, generator=generator)
-                elif parameter.ndim == 2:
-                    nn.init.orthogonal_(parameter, generator=generator)
-                else:
-                    parameter.zero_()
-            if init == "published":
-                self._open_gate()
-
-    def _open_gate(self) -> None:
-        if self._gate is None:
-            return
-        suffix, start = self._gate
-        for name in self.shapes():
-            if name.endswith(f"_{suffix}"):
-                value = logit(start) if name == f"b_{suffix}" else 0.0
-                getattr(self, name).fill_(value)
 
 
 def logit(p: float) -> float:

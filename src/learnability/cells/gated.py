@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .base import Steps, previous
-from .closed import ClosedForm, Options, OuterProductFactor, normalise_vjp
+from .closed import Normalised, Options, OuterProductFactor, normalise_vjp
 
 Through = tuple[Tensor, Callable[[Tensor], Tensor]]
 
 
-class Gated(ClosedForm):
+class Gated(Normalised):
     """A cell of several gates, ``W x + b + U v`` of each, v its own source."""
 
     names: str

@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .base import Steps, previous
-from .closed import ClosedForm, Options, OuterProductFactor, normalise_vjp
+from .closed import Normalised, Options, OuterProductFactor, normalise_vjp
 
 
-class OneCandidate(ClosedForm):
+class OneCandidate(Normalised):
     """A cell of one candidate, made of ``a = W_x x + b_x + W_h h``."""
 
     recurrent = ("W_h",)

@@ -77,6 +77,21 @@ def _mode() -> str | None:
     return None
 
 
+def plain(tensors: Iterable[Tensor]) -> bool:
+    """Say whether a call may be one node of the graph, in PyTorch on any device."""
+    given = list(tensors)
+    return (
+        _mode() is None
+        and len({tensor.dtype for tensor in given}) == 1
+        and not any(torch.is_autocast_enabled(t.device.type) for t in given)
+        and all(
+            type(tensor) in (Tensor, torch.nn.Parameter)
+            and forward_ad.unpack_dual(tensor).tangent is None
+            for tensor in given
+        )
+    )
+
+
 def kinds(tensors: Iterable[Tensor]) -> str | None:
     """Return why loops cannot read some tensors, or None if they can."""
     dtypes = set()

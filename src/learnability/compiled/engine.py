@@ -31,6 +31,7 @@ from .checks import (
     chosen,
     kinds,
     obstacle,
+    plain,
     refusal,
 )
 from .runtime import (
@@ -55,6 +56,7 @@ __all__ = [
     "in_threads",
     "lag_projection",
     "obstacle",
+    "plain",
     "ready",
     "row_gradients",
     "sums_windows",

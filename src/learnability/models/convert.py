@@ -119,7 +119,8 @@ class Conversion:
             source = name if piece is None else piece.sources[0] + self.suffix
             rates = parameter_rates(optimizer, getattr(self.layer, source))
             part = 0 if piece is None else piece.part
-            found.append(rates.chunk(len(rates) // self.cell.units)[part])
+            own = rates.chunk(len(rates) // self.cell.units)[part]
+            found.append(own if own.ndim > 1 else own[:, None].expand(-1, len(own)))
         return torch.stack(found).detach().cpu()
 
 

@@ -73,6 +73,7 @@ class Stepped(Cell):
     """
 
     recurrent = ()
+    no_rates = NO_RATES
     undefined: Mapping[str, str] = {"zero": UNGATED, "first": UNGATED}
 
     def __init__(
@@ -313,12 +314,13 @@ def explained(
         cell: the recurrence.
         rated: whether rates were asked for.
     """
-    if not isinstance(cell, Stepped):
-        return groups
     attrs = {f"{order}_undefined": why for order, why in cell.undefined.items()}
-    attrs |= {"route": cell.route}
-    if rated:
-        attrs |= {"effective_undefined": NO_RATES}
+    if cell.route:
+        attrs["route"] = cell.route
+    if rated and cell.no_rates:
+        attrs["effective_undefined"] = cell.no_rates
+    if not attrs:
+        return groups
     known = {
         name: group.where(~group["order"].isin(list(cell.undefined)))
         for name, group in groups.items()

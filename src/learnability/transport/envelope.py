@@ -188,7 +188,7 @@ class ExactWindows:
     def __init__(self, cell: Cell, windows: SampledWindows) -> None:
         self._cell, self._windows = cell, windows
         count = len(windows.lags)
-        self._totals = Totals.none(count, cell.units)
+        self._totals = Totals.none(count, cell.carried_units)
         self._ratio, self._rows = RatioSums(1, count), 0
         self._dtype: torch.dtype | None = None
 

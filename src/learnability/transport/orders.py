@@ -42,7 +42,8 @@ def transport(
 
     Windows lie between two recorded states: entry i holds the steps i+1 .. i+l, T - l
     entries. The gain leads from the unit that carries the past to its output: h -> h in
-    leaky cells and GRUs, c -> h in the LSTM.
+    leaky cells and GRUs, c -> h in the LSTM. Of a pair of units that turn about each
+    other it is the size of what arrives in both.
 
     Args:
         cell: the recurrence.
@@ -153,9 +154,9 @@ def _exact_gains(
 def own_entries(
     cell: Cell,
     matrix: Float[Tensor, "*batch row state"],
-    exit_: Float[Tensor, "*batch unit"] | None,
-) -> Float[Tensor, "*batch unit"]:
-    """Return each unit's gain from its carried to its output state.
+    exit_: Float[Tensor, "*batch carried"] | None,
+) -> Float[Tensor, "*batch carried"]:
+    """Return each carried unit's gain to its output.
 
     A nudge of the LSTM's c moves its h at once, by e: the gain of a window is
     ``M[h, c] + M[h, h] e`` with e at the source, on the diagonals.
@@ -165,11 +166,13 @@ def own_entries(
         matrix: ``M_{t,l}``, or its rows of the output.
         exit_: the exit factor at the source state; None where c is h.
     """
-    own = matrix[..., cell.output, cell.carried].diagonal(dim1=-2, dim2=-1)
-    if exit_ is None:
-        return own
-    through = matrix[..., cell.output, cell.output].diagonal(dim1=-2, dim2=-1)
-    return own + through * exit_
+    place = cell.shown_in.to(matrix.device)
+    rows = matrix[..., cell.output, :]
+    unit = torch.arange(cell.carried_units, device=matrix.device)[:, None]
+    own = rows[..., cell.carried][..., place, unit]
+    if exit_ is not None:
+        own = own + rows[..., cell.output][..., place, place] * exit_[..., None]
+    return own.norm(dim=-1) if place.shape[1] > 1 else own[..., 0]
 
 
 def sampled_exact(

@@ -137,7 +137,7 @@ class Windows:
 
     def _merged(self, order: Order) -> Envelope:
         place, dtype = COMPILED.index(order), cast(Kind, self._kind)[0]
-        totals = Totals.none(len(self._lags) + 1, self._cell.units)
+        totals = Totals.none(len(self._lags) + 1, self._cell.carried_units)
         for length, sums in self._sums.items():
             own = slice(0, len(sums.lags))
             totals.number[own] += sums.count * (length - sums.lags)
@@ -162,7 +162,7 @@ class WindowSums:
     """
 
     def __init__(self, cell: Cell, steps: int, lags: list[int]) -> None:
-        self.cell, self.steps, units = cell, steps, cell.units
+        self.cell, self.steps, units = cell, steps, cell.carried_units
         self.lags = np.array([0, *lags])
         shape = (3, len(self.lags))
         self.sizes = np.zeros((*shape, units))
@@ -179,7 +179,7 @@ class WindowSums:
         Slices are of a fixed size, and their sums are added in the order of the
         sequences: the number of threads changes nothing.
         """
-        size = max(1, SLICE // (self.steps * self.cell.units))
+        size = max(1, SLICE // (self.steps * self.cell.carried_units))
         given = zip(
             x.split(size),
             states.split(size),

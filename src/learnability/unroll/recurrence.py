@@ -10,9 +10,10 @@ from torch import Tensor
 
 from ..cells import Cell
 from ..cells.base import Inputs, State, States
+from ..cells.inputs import Scan
 from ..compiled import engine as loops
-from ..compiled.engine import Engine, check_direction, chosen
-from . import reference
+from ..compiled.engine import Engine, check_direction, chosen, plain
+from . import reference, scan
 
 Watcher = Callable[[Cell, Tensor, Tensor | None, Tensor], Tensor]
 
@@ -25,10 +26,11 @@ def unroll(
     """Give the state after every step, ``state_t = step(state_{t-1}, x_t)``.
 
     ``auto`` takes the compiled engine for this package's cells in float32 or float64
-    on a CPU, and the reference engine for anything else: other devices and dtypes,
-    own cells, `torch.func` transforms, forward-mode tensors, autocast, tracing. Both
-    give gradients for x, the state and the parameters. A second derivative of the
-    compiled engine is taken through the reference.
+    on a CPU, one scan for those whose memory is linear, and the reference engine for
+    anything else: other devices and dtypes, own cells, `torch.func` transforms,
+    forward-mode tensors, autocast, tracing. All give gradients for x, the state and the
+    parameters. A second derivative of the compiled engine is taken through the
+    reference.
 
     Args:
         cell: the recurrence.
@@ -52,7 +54,7 @@ def unroll(
     if chosen(engine, cell, x, state) == "compiled":
         states = _compiled(cell, x, state, None)
     else:
-        states = reference.unroll(cell, x, state)
+        states = _in_pytorch(cell, x, state, engine)
     for watcher in _watchers:
         states = watcher(cell, x, state, states)
     return states
@@ -94,7 +96,14 @@ def outputs(
         return unroll(cell, x, engine=engine)[..., cell.output] @ weight
     if chosen(engine, cell, x, None, weight) == "compiled":
         return _compiled(cell, x, None, weight)
-    return reference.unroll(cell, x)[..., cell.output] @ weight
+    return _in_pytorch(cell, x, None, engine)[..., cell.output] @ weight
+
+
+def _in_pytorch(cell: Cell, x: Tensor, state: Tensor | None, engine: Engine) -> Tensor:
+    """Return the states by one scan where the memory is linear, else step by step."""
+    if isinstance(cell, Scan) and engine == "auto" and plain([x, *cell.parameters()]):
+        return scan.unroll(cell, x, state)
+    return reference.unroll(cell, x, state)
 
 
 def tangent(

@@ -18,8 +18,7 @@ from experiments.calibration.diagnosed import (
     resolution,
 )
 from experiments.calibration.settings import Trial
-from learnability.cells import CELLS
-from tests.networks import sequence_gradients
+from tests.networks import GATED, sequence_gradients
 
 TRIAL = Trial(
     repetitions=300, sizes=(4, 16), studies=40, diagnoses=40, sequences=100, lags=(2,)
@@ -53,7 +52,7 @@ def test_projections_are_those_of_the_gradients():
         np.testing.assert_allclose(g[:, 0].numpy() @ w, found, rtol=2e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("cell", sorted(CELLS))
+@pytest.mark.parametrize("cell", sorted(GATED))
 def test_errors_are_those_predicted(cell):
     for row in trial_errors(cell, TRIAL):
         assert row["resolved"]

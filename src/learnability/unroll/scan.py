@@ -1,0 +1,77 @@
+"""A linear memory through time: all steps at once, but for ``m_t = a_t m_{t-1} + b_t``.
+
+PyTorch on any device, two operations a step in each pass.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Inexact
+from torch import Tensor
+
+from ..cells.base import Inputs, State, States
+from ..cells.inputs import Scan
+
+Steps = Inexact[Tensor, "sequence step memory"]
+
+
+def unroll(cell: Scan, x: Inputs, state: State | None = None) -> States:
+    """Return the state after every step, as `reference.unroll` does step by step.
+
+    Args:
+        cell: the recurrence.
+        x: inputs.
+        state: the state before the first step; zero unless given.
+
+    Example:
+        >>> import torch
+        >>> from learnability.cells import MinGRU
+        >>> unroll(MinGRU(3, 4), torch.zeros(2, 5, 3)).shape
+        torch.Size([2, 5, 4])
+    """
+    if state is None:
+        state = x.new_zeros(len(x), cell.state_size)
+    projected = cell.input_projection(x)
+    a, b = cell.coefficients(projected)
+    return cell.shown(scanned(a, b, cell.memory(state)), projected)
+
+
+def scanned(a: Steps, b: Steps, start: Inexact[Tensor, "sequence memory"]) -> Steps:
+    """Return ``m_t = a_t m_{t-1} + b_t`` of all steps, real or complex.
+
+    Args:
+        a: what is kept.
+        b: what is added.
+        start: m before the first step.
+    """
+    return _Scan.apply(a, b, start)  # pyright: ignore
+
+
+class _Scan(torch.autograd.Function):
+    """The scan as one node of the graph: its gradient is a scan back in time.
+
+    ``l_t = grad_t + conj(a_{t+1}) l_{t+1}``; that of b is l, that of a ``l_t
+    conj(m_{t-1})``, that of the start ``conj(a_0) l_0``.
+    """
+
+    @staticmethod
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, a: Tensor, b: Tensor, start: Tensor
+    ) -> Tensor:
+        found, last = torch.empty_like(b), start
+        for step in range(b.shape[1]):
+            last = torch.addcmul(b[:, step], a[:, step], last)
+            found[:, step] = last
+        ctx.save_for_backward(a, start, found)
+        return found
+
+    @staticmethod
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, grad: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        a, start, found = ctx.saved_tensors
+        later = torch.cat((a[:, 1:], torch.zeros_like(a[:, :1])), dim=1).conj()
+        none = torch.zeros_like(start)
+        back = scanned(later.flip(1), grad.flip(1), none).flip(1)
+        before = torch.cat((start[:, None], found[:, :-1]), dim=1)
+        return back * before.conj(), back, a[:, 0].conj() * back[:, 0]
