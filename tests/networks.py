@@ -6,6 +6,7 @@ from torch import Tensor
 
 from learnability.cells import CELLS, Cell, TorchGRU, TorchRNN
 from learnability.cells.closed import ClosedForm
+from learnability.cells.inputs import Matrix
 from learnability.compiled.layout import compiles
 from learnability.evidence.gradients import cell_gradients
 from learnability.unroll import Network
@@ -30,7 +31,9 @@ def make_cell(kind: str, norm: bool, inputs: int, units: int, seed: int) -> Cell
     An LRU has one unit more where their number is odd.
     """
     units += units % 2 if kind == "LRU" else 0
-    cell = KINDS[kind](inputs, units, layernorm=norm, init="uniform", seed=seed)
+    wide = {"width": 3} if issubclass(KINDS[kind], Matrix) else {}
+    options = {"layernorm": norm, "init": "uniform", "seed": seed, **wide}
+    cell = KINDS[kind](inputs, units, **options)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, p in cell.named_parameters():

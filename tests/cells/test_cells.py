@@ -9,7 +9,7 @@ from learnability.transport import jacobians
 from learnability.unroll import unroll
 from tests.networks import ALL, KINDS, make_cell, make_data, sizes
 
-TURNING = ("LRU", "GatedDeltaNet")
+TURNING = ("LRU",)
 
 
 def own_jacobian(cell, jacobian, exit_):
@@ -51,6 +51,8 @@ def test_leak_is_what_the_gate_alone_keeps(kind, norm):
             getattr(cell, name).zero_()
         if kind == "SharedGate":
             cell.u_s.zero_()
+        if kind == "GatedDeltaNet":  # no key overwrites anything
+            cell.b_beta.fill_(-1e3)
     x, _ = make_data(2, 6, 3, seed=2)
     with torch.no_grad():
         states = unroll(cell, x)

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from learnability.cells import CELLS, LRU, RGLRU, MinGRU, MinLSTM
+from learnability.cells import (
+    CELLS,
+    LRU,
+    MLSTM,
+    RGLRU,
+    S6,
+    GatedDeltaNet,
+    MinGRU,
+    MinLSTM,
+)
 from learnability.unroll import unroll
 from tests.cells.twins import TWINS
 from tests.networks import KINDS, NORMALISED, make_cell, make_data
@@ -54,13 +63,16 @@ def test_what_has_no_candidate_takes_no_layernorm(kind):
         (MinLSTM(3, 4, f0=0.7), 0.7),
         (RGLRU(3, 4, a0=0.7), 0.7),
         (LRU(3, 4, r0=0.7), 0.7),
+        (MLSTM(3, 4, f0=0.7), 0.7),
+        (GatedDeltaNet(3, 4, a0=0.7), 0.7),
+        (S6(3, 4, width=1, dt0=0.3), np.exp(-0.3)),
     ],
 )
 def test_what_is_kept_at_the_start(cell, keeps):
     x = 5 * torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         leak = cell.diagonal_jacobian(unroll(cell, x), x).leak
-    torch.testing.assert_close(leak, torch.full_like(leak, keeps))
+    torch.testing.assert_close(leak, torch.full_like(leak, float(keeps)))
 
 
 @pytest.mark.parametrize("kind", [RGLRU, LRU])
@@ -84,6 +96,10 @@ def test_published_starts_are_spread(kind):
         (lambda: LRU(3, 4, r0=2.0), "r0 is 2.0"),
         (lambda: LRU(3, 5), "an even number"),
         (lambda: LRU(3, 4, phase=0.0), "phase is 0.0"),
+        (lambda: S6(3, 4, dt0=0.0), "dt0 is 0.0"),
+        (lambda: S6(3, 4, width=0), "width is 0"),
+        (lambda: MLSTM(3, 4, f0=1.5), "between 0 and 1"),
+        (lambda: GatedDeltaNet(3, 4, a0=0.0), "a0 is 0.0"),
         (lambda: KINDS["DiagRNN"](3, 4, w0=float("inf")), "must be finite"),
     ],
 )

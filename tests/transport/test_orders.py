@@ -111,9 +111,7 @@ def test_const_gate_decays_as_its_gate(s):
 
 
 SATURATED = [
-    (kind, norm)
-    for kind, norm in ALL
-    if kind in (*LOOPED, "MinGRU", "SLSTM", "MLSTM", "DiagRNN")
+    (kind, norm) for kind, norm in ALL if kind in (*LOOPED, "MinGRU", "DiagRNN")
 ]
 
 

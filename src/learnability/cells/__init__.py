@@ -2,11 +2,14 @@
 
 from .base import Cell, Steps, previous
 from .closed import Initialisation, Options, OuterProductFactor
+from .delta import GatedDeltaNet
 from .diagonal import DiagRNN
 from .gated import GRU, LSTM, TorchGRU
 from .leaky import ConstGate, DiagGate, SharedGate, TorchRNN
 from .lru import LRU, RGLRU
 from .minimal import MinGRU, MinLSTM
+from .s6 import S6
+from .xlstm import MLSTM, SLSTM
 
 CELLS: dict[str, type[Cell]] = {
     cell.__name__: cell
@@ -21,6 +24,10 @@ CELLS: dict[str, type[Cell]] = {
         DiagRNN,
         RGLRU,
         LRU,
+        S6,
+        SLSTM,
+        MLSTM,
+        GatedDeltaNet,
     )
 }
 
@@ -29,11 +36,15 @@ __all__ = [
     "GRU",
     "LRU",
     "LSTM",
+    "MLSTM",
     "RGLRU",
+    "S6",
+    "SLSTM",
     "Cell",
     "ConstGate",
     "DiagGate",
     "DiagRNN",
+    "GatedDeltaNet",
     "Initialisation",
     "MinGRU",
     "MinLSTM",

@@ -2,14 +2,14 @@
 
 from abc import abstractmethod
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from .base import AnyState, Projected, States, Steps, previous
-from .closed import ClosedForm, OuterProductFactor
+from .closed import ClosedForm, Options, OuterProductFactor
 
 Memory = Float[Tensor, "*batch memory"]
 Slope = tuple[Tensor | float, Tensor | float]
@@ -164,3 +164,66 @@ class Elementwise(Scan):
         every = self.slopes(projected)
         p = torch.cat([adjoint * (da * before + db) for da, db in every], dim=-1)
         return a * adjoint, p
+
+
+class Matrix(FromInputs):
+    """A cell that reads each unit of its output from a row of memory of its own.
+
+    Its state is the output and then the memory, row by row; more may follow.
+
+    Args:
+        inputs: their number, D.
+        units: their number, H.
+        width: numbers of memory in the row of each unit.
+        options: ``init`` and ``seed``; see `Options`.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        units: int,
+        *,
+        width: int,
+        **options: Unpack[Options],
+    ) -> None:
+        if width < 1:
+            raise ValueError(f"width is {width}; a memory needs at least one number")
+        self.width = width
+        super().__init__(inputs, units, **options)
+
+    @property
+    def state_size(self) -> int:
+        return self.units * (1 + self.width)
+
+    @property
+    def carried(self) -> slice:
+        return slice(self.units, self.units * (1 + self.width))
+
+    @property
+    def shown_in(self) -> Int[Tensor, "carried place"]:
+        return torch.arange(self.units).repeat_interleave(self.width)[:, None]
+
+    def rows(self, flat: Float[Tensor, "*batch carried"]) -> Tensor:
+        """Return a memory, or what is like one, as a row for each unit."""
+        return flat.unflatten(-1, (self.units, self.width))
+
+
+def times(
+    matrix: Float[Tensor, "*#batch row column"], vector: Float[Tensor, "*#batch column"]
+) -> Float[Tensor, "*batch row"]:
+    """Return ``M v``."""
+    return (matrix * vector[..., None, :]).sum(dim=-1)
+
+
+def times_from_left(
+    vector: Float[Tensor, "*#batch row"], matrix: Float[Tensor, "*#batch row column"]
+) -> Float[Tensor, "*batch column"]:
+    """Return ``v' M``."""
+    return (vector[..., None] * matrix).sum(dim=-2)
+
+
+def outer(
+    left: Float[Tensor, "*#batch row"], right: Float[Tensor, "*#batch column"]
+) -> Float[Tensor, "*batch row column"]:
+    """Return ``v w'``."""
+    return left[..., None] * right[..., None, :]
