@@ -72,7 +72,9 @@ def test_pytorchs_gates_keep_what_was_designed(kind):
         torch.testing.assert_close(i, -f)
 
 
-@pytest.mark.parametrize("kind", ["GRU", "TorchGRU", "LSTM", "DiagGate"])
+@pytest.mark.parametrize(
+    "kind", ["GRU", "TorchGRU", "LSTM", "DiagGate", "MinGRU", "MinLSTM", "RGLRU"]
+)
 def test_own_gates_keep_what_was_designed(kind):
     cell = getattr(lw, kind)(3, 8)  # published start: gate weights are 0
     found = design.gate_bias(40, 8, 1e4, family="chrono")
@@ -81,6 +83,38 @@ def test_own_gates_keep_what_was_designed(kind):
     leak = cell.diagonal_jacobian(lw.unroll(cell, x), x).leak.detach().double()
     expected = torch.from_numpy(np.exp(-1 / found.tau)).expand_as(leak)
     torch.testing.assert_close(leak, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_pairs_keep_the_mean_rate_of_two_units():
+    cell, found = lw.LRU(3, 8), design.gate_bias(40, 8, 1e4)
+    found.apply(cell)
+    x = torch.ones(1, 1, 3)
+    leak = cell.diagonal_jacobian(lw.unroll(cell, x), x).leak[0, 0].detach().double()
+    rates = (1 / found.tau).reshape(4, 2).mean(axis=1)
+    expected = torch.from_numpy(np.exp(-np.tile(rates, 2)))
+    torch.testing.assert_close(leak, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_settled_normaliser_keeps_what_was_designed():
+    cell, found = lw.SLSTM(3, 8), design.gate_bias(10, 8, 1e4)
+    with torch.no_grad():
+        for name in (*cell.recurrent, *(f"W_{gate}" for gate in "ifog")):
+            getattr(cell, name).zero_()
+    found.apply(cell)
+    x = torch.ones(1, 400, 3)
+    leak = cell.diagonal_jacobian(lw.unroll(cell, x), x).leak[0, -1].detach()
+    expected = torch.from_numpy(np.exp(-1 / found.tau))
+    torch.testing.assert_close(leak.double(), expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="capped where it keeps 3 million steps"):
+        design.gate_bias(1e8, 8, 1e4).apply(cell)
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"), [("S6", "dt0"), ("MLSTM", "f0"), ("GatedDeltaNet", "a0")]
+)
+def test_units_that_share_a_gate_get_no_scales_of_their_own(kind, start):
+    with pytest.raises(ValueError, match=f"units of {kind} share .* with {start}"):
+        design.gate_bias(40, 8, 1e4).apply(getattr(lw, kind)(3, 8))
 
 
 def test_all_families_are_compared_at_the_same_window():

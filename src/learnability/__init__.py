@@ -10,10 +10,19 @@ if TYPE_CHECKING:  # what `__getattr__` loads when it is used
     from . import design, detection, evidence, models, stable, transport
     from .cells import (
         GRU,
+        LRU,
         LSTM,
+        MLSTM,
+        RGLRU,
+        S6,
+        SLSTM,
         Cell,
         ConstGate,
         DiagGate,
+        DiagRNN,
+        GatedDeltaNet,
+        MinGRU,
+        MinLSTM,
         SharedGate,
         TorchGRU,
         TorchRNN,
@@ -38,13 +47,22 @@ __version__ = version("learnability")
 
 __all__ = [
     "GRU",
+    "LRU",
     "LSTM",
+    "MLSTM",
+    "RGLRU",
+    "S6",
+    "SLSTM",
     "Cell",
     "ConstGate",
     "DiagGate",
+    "DiagRNN",
     "Diagnosis",
     "DiagnosisOptions",
+    "GatedDeltaNet",
     "LayerDiagnosis",
+    "MinGRU",
+    "MinLSTM",
     "Monitor",
     "MultiLag",
     "Network",
@@ -69,7 +87,10 @@ __all__ = [
     "unroll",
 ]
 
-_CELLS = "GRU LSTM Cell ConstGate DiagGate SharedGate TorchGRU TorchRNN"
+_CELLS = """
+Cell ConstGate DiagGate DiagRNN GRU GatedDeltaNet LRU LSTM MLSTM MinGRU MinLSTM RGLRU S6
+SLSTM SharedGate TorchGRU TorchRNN
+"""
 _RESULTS = "Diagnosis DiagnosisOptions LayerDiagnosis Monitor diagnose"
 _HOMES = {
     **dict.fromkeys(_CELLS.split(), "cells"),

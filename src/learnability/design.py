@@ -17,7 +17,22 @@ from jaxtyping import Float
 from scipy.optimize import brentq
 from torch import nn
 
-from .cells import GRU, LSTM, Cell, DiagGate, TorchGRU
+from .cells import (
+    GRU,
+    LRU,
+    LSTM,
+    MLSTM,
+    RGLRU,
+    S6,
+    SLSTM,
+    Cell,
+    DiagGate,
+    GatedDeltaNet,
+    MinGRU,
+    MinLSTM,
+    TorchGRU,
+)
+from .cells.xlstm import CAP, uncapped
 from .detection.decay import envelope_of_units, noise_level
 from .models.convert import PARTS, PIECES, kind_of
 
@@ -25,6 +40,9 @@ Family = Literal["log-uniform", "gamma", "chrono"]
 
 SHORTEST = 1.0  # steps: no unit forgets faster than a step
 LONGEST = 1e9  # steps: a scale beyond any sequence
+GATES = (LSTM, GRU, TorchGRU, DiagGate, MinGRU, MinLSTM, RGLRU, LRU, SLSTM)
+# Cells whose units cannot keep their past each for itself, and what starts them.
+SHARED = {S6: "dt0", MLSTM: "f0", GatedDeltaNet: "a0"}
 
 
 def time_scales(family: Family, scale: float, units: int) -> Float[np.ndarray, "unit"]:
@@ -113,16 +131,25 @@ class GateBias:
     def apply(self, module: nn.Module) -> None:
         """Set the gate biases of every recurrent layer in a module, in place.
 
-        The gate's weights stay. An LSTM's input gate gets the opposite bias, so that
-        its memory stays of order 1 (Tallec and Ollivier 2018).
+        The gate's weights stay. The input gate of an LSTM or a MinLSTM gets the
+        opposite bias, so that its memory stays of order 1 (Tallec and Ollivier 2018);
+        an RGLRU keeps what was designed where its gate is 1/2, as without weights and
+        bias; a pair of an LRU gets the mean rate of two units; an SLSTM keeps it once
+        its normaliser has settled.
 
         Args:
             module: a layer, a cell or a model that holds some.
 
         Raises:
-            ValueError: if it holds no gated layer, or one has another number of units
-                or no biases; nothing is changed then.
+            ValueError: if it holds no gated layer, or one has another number of units,
+                no biases, or one gate for all units; nothing is changed then.
         """
+        for kind, start in SHARED.items():
+            if any(isinstance(m, kind) for m in module.modules()):
+                raise ValueError(
+                    f"the units of {kind.__name__} share what they keep, and no bias "
+                    f"gives each a time scale of its own; start it with {start}"
+                )
         layers = [m for m in module.modules() if _gated(m)]
         if not layers:
             raise ValueError(
@@ -130,7 +157,7 @@ class GateBias:
                 "an LSTM or a DiagGate"
             )
         for layer in layers:
-            _check(layer, len(self.tau))
+            _check(layer, len(self.tau), float(self.bias.max()))
         with torch.no_grad():
             for layer in layers:
                 _set(layer, torch.from_numpy(self.bias))
@@ -248,11 +275,10 @@ def compare(
 
 def _gated(layer: nn.Module) -> bool:
     """Tell whether a layer has a gate of its own a unit that keeps the past."""
-    own = isinstance(layer, LSTM | GRU | TorchGRU | DiagGate)
-    return own or kind_of(layer) in ("GRU", "LSTM")
+    return isinstance(layer, GATES) or kind_of(layer) in ("GRU", "LSTM")
 
 
-def _check(layer: nn.Module, units: int) -> None:
+def _check(layer: nn.Module, units: int, longest: float) -> None:
     """Refuse a layer whose gates cannot get biases for so many units."""
     own = layer.units if isinstance(layer, Cell) else layer.hidden_size
     if own != units:
@@ -260,17 +286,29 @@ def _check(layer: nn.Module, units: int) -> None:
             f"the biases are for {units} units, but a layer has {own}; design them for "
             "as many"
         )
+    if isinstance(layer, SLSTM) and longest >= CAP:
+        raise ValueError(
+            "an SLSTM's gate is capped where it keeps 3 million steps; design a "
+            "shorter window"
+        )
     if not isinstance(layer, Cell) and not _input_biases(layer):
         raise ValueError("the layer has bias=False; a gate needs a bias to be set")
 
 
 def _set(layer: nn.Module, bias: torch.Tensor) -> None:
     """Set the bias of what keeps the past; update gates are 1 minus it."""
-    if isinstance(layer, LSTM):
+    if isinstance(layer, LSTM | MinLSTM):
         layer.b_f.copy_(bias)
         layer.b_i.copy_(-bias)
-    elif isinstance(layer, GRU | TorchGRU):
+    elif isinstance(layer, GRU | TorchGRU | MinGRU):
         layer.b_z.copy_(-bias)
+    elif isinstance(layer, SLSTM):
+        layer.b_f.copy_(uncapped(bias))
+    elif isinstance(layer, RGLRU):
+        layer.keep(torch.sigmoid(bias))
+    elif isinstance(layer, LRU):
+        rates = -torch.nn.functional.logsigmoid(bias)
+        layer.keep(torch.exp(-rates.unflatten(0, (-1, 2)).mean(dim=1)))
     elif isinstance(layer, DiagGate):
         layer.b_s.copy_(-bias)
     else:

@@ -1,7 +1,7 @@
 """Recurrences as PyTorch modules: an equation a class."""
 
 from .base import Cell, Steps, previous
-from .closed import Initialisation, Options, OuterProductFactor
+from .closed import ClosedForm, Initialisation, Options, OuterProductFactor
 from .delta import GatedDeltaNet
 from .diagonal import DiagRNN
 from .gated import GRU, LSTM, TorchGRU
@@ -11,7 +11,7 @@ from .minimal import MinGRU, MinLSTM
 from .s6 import S6
 from .xlstm import MLSTM, SLSTM
 
-CELLS: dict[str, type[Cell]] = {
+CELLS: dict[str, type[ClosedForm]] = {
     cell.__name__: cell
     for cell in (
         ConstGate,

@@ -1,9 +1,9 @@
 """The two memories of xLSTM: of numbers (sLSTM) and of a matrix (mLSTM)."""
 
-import math
 from typing import Unpack, final
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from .base import Steps, previous
@@ -24,14 +24,19 @@ def capped(a: Tensor) -> tuple[Tensor, Tensor]:
     return CAP * share, 1 - share**2
 
 
-def before_cap(f0: float) -> float:
+def uncapped(a: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """Return what the cap makes a of, which lies between -15 and 15."""
+    return CAP * torch.atanh(a / CAP)
+
+
+def before_cap(f0: float) -> Float[Tensor, ""]:
     """Return the pre-activation at which a capped gate stands at f0."""
-    share = logit(f0) / CAP
-    if not -1 < share < 1:
+    start = logit(f0)
+    if abs(start) >= CAP:
         raise ValueError(
             f"f0 is {f0}; a capped forget gate lies between 3.1e-7 and 1 - 3.1e-7"
         )
-    return CAP * math.atanh(share)
+    return uncapped(torch.tensor(start, dtype=torch.float64))
 
 
 @final

@@ -276,9 +276,8 @@ def _groups(
     one: Measurement, optimizer: optim.Optimizer | None, direction: Tensor | None
 ) -> dict[str, xr.Dataset]:
     """Measure all of one recurrence, and fit what is fitted."""
-    cell, rated = one.layer.track.cell, optimizer is not None
-    groups = one.envelopes(optimizer if cell.recurrent else None)
-    groups = explained(fitted_envelopes(groups, one.options), cell, rated=rated)
+    groups = fitted_envelopes(one.envelopes(optimizer), one.options)
+    groups = explained(groups, one.layer.track.cell)
     psi = one.psi()
     groups["evidence"] = fitted_evidence(psi, one.lags, one.seed, one.options)
     settings = one.seed, one.options, groups["envelope"]

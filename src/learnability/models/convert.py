@@ -10,7 +10,7 @@ from torch import Tensor, nn, optim
 
 from ..cells import LSTM, Cell, TorchGRU, TorchRNN
 from ..cells.leaky import Nonlinearity
-from ..evidence.rates import parameter_rates
+from ..evidence.rates import NoRates, parameter_rates
 
 INNER = "weight_hh"
 OUTER = "weight_ih"
@@ -111,8 +111,11 @@ class Conversion:
         """Give the optimizer's step size of every recurrent weight.
 
         Raises:
-            NoRates: as `evidence.parameter_rates`.
+            NoRates: as `evidence.parameter_rates`, and where the cell has no recurrent
+                weights.
         """
+        if not self.cell.recurrent:
+            raise NoRates(self.cell.no_rates)
         found = []
         for name in self.cell.recurrent:
             piece = self.pieces.get(name)

@@ -304,21 +304,16 @@ def _flat(parts: list[Tensor]) -> Tensor:
     return torch.cat([part.flatten() for part in parts])
 
 
-def explained(
-    groups: dict[str, xr.Dataset], cell: Cell, *, rated: bool
-) -> dict[str, xr.Dataset]:
+def explained(groups: dict[str, xr.Dataset], cell: Cell) -> dict[str, xr.Dataset]:
     """Return groups over orders, nan with a sentence where the cell has no such order.
 
     Args:
         groups: envelopes and time scales by name.
         cell: the recurrence.
-        rated: whether rates were asked for.
     """
     attrs = {f"{order}_undefined": why for order, why in cell.undefined.items()}
     if cell.route:
         attrs["route"] = cell.route
-    if rated and cell.no_rates:
-        attrs["effective_undefined"] = cell.no_rates
     if not attrs:
         return groups
     known = {

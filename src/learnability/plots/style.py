@@ -63,6 +63,9 @@ DASHES: tuple[Dash, ...] = (
 APART, FARTHEST = 1.6, 8.0
 # Architectures with a place in the palette of their own, first places first.
 KNOWN = ("ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM")
+# Those of this package that take a free place, as any other name does.
+FURTHER = ("MinGRU", "MinLSTM", "DiagRNN", "RGLRU", "LRU", "S6", "SLSTM", "MLSTM")
+FURTHER += ("GatedDeltaNet",)
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,7 @@ def _parted(name: str) -> tuple[str, str]:
     before, colon, after = name.partition(": ")
     study, whole = ([before], after) if colon else ([], name)
     cell, comma, rest = whole.partition(", ")
-    if cell not in KNOWN:
+    if cell not in KNOWN + FURTHER:
         return name, ""
     return cell, ", ".join(study + [rest] * bool(comma))
 

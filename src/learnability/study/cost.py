@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, final
 
+from ..cells import CELLS
 from ..machine import machine_bytes
 from ..models.reading import Progress
 from .run import RunSettings
@@ -52,12 +53,19 @@ def _arrays(run: RunSettings) -> dict[str, float]:
     return {
         **{f"{n} {kind} sequences": n * row for kind, n in counts.items()},
         f"{sum(counts.values())} sequences together": sum(counts.values()) * row,
-        f"weights of {cell.units} units": cell.units * (cell.units + 1) * FLOAT,
+        f"weights of {cell.units} units": cell.units * _row(run) * FLOAT,
         f"the states of a batch of {batch}": batch * steps * cell.units * FLOAT,
         f"{options.exact_windows} exact windows": 16 * options.exact_windows,
         f"{options.anchors} anchors": 8 * options.anchors,
         f"{options.resamples} resamples": 8 * options.resamples,
     }
+
+
+def _row(run: RunSettings) -> int:
+    """Return the weights of a unit at least: by all units, or by the inputs alone."""
+    cell = run.architecture
+    square = any(name[0] in "UW" for name in CELLS[cell.cell].recurrent)
+    return (cell.units if square else run.task.inputs) + 1
 
 
 # A run's seconds as multiples of its training's: long trainings, and short ones.

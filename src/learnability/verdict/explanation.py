@@ -8,7 +8,8 @@ from math import isfinite, isnan
 from .rules import TO_LEARN, UPDATES, Case, Z, verdict
 from .tried import TRIED
 
-GATED = ("LSTM", "GRU", "TorchGRU", "DiagGate")
+GATED = ("LSTM", "GRU", "TorchGRU", "DiagGate", "MinGRU", "MinLSTM", "RGLRU", "LRU")
+GATED += ("SLSTM",)
 SEVERAL = "dependences that need several lags at once may go unseen."
 
 
