@@ -19,7 +19,7 @@ from learnability.cells import CELLS
 from learnability.detection.samples import SamplesNeeded, needed_by_gradients
 from learnability.detection.window import window
 from learnability.randomness import Seed, stream
-from learnability.study.run import GATE_ARGUMENT
+from learnability.study.architecture import GATE_ARGUMENT
 from learnability.tasks import MultiLag, Sequences
 from learnability.unroll import Network, tangent
 

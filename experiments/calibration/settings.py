@@ -5,7 +5,7 @@ from typing import Annotated, final
 from pydantic import BaseModel, Field
 
 from learnability.checked import FROZEN, Count, digest
-from learnability.study.run import Architecture
+from learnability.study.architecture import Architecture
 from learnability.tasks import Bands, blurred, sharp, smooth
 from learnability.training import Recipe
 

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from learnability.cells import GRU, MinGRU
-from learnability.cells.inputs import Scan
+from learnability.cells.inputs import Advancing
 from learnability.unroll import outputs, reference, scan, unroll
 from tests.networks import KINDS, make_cell
 from tests.unroll.twins import draw
 
-SCANS = [kind for kind, cell in KINDS.items() if issubclass(cell, Scan)]
+SCANS = [kind for kind, cell in KINDS.items() if issubclass(cell, Advancing)]
 
 
 def prepared(kind, steps=6):

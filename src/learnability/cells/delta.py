@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from .base import Steps
 from .closed import Options
-from .inputs import Matrix, Section, outer, times, times_from_left
+from .inputs import Advancing, Matrix, Section, outer, times, times_from_left
 from .lru import check_kept
 
 EPS = 1e-6  # that keeps the length of keys and queries from 0
@@ -24,7 +24,7 @@ def unit_length(
 
 
 @final
-class GatedDeltaNet(Matrix):
+class GatedDeltaNet(Matrix, Advancing):
     """A matrix of memory that forgets by a gate, and what it holds at each key anew.
 
     ``q, k = W x`` of unit length, q over the root of its width, ``v = W_v x``, ``beta =
@@ -87,12 +87,23 @@ class GatedDeltaNet(Matrix):
         rate = torch.exp(a_log) * functional.softplus(a)
         return torch.exp(-rate), torch.sigmoid(beta)
 
-    def step_projected(self, state: Tensor, projected: Tensor) -> Tensor:
-        q, k, v, *_ = self.parts(projected)
-        (q, _), (k, _) = unit_length(q), unit_length(k)
+    def prepared(self, projected: Tensor) -> tuple[Tensor, ...]:
+        """Return alpha, k, ``beta k`` and v, as they meet rows of memory."""
+        _, k, v, *_ = self.parts(projected)
+        k, _ = unit_length(k)
         alpha, beta = self.gates(projected)
-        kept = alpha[..., None] * self.rows(state[..., self.carried])
-        memory = kept + outer(beta * (v - times(kept, k)), k)
+        return alpha[..., None], k[..., None, :], (beta * k)[..., None, :], v[..., None]
+
+    def memory(self, state: Tensor) -> Tensor:
+        return self.rows(state[..., self.carried])
+
+    def advanced(self, memory: Tensor, *prepared: Tensor) -> Tensor:
+        alpha, k, written, v = prepared
+        kept = alpha * memory
+        return kept + (v - (kept * k).sum(dim=-1, keepdim=True)) * written
+
+    def shown(self, memory: Tensor, projected: Tensor) -> Tensor:
+        q, _ = unit_length(self.parts(projected)[0])
         y = times(memory, q) / self.width**0.5
         return torch.cat((y, memory.flatten(-2)), dim=-1)
 

@@ -120,18 +120,19 @@ class FromInputs(ClosedForm):
         return self.pulled(adjoint, at[..., :size], at[..., size:])
 
 
-class Scan(FromInputs):
-    """A cell whose memory is one scan, ``m_t = a_t m_{t-1} + b_t``, element by element.
-
-    Its unrolling is that scan and what is the same for all steps at once.
-    """
+class Advancing(FromInputs):
+    """A cell with a memory that advances; all else is done for all steps at once."""
 
     @abstractmethod
-    def coefficients(self, projected: Projected) -> tuple[Tensor, Tensor]:
-        """Return a and b of some projected inputs."""
+    def prepared(self, projected: Projected) -> tuple[Tensor, ...]:
+        """Return what advances the memory."""
+
+    @abstractmethod
+    def advanced(self, memory: Tensor, *prepared: Tensor) -> Tensor:
+        """Return the memory after a step."""
 
     def memory(self, state: AnyState) -> Tensor:
-        """Return what a and b are of, in a state."""
+        """Return the memory in a state."""
         return state[..., self.carried]
 
     def shown(self, memory: Tensor, projected: Projected) -> AnyState:
@@ -140,8 +141,23 @@ class Scan(FromInputs):
         return memory
 
     def step_projected(self, state: Tensor, projected: Tensor) -> Tensor:
-        a, b = self.coefficients(projected)
-        return self.shown(a * self.memory(state) + b, projected)
+        after = self.advanced(self.memory(state), *self.prepared(projected))
+        return self.shown(after, projected)
+
+
+class Scan(Advancing):
+    """A cell whose memory is a scan, ``m_t = a_t m_{t-1} + b_t``, number by number."""
+
+    @abstractmethod
+    def coefficients(self, projected: Projected) -> tuple[Tensor, Tensor]:
+        """Return a and b of some projected inputs."""
+
+    def prepared(self, projected: Tensor) -> tuple[Tensor, ...]:
+        return self.coefficients(projected)
+
+    def advanced(self, memory: Tensor, *prepared: Tensor) -> Tensor:
+        a, b = prepared
+        return a * memory + b
 
 
 class Elementwise(Scan):

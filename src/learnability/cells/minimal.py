@@ -67,6 +67,8 @@ class MinGRU(Minimal):
     Source: Feng et al. 2024, section 3.1 (arXiv 2410.01201).
     """
 
+    b_z: Tensor
+
     def __init__(
         self,
         inputs: int,

@@ -71,6 +71,7 @@ class SLSTM(Gated):
     U_f: Tensor
     U_o: Tensor
     U_g: Tensor
+    b_f: Tensor
 
     def __init__(
         self, inputs: int, units: int, *, f0: float = 0.95, **options: Unpack[Options]

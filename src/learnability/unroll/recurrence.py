@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..cells import Cell
 from ..cells.base import Inputs, State, States
-from ..cells.inputs import Scan
+from ..cells.inputs import Advancing
 from ..compiled import engine as loops
 from ..compiled.engine import Engine, check_direction, chosen, plain
 from . import reference, scan
@@ -26,11 +26,11 @@ def unroll(
     """Give the state after every step, ``state_t = step(state_{t-1}, x_t)``.
 
     ``auto`` takes the compiled engine for this package's cells in float32 or float64
-    on a CPU, one scan for those whose memory is linear, and the reference engine for
-    anything else: other devices and dtypes, own cells, `torch.func` transforms,
-    forward-mode tensors, autocast, tracing. All give gradients for x, the state and the
-    parameters. A second derivative of the compiled engine is taken through the
-    reference.
+    on a CPU, a scan for those whose gates see the inputs alone, and the reference
+    engine for anything else: other devices and dtypes, own cells, `torch.func`
+    transforms, forward-mode tensors, autocast, tracing. All give gradients for x, the
+    state and the parameters. A second derivative of the compiled engine is taken
+    through the reference.
 
     Args:
         cell: the recurrence.
@@ -100,9 +100,10 @@ def outputs(
 
 
 def _in_pytorch(cell: Cell, x: Tensor, state: Tensor | None, engine: Engine) -> Tensor:
-    """Return the states by one scan where the memory is linear, else step by step."""
-    if isinstance(cell, Scan) and engine == "auto" and plain([x, *cell.parameters()]):
-        return scan.unroll(cell, x, state)
+    """Return the states by a scan of the memory where there is one."""
+    if engine == "auto" and isinstance(cell, Advancing):
+        if plain([x, *cell.parameters()]):
+            return scan.unroll(cell, x, state)
     return reference.unroll(cell, x, state)
 
 

@@ -1,6 +1,7 @@
-"""A linear memory through time: all steps at once, but for ``m_t = a_t m_{t-1} + b_t``.
+"""A memory through time: only its own advance is made step by step.
 
-PyTorch on any device, two operations a step in each pass.
+Of a linear one, ``m_t = a_t m_{t-1} + b_t``, that is a scan of two operations a step in
+each pass. PyTorch on any device.
 """
 
 from typing import Any
@@ -10,12 +11,12 @@ from jaxtyping import Inexact
 from torch import Tensor
 
 from ..cells.base import Inputs, State, States
-from ..cells.inputs import Scan
+from ..cells.inputs import Advancing, Scan
 
 Steps = Inexact[Tensor, "sequence step memory"]
 
 
-def unroll(cell: Scan, x: Inputs, state: State | None = None) -> States:
+def unroll(cell: Advancing, x: Inputs, state: State | None = None) -> States:
     """Return the state after every step, as `reference.unroll` does step by step.
 
     Args:
@@ -32,8 +33,15 @@ def unroll(cell: Scan, x: Inputs, state: State | None = None) -> States:
     if state is None:
         state = x.new_zeros(len(x), cell.state_size)
     projected = cell.input_projection(x)
-    a, b = cell.coefficients(projected)
-    return cell.shown(scanned(a, b, cell.memory(state)), projected)
+    prepared, memory = cell.prepared(projected), cell.memory(state)
+    if isinstance(cell, Scan):
+        a, b = prepared
+        return cell.shown(scanned(a, b, memory), projected)
+    found = []
+    for parts in zip(*(part.unbind(1) for part in prepared), strict=True):
+        memory = cell.advanced(memory, *parts)
+        found.append(memory)
+    return cell.shown(torch.stack(found, dim=1), projected)
 
 
 def scanned(a: Steps, b: Steps, start: Inexact[Tensor, "sequence memory"]) -> Steps:
