@@ -92,6 +92,12 @@ class Cell(nn.Module, ABC):
         return self.carried.stop - self.carried.start
 
     @property
+    def pull_cost(self) -> int:
+        """Return how many products pull one cotangent of the state through a step."""
+        inner = sum(getattr(self, name).numel() for name in self.recurrent)
+        return max(inner, self.state_size**2)
+
+    @property
     def shown_in(self) -> Int[Tensor, "carried place"]:
         """Return the places in the output at which each carried unit shows.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from .base import AnyState, Projected, States, Steps, previous
 from .closed import ClosedForm, Options, OuterProductFactor
 
-Memory = Float[Tensor, "*batch memory"]
+PULL = 8  # products a number of the state, of a step without matrices
 Slope = tuple[Tensor | float, Tensor | float]
 
 
@@ -52,6 +52,10 @@ class FromInputs(ClosedForm):
         "its gates are made of the inputs alone: it has no recurrent weights whose "
         "step sizes could be those of its units; read the envelope without rates"
     )
+
+    @property
+    def pull_cost(self) -> int:
+        return PULL * self.state_size
 
     @abstractmethod
     def sections(self) -> tuple[Section, ...]:

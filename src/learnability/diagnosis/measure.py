@@ -108,11 +108,9 @@ class Measurement:
     def _windows(self) -> SampledWindows:
         """Return the windows of the exact envelope, as many as can be afforded."""
         cell, lengths = self.layer.track.cell, self.layer.lengths
-        inner = sum(getattr(cell, name).numel() for name in cell.recurrent)
-        inner = max(inner, cell.state_size**2)
         wanted = self.options.exact_windows
         steps = carried_steps(lengths, self.lags, wanted) / wanted  # of a window
-        affordable = self.options.work / (2 * inner * cell.units * steps)
+        affordable = self.options.work / (2 * cell.pull_cost * cell.units * steps)
         windows = max(min(FEWEST_WINDOWS, wanted), min(wanted, int(affordable)))
         seed = stream(self.seed, "windows")
         return sampled_windows(lengths, self.lags, windows=windows, seed=seed)

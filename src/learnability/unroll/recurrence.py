@@ -101,9 +101,9 @@ def outputs(
 
 def _in_pytorch(cell: Cell, x: Tensor, state: Tensor | None, engine: Engine) -> Tensor:
     """Return the states by a scan of the memory where there is one."""
-    if engine == "auto" and isinstance(cell, Advancing):
-        if plain([x, *cell.parameters()]):
-            return scan.unroll(cell, x, state)
+    given = [x, *cell.parameters()]
+    if engine == "auto" and isinstance(cell, Advancing) and plain(given):
+        return scan.unroll(cell, x, state)
     return reference.unroll(cell, x, state)
 
 
