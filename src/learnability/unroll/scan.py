@@ -4,6 +4,7 @@ Of a linear one, ``m_t = a_t m_{t-1} + b_t``, that is a scan of two operations a
 each pass. PyTorch on any device.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -66,10 +67,8 @@ class _Scan(torch.autograd.Function):
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, a: Tensor, b: Tensor, start: Tensor
     ) -> Tensor:
-        found, last = torch.empty_like(b), start
-        for step in range(b.shape[1]):
-            last = torch.addcmul(b[:, step], a[:, step], last)
-            found[:, step] = last
+        found = torch.empty_like(b)
+        _advance(a.unbind(1), b.unbind(1), start, found.unbind(1))
         ctx.save_for_backward(a, start, found)
         return found
 
@@ -78,8 +77,31 @@ class _Scan(torch.autograd.Function):
         ctx: Any, grad: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         a, start, found = ctx.saved_tensors
-        later = torch.cat((a[:, 1:], torch.zeros_like(a[:, :1])), dim=1).conj()
-        none = torch.zeros_like(start)
-        back = scanned(later.flip(1), grad.flip(1), none).flip(1)
-        before = torch.cat((start[:, None], found[:, :-1]), dim=1)
-        return back * before.conj(), back, a[:, 0].conj() * back[:, 0]
+        if torch.is_grad_enabled():  # a second derivative will be taken
+            return _differentiable(a, start, found, grad)
+        back, by_a, conj = torch.empty_like(grad), torch.empty_like(a), a.conj()
+        every, steps = back.unbind(1)[::-1], grad.unbind(1)[::-1]
+        every[0].copy_(steps[0])
+        _advance(conj.unbind(1)[:0:-1], steps[1:], every[0], every[1:])
+        torch.mul(back[:, 0], start.conj(), out=by_a[:, 0])
+        torch.mul(back[:, 1:], found[:, :-1].conj(), out=by_a[:, 1:])
+        return by_a, back, conj[:, 0] * back[:, 0]
+
+
+def _advance(
+    a: Sequence[Tensor], b: Sequence[Tensor], last: Tensor, out: Sequence[Tensor]
+) -> None:
+    """Write ``m_t = a_t m_{t-1} + b_t`` step by step."""
+    for kept, added, found in zip(a, b, out, strict=True):
+        last = torch.addcmul(added, kept, last, out=found)
+
+
+def _differentiable(
+    a: Tensor, start: Tensor, found: Tensor, grad: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients with a graph of their own."""
+    later = torch.cat((a[:, 1:], torch.zeros_like(a[:, :1])), dim=1).conj()
+    none = torch.zeros_like(start)
+    back = scanned(later.flip(1), grad.flip(1), none).flip(1)
+    before = torch.cat((start[:, None], found[:, :-1]), dim=1)
+    return back * before.conj(), back, a[:, 0].conj() * back[:, 0]
