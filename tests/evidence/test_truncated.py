@@ -5,7 +5,11 @@ import pytest
 import torch
 
 from learnability.evidence.sample import Sample
-from learnability.evidence.truncated import random_anchors, weighted_gradients
+from learnability.evidence.truncated import (
+    random_anchors,
+    stretches,
+    weighted_gradients,
+)
 from learnability.verdict.lengths import kept_weight
 from tests.networks import ALL, make_data, make_network
 
@@ -105,3 +109,39 @@ def test_anchors_are_steps_at_which_the_loss_looks_and_each_as_often():
     assert set(np.flatnonzero(counts)) == {1, 3, 4, 6, 8}
     error = (2000 * 0.6 * 0.4) ** 0.5
     assert np.abs(counts[looks[0].numpy()] - 1200).max() < 4 * error
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "SharedGate"])
+def test_kinds_of_weights_together_are_each_by_itself_lag_by_lag(kind):
+    _, _, sample = prepared(kind)
+    lags, anchors = np.arange(float(STEPS)), random_anchors(sample, 4, 0)
+    weights = [kept_weight(lags, *k) for k in ((1, 3), (4, 4), (20, 20), (2, 7))]
+    found = weighted_gradients(sample, np.stack(weights), anchors)
+    by_lag = weighted_gradients(sample, np.eye(STEPS), anchors)
+    whole = torch.einsum("rl,nlp->nrp", torch.from_numpy(np.stack(weights)), by_lag)
+    torch.testing.assert_close(found, whole, rtol=1e-9, atol=1e-11)
+
+
+def test_clusters_are_sums_of_items_and_a_short_form_is_that_of_the_sums():
+    _, _, sample = prepared()
+    weights = np.stack([np.ones(STEPS), np.arange(STEPS) / STEPS])
+    anchors = random_anchors(sample, 4, 0)
+    single = weighted_gradients(sample, weights, anchors)
+    clusters = torch.tensor([0, 1, 1])
+    found = weighted_gradients(sample, weights, anchors, clusters)
+    torch.testing.assert_close(found, torch.stack([single[0], single[1:].sum(0)]))
+    short = weighted_gradients(
+        sample, weights, anchors, clusters, lambda rows: rows[:, :5].cumsum(1)
+    )
+    torch.testing.assert_close(short, found[..., :5].cumsum(-1))
+
+
+def test_weights_are_straight_over_the_longest_stretches_and_made_of_their_ends():
+    lags = np.arange(40.0)
+    uses = [(k1, k) for k in (5, 8, 16, 33) for k1 in (1, k)]
+    weights = np.stack([np.ones(40), *(kept_weight(lags, *use) for use in uses)])
+    found = stretches(weights)
+    assert [one.lags[0] for one in found] == [0, 5, 8, 16, 33]
+    for one in found:
+        ends = weights[:, [one.lags[0], one.lags[-1]]][:, : len(one.shares)]
+        assert ends @ one.shares == pytest.approx(weights[:, one.lags], abs=1e-12)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from ..evidence.sample import Sample
 from ..evidence.truncated import random_anchors, weighted_gradients
 from ..models.reading import Layer, Reading
-from ..models.split import sketched
+from ..models.split import sketch
 from ..randomness import stream
 from ..verdict.lag_sums import MOST
 from ..verdict.lengths import kept_weight, lengths_for
@@ -22,7 +22,8 @@ from .modules import ModuleMeasurement
 SEQUENCES = 256  # whose gradients are split by lag, at most
 FEWEST = 32  # likewise, whatever the work
 ANCHORS = 4  # steps of each, from which it is split
-PART_BYTES = 2**26  # of the cotangents and gradients of some sequences
+ENDS = 2  # of a stretch of lags, each with cotangents of its own
+PART_BYTES = 2**26  # of the cotangents of some sequences
 PRESENT, START = "the present weights", "the start of the training"
 NO_LAG = "no lag was found in the data: no length follows from them"
 NO_EQUATION = "the gradient of a module without a known equation is not split by lag"
@@ -90,20 +91,21 @@ def _sums(
     size = sum(p.numel() for p in cell.parameters())
     work = ANCHORS * steps * 4 * (size + len(weights) * cell.state_size)
     some = layer.first(int(np.clip(one.options.work / work, FEWEST, SEQUENCES)))
-    room = 4 * len(weights) * (size + steps * cell.state_size)
+    room = 4 * steps * cell.state_size * ENDS
+    short = sketch(size)
     clusters, before, found = min(len(some), MOST), 0, None
     for sample in _pieces(some.parts(), max(1, PART_BYTES // room)):
         seed = stream(one.seed, f"truncation {before}")
         anchors = random_anchors(sample, ANCHORS, seed)
-        made = weighted_gradients(sample, weights, anchors)
-        rows = sketched(made.flatten(0, 1)).unflatten(0, made.shape[:2]).double()
+        own = (before + torch.arange(len(sample))) * clusters // len(some)
+        first, last = int(own[0]), int(own[-1]) + 1
+        rows = weighted_gradients(sample, weights, anchors, own - first, short)
         if found is None:
-            found = rows.new_zeros(clusters, *rows.shape[1:])
-        own = (before + torch.arange(len(rows))) * clusters // len(some)
-        found.index_add_(0, own.to(rows.device), rows)
-        before += len(rows)
+            found = torch.zeros(clusters, *rows.shape[1:], dtype=torch.float64)
+        found[first:last] += rows.cpu()
+        before += len(sample)
     assert found is not None  # a layer has sequences
-    return found.cpu().numpy()
+    return found.numpy()
 
 
 def _pieces(parts: Iterable[Sample], count: int) -> Iterable[Sample]:

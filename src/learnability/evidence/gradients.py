@@ -16,6 +16,7 @@ from typing import Protocol, final
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.func import functional_call
 
 from ..cells import Cell
 from ..cells.base import Inputs, States
@@ -252,27 +253,38 @@ def pre_cotangents(
     return torch.stack(reached[::-1], dim=2), _norm_gradients(cell, x, states, whole)
 
 
-def gradients_at_fixed_past(
+def summed_at_fixed_past(
     cell: Cell,
-    x: Inputs,
-    states: States,
-    cotangent: Float[Tensor, "sequence row step state"],
-) -> Float[Tensor, "sequence row parameter"]:
+    before: Float[Tensor, "step state"],
+    x: Float[Tensor, "step input"],
+    cotangent: Float[Tensor, "row step state"],
+) -> Float[Tensor, "row parameter"]:
     """Return ``sum_t (d+ state_t / d theta)' cotangent_t``: nothing is carried back.
 
     Args:
         cell: the recurrence.
-        x: inputs.
-        states: the states after each step, from a zero initial state.
-        cotangent: any number of rows for every sequence.
+        before: the states before some steps, of any sequences.
+        x: inputs of these steps.
+        cotangent: any number of rows of cotangents of the states after them.
 
     Returns:
-        The gradients, parameters in the order of `cell_gradients`.
+        The gradients, parameters one after the other in the order of the cell's.
     """
-    with torch.no_grad():
-        p = cell.reached(cotangent, cell.local_derivatives(states, x)[:, None])
-        norm = _norm_gradients(cell, x, states, cotangent)
-        return torch.cat([*norm.values(), cell.row_gradients(p, states, x)], dim=-1)
+    at = {name: p.detach().requires_grad_() for name, p in cell.named_parameters()}
+    own = list(at.values())
+    with torch.enable_grad():
+        after = functional_call(cell, at, (before, x))
+    found = []
+    for one in cotangent:
+        parts = torch.autograd.grad(
+            after, own, one, retain_graph=True, allow_unused=True
+        )
+        known = (
+            torch.zeros_like(p) if g is None else g
+            for p, g in zip(own, parts, strict=True)
+        )
+        found.append(torch.cat([g.flatten() for g in known]))
+    return torch.stack(found)
 
 
 def _norm_gradients(

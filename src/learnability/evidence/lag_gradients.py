@@ -132,9 +132,22 @@ def own_sweep(
         yield lag, source, adjoint
         if lag < longest:
             with torch.no_grad():
-                adjoint = cell.vjp(adjoint, _taken(partials, source))[0]
-                if bool((source <= 0).any()):
-                    adjoint = adjoint * (source > 0)[..., None]
+                adjoint = _led_back(cell, partials, source, adjoint)
+
+
+def _led_back(cell: Cell, partials: Tensor, source: Tensor, adjoint: Tensor) -> Tensor:
+    """Return ``J^T lambda`` of the sources that have a step before them, else 0."""
+    alive = source > 0
+    if bool(alive.all()):
+        return cell.vjp(adjoint, _taken(partials, source))[0]
+    found = torch.zeros_like(adjoint)
+    if alive.ndim == 1:
+        local = partials.index_select(1, source[alive])
+        found[:, alive] = cell.vjp(adjoint[:, alive], local)[0]
+    else:
+        local = partials[alive.nonzero()[:, 0], source[alive]]
+        found[alive] = cell.vjp(adjoint[alive], local)[0]
+    return found
 
 
 def _taken(values: Tensor, steps: Tensor) -> Tensor:

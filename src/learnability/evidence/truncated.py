@@ -1,50 +1,151 @@
-"""Gradients whose lags have weights, such as those of truncated backpropagation."""
+"""Gradients whose lags have weights, such as those of truncated backpropagation.
+
+Weights that are straight lines over stretches of lags need no product of cotangents and
+what the weights multiply for each kind of weights: of a stretch from lag a to lag b the
+sums of ``(b - l) g_l`` and ``(l - a) g_l`` are enough for all kinds.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..cells import previous
 from ..randomness import Seed
-from .gradients import gradients_at_fixed_past
+from .gradients import summed_at_fixed_past
 from .lag_gradients import own_sweep
 from .sample import Sample
 
-BLOCK_BYTES = 2**22  # of cotangents that go on together: those of more leave the cache
+Rows = Float[Tensor, "row _"]
+
+STRAIGHT = 1e-9  # weights that bend by less are a straight line, but for rounding
+
+
+class Stretch(NamedTuple):
+    """Lags over which all kinds of weights are straight lines.
+
+    Attributes:
+        lags: from the first to the last one.
+        shares: that of the first and of the last lag's weights in the weights of each,
+            or of the first alone where the weights do not change.
+    """
+
+    lags: range
+    shares: Float[np.ndarray, "end lag"]
+
+
+def stretches(weights: Float[np.ndarray, "row lag"]) -> list[Stretch]:
+    """Return the longest stretches of lags over which all weights are straight lines.
+
+    Args:
+        weights: of each lag from 0 on.
+
+    Example:
+        >>> weights = np.array([[1.0, 1.0, 1.0, 0.0], [1.0, 0.75, 0.5, 0.25]])
+        >>> [list(one.lags) for one in stretches(weights)]
+        [[0, 1, 2], [3]]
+    """
+    count = weights.shape[1]
+    bends = (np.abs(np.diff(weights, 2, axis=1)) > STRAIGHT).any(axis=0)
+    starts = [0]
+    for lag in (np.flatnonzero(bends) + 2).tolist():
+        if lag - 2 >= starts[-1]:
+            starts.append(lag)
+    return [
+        Stretch(range(a, b), _shares(weights[:, a:b]))
+        for a, b in zip(starts, [*starts[1:], count], strict=True)
+    ]
+
+
+def _shares(weights: Float[np.ndarray, "row lag"]) -> Float[np.ndarray, "end lag"]:
+    still = np.abs(weights - weights[:, :1]).max() <= STRAIGHT
+    count = weights.shape[1]
+    if still:
+        return np.ones((1, count))
+    last = np.linspace(0, 1, count)
+    return np.stack([1 - last, last])
 
 
 def weighted_gradients(
     sample: Sample,
     weights: Float[np.ndarray, "row lag"],
     anchors: Int[np.ndarray, "sequence anchor"],
-) -> Float[Tensor, "item row parameter"]:
-    """Return ``sum_t sum_l w_l g_{t,l}`` of every item, one row per kind of weights.
+    clusters: Int[Tensor, "item"] | None = None,
+    short: Callable[[Rows], Rows] = lambda rows: rows,
+) -> Float[Tensor, "cluster row place"]:
+    """Return ``sum_t sum_l w_l g_{t,l}`` of every cluster, one row per kind of weights.
 
     Args:
         sample: the sequences.
         weights: w of lags 0, 1, .. T - 1.
         anchors: steps t of each sequence that stand for all at which the loss looks, -1
             for none.
+        clusters: the number of each item's cluster, ascending from 0; a cluster each
+            unless given.
+        short: a linear map of gradients to fewer numbers; none unless given.
+    """
+    own = torch.arange(len(sample)) if clusters is None else clusters
+    cluster = own[sample.item]
+    w = torch.from_numpy(weights).to(sample.states)
+    found = torch.zeros(())
+    for stretch, *steps in _cotangents(sample, weights, anchors):
+        by_end = _by_cluster(sample, cluster, short, *steps)
+        ends = [stretch.lags[0], stretch.lags[-1]][: len(stretch.shares)]
+        found = found + torch.einsum("re,cep->crp", w[:, ends], by_end)
+    return found
+
+
+def _cotangents(
+    sample: Sample,
+    weights: Float[np.ndarray, "row lag"],
+    anchors: Int[np.ndarray, "sequence anchor"],
+) -> Iterator[tuple[Stretch, Tensor, Tensor, Tensor]]:
+    """Yield each stretch with the steps that it reaches, and their cotangents.
+
+    Yields:
+        The stretch, sequence and step of each place (place,), and the sums of the
+        cotangents there, times the shares of each end; (end, place, state).
     """
     cell, x, states = sample.cell, sample.x, sample.states
     at = torch.from_numpy(anchors)
     known = (at >= 0).sum(dim=1).clamp(min=1)
     stands_for = (sample.looks.sum(dim=1) / known)[:, None, None].to(states)
     delta = sample.delta * stands_for
-    w = torch.from_numpy(weights).to(states)
-    rows = len(w)
-    total = states.new_zeros(*states.shape[:2], rows, states.shape[2])
     number = torch.arange(len(x))[:, None].expand_as(at)
-    for lag, source, adjoint in own_sweep(cell, x, states, delta, at, x.shape[1] - 1):
-        parts = w[:, lag, None] * adjoint[:, :, None]
-        there = (at >= 0) & (source >= 0)
-        place = number[there], source[there]
-        total.index_put_(place, parts[there], accumulate=True)
-    cotangent = total.transpose(1, 2)
-    count = max(1, BLOCK_BYTES // cotangent[0].nbytes)
-    every = (part.split(count) for part in (x, states, cotangent))
-    found = [gradients_at_fixed_past(cell, *some) for some in zip(*every, strict=True)]
-    return sample.by_item(torch.cat(found))
+    swept = own_sweep(cell, x, states, delta, at, x.shape[1] - 1)
+    for stretch in stretches(weights):
+        shares = torch.from_numpy(stretch.shares).to(states)
+        total = states.new_zeros(*states.shape[:2], len(shares), states.shape[2])
+        reached = torch.zeros(states.shape[:2], dtype=torch.bool)
+        for share, (_, source, adjoint) in zip(shares.T, swept, strict=False):
+            there = source >= 0
+            place = number[there], source[there]
+            # Anchors differ, and so do their sources at one lag: no place comes twice.
+            total[place] += share[:, None] * adjoint[there][:, None]
+            reached[place] = True
+        sequence, step = reached.nonzero(as_tuple=True)
+        yield stretch, sequence, step, total[sequence, step].transpose(0, 1)
+
+
+def _by_cluster(
+    sample: Sample,
+    cluster: Tensor,
+    short: Callable[[Rows], Rows],
+    sequence: Tensor,
+    step: Tensor,
+    cotangent: Tensor,
+) -> Float[Tensor, "cluster end place"]:
+    """Return the sums of gradients at a fixed past over the places of each cluster."""
+    before = previous(sample.states)[sequence, step]
+    x = sample.x[sequence, step]
+    counts = torch.bincount(cluster[sequence], minlength=int(cluster[-1]) + 1).tolist()
+    parts = before.split(counts), x.split(counts), cotangent.split(counts, dim=1)
+    every = zip(*parts, strict=True)
+    found = [short(summed_at_fixed_past(sample.cell, *part)) for part in every]
+    return torch.stack(found)
 
 
 def random_anchors(

@@ -5,7 +5,7 @@ every call. An affine map of all steps at once has, of each step, the outer prod
 the gradient by what it gives and what it takes. All other parameters are not split.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, final
@@ -262,16 +262,28 @@ def free(module: nn.Module) -> Iterator[list[nn.Parameter]]:
 
 
 def sketched(rows: Float[Tensor, "row place"]) -> Float[Tensor, "row sum"]:
-    """Return shorter vectors with the same products, about.
+    """Return shorter vectors with the same products, about; see `sketch`."""
+    return sketch(rows.shape[1])(rows)
 
-    Each number is added, with a random sign, to one of `SKETCH` sums.
+
+def sketch(size: int) -> Callable[[Rows], Float[Tensor, "row sum"]]:
+    """Return what makes vectors shorter and keeps their products, about.
+
+    Each number is added, with a random sign, to one of `SKETCH` sums; vectors of no
+    more numbers than that are left as they are.
+
+    Args:
+        size: numbers of each vector.
 
     Source: Charikar, Chen and Farach-Colton 2002, the count sketch.
     """
-    size = rows.shape[1]
     if size <= SKETCH:
-        return rows
+        return lambda rows: rows
     generator = torch.Generator().manual_seed(0)
     place = torch.randint(0, SKETCH, (size,), generator=generator)
     sign = torch.randint(0, 2, (size,), generator=generator) * 2 - 1
-    return rows.new_zeros(len(rows), SKETCH).index_add(1, place, rows * sign)
+
+    def made(rows: Rows) -> Float[Tensor, "row sum"]:
+        return rows.new_zeros(len(rows), SKETCH).index_add(1, place, rows * sign)
+
+    return made
