@@ -9,11 +9,12 @@ from typing import Any, final
 
 import torch
 import xarray as xr
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
 from ..cells import Cell, Steps, previous
-from .stepping import Step, by_unit, joined, led_back, reaches
+from .stepping import Step, by_unit, joined, led_back, reaches, rows_led_back
 from .trees import leaves
 
 BYTES = 2**25  # that the rows of one pass take, about
@@ -206,16 +207,33 @@ class Stepped(Cell):
         return torch.cat((previous(states), x), dim=-1).detach()[..., None, :]
 
     def vjp(self, adjoint: Tensor, local: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``J^T lambda``, and lambda itself: what `row_gradients` takes."""
-        lead = adjoint.shape[:-1]
-        at = local[..., 0, :].expand(*lead, -1).reshape(-1, local.shape[-1])
-        by = adjoint.reshape(-1, self._size)
+        """Return ``J^T lambda``, and lambda itself: what `row_gradients` takes.
+
+        Where an axis of local has one step for several cotangents, the step is taken
+        once for all of them.
+        """
+        at = local[..., 0, :]
+        at = at.reshape(*[1] * (adjoint.ndim - at.ndim), *at.shape)
+        sizes = zip(adjoint.shape[:-1], at.shape[:-1], strict=True)
+        shared = [axis for axis, (a, b) in enumerate(sizes) if a != b]
+        first = list(range(len(shared)))
+        by = adjoint.movedim(shared, first)
+        rows = by.flatten(0, len(shared) - 1) if shared else by[None]
+        rows = rows.reshape(len(rows), -1, self._size)
+        found = self._led_back(rows, at.movedim(shared, first).flatten(0, -2))
+        return found.reshape(by.shape).movedim(first, shared), adjoint
+
+    def _led_back(
+        self, by: Float[Tensor, "row step state"], at: Float[Tensor, "step state_and_x"]
+    ) -> Float[Tensor, "row step state"]:
+        """Return cotangents led back, any number of rows through the same steps."""
         found = torch.empty_like(by)
-        for rows in self._rows(len(by), by.element_size()):
-            state, x = at[rows].split((self._size, self.inputs), dim=-1)
+        for own in self._rows(by.shape[1], len(by) * by.element_size()):
+            state, x = at[own].split((self._size, self.inputs), dim=-1)
             before, _, after = self._graph(state, x)
-            found[rows] = joined(led_back(after, before, by[rows]))
-        return found.reshape(adjoint.shape), adjoint
+            parts = rows_led_back(after, before, by[:, own])
+            found[:, own] = torch.cat([part.flatten(2) for part in parts], dim=-1)
+        return found
 
     def reached(self, adjoint: Tensor, local: Tensor) -> Tensor:
         """Return lambda itself, see `vjp`, without pulling it back through the step."""

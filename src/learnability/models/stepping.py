@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from .split import pulled
 from .taps import filled, unseen
 from .trees import Place, leaves, mapped, placed, replaced
 
@@ -208,6 +209,20 @@ def led_back(after: Tensor, before: list[Tensor], by: Tensor) -> list[Tensor]:
         after, before, by.to(after.device), retain_graph=True, allow_unused=True
     )
     return filled(found, before)
+
+
+def rows_led_back(
+    after: Float[Tensor, "step state"],
+    before: list[Tensor],
+    by: Float[Tensor, "row step state"],
+) -> list[Float[Tensor, "row step *_"]]:
+    """Return what `led_back` says of any number of rows of cotangents."""
+    if len(by) > 1 and after.requires_grad:
+        return pulled(after, before, by.to(after.device))
+    return [
+        torch.stack(parts)
+        for parts in zip(*(led_back(after, before, one) for one in by), strict=True)
+    ]
 
 
 def reaches(one: Tensor, other: Tensor) -> bool:
