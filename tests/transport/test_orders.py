@@ -161,6 +161,24 @@ def test_sampled_envelope_covers_the_whole():
         assert abs(sample.mean[i] - expected) < 4 * sample.error[i]
 
 
+def test_kinds_of_base_rates_share_gains_and_are_told_apart():
+    cell, (x, _) = make_cell("LSTM", False, 3, 4, seed=11), make_data(5, 9, 3)
+    states, lengths = unroll(cell, x).detach(), torch.full((5,), 9)
+    rates = torch.rand(5, 9, 4, generator=torch.Generator().manual_seed(0)).double()
+    sample = sampled_windows(lengths, LAGS[1:], windows=10**6, seed=1)
+    found = ExactWindows(cell, sample, kinds=2)
+    for part in (slice(0, 2), slice(2, None)):
+        found.add(x[part], states[part], rates=[None, rates[part]])
+    every = gains(cell, x, "exact")
+    for kind, own in enumerate((torch.ones_like(rates), rates)):
+        envelope = found.result(kind)
+        for place, lag in enumerate(LAGS[1:]):
+            mu = (every[lag] * own[:, : every[lag].shape[1]]).abs().sum(dim=-1)
+            assert envelope.mean[place] == pytest.approx(float(mu.mean()))
+            typical = float(mu.log().mean().exp())
+            assert envelope.typical[place] == pytest.approx(typical)
+
+
 def test_slow_unit_has_no_time_scale():
     lags = np.arange(1, 6)
     tau = time_scales(lags, np.stack([np.ones(5), 0.0 * lags, 0.5**lags], axis=1))

@@ -89,20 +89,19 @@ class Measurement:
     ) -> dict[str, dict[Order, Envelope]]:
         cell, layer, windows = self.layer.track.cell, self.layer, self._windows()
         sums = {name: Windows(cell, self.lags) for name in kinds}
-        exact = {name: ExactWindows(cell, windows) for name in kinds}
-        done = 0
+        exact, done = ExactWindows(cell, windows, len(kinds)), 0
         for sample in layer.parts():
             items = done + sample.item
             given = sample.x, sample.states
-            for name, matrices in kinds.items():
-                rates = _rates(sample, matrices)
-                sums[name].add(*given, sample.lengths, rates=rates, clusters=items)
-                exact[name].add(*given, rates=rates, clusters=items)
+            rates = [_rates(sample, matrices) for matrices in kinds.values()]
+            exact.add(*given, rates=rates, clusters=items)
+            for own, one in zip(sums.values(), rates, strict=True):
+                own.add(*given, sample.lengths, rates=one, clusters=items)
             done += len(sample)
             self.progress("envelope", 0.99 * done / len(layer))
         return {
-            name: {**sums[name].result(), "exact": exact[name].result()}
-            for name in kinds
+            name: {**sums[name].result(), "exact": exact.result(kind)}
+            for kind, name in enumerate(kinds)
         }
 
     def _windows(self) -> SampledWindows:

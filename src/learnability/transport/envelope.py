@@ -1,5 +1,6 @@
 """The envelope f(l): how much of a perturbation arrives on average after l steps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -183,13 +184,15 @@ class ExactWindows:
     Args:
         cell: the recurrence.
         windows: the sample, of all sequences that will be added.
+        kinds: of base rates, of each of which there is an envelope: gains are made once
+            for all of them.
     """
 
-    def __init__(self, cell: Cell, windows: SampledWindows) -> None:
+    def __init__(self, cell: Cell, windows: SampledWindows, kinds: int = 1) -> None:
         self._cell, self._windows = cell, windows
         count = len(windows.lags)
-        self._totals = Totals.none(count, cell.carried_units)
-        self._ratio, self._rows = RatioSums(1, count), 0
+        self._totals = [Totals.none(count, cell.carried_units) for _ in range(kinds)]
+        self._ratio, self._rows = RatioSums(kinds, count), 0
         self._dtype: torch.dtype | None = None
 
     def add(
@@ -197,7 +200,7 @@ class ExactWindows:
         x: Float[Tensor, "sequence step input"],
         states: Float[Tensor, "sequence step state"],
         *,
-        rates: Float[Tensor, "sequence step unit"] | None = None,
+        rates: Sequence[Float[Tensor, "sequence step unit"] | None] = (None,),
         clusters: Int[Tensor, "sequence"] | None = None,
     ) -> None:
         """Add the next sequences.
@@ -205,7 +208,7 @@ class ExactWindows:
         Args:
             x: inputs.
             states: the states after each step.
-            rates: base rates Lambda at every state; 1 unless given.
+            rates: base rates Lambda at every state of each kind, None for 1.
             clusters: number of the cluster of each sequence, not below those before it;
                 a cluster each unless given.
 
@@ -213,12 +216,12 @@ class ExactWindows:
             ValueError: if clusters are not in ascending order.
         """
         own = self._windows.of(self._rows, self._rows + len(x))
-        sums = np.zeros((len(x), 1, len(own.lags)))
+        sums = np.zeros((len(x), len(self._totals), len(own.lags)))
         number = np.zeros((len(x), len(own.lags)))
         row = max(self._cell.state_size, len(own.lags)) * self._cell.units
         row *= x.element_size()
         for part in own.parts(max(1, PART_BYTES // row)):
-            self._carry(part, x, states, rates, sums[:, 0], number)
+            self._carry(part, x, states, rates, sums, number)
         self._ratio.add(sums, number, clusters)
         self._rows, self._dtype = self._rows + len(x), x.dtype
 
@@ -227,8 +230,8 @@ class ExactWindows:
         part: SampledWindows,
         x: Tensor,
         states: Tensor,
-        rates: Tensor | None,
-        sums: Float[np.ndarray, "sequence lag"],
+        rates: Sequence[Tensor | None],
+        sums: Float[np.ndarray, "sequence kind lag"],
         number: Float[np.ndarray, "sequence lag"],
     ) -> None:
         """Add some windows to all sums."""
@@ -240,14 +243,18 @@ class ExactWindows:
             counts = torch.from_numpy(part.first[: len(gain)] <= place)
             rows, at = sequence[: len(gain)][counts], step[: len(gain)][counts] - lag
             mu = gain.detach()[counts]
-            size = (mu if rates is None else mu * rates[rows, at]).abs()
-            self._totals.add(place, size)
-            whole = size.double().sum(dim=-1).cpu().numpy()
-            np.add.at(sums[:, place], rows.numpy(), whole)
+            for kind, (own, totals) in enumerate(zip(rates, self._totals, strict=True)):
+                size = (mu if own is None else mu * own[rows, at]).abs()
+                totals.add(place, size)
+                whole = size.double().sum(dim=-1).cpu().numpy()
+                np.add.at(sums[:, kind, place], rows.numpy(), whole)
             np.add.at(number[:, place], rows.numpy(), 1)
 
-    def result(self) -> Envelope:
+    def result(self, kind: int = 0) -> Envelope:
         """Return the envelope of all windows.
+
+        Args:
+            kind: of base rates.
 
         Raises:
             ValueError: if no sequence has been added.
@@ -255,4 +262,4 @@ class ExactWindows:
         if self._dtype is None:
             raise ValueError("no sequence has been added; there is nothing to average")
         lags = self._windows.lags[1:].tolist()
-        return self._totals.envelope(lags, self._ratio, 0, self._dtype)
+        return self._totals[kind].envelope(lags, self._ratio, kind, self._dtype)
