@@ -9,7 +9,7 @@ gradient is ``sum_t p_t outer z_t``. Squares and products need no more than that
 ``<S, V> = sum_t p_t' V z_t`` and ``<S, S'> = sum_ts (p_t . p'_s)(z_t . z_s)``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
 
@@ -91,13 +91,13 @@ class Numbers:
         """Return ``S_n . v`` and ``G_n . v``, v of each row."""
         v = vectors.to(self.probes)
         own = torch.einsum("nrp,rp->rn", self.probes, v)
-        return own.double(), vectors @ self.by_loss.double().T
+        return own.double(), (v @ self.by_loss.T).double()
 
     def losses(
         self, weights: Float[Tensor, "row sequence"]
     ) -> Float[Tensor, "row place"]:
         """Return the weighted sums of ``G_n``."""
-        return weights @ self.by_loss.double()
+        return (weights.to(self.by_loss) @ self.by_loss).double()
 
 
 @final
@@ -127,8 +127,9 @@ class Products:
         """Return the sum of ``S_n``, weighted unless None."""
         level = self.level.T.double()
         every = torch.ones_like(level) if weights is None else weights
-        found = torch.stack([self._sum(k, own) for k, own in enumerate(every)])
-        return found - (every * level).sum(1, keepdim=True) * self.mean
+        found = self._sums(range(len(every)), every)
+        taken = (every * level).sum(1, keepdim=True)
+        return found.addcmul_(taken, self.mean, value=-1)
 
     def squares(self) -> tuple[Float[Tensor, "row sequence"], ...]:
         """Return ``||S_n||^2`` and ``S_n . G_n``."""
@@ -139,7 +140,7 @@ class Products:
             p, loss = left[:, :-1], left[:, -1:]
             square = square + ((p @ p.transpose(2, 3)) * z).sum((2, 3))
             own = own + ((p @ loss.transpose(2, 3)) * z).sum((2, 3))
-        size = (self.mean**2).sum(-1)
+        size = torch.linalg.vector_norm(self.mean, dim=-1) ** 2
         by_mean, loss_by_mean = self._along(self.mean)
         level = self.level.double().T
         square = square.T - 2 * level * by_mean + level**2 * size[:, None]
@@ -150,25 +151,28 @@ class Products:
     ) -> tuple[Float[Tensor, "row sequence"], ...]:
         """Return ``S_n . v`` and ``G_n . v``, v of each row."""
         own, by_loss = self._along(vectors)
-        mean = (self.mean * vectors).sum(-1, keepdim=True)
+        mean = torch.linalg.vecdot(self.mean, vectors)[:, None]
         return own - self.level.double().T * mean, by_loss
 
     def losses(
         self, weights: Float[Tensor, "row sequence"]
     ) -> Float[Tensor, "row place"]:
         """Return the weighted sums of ``G_n``."""
-        return torch.stack([self._sum(-1, one) for one in weights])
+        return self._sums([-1] * len(weights), weights)
 
-    def _sum(self, row: int, weights: Tensor | None) -> Float[Tensor, "place"]:
-        """Return the sum of a row's gradients over the sequences."""
-        found = []
-        for left, right in zip(self.left, self.right, strict=True):
-            p = left[:, row]
-            p = p if weights is None else p * weights.to(p)[:, None, None]
-            found.append((p.flatten(0, 1).T @ right.flatten(0, 1)).flatten())
-        beside = self.beside[:, row]
-        by = beside.new_ones(len(beside)) if weights is None else weights.to(beside)
-        return torch.cat([*found, by @ beside]).double()
+    def _sums(
+        self, rows: Sequence[int], weights: Float[Tensor, "row sequence"]
+    ) -> Float[Tensor, "row place"]:
+        """Return the weighted sums of some rows' gradients over the sequences."""
+        sizes = [a * b for a, b in self._shapes]
+        found = weights.new_empty(len(rows), sum(sizes) + self.beside.shape[-1])
+        for row, own, total in zip(rows, weights.to(self.beside), found, strict=True):
+            *parts, rest = total.split([*sizes, self.beside.shape[-1]])
+            for left, right, part in zip(self.left, self.right, parts, strict=True):
+                p = (left[:, row] * own[:, None, None]).flatten(0, 1)
+                part.copy_((p.T @ right.flatten(0, 1)).flatten())
+            rest.copy_(own @ self.beside[:, row])
+        return found
 
     def _along(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """Return products with vectors, the mean not taken off."""
@@ -176,18 +180,22 @@ class Products:
         for row, (matrices, beside) in enumerate(map(self._blocks, vectors)):
             own = self.beside[:, [row, -1]] @ beside
             for left, right, v in zip(self.left, self.right, matrices, strict=True):
-                turned = right @ v.T
-                own = own + (left[:, [row, -1]] * turned[:, None]).sum((2, 3))
+                turned = (right @ v.T).flatten(1)[..., None]
+                pairs = (left[:, one].flatten(1)[:, None] for one in (row, -1))
+                own = own + torch.cat([pair @ turned for pair in pairs], 1)[..., 0]
             found.append(own)
         own, by_loss = torch.stack(found).double().unbind(-1)
         return own, by_loss
 
+    @property
+    def _shapes(self) -> list[tuple[int, int]]:
+        """Return the shape of each block of parameters."""
+        blocks = zip(self.left, self.right, strict=True)
+        return [(left.shape[-1], right.shape[-1]) for left, right in blocks]
+
     def _blocks(self, vector: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return one gradient's place for each block, and those beside."""
-        shapes = [
-            (left.shape[-1], right.shape[-1])
-            for left, right in zip(self.left, self.right, strict=True)
-        ]
+        shapes = self._shapes
         sizes = [a * b for a, b in shapes]
         *parts, beside = vector.to(self.beside).split(
             [*sizes, len(vector) - sum(sizes)]

@@ -99,25 +99,27 @@ def _of_rows(chunks: Chunks) -> RowStatistics:
     total, square, own = _sums(chunks)
     length = torch.linalg.vector_norm(total, dim=-1, keepdim=True)
     some = torch.where(length > 0, length, 1.0)
-    unit = total / some
-    dots, along, weighted, plain = [], [], 0.0, 0.0
+    unit = total.div_(some)
+    dots, along, projected = [], [], []
+    weighted = plain = torch.zeros((), dtype=torch.float64)
     for chunk in chunks():
         dot, p = chunk.along(unit)
         dots.append(dot * some)
         along.append(p)
         # What a sequence's own part in the sum adds to its projection is taken off.
-        p = p - own[:, chunk.place] / some
-        weighted = weighted + chunk.losses(p) - (p**2).sum(dim=1, keepdim=True) * unit
-        every = chunk.losses(torch.ones_like(p[:1]))
-        plain = plain + every - p.sum(dim=1, keepdim=True) * unit
-    dot, along = torch.cat(dots, dim=1), torch.cat(along, dim=1)
-    p = along - own / some
-    q = weighted - p.mean(dim=1, keepdim=True) * plain
+        projected.append(p - own[:, chunk.place] / some)
+        weighted = chunk.losses(projected[-1]).add_(weighted)
+        plain = chunk.losses(torch.ones_like(p[:1])).add_(plain)
+    dot, along, p = (torch.cat(each, dim=1) for each in (dots, along, projected))
+    mean = p.mean(dim=1, keepdim=True)
+    q = weighted.addcmul_(mean, plain, value=-1)
+    q.addcmul_(((p - mean) * p).sum(dim=1, keepdim=True), unit, value=-1)
     turned = torch.cat([chunk.along(q)[0] for chunk in chunks()], dim=1)
     p, rest, tilt = _leave_one_out(length, square, own, along, dot, turned)
     way = torch.from_numpy(turned_by(p.cpu().numpy(), tilt.cpu().numpy())).to(p)
     pulled, along = _pulled(chunks, way)
-    turn = torch.stack([2 * (way * dot).sum(dim=1), (pulled**2).sum(dim=1)], dim=1)
+    size = torch.linalg.vector_norm(pulled, dim=1) ** 2
+    turn = torch.stack([2 * (way * dot).sum(dim=1), size], dim=1)
     moments = _moments(p, (along - way * own) / rest)
     path = torch.cat([moments, turn / some**2], dim=1)
     return RowStatistics(*(v.cpu().numpy() for v in (square, dot, p, tilt, path)))
@@ -127,7 +129,7 @@ def _sums(chunks: Chunks) -> tuple[Tensor, Tensor, Tensor]:
     """Return ``S``, ``||S_n||^2`` and ``G_n . S_n``, one row per probe."""
     total, squares, own = torch.zeros((), dtype=torch.float64), [], []
     for chunk in chunks():
-        total = total + chunk.total()
+        total = chunk.total().add_(total)
         for found, values in zip((squares, own), chunk.squares(), strict=True):
             found.append(values)
     return total, torch.cat(squares, dim=1), torch.cat(own, dim=1)
@@ -155,7 +157,7 @@ def _pulled(chunks: Chunks, way: Tensor) -> tuple[Tensor, Tensor]:
     """Return ``D = sum w_i S_i`` and ``G_n . D`` of each row."""
     pulled = torch.zeros((), dtype=torch.float64)
     for chunk in chunks():
-        pulled = pulled + chunk.total(way[:, chunk.place])
+        pulled = chunk.total(way[:, chunk.place]).add_(pulled)
     return pulled, torch.cat([chunk.along(pulled)[1] for chunk in chunks()], dim=1)
 
 
