@@ -111,7 +111,8 @@ class Products:
         right: z of each block.
         beside: numbers that are no products; of all rows and then of the loss.
         level: how often the mean gradient is taken off.
-        mean: of each row.
+        kinds: of each row, which mean gradient that is.
+        means: mean gradients.
     """
 
     place: slice
@@ -119,7 +120,8 @@ class Products:
     right: list[Float[Tensor, "sequence step _"]]
     beside: Float[Tensor, "sequence row_and_loss beside"]
     level: Float[Tensor, "sequence row"]
-    mean: Float[Tensor, "row place"]
+    kinds: Sequence[int]
+    means: Float[Tensor, "kind place"]
 
     def total(
         self, weights: Float[Tensor, "row sequence"] | None = None
@@ -128,31 +130,41 @@ class Products:
         level = self.level.T.double()
         every = torch.ones_like(level) if weights is None else weights
         found = self._sums(range(len(every)), every)
-        taken = (every * level).sum(1, keepdim=True)
-        return found.addcmul_(taken, self.mean, value=-1)
+        taken = (every * level).sum(1).tolist()
+        for total, kind, share in zip(found, self.kinds, taken, strict=True):
+            total.sub_(self.means[kind], alpha=share)
+        return found
 
     def squares(self) -> tuple[Float[Tensor, "row sequence"], ...]:
         """Return ``||S_n||^2`` and ``S_n . G_n``."""
-        square = (self.beside[:, :-1] ** 2).sum(-1)
-        own = (self.beside[:, :-1] * self.beside[:, -1:]).sum(-1)
+        square = (self.beside[:, :-1] ** 2).sum(-1).double()
+        own = (self.beside[:, :-1] * self.beside[:, -1:]).sum(-1).double()
         for left, right in zip(self.left, self.right, strict=True):
             z = (right @ right.transpose(1, 2))[:, None]
             p, loss = left[:, :-1], left[:, -1:]
             square = square + ((p @ p.transpose(2, 3)) * z).sum((2, 3))
             own = own + ((p @ loss.transpose(2, 3)) * z).sum((2, 3))
-        size = torch.linalg.vector_norm(self.mean, dim=-1) ** 2
-        by_mean, loss_by_mean = self._along(self.mean)
-        level = self.level.double().T
-        square = square.T - 2 * level * by_mean + level**2 * size[:, None]
-        return square.clamp(min=0), own.T - level * loss_by_mean
+        square, own, level = square.T, own.T, self.level.double().T
+        for kind, mean in enumerate(self.means):
+            rows = [k for k, one in enumerate(self.kinds) if one == kind]
+            *by_mean, loss = self._along(mean, [*rows, -1])
+            size = torch.dot(mean, mean)
+            for k, by in zip(rows, by_mean, strict=True):
+                square[k] += level[k] ** 2 * size - 2 * level[k] * by
+                own[k] -= level[k] * loss
+        return square.clamp(min=0), own
 
     def along(
         self, vectors: Float[Tensor, "row place"]
     ) -> tuple[Float[Tensor, "row sequence"], ...]:
         """Return ``S_n . v`` and ``G_n . v``, v of each row."""
-        own, by_loss = self._along(vectors)
-        mean = torch.linalg.vecdot(self.mean, vectors)[:, None]
-        return own - self.level.double().T * mean, by_loss
+        own, by_loss = [], []
+        for k, (kind, v) in enumerate(zip(self.kinds, vectors, strict=True)):
+            one, loss = self._along(v, [k, -1])
+            mean = float(torch.dot(self.means[kind], v))
+            own.append(one - mean * self.level[:, k].double())
+            by_loss.append(loss)
+        return torch.stack(own), torch.stack(by_loss)
 
     def losses(
         self, weights: Float[Tensor, "row sequence"]
@@ -174,18 +186,17 @@ class Products:
             rest.copy_(own @ self.beside[:, row])
         return found
 
-    def _along(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """Return products with vectors, the mean not taken off."""
-        found = []
-        for row, (matrices, beside) in enumerate(map(self._blocks, vectors)):
-            own = self.beside[:, [row, -1]] @ beside
-            for left, right, v in zip(self.left, self.right, matrices, strict=True):
-                turned = (right @ v.T).flatten(1)[..., None]
-                pairs = (left[:, one].flatten(1)[:, None] for one in (row, -1))
-                own = own + torch.cat([pair @ turned for pair in pairs], 1)[..., 0]
-            found.append(own)
-        own, by_loss = torch.stack(found).double().unbind(-1)
-        return own, by_loss
+    def _along(
+        self, vector: Float[Tensor, "place"], rows: list[int]
+    ) -> Float[Tensor, "row sequence"]:
+        """Return some rows' products with a vector, the mean not taken off."""
+        matrices, beside = self._blocks(vector)
+        own = self.beside[:, rows] @ beside
+        for left, right, v in zip(self.left, self.right, matrices, strict=True):
+            turned = (right @ v.T).flatten(1)[..., None]
+            pairs = [left[:, row].flatten(1)[:, None] @ turned for row in rows]
+            own = own + torch.cat(pairs, 1)[..., 0]
+        return own.double().T
 
     @property
     def _shapes(self) -> list[tuple[int, int]]:

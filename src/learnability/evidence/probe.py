@@ -115,7 +115,8 @@ def _as_products(
             one = sample.x[0].numel() + 8 * sample.states[0].numel() * (len(along) + 1)
             for own in _pieces(sample, max(1, PRODUCT_BYTES // (one * 4))):
                 place = slice(start, start + len(own))
-                yield _products(own, place, weigh(own, place, rows), axes[along], mean)
+                weight = weigh(own, place, rows)
+                yield _products(own, place, weight, axes, along, mean)
                 start = place.stop
 
     mean = torch.zeros(())
@@ -126,16 +127,21 @@ def _as_products(
     held = count * first.x.shape[1] * pre * first.x.element_size()
 
     def chunks(rows: slice) -> Iterator[Chunk]:
-        yield from made(weights, rows, kinds[rows], mean[kinds[rows]])
+        yield from made(weights, rows, kinds[rows], mean)
 
     return SequenceGradients(count, len(kinds), mean.shape[1], held, chunks)
 
 
 def _products(
-    sample: Sample, place: slice, weight: Tensor, axes: Tensor, mean: Tensor
+    sample: Sample,
+    place: slice,
+    weight: Tensor,
+    every: Tensor,
+    kinds: list[int],
+    means: Tensor,
 ) -> Products:
     """Return the gradients of some sequences as products over steps."""
-    cell = sample.cell
+    cell, axes = sample.cell, every[kinds]
     assert isinstance(cell, ClosedForm)  # `by_products` has asked
     cotangent = torch.cat((weight[..., None] * axes[:, None], sample.delta[:, None]), 1)
     with torch.no_grad():
@@ -146,7 +152,7 @@ def _products(
         beside.append(_by_read_out(sample, weight, axes))
     numbers = torch.cat(beside, -1) if beside else weight.new_zeros(*p.shape[:2], 0)
     level = weight.sum(-1)
-    return Products(place, left, right, numbers, level, mean)
+    return Products(place, left, right, numbers, level, kinds, means)
 
 
 def _pieces(sample: Sample, size: int) -> Iterator[Sample]:
