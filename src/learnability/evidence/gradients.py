@@ -332,10 +332,7 @@ def cell_gradients(
     """Return the gradient by the cell's parameters of every sequence and row.
 
     Args:
-        cell: the recurrence.
-        x: inputs.
-        states: the states after each step, from a zero initial state.
-        cotangent: any number of rows of cotangents of the states, at a fixed future.
+        cell, x, states, cotangent: as `pre_cotangents` takes them.
 
     Returns:
         The gradients, parameters flattened one after the other: LayerNorm's, then the

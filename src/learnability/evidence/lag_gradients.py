@@ -117,12 +117,8 @@ def own_sweep(
     """Yield what `sweep` says, of anchors of all sequences or each one's own.
 
     Args:
-        cell: the recurrence.
-        x: inputs.
-        states: the states after each step, from a zero initial state.
-        delta: the loss's derivative by each state at a fixed past.
+        cell, x, states, delta, longest: as `sweep` takes them.
         anchors: steps of all sequences, or of each one, negative for none.
-        longest: the last lag.
     """
     with torch.no_grad():
         partials = cell.local_derivatives(states, x)
