@@ -10,6 +10,7 @@ from .claims.cli import claims
 from .fuzz import fuzz
 from .interventions.cli import interventions
 from .null import null
+from .width import width
 
 app = App(
     name="python -m experiments",
@@ -25,6 +26,7 @@ app.command(calibrate)
 app.command(null)
 app.command(fuzz)
 app.command(interventions)
+app.command(width)
 
 
 def main(words: list[str] | None = None) -> None:

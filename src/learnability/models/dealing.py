@@ -20,6 +20,7 @@ from .trees import Place, placed, replaced
 DEALINGS = 16  # of the targets of other sequences; more only take off less noise
 CHEAP = 1e7  # numbers in the outputs of as many losses as there are other sequences
 TOLERANCE = 1e-4  # of what dealing may do to others' gradients, by rounding
+SHARE = 1 / 16  # of the loss; a power of two, which rounds nothing
 
 Delta = Float[Tensor, "item feature"]
 
@@ -292,6 +293,25 @@ def check_apart(
                 "against (B,) broadcasts to (B, B), and use a loss that is a sum or "
                 "mean over sequences"
             )
+
+
+def check_proportional(deltas: Callable[..., Delta]) -> None:
+    """Refuse a model that changes gradients on their way back by their size.
+
+    Args:
+        deltas: gives the gradient of a ``share`` of a batch's loss, of all of it unless
+            given.
+
+    Raises:
+        ValueError: if a small share of the loss has not that share of its gradient.
+    """
+    whole, part = deltas(), deltas(share=SHARE)
+    if (part / SHARE - whole).norm() > TOLERANCE * whole.norm():
+        raise UnsupportedModelError(
+            f"{SHARE:g} of the loss has not {SHARE:g} of its gradient: a hook or a "
+            "function of the model clips or normalises gradients on their way back; "
+            "leave it out for the diagnosis"
+        )
 
 
 def by_step(batch: Any, items: Items, targets: set[Place], steps: int) -> bool:

@@ -20,6 +20,7 @@ from .batches import Batch, called, is_called, judged
 from .dealing import (
     averages,
     check_apart,
+    check_proportional,
     dealt,
     differing,
     found_targets,
@@ -176,6 +177,7 @@ class Recorder:
         made = None if self._inside else self.run(some)  # whatever the targets are
         deltas = partial(self._deltas, outputs=made)
         check_apart(some, self.items, deltas, self.targets)
+        check_proportional(partial(deltas, some))
         self.linear = linear(some, self.items, deltas, self.targets)
 
     def _learning(self) -> Any:
@@ -214,10 +216,10 @@ class Recorder:
                     found.add(place)
         return found
 
-    def _deltas(self, batch: Batch, outputs: Any = None) -> Tensor:
-        """Return the loss's gradient by all layers' states, one row per item."""
+    def _deltas(self, batch: Batch, outputs: Any = None, share: float = 1) -> Tensor:
+        """Return the gradient of a loss by all layers' states, one row per item."""
         made = self.run(batch) if outputs is None else outputs
-        asked = self._ask(self.losses(made, batch), outputs is not None)
+        asked = self._ask(share * self.losses(made, batch), outputs is not None)
         count, rows = self.items.count(batch), []
         for tap, one in zip(self.taps, asked, strict=True):
             if one is not None:

@@ -112,6 +112,12 @@ class StepTap(Tap):
                 f"call {len(self._states) + 1} of {self.path} in a forward pass starts "
                 "from another state than the last call gave"
             )
+        if any(map(bent, given)):
+            return self._refuse(
+                f"a hook on the states of {self.path} changes gradients on their way "
+                "back in time; leave it out, or say a factor c in the forward pass, "
+                "h = c * h + (1 - c) * h.detach()"
+            )
         if self.convention is not None:
             before = list(self._states[-1][: self.carried])
             return self.convention.passed((args, kwargs), before)
@@ -209,6 +215,17 @@ def called_as_cell(args: tuple, kwargs: dict, x: Any, state: Any) -> bool:
     if len(args) + len(kwargs) != 2 or not isinstance(x, Tensor) or not x.ndim:
         return False
     return state is None or any(part.ndim for part in leaves(state))
+
+
+def bent(state: Tensor) -> bool:
+    """Tell whether a hook of a tensor gives another gradient than it was given."""
+    hooks = state._backward_hooks or {}  # pyright: ignore[reportAttributeAccessIssue]
+    gradient = torch.linspace(-1, 1, state.numel()).reshape(state.shape).to(state)
+    for hook in hooks.values():
+        given = hook(gradient.clone())
+        if given is not None and not torch.equal(given, gradient):
+            return True
+    return False
 
 
 def gives_state(x: Tensor, state: Any, given: Any) -> bool:
