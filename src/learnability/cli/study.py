@@ -55,7 +55,8 @@ def run(
     ----------
     preset
         Name of a preset (`quick`, `standard`, `today`, `livi-2026-03`,
-        `livi-2026-final`), or path of a TOML file with a study's settings.
+        `livi-2026-final`, `livi-2026-width`), or path of a TOML file with a study's
+        settings.
     output
         Folder for results, figures and report, a path or an fsspec URL; runs/NAME
         unless given.
