@@ -11,7 +11,7 @@ from torch import Tensor
 from .base import AnyState, Projected, States, Steps, previous
 from .closed import ClosedForm, Options, OuterProductFactor
 
-PULL = 8  # products a number of the state, of a step without matrices
+PULL = 100  # products a number of the state: few, but as slow as memory is
 Slope = tuple[Tensor | float, Tensor | float]
 
 
