@@ -7,6 +7,7 @@ from learnability.cli import call
 
 from .calibration.cli import calibrate
 from .claims.cli import claims
+from .foretold.cli import foretold
 from .fuzz import fuzz
 from .interventions.cli import interventions
 from .null import null
@@ -24,6 +25,7 @@ app = App(
 app.command(claims)
 app.command(calibrate)
 app.command(null)
+app.command(foretold)
 app.command(fuzz)
 app.command(interventions)
 app.command(width)

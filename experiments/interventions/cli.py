@@ -11,7 +11,8 @@ from rich.console import Console
 from learnability.cli.app import Wholes
 from learnability.cli.terminal import Display, local_folder
 
-from .measure import commit, run
+from ..provenance import commit
+from .measure import run
 from .plan import PARTS, SEEDS, plan
 from .score import decided, helped, precision, records, scores, taken_for
 

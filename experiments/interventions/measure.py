@@ -1,7 +1,6 @@
 """One training with its verdicts, and what each change of it led to."""
 
 import json
-import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from learnability.diagnosis.verdicts import cases
 from learnability.storage import replace_file
 from learnability.verdict.rules import verdict
 
+from ..provenance import commit
 from .families import FAMILIES
 from .plan import UPDATES, Training
 from .trainings import (
@@ -35,7 +35,6 @@ from .trainings import (
 
 DIAGNOSED = 256  # held-out sequences
 OPTIONS = lw.DiagnosisOptions(exact_windows=32, resamples=20, anchors=2)
-HERE = Path(__file__).parent
 WHERE = ("best", "last")  # weights that are diagnosed
 
 
@@ -80,18 +79,6 @@ def place(folder: Path, kind: str, one: Training) -> Path:
 
 def _keep(path: Path, record: dict[str, Any]) -> None:
     replace_file(path, json.dumps(record | {"commit": commit()}).encode())
-
-
-def commit() -> str:
-    """Return the commit that the checkout is at, and whether it has changes."""
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=HERE,
-    )
-    return said.stdout.strip()
 
 
 def compared(one: Training) -> tuple[dict[str, Any], dict[Any, Any]]:

@@ -6,7 +6,6 @@ no change at all.
 """
 
 import json
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from jaxtyping import Float, Int, Shaped
 
 from learnability.verdict import rules
 
+from ..provenance import check_unchanged
 from . import plan
 from .families import FAMILIES
 from .measure import regressed
@@ -26,7 +26,7 @@ from .trainings import BATCH, FRESH, INTERVENTIONS, drawn
 SAME = ["family", "cell", "given", "length", "lag"]
 LEARNT, APART = 0.5, 0.1
 PASSES, REL = 100, 0.3
-RULES = str(Path(rules.__file__))
+RULES = Path(rules.__file__)
 PLAN = Path(plan.__file__)
 ADVISED = {
     "too few sequences": "sequences",
@@ -65,8 +65,9 @@ def records(folder: Path) -> pd.DataFrame:
             raise ValueError(f"{path.name} is not diagnosed; run without --score")
         record, facts = (json.loads(p.read_text()) for p in (path, diagnosis))
         developed = folder.name == PARTS[0]  # rules are set after these trainings
-        _same_rules(path, record["commit"], [] if developed else [RULES])
-        _same_rules(diagnosis, facts["commit"], [RULES])
+        same = [PLAN] if developed else [PLAN, RULES]
+        check_unchanged(f"trainings/{path.name}", record["commit"], same)
+        check_unchanged(f"diagnoses/{path.name}", facts["commit"], [PLAN, RULES])
         for updates, found in record["after"].items():
             own = facts["after"][updates]
             whole = {**record, **found, "updates": int(updates), **own}
@@ -85,22 +86,6 @@ def _strengths(family: str, seed: int) -> dict[int, float]:
     """Return what targets of a family owe to each lag."""
     one = Training(family, CELLS[0], FRESH, seed)
     return regressed(None, drawn(one, FRESH, 3), one)
-
-
-def _same_rules(path: Path, commit: str, files: list[str]) -> None:
-    """Check that the plan and some rules have not changed since something was made.
-
-    Raises:
-        ValueError: if they have, or if it was made with changes not committed.
-    """
-    kept = ["git", "diff", "--quiet", commit, "HEAD", "--", str(PLAN), *files]
-    told = subprocess.run(kept, check=False, cwd=PLAN.parent)
-    if commit.endswith("-dirty") or told.returncode:
-        raise ValueError(
-            f"{path.parent.name}/{path.name} was made at {commit[:12]}, with other "
-            "rules or another plan than those committed now; move it away and make it "
-            "again"
-        )
 
 
 def _row(record: dict[str, Any], lag: str) -> dict[str, Any]:

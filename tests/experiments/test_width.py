@@ -43,8 +43,11 @@ def test_a_variance_that_goes_as_a_power_of_the_width_has_that_slope() -> None:
             rows.append(("DiagGate", units, seed, 200.0 + seed, 200.0 + seed, f))
     runs = pd.DataFrame(rows, columns=["cell", "units", "seed", "tau", "floored", "f"])
     by_width, powers = tables(runs).values()
-    assert by_width.loc[("DiagGate", 16), "published"] == 184.5
+    assert by_width.loc[("DiagGate", 16), "theirs"] == 184.5
     assert powers.loc["DiagGate", "power"] == pytest.approx(-2.0)
+    spread = np.log([16, 32, 64, 128]).std() * 2
+    error = math.sqrt(math.pi**2 / 6 - 1) / spread  # trigamma(2) of five seeds
+    assert powers.loc["DiagGate", "error"] == pytest.approx(error)
     given = [2.4e-5, 1.5e-5, 9.8e-6, 3.3e-6]
     found = slope([16, 32, 64, 128], given)
     assert powers.loc["DiagGate", "published"] == pytest.approx(found)
