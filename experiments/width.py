@@ -108,15 +108,17 @@ def median_scale(
 def tables(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return time scales and variances by width beside the published, by title."""
     rows, powers = [], []
-    for cell, own in runs.groupby("cell", sort=False):
-        every = dict(iter(own.groupby("units")))
+    for cell in runs["cell"].unique():
+        own = runs[runs["cell"] == cell]
+        widths = sorted(own["units"].unique().tolist())
+        every = {h: own[own["units"] == h] for h in widths}
         for units, some in every.items():
             row = {"cell": cell, "units": units, "seeds": len(some)}
             for name in ("tau", "floored"):
                 row |= {name: some[name].mean(), f"sd {name}": some[name].std()}
             row |= {"theirs": published(TAU, cell, units)}
             row |= {"sd theirs": published(DEVIATION, cell, units)}
-            row |= {"var": variance(some["f"])}
+            row |= {"var": variance(some["f"].tolist())}
             rows.append(row | {"var theirs": published(VARIANCE, cell, units)})
         powers.append({"cell": cell, **_powers(cell, every)})
     return {
@@ -129,11 +131,11 @@ def tables(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     }
 
 
-def variance(envelopes: pd.Series) -> float:
+def variance(envelopes: list[Float[np.ndarray, "lag"]]) -> float:
     """Return the variance over seeds of ``f(l)/H``, its mean over lags."""
     if len(envelopes) < 2:
         return math.nan
-    every = np.nan_to_num(np.stack(envelopes.tolist()))  # what has underflowed is 0
+    every = np.nan_to_num(np.stack(envelopes))  # what has underflowed is 0
     return float(every.var(axis=0, ddof=1).mean())
 
 
@@ -153,7 +155,7 @@ def _powers(cell: str, every: dict[int, pd.DataFrame]) -> dict[str, float]:
     The logarithm of a variance over n normal seeds has the variance
     ``trigamma((n - 1)/2)``.
     """
-    some = {h: own["f"] for h, own in every.items() if len(own) > 2}
+    some = {h: own["f"].tolist() for h, own in every.items() if len(own) > 2}
     if len(some) < 3:
         return {}
     widths = np.log(list(some))
@@ -168,4 +170,5 @@ def _powers(cell: str, every: dict[int, pd.DataFrame]) -> dict[str, float]:
 
 def published(values: dict[str, list[float]], cell: str, units: int) -> float:
     """Return a published value, nan where there is none."""
-    return dict(zip(WIDTHS, values.get(cell, []), strict=False)).get(units, math.nan)
+    known = cell in values and units in WIDTHS
+    return values[cell][WIDTHS.index(units)] if known else math.nan

@@ -18,6 +18,7 @@ from learnability.training import (
     train,
 )
 from learnability.unroll import Network
+from tests.networks import GATED
 
 TASK = MultiLag(lags=(1, 2), coefficients=(0.6, 0.5), noise=0.3, inputs=2, steps=12)
 DIRECTION = TASK.direction(seed=0)

@@ -145,3 +145,20 @@ def test_weights_are_straight_over_the_longest_stretches_and_made_of_their_ends(
     for one in found:
         ends = weights[:, [one.lags[0], one.lags[-1]]][:, : len(one.shares)]
         assert ends @ one.shares == pytest.approx(weights[:, one.lags], abs=1e-12)
+
+
+def test_no_step_is_taken_of_a_cluster_that_a_stretch_does_not_reach(monkeypatch):
+    looks = torch.ones(3, STEPS, dtype=torch.bool)
+    looks[0, 1:] = False  # it looks at step 0, which has no lag but 0
+    _, _, sample = prepared(looks=looks)
+    step = type(sample.cell).step_projected
+
+    def seen(self, state, projected):
+        assert state.numel(), "a user's step may not know what to do with nothing"
+        return step(self, state, projected)
+
+    monkeypatch.setattr(type(sample.cell), "step_projected", seen)
+    found = weighted_gradients(sample, np.eye(STEPS), random_anchors(sample, 4, 0))
+    assert found[0, 0].any()
+    assert not found[0, 1:].any()
+    assert found[1:, 1:].any()

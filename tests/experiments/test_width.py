@@ -54,6 +54,6 @@ def test_a_variance_that_goes_as_a_power_of_the_width_has_that_slope() -> None:
 
 
 def test_the_variance_is_over_seeds_and_its_mean_over_lags() -> None:
-    envelopes = pd.Series([np.array([1.0, 0.0]), np.array([3.0, np.nan])])
+    envelopes = [np.array([1.0, 0.0]), np.array([3.0, np.nan])]
     assert variance(envelopes) == pytest.approx(1.0)
     assert math.isnan(variance(envelopes[:1]))
