@@ -109,9 +109,9 @@ def tables(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return time scales and variances by width beside the published, by title."""
     rows, powers = [], []
     for cell in runs["cell"].unique():
-        own = runs[runs["cell"] == cell]
-        widths = sorted(own["units"].unique().tolist())
-        every = {h: own[own["units"] == h] for h in widths}
+        own = pd.DataFrame(runs[runs["cell"] == cell])
+        widths = sorted(set(own["units"].tolist()))
+        every = {h: pd.DataFrame(own[own["units"] == h]) for h in widths}
         for units, some in every.items():
             row = {"cell": cell, "units": units, "seeds": len(some)}
             for name in ("tau", "floored"):
