@@ -16,8 +16,8 @@ def half_gap(gaps: tuple[float, float], updates: int) -> float:
         updates: between them.
 
     Example:
-        >>> half_gap((0.1, 0.3), 10)
-        0.005
+        >>> half_gap((0.25, 0.75), 10)
+        0.0125
     """
     return (gaps[1] - gaps[0]) / updates / 4
 

@@ -106,8 +106,9 @@ def kernel(
         p: the diagonal of P.
 
     Example:
-        >>> kernel(torch.tensor([[[1.0]], [[3.0]]]), torch.tensor([2.0])).tolist()
-        [[6.0]]
+        >>> found = torch.tensor([[[1.0]], [[3.0]]])
+        >>> round(float(kernel(found, torch.tensor([2.0]))), 3)
+        6.0
     """
     n = len(found)
     scaled = found * p.sqrt().to(found)

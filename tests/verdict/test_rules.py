@@ -58,6 +58,7 @@ CASES = [
     ("vanishes", {"needed": 5000.0, "envelope": 1e-6}),
     ("vanishes", {"needed": nan, "envelope": 1e-6}),
     ("vanishes", {"needed": 100.0, "envelope": 1e-6}),
+    ("vanishes", {"needed": 0.01, "envelope": 1e-9}),
     ("too few steps", {"needed": 5000.0}),
     ("too few steps", {"envelope": 1e-6}),
     ("too few sequences", {"held_fall": -0.011}),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from math import isfinite, isnan
 
-from .rules import TO_LEARN, UPDATES, Case, Z, verdict
+from .rules import LOST, TO_LEARN, UPDATES, Case, Z, verdict
 from .tried import TRIED
 
 GATED = ("LSTM", "GRU", "TorchGRU", "DiagGate", "MinGRU", "MinLSTM", "RGLRU", "LRU")
@@ -87,7 +87,9 @@ def _learnt(case: Case) -> tuple[str, ...]:
 
 def _vanishes(case: Case) -> tuple[str, ...]:
     need = "no number of sequences shows it in one gradient"
-    if isfinite(case.needed):
+    if case.envelope < LOST:
+        need = "beside all else a gradient holds, that is lost in rounding"
+    elif isfinite(case.needed):
         need = f"{case.needed:,.0f} sequences show it in one gradient, to learn takes "
         need += f"about {TO_LEARN} times as many"
     if case.cut:
