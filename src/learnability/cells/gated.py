@@ -32,6 +32,10 @@ class Gated(Normalised):
         )
         return x @ weight.T + bias
 
+    def recurrent_weight(self) -> Tensor:
+        """Return the recurrent matrices, one below the other."""
+        return torch.cat([getattr(self, f"U_{gate}") for gate in self.names])
+
     def gate_factors(
         self, x: Tensor, sources: dict[str, Tensor]
     ) -> dict[str, OuterProductFactor]:
@@ -266,10 +270,6 @@ class LSTM(Gated):
     @property
     def state_size(self) -> int:
         return 2 * self.units
-
-    def recurrent_weight(self) -> Tensor:
-        """Return the recurrent matrices, one below the other."""
-        return torch.cat((self.U_i, self.U_f, self.U_o, self.U_g))
 
     def gates(self, h: Tensor, projected: Tensor) -> tuple[Tensor, ...]:
         """Return i, f, o and the candidate's pre-activation."""

@@ -90,10 +90,6 @@ class SLSTM(Gated):
     def carried(self) -> slice:
         return slice(self.units, 2 * self.units)
 
-    def recurrent_weight(self) -> Tensor:
-        """Return the recurrent matrices, one below the other."""
-        return torch.cat((self.U_i, self.U_f, self.U_o, self.U_g))
-
     def pre_activations(self, h: Tensor, projected: Tensor) -> tuple[Tensor, ...]:
         """Return those of i, f, o and g."""
         return (projected + h @ self.recurrent_weight().T).chunk(4, dim=-1)
