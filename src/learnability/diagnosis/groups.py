@@ -13,6 +13,7 @@ from ..evidence import ProbeStatistics
 from ..randomness import stream
 from ..summaries.windows import OWN
 from ..transport import Envelope, Order, time_scales
+from ..verdict.rules import LOST
 from .options import DiagnosisOptions
 
 ENVELOPE_MEANINGS = {
@@ -262,18 +263,16 @@ def fitted_detection(
 
 
 def _bounded(need: xr.Dataset, envelopes: xr.Dataset) -> xr.Dataset:
-    """Return N(l) that has no lower end short of infinity where nothing arrives.
+    """Return N(l), infinite with both its ends where nothing arrives.
 
-    Where f(l) is less than its dtype can tell, the gradient of the lag is no more than
-    that of its rounding; the noise of the whole gradient alone would only say that N(l)
-    is above the sequences at hand.
+    Where f(l) is less than its dtype can tell, or lost in rounding beside f(0), the
+    gradient of the lag is no more than that of its rounding, and so would be N(l),
+    large or small.
     """
     if "exact" not in envelopes["order"]:
         return need
-    below = envelopes["below"].sel(order="exact", drop=True)
-    gone = (below.reindex(lag=need["lag"]) == 1) & np.isinf(need["needed"])
-    ends = {
-        name: need[name].where(~gone | need[name].isnull(), np.inf)
-        for name in ("lower", "own_lower")
-    }
-    return need.assign(ends)
+    exact = envelopes.sel(order="exact", drop=True).reindex(lag=need["lag"])
+    gone = (exact["below"] == 1) | (exact["normalised"] < LOST)
+    samples = [*OWN.values(), *OWN]
+    ends = {n: need[n].where(~gone | need[n].isnull(), np.inf) for n in samples}
+    return need.assign({**ends, "resolved": need["resolved"] & ~gone})
