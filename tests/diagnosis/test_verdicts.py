@@ -495,7 +495,8 @@ def test_what_shrinks_below_all_numbers_vanishes_and_the_first_sentence_says_so(
     assert "too small for its numbers" in found.explain(4).evidence
     assert "lags 1 and 4 vanish" in repr(found)  # from lag 1 arrives 1e-11
     need = lag.group("detection")  # of what is lost in rounding no number is enough
-    assert np.isinf(need["lower"]).all() and not need["resolved"].any()
+    assert np.isinf(need["lower"]).all()
+    assert not need["resolved"].any()
 
 
 @pytest.mark.parametrize("left", [0.0, 1e-4, 0.05])

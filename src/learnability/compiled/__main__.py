@@ -6,6 +6,7 @@ smallest of those kinds.
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from . import _scan as scan
 from . import _sweep as sweep
 from . import _windows as windows
 from ._tile import TILE
+from ._unrolling import Unrolling
 from .layout import prepared
 
 
@@ -32,7 +34,11 @@ def calls(dtype: torch.dtype) -> dict[str, Callable[[], object]]:
     gradient, none = np.zeros((1, 2, few), one.dtype), np.zeros((0, 0), one.dtype)
     of_windows = (one, one, one[:0], one[:0]), windows.spans(zero)
     swept = rec, back, saved
+    values, x = dict(cell.named_parameters()), torch.from_numpy(one)
+    once = Unrolling(cell, values, x, x[0], None)
     return {
+        "forward": lambda: once.forward(keep=True),
+        "backward": lambda: once.backward(once.forward(keep=True)[1], x, want_x=True),
         "all_windows": lambda: windows.all_windows(*of_windows),
         "partials": lambda: sweep.partials(rec, state, one, kept, saved),
         "sweep_block": lambda: sweep.sweep_block(*swept, one, one, zero, zero, one),
@@ -51,5 +57,6 @@ if __name__ == "__main__":
     made = calls(getattr(torch, name))
     for loop in loops:
         made[loop]()
-        sys.stdout.write(f"{loop}\n")  # what `ahead` reads
-        sys.stdout.flush()
+        with suppress(BrokenPipeError):  # who asked has ended; the next one finds them
+            sys.stdout.write(f"{loop}\n")  # what `ahead` reads
+            sys.stdout.flush()

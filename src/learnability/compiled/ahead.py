@@ -1,17 +1,17 @@
-"""Loops that a second process compiles, while this one compiles the first of them.
+"""Loops that a second process compiles, while this one goes on in PyTorch.
 
 A compiler holds Python's lock, so that another thread would gain nothing. What the
-process has compiled lies on disk, where Numba looks for it.
+process has compiled lies on disk, where Numba looks for it; it goes on when this one
+ends, so that the next one finds all of it.
 """
 
-import atexit
 import os
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock
-from typing import Any, final
+from threading import Condition, Thread
+from typing import Any, Literal, final
 
 import torch
 
@@ -21,14 +21,31 @@ from . import _sweep as sweep
 from . import _windows as windows
 
 LOOPS: dict[str, Any] = {
-    "all_windows": windows.all_windows,
     "partials": sweep.partials,
-    "sweep_block": sweep.sweep_block,
-    "carry_windows": sweep.carry_windows,
     "block_gradients": rows.block_gradients,
+    "all_windows": windows.all_windows,
+    "carry_windows": sweep.carry_windows,
     "tangent": scan.tangent,
+    "sweep_block": sweep.sweep_block,
+    "forward": scan.forward,
+    "backward": scan.backward,
 }
-"""What a second process compiles, in the order in which a diagnosis asks for it."""
+"""What a second process compiles: first what PyTorch takes longest for."""
+
+Task = Literal[
+    "unroll", "tangent", "lag_projection", "exact_gains", "row_gradients", "window_sums"
+]
+NEEDED: dict[Task, tuple[str, ...]] = {
+    "unroll": ("forward", "backward"),
+    "tangent": ("tangent",),
+    "lag_projection": ("tangent", "partials", "sweep_block"),
+    "exact_gains": ("partials", "carry_windows"),
+    "row_gradients": ("partials", "block_gradients"),
+    "window_sums": ("all_windows",),
+}
+"""The loops of what the engine does."""
+
+SMALL = 2**23  # numbers in the states of a call: PyTorch is done before a compiler
 
 _helpers: dict[str, "_Helper"] = {}
 # The child of a fork has no children of its own.
@@ -51,23 +68,23 @@ class _Helper:
             text=True,
         )
         self.said: Any = self.process.stdout
-        self.left, self.reading = set(loops), Lock()
-        atexit.register(self.end)
+        self.left, self.changed = set(loops), Condition()
+        Thread(target=self._listen, daemon=True).start()
 
-    def wait(self, loop: str) -> None:
-        """Wait until a loop is compiled, or will not be by this process."""
-        with self.reading:
-            while loop in self.left:
-                said = self.said.readline()
-                self.left.discard(said.strip())
-                if not said:  # it has ended: what it left is compiled here
-                    self.left.clear()
+    def _listen(self) -> None:
+        for line in self.said:
+            self._done({line.strip()})
+        self._done(set(self.left))  # it has ended: what it left is compiled here
 
-    def end(self) -> None:
-        """End the process, whatever it is at."""
-        self.process.terminate()
-        self.process.wait()
-        self.said.close()
+    def _done(self, loops: set[str]) -> None:
+        with self.changed:
+            self.left -= loops
+            self.changed.notify_all()
+
+    def wait(self, loops: tuple[str, ...]) -> None:
+        """Wait until loops are compiled, or will not be by this process."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.left.isdisjoint(loops))
 
 
 def compile_ahead(dtype: torch.dtype) -> None:
@@ -87,17 +104,33 @@ def compile_ahead(dtype: torch.dtype) -> None:
         _helpers[name] = _Helper(name, never)
 
 
-def settle(dtype: torch.dtype, *loops: str) -> None:
-    """Wait for loops that another process is compiling.
+def settle(dtype: torch.dtype, *tasks: Task) -> None:
+    """Wait for the loops of some tasks, if another process is compiling them.
 
     Args:
         dtype: float32 or float64.
-        loops: names of `LOOPS`.
+        tasks: what is about to be done.
     """
-    helper = _helpers.get(str(dtype).removeprefix("torch."))
+    helper = _helper(dtype)
     if helper is not None:
-        for loop in loops:
-            helper.wait(loop)
+        helper.wait(tuple(loop for task in tasks for loop in NEEDED[task]))
+
+
+def better_in_pytorch(dtype: torch.dtype, task: Task, numbers: int) -> bool:
+    """Say whether loops are being compiled for longer than PyTorch takes for a task.
+
+    Args:
+        dtype: float32 or float64.
+        task: what is about to be done.
+        numbers: in the states of the call.
+    """
+    helper = _helper(dtype)
+    waiting = helper is not None and not helper.left.isdisjoint(NEEDED[task])
+    return waiting and numbers <= SMALL
+
+
+def _helper(dtype: torch.dtype) -> "_Helper | None":
+    return _helpers.get(str(dtype).removeprefix("torch."))
 
 
 def _kept(loop: Any) -> bool:

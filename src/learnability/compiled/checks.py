@@ -12,6 +12,7 @@ from torch._C._functorch import (  # pyright: ignore[reportMissingModuleSource]
 from torch.autograd import forward_ad
 
 from ..cells import Cell
+from .ahead import Task, better_in_pytorch
 from .layout import compiles
 
 Engine = Literal["auto", "reference", "compiled"]
@@ -23,8 +24,12 @@ def chosen(
     x: Tensor,
     state: Tensor | None = None,
     read: Tensor | None = None,
+    task: Task | None = None,
 ) -> Engine:
     """Return the engine that will run, ``compiled`` or ``reference``.
+
+    While loops are compiled for the first time on a machine, ``auto`` takes PyTorch for
+    what is small.
 
     Args:
         engine: ``auto``, or one of the two by name.
@@ -32,6 +37,7 @@ def chosen(
         x: inputs.
         state: the state before the first step.
         read: the weight of a linear read-out.
+        task: what is to be done, if a second process may be compiling its loops.
 
     Raises:
         ValueError: if the engine is unknown, or if it is ``compiled`` and cannot do
@@ -46,7 +52,11 @@ def chosen(
     reason = obstacle(cell, x, state, read)
     if engine == "compiled" and reason:
         raise ValueError(refusal(reason))
-    return "reference" if reason else "compiled"
+    if reason:
+        return "reference"
+    numbers = x.shape[0] * x.shape[1] * cell.state_size
+    waits = engine == "auto" and task and better_in_pytorch(x.dtype, task, numbers)
+    return "reference" if waits else "compiled"
 
 
 def refusal(reason: str) -> str:

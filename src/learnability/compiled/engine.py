@@ -22,7 +22,7 @@ from . import _sweep as sweep
 from . import _windows as windows
 from ._unrolling import Unrolling, backward_bytes
 from ._windows import Sums
-from .ahead import LOOPS, compile_ahead, settle
+from .ahead import NEEDED, better_in_pytorch, compile_ahead, settle
 from .checks import (
     Engine,
     check_direction,
@@ -146,7 +146,7 @@ def lag_projection(
     _check_loops(cell, x, delta, source)
     grid = checked_lags(lags, x.shape[1], least=0)
     at = check_sweep(cell, x, anchors, grid[-1], delta=delta, source=source)
-    settle(x.dtype, "partials", "sweep_block")
+    settle(x.dtype, "lag_projection")
     return sweep.lag_projection(cell, x, delta, source, grid, at)
 
 
@@ -185,7 +185,7 @@ def exact_gains(
             f"a window reaches back {far[0]} steps and the longest lag is {grid[-1]}; "
             "end its reach there"
         )
-    settle(x.dtype, "partials", "carry_windows")
+    settle(x.dtype, "exact_gains")
     return sweep.exact_gains(cell, x, sequence, step, far, grid)
 
 
@@ -228,13 +228,14 @@ def row_gradients(
     if mean is not None:
         places = rows.places(cell, x.dtype)
         check_shape("the mean gradient of rows", mean, (count, places))
-    settle(x.dtype, "partials", "block_gradients")
+    settle(x.dtype, "row_gradients")
     return rows.row_gradients(cell, x, weight, axes, delta, mean)
 
 
-def sums_windows(*tensors: Tensor | None) -> bool:
-    """Say whether `window_sums` can read these tensors."""
-    return kinds(t for t in tensors if t is not None) is None
+def sums_windows(leak: Units, *others: Tensor | None) -> bool:
+    """Say whether `window_sums` is to read these tensors."""
+    plain = kinds(t for t in (leak, *others) if t is not None) is None
+    return plain and not better_in_pytorch(leak.dtype, "window_sums", leak.numel())
 
 
 def window_sums(
@@ -257,7 +258,7 @@ def window_sums(
         _check_kinds(given.values())
         checked_lags(lags, steps.leak.shape[1], least=0)
     for dtype in {steps.leak.dtype for steps, _ in parts}:
-        settle(dtype, "all_windows")
+        settle(dtype, "window_sums")
     grid = windows.spans(np.array(lags))
     return list(in_threads(lambda part: windows.sums(*part, grid), parts))
 
@@ -317,7 +318,7 @@ def warm_up(
         once = unrolling(cell, dict(cell.named_parameters()), x, None)
         states, parts = once.forward(keep=True)
         once.backward(parts, states, want_x=True)
-        settle(dtype, *LOOPS)
+        settle(dtype, *NEEDED)
         once.tangent({}, carry=True)
     finally:
         timer.cancel()

@@ -244,7 +244,7 @@ def lag_projection(
     given |= {} if source is None else {"source": source}
     at = range(x.shape[1]) if anchors is None else anchors
     at = check_sweep(cell, x, at, grid[-1], **given)
-    if chosen(engine, cell, x) == "compiled":
+    if chosen(engine, cell, x, task="lag_projection") == "compiled":
         if source is None:
             source = loops.tangent(cell, x, direction, carry=False)
         return loops.lag_projection(cell, x, delta, source, grid, at)

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..cells.closed import ClosedForm
-from ..compiled.engine import obstacle, row_gradients
+from ..compiled.engine import Engine, chosen, row_gradients
 from ..detection.leave_one_out import Turning
 from .gradients import Chunk, Numbers, Products, blocks, cell_gradients, pre_cotangents
 from .sample import Sample
@@ -57,9 +57,10 @@ def probe_gradients(
     size = sum(p.numel() for p in first.cell.parameters())
     if by_products(first, size * first.x.element_size() * count):
         return _as_products(parts, count, weights, axes, list(kinds))
-    make = _compiled if compiled else _reference
-    stepwise = make is _reference or obstacle(first.cell, first.x) is not None
-    part = STEPWISE_BYTES if stepwise else PART_BYTES
+    engine: Engine = "auto" if compiled else "reference"
+    make, part = _reference, STEPWISE_BYTES
+    if chosen(engine, first.cell, first.x, task="row_gradients") == "compiled":
+        make, part = _compiled, PART_BYTES
     mean = _mean(parts, count, axes, make)
 
     def chunks(rows: slice) -> Iterator[Chunk]:
@@ -178,8 +179,6 @@ def _compiled(
     sample: Sample, weight: Tensor, axes: Tensor, mean: Tensor | None
 ) -> Tensor:
     cell, x = sample.cell, sample.x
-    if obstacle(cell, x) is not None:
-        return _reference(sample, weight, axes, mean)
     inside = None if mean is None else mean[:, : -_outside(sample) or None]
     found = row_gradients(cell, x, weight, axes, sample.delta, inside)
     if sample.read_out is None:

@@ -211,7 +211,7 @@ def sampled_exact(
         )
     back = torch.arange(chosen[-1] + 1, device=far.device)
     left = torch.searchsorted(-far, -back, right=True).tolist()
-    if which("auto", cell, x) == "compiled":
+    if which("auto", cell, x, task="exact_gains") == "compiled":
         gains = compiled.exact_gains(cell, x, anchors, far, chosen)
         both = zip(chosen, gains, strict=True)
         return ((lag, gain[: left[lag]]) for lag, gain in both if left[lag])

@@ -51,7 +51,7 @@ def unroll(
         >>> unroll(GRU(3, 4), torch.zeros(2, 5, 3)).shape
         torch.Size([2, 5, 4])
     """
-    if chosen(engine, cell, x, state) == "compiled":
+    if chosen(engine, cell, x, state, task="unroll") == "compiled":
         states = _compiled(cell, x, state, None)
     else:
         states = _in_pytorch(cell, x, state, engine)
@@ -94,7 +94,7 @@ def outputs(
         )
     if _watchers:
         return unroll(cell, x, engine=engine)[..., cell.output] @ weight
-    if chosen(engine, cell, x, None, weight) == "compiled":
+    if chosen(engine, cell, x, None, weight, task="unroll") == "compiled":
         return _compiled(cell, x, None, weight)
     return _in_pytorch(cell, x, None, engine)[..., cell.output] @ weight
 
@@ -147,7 +147,8 @@ def tangent(
     Source: forward-mode differentiation; Williams and Zipser 1989.
     """
     check_direction(cell, direction)
-    run = loops if chosen(engine, cell, x, state) == "compiled" else reference
+    way = chosen(engine, cell, x, state, task="tangent")
+    run = loops if way == "compiled" else reference
     return run.tangent(cell, x, direction, state)
 
 
