@@ -22,6 +22,8 @@ from .architecture import Architecture
 FEWEST_DIAGNOSED = 50
 # Seconds of training that a killed process loses at most.
 CHECKPOINT_EVERY = 60.0
+# Where runs are trained unless a study says otherwise, and where all are diagnosed.
+CPU = "cpu"
 Diagnosed = Annotated[checked.Whole, Field(ge=FEWEST_DIAGNOSED, le=checked.LARGEST)]
 
 
@@ -250,6 +252,7 @@ class Request:
         every: seconds of training between checkpoints.
         threads: how many to use; None leaves them as they are.
         wait: whether to wait where another process holds the run.
+        device: where to train.
     """
 
     folder: str
@@ -259,3 +262,4 @@ class Request:
     every: float = CHECKPOINT_EVERY
     threads: int | None = None
     wait: bool = False
+    device: str = CPU

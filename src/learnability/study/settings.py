@@ -70,6 +70,8 @@ class Settings(BaseModel):
         lags: lags in steps at which to diagnose.
         n_sequences: numbers of sequences N whose windows are reported.
         options: how finely to diagnose.
+        device: where to train, such as "cuda"; the CPU unless given. What was trained
+            is diagnosed on the CPU. Like the number of threads it makes no other run.
     """
 
     model_config = checked.STRICT
@@ -87,6 +89,7 @@ class Settings(BaseModel):
     lags: checked.Several[checked.Whole]
     n_sequences: Annotated[checked.Several[checked.Positive], Field(min_length=1)]
     options: DiagnosisOptions = DiagnosisOptions()
+    device: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -272,9 +275,10 @@ class Settings(BaseModel):
     def identity(self) -> str:
         """Return a short hash of everything that decides the numbers.
 
-        Names and scale decide none, and no more does the order of the grid.
+        Names and scale decide none, and no more do the device and the order of the
+        grid.
         """
-        ordered = self.model_dump(mode="json", exclude={"name", "scale"})
+        ordered = self.model_dump(mode="json", exclude={"name", "scale", "device"})
         for network in ordered["networks"]:
             del network["name"]
         ordered["networks"].sort(key=checked.digest)

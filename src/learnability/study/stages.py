@@ -29,6 +29,7 @@ from ..diagnosis.measure import Measurement
 from ..diagnosis.options import DiagnosisOptions
 from ..diagnosis.verdict_group import verdict_group
 from ..evidence import ProbeStatistics
+from ..machine import checked_device
 from ..models.reading import Progress, Reading
 from ..models.taps import Tap
 from ..randomness import stream
@@ -38,7 +39,7 @@ from ..tasks import Sequences, learnt_shares
 from ..training import Snapshot, Training, predicted, r_squared, train
 from ..unroll import Network
 from .folder import Damaged, RunFolder
-from .run import Request, RunData, RunSettings, run_data, stage_keys
+from .run import CPU, Request, RunData, RunSettings, run_data, stage_keys
 
 Files = dict[str, bytes]
 Arrays = dict[str, np.ndarray]
@@ -120,13 +121,15 @@ class Stages:
         return Network(cell, seed=stream(run.seed, "read-out"))
 
     def _train(self) -> Files:
-        run, data, network = self.run, self.data, self._new_network()
+        run, data = self.run, self.data
+        device = checked_device(self.request.device)  # of the worker's machine
+        network = self._new_network().to(device)
         start, epochs = self._start(), run.recipe.epochs
         self.resumed = start is not None
         training = train(
             network,
-            data.training,
-            data.validation,
+            data.training.to(device),
+            data.validation.to(device),
             run.recipe,
             seed=stream(run.seed, "batches"),
             progress=lambda done, _: self.progress("training", done / epochs),
@@ -135,11 +138,14 @@ class Stages:
         )
         best = training.best
         training.restore(network, best)
+        network.cpu()
         weights = {name: w.contiguous() for name, w in best.weights.items()}
+        record = _record(run, network, data, training)
+        record["attributes"]["device"] = self.request.device
         return {
             "weights.safetensors": safetensors.torch.save(weights),
             "optimizer.pt": _saved({"epoch": best.epoch, "state": best.optimizer}),
-            "history.json": json.dumps(_record(run, network, data, training)).encode(),
+            "history.json": json.dumps(record).encode(),
         }
 
     def _start(self) -> Snapshot | None:
@@ -212,7 +218,8 @@ class Stages:
 
     def _optimizer(self) -> optim.Optimizer | None:
         """Return the optimizer at the best weights, if it ever made a step."""
-        best = torch.load(BytesIO(self.trained["optimizer.pt"]), weights_only=True)
+        kept = BytesIO(self.trained["optimizer.pt"])
+        best = torch.load(kept, map_location=CPU, weights_only=True)
         if best["epoch"] < 0:
             return None
         made = make_optimizer(self.run.recipe, self.network.parameters())

@@ -42,6 +42,15 @@ class Sequences:
     def __len__(self) -> int:
         return len(self.x)
 
+    def to(self, device: torch.device | str) -> "Sequences":
+        """Return the same sequences on a device; they themselves if they lie there.
+
+        Args:
+            device: such as "cuda".
+        """
+        x, y = self.x.to(device), self.y.to(device)
+        return self if x is self.x and y is self.y else Sequences(x, y)
+
     def permuted(self, seed: Seed) -> "Sequences":
         """Return the same sequences, each with the targets of another, at random.
 
