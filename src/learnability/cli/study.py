@@ -55,7 +55,7 @@ def run(
     Parameters
     ----------
     preset
-        Name of a preset (`quick`, `standard`, `today`, `livi-2026-03`,
+        Name of a preset (`quick`, `standard`, `today`, `today-recall`, `livi-2026-03`,
         `livi-2026-final`, `livi-2026-width`), or path of a TOML file with a study's
         settings.
     output
