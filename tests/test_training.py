@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from torch.nn import functional
 
 from learnability.cells import CELLS, DiagGate
 from learnability.recipe import Recipe, make_optimizer
-from learnability.tasks import MultiLag, Sequences
+from learnability.tasks import MultiLag, Recall, Sequences
 from learnability.training import (
     Snapshot,
     mean_square_error,
+    predicted,
     r_squared,
     train,
 )
-from learnability.unroll import Network
+from learnability.unroll import Classifier, Network
 from tests.networks import GATED
 
 TASK = MultiLag(lags=(1, 2), coefficients=(0.6, 0.5), noise=0.3, inputs=2, steps=12)
@@ -42,6 +44,21 @@ def test_every_optimizer_learns(optimizer, rate):
     assert not training.diverged
     training.restore(network, training.best)
     assert r_squared(network, VALIDATION) > 0.4 * TASK.ceiling
+
+
+def test_names_are_learnt_beyond_a_guess():
+    task = Recall(lags=(1, 3), tokens=3, steps=8, noise=0.1)
+    data, fresh = task.draw(256, seed=1), task.draw(128, seed=2)
+    model = Classifier(DiagGate(3, 8, s0=0.3, seed=0), 3, seed=0)
+    recipe = Recipe(learning_rate=2e-2, epochs=15, batch_size=32)
+    training = train(model, data, fresh, recipe, seed=0, objective=task.objective)
+    assert not training.diverged
+    training.restore(model, training.best)
+    _, facts = task.measured(fresh, predicted(model, fresh.x))
+    assert facts["accuracy"] > 0.5 * (facts["chance"] + facts["ceiling"])
+    error = functional.cross_entropy(model(fresh.x), fresh.y)
+    assert training.best.validation == pytest.approx(float(error.detach()))
+    assert facts["floor"] < training.best.validation < training.history["train"][0]
 
 
 def test_best_and_last_are_both_kept():

@@ -15,6 +15,8 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
+from learnability.tasks.recall import token_beside_noise
+
 STEPS, INPUTS, TOKENS = 64, 4, 8
 LAGS = (2, 4, 8, 16, 24, 32)
 BANDS = ((1, 2), (3, 5), (6, 10), (11, 20), (21, 32))
@@ -160,11 +162,7 @@ def _cue(
     count: int, drawn: torch.Generator, seed: int, training: bool
 ) -> tuple[Tensor, Tensor]:
     """Draw a token at one of three far steps, under noise, and its name at the end."""
-    token = torch.randint(CUES, (count,), generator=drawn)
-    x = torch.zeros(count, FAR_STEPS, CUES + 1)
-    x[torch.arange(count), _far_steps(count, drawn, FAR[1:]), token] = 1.0
-    x[..., CUES] = 0.3 * torch.randn(count, FAR_STEPS, generator=drawn)
-    return x, token
+    return token_beside_noise(count, drawn, lags=FAR[1:], tokens=CUES, steps=FAR_STEPS)
 
 
 def _far_steps(

@@ -38,9 +38,9 @@ if TYPE_CHECKING:  # what `__getattr__` loads when it is used
     from .models.refusal import UnsupportedModelError
     from .models.stepping import cell
     from .recipe import Recipe
-    from .tasks import MultiLag, Sequences
+    from .tasks import MultiLag, Recall, Sequences
     from .training import Training, train
-    from .unroll import Network, unroll
+    from .unroll import Classifier, Network, unroll
     from .verdict import dependence
 
 __version__ = version("learnability")
@@ -54,6 +54,7 @@ __all__ = [
     "S6",
     "SLSTM",
     "Cell",
+    "Classifier",
     "ConstGate",
     "DiagGate",
     "DiagRNN",
@@ -66,6 +67,7 @@ __all__ = [
     "Monitor",
     "MultiLag",
     "Network",
+    "Recall",
     "Recipe",
     "Sequences",
     "SharedGate",
@@ -100,9 +102,9 @@ _HOMES = {
     "UnsupportedModelError": "models.refusal",
     "dependence": "verdict",
     "Recipe": "recipe",
-    **dict.fromkeys(("MultiLag", "Sequences"), "tasks"),
+    **dict.fromkeys(("MultiLag", "Recall", "Sequences"), "tasks"),
     **dict.fromkeys(("Training", "train"), "training"),
-    **dict.fromkeys(("Network", "unroll"), "unroll"),
+    **dict.fromkeys(("Classifier", "Network", "unroll"), "unroll"),
 }
 """The module of every public name that is no module itself."""
 

@@ -27,6 +27,9 @@ RENAMED = {
 }
 """What settings of before are called now."""
 
+KINDS = ("multi-lag", "recall")
+"""Kinds of tasks: which one a task is is no part of where in it a value stands."""
+
 T = TypeVar("T")
 Name = TypeVar("Name", bound=str | PathLike[str])
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -110,7 +113,7 @@ def in_a_sentence(error: ValidationError) -> str:
     """
     # A wrong name leaves another setting missing: it is the cause.
     first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(str(part) for part in first["loc"] if part not in KINDS)
     if first["type"] == "extra_forbidden" and first["loc"][-1] in RENAMED:
         return f"{where}: it is called {RENAMED[str(first['loc'][-1])]} now; rename it"
     if first["type"] == "extra_forbidden":

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from .design import gate_bias
 from .diagnosis import diagnose
 from .diagnosis.result import Diagnosis
+from .tasks.recall import token_beside_noise
 
 STEPS, LAGS, TOKENS, UNITS = 220, (100, 150, 200), 4, 32
 SEQUENCES, FRESH, DIAGNOSED = 1024, 512, (1, 50, *LAGS)
@@ -23,7 +24,7 @@ STARTS = ("ordinary start", "gates for 200 steps")
 SEEDS = (0, 1, 2)
 
 
-class Recall(nn.Module):
+class Namer(nn.Module):
     """An LSTM that names a token at the end of a sequence."""
 
     def __init__(self) -> None:
@@ -71,21 +72,16 @@ def draw(
         (torch.Size([8, 220, 5]), torch.Size([8]))
     """
     drawn = torch.Generator().manual_seed(seed)
-    token = torch.randint(TOKENS, (count,), generator=drawn)
-    lag = torch.tensor(lags)[torch.randint(len(lags), (count,), generator=drawn)]
-    x = torch.zeros(count, steps, TOKENS + 1)
-    x[torch.arange(count), steps - 1 - lag, token] = 1.0
-    x[..., TOKENS] = 0.3 * torch.randn(count, steps, generator=drawn)
-    return x, token
+    return token_beside_noise(count, drawn, lags=lags, tokens=TOKENS, steps=steps)
 
 
-def model(*, seed: int) -> Recall:
+def model(*, seed: int) -> Namer:
     """Return a model at PyTorch's ordinary start, uniform in 1/sqrt(H).
 
     Args:
         seed: of its weights.
     """
-    made, drawn = Recall(), torch.Generator().manual_seed(seed)
+    made, drawn = Namer(), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weights in made.parameters():
             weights.uniform_(-(UNITS**-0.5), UNITS**-0.5, generator=drawn)
@@ -93,7 +89,7 @@ def model(*, seed: int) -> Recall:
 
 
 def trained(
-    net: Recall, data: tuple[Tensor, Tensor], *, seed: int, updates: int = UPDATES
+    net: Namer, data: tuple[Tensor, Tensor], *, seed: int, updates: int = UPDATES
 ) -> torch.optim.Optimizer:
     """Train a model in place and return its optimizer.
 

@@ -1,10 +1,12 @@
-"""How much memory there is: the machine's, its container's, what the system allows."""
+"""What this machine has: memory, its container's included, and devices."""
 
 import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+import torch
 
 try:
     import resource
@@ -20,6 +22,29 @@ def machine_bytes() -> float:
     none of them.
     """
     return min([math.inf, *_physical(), *container_limits(), *_allowed()])
+
+
+def checked_device(device: torch.device | str) -> torch.device:
+    """Return a device of this machine on which numbers are computed.
+
+    Args:
+        device: such as "cpu" or "cuda:1".
+
+    Raises:
+        ValueError: if it is not there, or computes no numbers ("meta").
+
+    Example:
+        >>> checked_device("cpu")
+        device(type='cpu')
+    """
+    try:
+        torch.zeros(1, device=device).item()
+        return torch.device(device)
+    except (RuntimeError, AssertionError, ImportError) as error:
+        raise ValueError(
+            f"device {str(device)!r} cannot be used ({str(error).splitlines()[0]}); "
+            "give one that is there, such as 'cpu'"
+        ) from error
 
 
 def _physical() -> Iterator[float]:

@@ -9,15 +9,14 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn, optim
-from torch.nn import functional
 
 from .cells.base import split
 from .randomness import Seed, torch_generator
 from .recipe import Recipe, make_optimizer
-from .tasks import Sequences
-from .unroll import Network
+from .tasks import SQUARE, Objective, Sequences
+from .unroll import Model, Network
 
-# A training loss this many times the targets' power has left every useful region.
+# An error so many times that of who knows nothing has left every useful region.
 DIVERGED = 1e4
 
 
@@ -27,7 +26,7 @@ class Checkpoint:
 
     Attributes:
         epoch: 0-based.
-        validation: mean square error on the validation sequences.
+        validation: error on the validation sequences.
         weights: the network's state dict.
         optimizer: the optimizer's state dict.
     """
@@ -43,9 +42,9 @@ class Training:
     """What training did.
 
     Attributes:
-        history: by epoch that ended finite: ``train`` and ``validation`` mean square
-            error, ``rate``, ``batch``, ``clipped`` (share of steps whose gradient was
-            clipped).
+        history: by epoch that ended finite: ``train`` and ``validation``, the
+            objective's error; ``rate``, ``batch``, ``clipped`` (share of steps whose
+            gradient was clipped).
         best: the checkpoint of the lowest validation error.
         last: the checkpoint after the last epoch that ended finite.
         optimizer: the optimizer, in the state after training.
@@ -60,7 +59,7 @@ class Training:
     outcome: str
     diverged: bool
 
-    def restore(self, network: Network, checkpoint: Checkpoint) -> None:
+    def restore(self, network: Model, checkpoint: Checkpoint) -> None:
         """Put network and optimizer back to a checkpoint."""
         network.load_state_dict(checkpoint.weights)
         self.optimizer.load_state_dict(copy.deepcopy(checkpoint.optimizer))
@@ -73,7 +72,7 @@ class Snapshot:
     Attributes:
         epoch: the one at work, 0-based.
         place: batches of it that are done.
-        total: sum of the mean square errors of its sequences so far.
+        total: sum of the errors of its sequences so far.
         clipped: its batches so far whose gradient was clipped.
         order: state of the generator before it drew the epoch's order.
         now: weights and optimizer as they are.
@@ -107,14 +106,19 @@ Save = Callable[[Callable[[], Snapshot]], None]
 """Called after every step with what takes a snapshot; taking one costs a copy."""
 
 
+def mean_error(network: Model, data: Sequences, objective: Objective) -> float:
+    """Return the error over all targets of all sequences."""
+    return float(objective.mean(predicted(network, data.x), data.y))
+
+
 def mean_square_error(network: Network, data: Sequences) -> float:
     """Return the mean square error over all steps of all sequences."""
-    return float(functional.mse_loss(predicted(network, data.x), data.y))
+    return mean_error(network, data, SQUARE)
 
 
 def predicted(
-    network: Network, x: Float[Tensor, "sequence step input"]
-) -> Float[Tensor, "sequence step"]:
+    network: Model, x: Float[Tensor, "sequence step input"]
+) -> Float[Tensor, "sequence output"]:
     """Return the outputs for sequences of any number, without gradients."""
     with torch.no_grad():
         return torch.cat([network(x[part]) for part in split(network.cell, x)])
@@ -127,17 +131,18 @@ def r_squared(network: Network, data: Sequences) -> float:
 
 
 def train(
-    network: Network,
+    network: Model,
     data: Sequences,
     validation: Sequences,
     recipe: Recipe,
     *,
     seed: Seed,
+    objective: Objective = SQUARE,
     progress: Callable[[int, float], None] | None = None,
     start: Snapshot | None = None,
     save: Save | None = None,
 ) -> Training:
-    """Train a network in place on ``1/2 (yhat - y)^2``, averaged over a batch.
+    """Train a network in place on a loss averaged over a batch.
 
     A training that goes on from a snapshot ends with the same bits as one that was
     left alone.
@@ -148,6 +153,8 @@ def train(
         validation: what chooses the best epoch.
         recipe: how.
         seed: NumPy-style seed of the order of the sequences.
+        objective: what is made small: ``1/2 (yhat - y)^2`` unless given, or that of the
+            task.
         progress: called with the epochs done and the validation error after each.
         start: where an interrupted training goes on, of the same data and recipe.
         save: may take a `Snapshot` after every step.
@@ -169,16 +176,17 @@ def train(
         make_optimizer(recipe, network.parameters()),
         recipe,
         torch_generator(seed),
+        objective,
         save,
     )
-    ceiling = DIVERGED * max(float(data.y.pow(2).mean()), 1e-30)
+    ceiling = DIVERGED * max(objective.scale(data.y), 1e-30)
     if start is None:
-        run.keep(-1, mean_square_error(network, validation))
+        run.keep(-1, mean_error(network, validation, objective))
     else:
         run.resume(start)
     for epoch in range(run.now.epoch, recipe.epochs):
         row = run.epoch(data)
-        loss, error = row["train"], mean_square_error(network, validation)
+        loss, error = row["train"], mean_error(network, validation, objective)
         if not (loss < ceiling and error < ceiling):  # nan fails both
             return run.result(
                 f"training diverged in epoch {epoch + 1} of {recipe.epochs} "
@@ -208,10 +216,11 @@ class _Progress:
 class _Run:
     """The moving parts of one training."""
 
-    network: Network
+    network: Model
     optimizer: optim.Optimizer
     recipe: Recipe
     generator: torch.Generator
+    objective: Objective
     save: Save | None
     history: dict[str, list[float]] = field(
         default_factory=lambda: {
@@ -263,8 +272,8 @@ class _Run:
             return self.recipe.rate_at((now.epoch + part) / self.recipe.epochs)
 
         for batch in batches[now.place :]:
-            loss, cut = self.step(data.x[batch], data.y[batch], rate(now.place))
-            now.total += loss * len(batch)
+            error, cut = self.step(data.x[batch], data.y[batch], rate(now.place))
+            now.total += error * len(batch)
             now.clipped += cut
             now.place += 1
             if self.save is not None:
@@ -284,18 +293,18 @@ class _Run:
         self.now = _Progress(self.generator.get_state(), self.now.epoch + 1)
 
     def step(self, x: Tensor, y: Tensor, rate: float) -> tuple[float, bool]:
-        """Make one step; give the mean square error and whether it was clipped."""
+        """Make one step; give the error and whether the gradient was clipped."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
-        loss = functional.mse_loss(self.network(x), y)
-        (0.5 * loss).backward()
+        error = self.objective.mean(self.network(x), y)
+        (self.objective.factor * error).backward()
         clipped = False
         if self.recipe.clip is not None:
             norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
             clipped = bool(norm > self.recipe.clip)
         self.optimizer.step()
-        return float(loss.detach()), clipped
+        return float(error.detach()), clipped
 
     def checkpoint(self, epoch: int, error: float) -> Checkpoint:
         return Checkpoint(

@@ -1,11 +1,15 @@
 """Networks of a study: what is not given, what is refused, and how they start."""
 
+import re
+from importlib.resources import files
+
 import pytest
 import torch
 from pydantic import ValidationError
 
 from learnability.cells import CELLS
 from learnability.study import NetworkSettings, load_settings
+from learnability.study.taught import new_network
 from learnability.unroll import Network
 from tests.networks import NORMALISED
 
@@ -50,11 +54,19 @@ def test_what_is_not_possible_is_refused(given, message):
         NetworkSettings(**given)
 
 
-def test_networks_of_today_are_of_one_size():
-    settings = load_settings("today")
-    sizes = [
-        sum(p.numel() for p in Network(n.architecture.build(4, 0)).parameters())
-        for n in settings.networks
+@pytest.mark.parametrize(
+    ("preset", "shape"), [("today", (2, 96)), ("today-recall", (2, 4))]
+)
+def test_networks_of_today_are_of_one_size(preset, shape):
+    settings = load_settings(preset)
+    first = [run for run in settings.runs() if run.seed == settings.seeds[0]]
+    models = [*map(new_network, first)]
+    x = torch.zeros(2, settings.task.steps, settings.task.inputs)
+    assert {tuple(model(x).shape) for model in models} == {shape}
+    sizes = [sum(p.numel() for p in model.parameters()) for model in models]
+    text = files("learnability.study").joinpath(f"presets/{preset}.toml").read_text()
+    assert re.findall(r"^cell = .* # ([\d,]+)$", text, re.M) == [
+        f"{n:,}" for n in sizes
     ]
     assert {n.cell for n in settings.networks} == {
         *(set(CELLS) - {"ConstGate", "SharedGate", "DiagGate"})

@@ -1,5 +1,6 @@
 """What a study refuses: in one sentence, before anything is written."""
 
+import contextlib
 import errno
 import os
 import socket
@@ -9,9 +10,17 @@ import threading
 import pytest
 
 from learnability import storage
-from learnability.study import Store, cost, load_settings, pool, processes
+from learnability.study import (
+    Store,
+    cost,
+    load_settings,
+    pool,
+    processes,
+    run_study,
+)
 from learnability.study.pool import dask_pool
-from tests.study.small import small_settings
+from learnability.study.sweep import check_device
+from tests.study.small import Watcher, small_settings
 from tests.test_cli import call
 
 SMALL = small_settings()
@@ -68,6 +77,22 @@ def test_addresses_that_are_none(address):
     pytest.importorskip("distributed")
     with pytest.raises(ValueError, match=r"is no address; give tcp://HOST:PORT"):
         dask_pool(address)
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta", "cuda:x", ""])
+def test_a_device_that_cannot_be_used(tmp_path, device):
+    said = refused(tmp_path, "--device", device)
+    assert f"device '{device}' cannot be used" in said
+    assert "give one that is there, such as 'cpu'" in said
+    assert "cannot be used" in refused(tmp_path, "--device", device, "--workers", "1")
+    with pytest.raises(ValueError, match="cannot be used"):
+        run_study(SMALL.changed(device=device), Store(tmp_path / "new"), Watcher())
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_device_of_another_machine_is_that_machine_s():
+    far = pool.Pool(make=contextlib.nullcontext, at_once=1)  # workers may join it
+    check_device(SMALL.changed(device="gpu"), far)
 
 
 def test_sequences_that_no_memory_holds(tmp_path):

@@ -33,6 +33,20 @@ def test_identity_is_that_of_the_numbers():
         assert QUICK.identity() != QUICK.changed(**change).identity()
 
 
+def test_the_device_makes_no_other_study():
+    there = QUICK.changed(device="cuda", seeds=[8])
+    assert QUICK.identity() == QUICK.changed(device="cuda").identity()
+    assert "device" not in QUICK.to_toml()
+    assert Settings.from_toml(there.to_toml(), "quick").device == "cuda"
+    assert differing(QUICK, there) == []
+    both = joined(there, QUICK.changed(device="cpu"))
+    assert both is not None
+    assert (both.device, both.seeds) == ("cpu", (8, 7))
+    for wrong in (1, True, ["cuda"]):
+        with pytest.raises(ValueError, match="device: input should be a valid string"):
+            QUICK.changed(device=wrong)
+
+
 PLAIN = st.recursive(
     st.none()
     | st.booleans()
@@ -225,6 +239,7 @@ def test_only_what_decides_the_weights_names_a_run():
         {"n_sequences": [7]},
         {"diagnosis_sequences": 99},
         {"name": "other"},
+        {"device": "cuda"},
     ):
         assert QUICK.changed(**same).runs()[0].identity() == run.identity()
     for other in ({"seeds": [8]}, {"recipe": {"epochs": 3}}, {"task": {"noise": 0.3}}):

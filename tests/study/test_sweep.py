@@ -3,7 +3,10 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+import xarray as xr
 
 from learnability.cli.results import list_studies
 from learnability.study import Settings, Store, run_study
@@ -59,6 +62,29 @@ def test_what_is_there_is_kept(first):
     assert watcher.began == []
     assert len(watcher.skipped) == 5
     assert contents(first) == before
+
+
+def test_runs_are_the_same_wherever_they_are_trained(first, tmp_path):
+    there = Store(tmp_path)
+    shutil.copytree(first.folder, there.folder, dirs_exist_ok=True)
+    _, watcher = run(there.folder, SETTINGS.changed(device="cpu:0"))
+    assert watcher.began == []
+    some = part_of(SETTINGS, ["LSTM"], None)
+    shutil.rmtree(there.run(some.runs()[0]).path)
+    _, watcher = run(there.folder, some.changed(device="cpu:0"))
+    assert watcher.began == ["LSTM"]
+    before, after = (store.load()["LSTM"] for store in (first, there))
+    devices = [found.group("training").attrs["device"] for found in (before, after)]
+    assert devices == ["cpu", "cpu:0"]
+    xr.testing.assert_equal(before.tree, after.tree)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_training_on_a_gpu_is_near_that_on_the_cpu(first, tmp_path):
+    some = part_of(SETTINGS, ["LSTM"], None).changed(device="cuda")
+    found, _ = run(tmp_path, some)
+    one, other = (store.load()["LSTM"].group("training") for store in (first, found))
+    np.testing.assert_allclose(one["validation"], other["validation"], rtol=1e-3)
 
 
 def test_whether_it_is_there_is_told_without_reading_results(

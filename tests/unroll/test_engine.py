@@ -4,9 +4,17 @@ import pytest
 import torch
 from torch.autograd import forward_ad
 
-from learnability.cells import CELLS, GRU, ConstGate
+from learnability.cells import CELLS, GRU, LSTM, ConstGate
 from learnability.compiled.engine import chosen, obstacle
-from learnability.unroll import Network, outputs, ready, tangent, unroll, warm_up
+from learnability.unroll import (
+    Classifier,
+    Network,
+    outputs,
+    ready,
+    tangent,
+    unroll,
+    warm_up,
+)
 from learnability.unroll.recurrence import watching
 from tests.networks import GATED
 
@@ -70,6 +78,24 @@ def test_a_network_passes_its_engine_on():
     torch.testing.assert_close(*found)
     with pytest.raises(ValueError, match="dtypes are"):
         Network(GRU(2, 3), engine="compiled")(x.double())
+
+
+@pytest.mark.parametrize("kind", [GRU, LSTM])
+def test_a_classifier_reads_the_last_state_alone(kind):
+    x = torch.randn(2, 4, 2, generator=torch.Generator().manual_seed(0))
+    for engine in ("auto", "reference"):
+        model = Classifier(kind(2, 3, seed=1), 5, seed=2, engine=engine)
+        state = torch.zeros(2, model.cell.state_size)
+        for t in range(4):
+            state = model.cell.step(state, x[:, t])
+        expected = state[:, model.cell.output] @ model.w_out.T + model.b_out
+        torch.testing.assert_close(model(x), expected)
+        ours, theirs = (
+            torch.autograd.grad((z**2).sum(), [*model.parameters()])
+            for z in (model(x), expected)
+        )
+        torch.testing.assert_close(ours, theirs)
+    assert float(model.w_out.detach().abs().max()) <= 3**-0.5
 
 
 @pytest.mark.parametrize("engine", ["reference", "compiled"])

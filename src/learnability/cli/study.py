@@ -14,7 +14,7 @@ from ..study.logs import check_logs, make_logger
 from ..study.pool import LOCAL, Pool, checked_threads, dask_pool, processes
 from ..study.settings import Settings, load_settings
 from ..study.store import Store, differing, joined, part_of
-from ..study.sweep import outlook, run_study
+from ..study.sweep import check_device, outlook, run_study
 from ..summaries.published import read_published
 from .app import CHOICE, MANY, Flag, Folder, Output, Real, Reals, Whole, Wholes, Words
 from .terminal import Display, answer, named_store, output_file, say
@@ -40,6 +40,7 @@ def run(
     significance: Real = None,
     workers: Whole = None,
     threads: Whole = None,
+    device: str | None = None,
     cluster: str | None = None,
     log: Words = None,
     dry_run: Flag = False,
@@ -54,7 +55,7 @@ def run(
     Parameters
     ----------
     preset
-        Name of a preset (`quick`, `standard`, `today`, `livi-2026-03`,
+        Name of a preset (`quick`, `standard`, `today`, `today-recall`, `livi-2026-03`,
         `livi-2026-final`, `livi-2026-width`), or path of a TOML file with a study's
         settings.
     output
@@ -84,6 +85,9 @@ def run(
     threads
         Threads of each run; unless given those of PyTorch (OMP_NUM_THREADS, or the
         machine's cores), of which workers on this machine have an equal share.
+    device
+        Where to train, such as cuda; the CPU unless the settings say otherwise. What
+        was trained is diagnosed on the CPU.
     cluster
         Address of a Dask scheduler, or local:N for N worker processes here.
     log
@@ -99,6 +103,7 @@ def run(
         training_sequences=sequences,
         recipe={"epochs": epochs},
         options={"significance": significance},
+        device=device,
     )
     settings = chosen if scale is None else chosen.scaled(scale)
     default = str(Path("runs") / _folder_name(settings))
@@ -112,6 +117,7 @@ def run(
     names = log or ["jsonl"]
     check_logs(names)
     pool = _pool(workers, cluster, threads)
+    check_device(settings, pool)
     loggers = [] if dry_run else [make_logger(name, store) for name in names]
     with Display(Console()) as display, using_threads(None if pool else threads):
         if not dry_run:

@@ -14,6 +14,7 @@ from torch import Tensor, nn, optim
 from ..cells import Cell
 from ..compiled.engine import beside_others, compile_ahead, threads
 from ..grid import checked_lags, spread_lags
+from ..machine import checked_device
 from ..models.batches import Batch, device_of, dtype_of, first_items
 from ..models.choice import Named, found, names_of
 from ..models.losses import Loss, named
@@ -225,12 +226,9 @@ def _on(model: nn.Module, device: torch.device | str | None) -> Iterator[None]:
             "or leave out device="
         )
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UnsupportedModelError(
-            f"device {str(device)!r} cannot be used ({str(error).splitlines()[0]}); "
-            "give one that is there, such as 'cpu'"
-        ) from error
+        checked_device(device)
+    except ValueError as error:
+        raise UnsupportedModelError(str(error)) from error
     model.to(device)
     try:
         yield

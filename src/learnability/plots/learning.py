@@ -17,6 +17,8 @@ from .style import ink, styles
 
 # Epochs of a curve that carry a mark.
 MARKS = 6
+# Of the lowest error: noise below it is out of sight, or errors would have no room.
+IN_SIGHT = 0.1
 # Envelopes drawn, at most: from the first measurement to the last.
 CURVES = 6
 # Of f(l)/f(0): below it nothing arrives that anyone would see.
@@ -24,7 +26,12 @@ LOWEST = 1e-6
 
 
 def curves(
-    tables: Tables, ax: Axes, *, noise: Sequence[float] = (), names: Sequence[str] = ()
+    tables: Tables,
+    ax: Axes,
+    *,
+    noise: Sequence[float] = (),
+    named: bool = False,
+    names: Sequence[str] = (),
 ) -> Axes:
     """Draw errors by epoch: validation strong, training thin, the noise as a line.
 
@@ -32,7 +39,8 @@ def curves(
 
     Args:
         tables: of `summaries.curve_spread`, by line.
-        noise: mean square errors that no network can beat.
+        noise: errors that no network can beat.
+        named: whether errors are cross-entropies.
     """
     found = styled(tables, names)
     for name, style in found.items():
@@ -49,13 +57,16 @@ def curves(
         own(ax.plot(epoch, table["train"], **thin), style)
     for floor in noise:
         ax.axhline(floor, color=ink().quiet, lw=0.9, ls="--")
-    ax.set_ylabel("mean square error")
+    ax.set_ylabel("cross-entropy in nats" if named else "mean square error")
     shown = parts.every(tables)
     shown = shown[np.isfinite(shown) & (shown > 0)]
     # Within a decade a logarithmic axis has hardly a number to read.
     if shown.size and shown.max() > 10 * shown.min():
         ax.set_yscale("log")
         parts.number_axis(ax.yaxis)
+        lowest = IN_SIGHT * float(shown.min())
+        if named and ax.get_ylim()[0] < lowest:
+            ax.set_ylim(bottom=lowest)
     parts.epoch_axis(ax, max(len(table) for table in tables.values()))
     floors = [stroke("noise")] * bool(len(noise))
     return explain(ax, found, stroke("training", lw=0.6, ls="-"), *floors)

@@ -87,7 +87,7 @@ def pictures(found: Summary) -> list[Picture]:
         "answer": [name for name, there in marks.items() if there],
         "samples": ["asked"] * bool(found.task_lags),
         "noise_floor": ["asked"] * bool(found.task_lags),
-        "learning": ["curves"] * bool(found.curves),
+        "learning": ["named"] * found.named + ["curves"] * bool(found.curves),
     }
     return [
         Picture(
@@ -135,7 +135,8 @@ def _all(found: Summary) -> Iterator[Found]:
         floors = of(seen.noise_floor, found.floors, **asked)
         yield "noise_floor", told.detected(found), [floors]
     if shares:
-        curves = of(learning.curves, found.curves, noise=found.noise)
+        errors = {"noise": found.noise, "named": found.named}
+        curves = of(learning.curves, found.curves, **errors)
         panels = [of(learning.shares, shares), *[curves] * bool(found.curves)]
         yield "learning", told.learnt(found), panels
     if not found.tails:  # of no module is the equation known

@@ -33,6 +33,8 @@ def by_lag(found: Summary, member: int, name: str, judged: Sequence[Judged]) -> 
     }
     if shares:
         columns["learnt share"] = lambda lag: _share(shares.get(lag))
+    if any("right" in row for row in shares.values()):
+        columns["named right"] = lambda lag: _right(shares.get(lag))
     if len(judged) == 1:  # of several seeds the first table says what most have
         said = judged[0]
         columns["verdict"] = lambda lag: said[lag].verdict if lag in said else MISSING
@@ -58,6 +60,11 @@ def _seen(row: Row, n_sequences: Sequence[float]) -> object:
     """Return whether each number of sequences shows a lag."""
     needed, *_ = of_dependency(row)
     return by_budget(["yes" if needed <= n else "no" for n in n_sequences])
+
+
+def _right(row: Row | None) -> str:
+    """Return the share of a lag's tokens that is named right, a mean over seeds."""
+    return MISSING if row is None else short(row["right"], 2)
 
 
 def _share(row: Row | None) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -121,13 +122,50 @@ def learnt_lags(shares: pd.DataFrame | None) -> str:
     return f"{said} ({more} in some)" if more else said
 
 
+HEADS = {"r2": "R² of ceiling", "accuracy": "named right of ceiling"}
+"""What tables call the measures of how well a training went."""
+
+
+def fit_columns(training: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the attributes that say how well a training went.
+
+    Args:
+        training: its attributes; none where there was none.
+
+    Example:
+        >>> fit_columns({"r2": 0.5, "ceiling": 0.7})
+        ('r2', 'ceiling')
+    """
+    if "accuracy" in training:
+        return ("accuracy", "ceiling", "chance")
+    return ("r2", "ceiling")
+
+
+def measure_of(trees: Trees) -> str:
+    """Return the attribute that says how well trainings went: one of `HEADS`."""
+    (measure, *_) = fit_columns(next((r.attrs for r in trained(trees)), {}))
+    return measure
+
+
+def guessed(training: Mapping[str, Any]) -> str:
+    """Return what a guess would name right, in brackets; nothing of values.
+
+    Args:
+        training: its attributes, or its row of a table.
+    """
+    chance = training.get("chance", math.nan)
+    return "" if math.isnan(chance) else f" (a guess: {short(chance)})"
+
+
 def fits(trees: Trees) -> str:
-    """Return R² over seeds beside the most that any network can have."""
-    found = trained(trees)
+    """Return R², or what is named right, over seeds beside the most that there is."""
+    found = [record.attrs for record in trained(trees)]
     if not found:
         return "not trained here"
-    r2 = np.array([float(record.attrs["r2"]) for record in found])
-    return f"{spread_of(r2)} of {float(found[0].attrs['ceiling']):.3f}"
+    measure = measure_of(trees)
+    every = np.array([float(training[measure]) for training in found])
+    ceiling = np.mean([float(training["ceiling"]) for training in found])
+    return f"{spread_of(every)} of {ceiling:.3f}{guessed(found[0])}"
 
 
 def spread_of(values: np.ndarray) -> str:

@@ -186,6 +186,7 @@ def _page(study: Study, found: Summary, **parts: Any) -> str:
         budgets=found.n_sequences,
         facets=switches(found.names, study.facets),
         pictures=pictures(found),
+        named=found.named,
         lags=[
             by_lag(found, place, name, study.judged.get(name, ()))
             for place, name in enumerate(found.samples)

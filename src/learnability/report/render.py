@@ -163,6 +163,7 @@ def page(
     budgets: Sequence[float],
     pictures: Iterable[Picture],
     by: str = "lag",
+    named: bool = False,
     made: Sequence[object] = (),
     numbers: Table | None = None,
     more: Sequence[str] = (),
@@ -174,6 +175,7 @@ def page(
         budgets: numbers of sequences N, ascending.
         pictures: its figures; the first stands beside the answer.
         by: what its tables are over: lag or step.
+        named: whether networks name things.
         made: what it takes to make it again.
         numbers: a table for specialists.
         more: sentences for specialists.
@@ -187,6 +189,7 @@ def page(
         budgets=[number(budget) for budget in budgets],
         figures=[shown(picture) for picture in pictures],
         by=by,
+        named=named,
         made=made,
         numbers=numbers,
         more=more,

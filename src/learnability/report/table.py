@@ -13,7 +13,7 @@ from ..summaries.progress import COLUMNS, LATER, over_seeds, progress
 from ..summaries.spread import ORDER, envelope, group, of_known, trained
 from ..summaries.windows import window_table
 from ..words import MISSING, number, reach, short
-from .overview import cell, fits
+from .overview import HEADS, cell, fit_columns, fits, guessed, measure_of
 
 Value = str | float | bool
 
@@ -40,7 +40,8 @@ def table(
 
     Returns:
         ``cell``; ``seen``, ``kept`` and ``learnt``, see `summaries.progress`, seen with
-        the sequences of the training; ``r2`` and ``ceiling``; ``tau_median``,
+        the sequences of the training; ``r2`` and ``ceiling``, or where tokens are named
+        ``accuracy``, ``ceiling`` and ``chance``, that of a guess; ``tau_median``,
         ``tau_low`` and ``tau_high`` (time scales of the units, median and 10 to 90 %);
         ``decay``; ``alpha`` with ``alpha_lower``, ``alpha_upper`` at ``alpha_lag``, the
         lag where it is the median over all lags; per N N ``H_N``, ``H_N_lower``,
@@ -66,8 +67,7 @@ def _row(
     return {
         "cell": name,
         **progress(run).record(),
-        "r2": float(training.get("r2", np.nan)),
-        "ceiling": float(training.get("ceiling", np.nan)),
+        **{n: float(training.get(n, np.nan)) for n in fit_columns(training)},
         **_time_scales(run),
         "decay": fitted_decay(f["lag"].values, f["normalised"].values),
         **_tail_index(run),
@@ -189,8 +189,8 @@ def formatted(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns as people read them: architecture; what is seen, kept and learnt; R² of
-        its ceiling; time scale with its spread; decay; alpha with its interval; a
-        column per N; the outcome, if a training diverged.
+        its ceiling, or what is named right; time scale with its spread; decay; alpha
+        with its interval; a column per N; the outcome, if a training diverged.
 
     Example:
         >>> rows = pd.DataFrame([{"cell": "GRU", "r2": 0.5, "ceiling": 0.69}])
@@ -202,8 +202,9 @@ def formatted(rows: pd.DataFrame) -> pd.DataFrame:
     for name in COLUMNS:
         if name in rows:
             columns[name] = [_shown(row[name]) for row in records]
-    if "r2" in rows:
-        columns["R² of ceiling"] = [_fit(row) for row in records]
+    for name, head in HEADS.items():
+        if name in rows:
+            columns[head] = [_fit(row, name) for row in records]
     if "tau_median" in rows:
         columns["time scale (10 to 90\u202f%)"] = [_time_scale(row) for row in records]
     if "decay" in rows:
@@ -244,10 +245,10 @@ def _shown(value: float | str) -> str:
     return value if isinstance(value, str) else short(value)
 
 
-def _fit(row: Mapping) -> str:
-    if np.isnan(row["r2"]):
+def _fit(row: Mapping, name: str) -> str:
+    if np.isnan(row[name]):
         return "not trained here"
-    return f"{row['r2']:.3f} of {row['ceiling']:.3f}"
+    return f"{row[name]:.3f} of {row['ceiling']:.3f}{guessed(row)}"
 
 
 def _time_scale(row: Mapping) -> str:
@@ -266,7 +267,7 @@ def _alpha(row: Mapping) -> str:
 def summary(
     lines: Mapping[str, Sequence[xr.DataTree]], reached: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
-    """Return one row per network and optimizer as text: what is seen with each N, R².
+    """Return one row per network and optimizer as text: what is seen with N, the fit.
 
     What is seen is a mean over seeds with its deviation, and in brackets the lowest and
     the highest end of their intervals; what is kept is a mean, too, and what is learnt
@@ -282,7 +283,8 @@ def summary(
         seen = {f"sees, N = {number(n)}": cell(own, n) for n in own.index}
         found = over_seeds([progress(tree) for tree in trees]).cells()
         later = {column: found[column] for column in LATER}
-        rows.append({"network": name, **seen, **later, "R² of ceiling": fits(trees)})
+        head = HEADS[measure_of(trees)]
+        rows.append({"network": name, **seen, **later, head: fits(trees)})
     return pd.DataFrame(rows)
 
 

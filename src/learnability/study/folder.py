@@ -156,7 +156,7 @@ class RunFolder:
             return None
         if seal != SEAL + sha256(content).hexdigest().encode():
             raise Damaged(f"{self.checkpoint_file} does not agree with its checksum")
-        found = torch.load(BytesIO(content), weights_only=True)
+        found = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
         return found["record"] if found["key"] == key else None
 
     def drop_stale_checkpoint(self) -> None:

@@ -20,6 +20,8 @@ from .store import Store
 Values = Mapping[str, float]
 # Characters of another's complaint that are passed on.
 LONGEST = 200
+# What the end of a training is told by, whichever its task was.
+ENDED = ("r2", "accuracy", "ceiling", "chance", "best_epoch")
 
 
 class Logger(Protocol):
@@ -53,7 +55,7 @@ def log_run(
         values = {name: float(curve[epoch]) for name, curve in curves.items()}
         logger.record(label, epoch + 1, values)
     need = found.group("detection")
-    ended = {n: float(training.attrs[n]) for n in ("r2", "ceiling", "best_epoch")}
+    ended = {n: float(training.attrs[n]) for n in ENDED if n in training.attrs}
     needed = zip(need["lag"].values, need["needed"].values, strict=True)
     ended |= {f"samples_needed_lag_{lag}": float(n) for lag, n in needed}
     logger.finish(label, ended)

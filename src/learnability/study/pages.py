@@ -12,6 +12,7 @@ from ..report import Again, Study
 from ..report.overview import Judged
 from ..summaries import Published, summed
 from ..summaries.spread import Trees
+from ..tasks import Recall, Task
 from ..words import number, percent, span
 from .settings import Settings, load_settings, preset_names
 from .store import Store
@@ -207,8 +208,18 @@ def _asked(settings: Settings, runs: Runs) -> str:
         "Asked for here: dependencies as they were found, and in curves over all lags "
         f"of one strength, {what}, with {percent(options.significance)} false alarms "
         f"and {percent(1 - options.power)} misses, at lags from {number(first)} to "
-        f"{number(last)} steps. The task's own lags are "
-        f"{', '.join(map(str, settings.task.lags))}."
+        f"{number(last)} steps. {_of_task(settings.task)}"
+    )
+
+
+def _of_task(task: Task) -> str:
+    """Say in a sentence at which lags there is something to learn."""
+    lags = ", ".join(map(str, task.lags))
+    if not isinstance(task, Recall):
+        return f"The task's own lags are {lags}."
+    return (
+        f"The token to be named at the end is one of {task.tokens}, of which a guess "
+        f"names {percent(task.chance)}, and stands so many steps before it: {lags}."
     )
 
 

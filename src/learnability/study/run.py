@@ -15,13 +15,15 @@ from ..diagnosis.options import DiagnosisOptions
 from ..randomness import stream
 from ..recipe import OptimizerName, Recipe
 from ..storage import stamp
-from ..tasks import MultiLag, Sequences
+from ..tasks import Sequences, Task
 from .architecture import Architecture
 
 # Sequences below which no interval of a diagnosis means anything.
 FEWEST_DIAGNOSED = 50
 # Seconds of training that a killed process loses at most.
 CHECKPOINT_EVERY = 60.0
+# Where runs are trained unless a study says otherwise, and where all are diagnosed.
+CPU = "cpu"
 Diagnosed = Annotated[checked.Whole, Field(ge=FEWEST_DIAGNOSED, le=checked.LARGEST)]
 
 
@@ -123,7 +125,7 @@ class RunSettings(BaseModel):
     Attributes:
         task: the sequences.
         training_sequences: N of training.
-        validation_sequences: how many choose the best epoch and give R².
+        validation_sequences: how many choose the best epoch and tell what is learnt.
         diagnosis_sequences: how many the diagnosis sees, fresh ones.
         recipe: how to train.
         architecture: the network.
@@ -134,7 +136,7 @@ class RunSettings(BaseModel):
 
     model_config = checked.STRICT
 
-    task: MultiLag
+    task: Task
     training_sequences: checked.Count
     validation_sequences: checked.Count
     diagnosis_sequences: Diagnosed
@@ -191,13 +193,13 @@ class RunData:
         counts: sequences for training, validation and diagnosis.
     """
 
-    task: MultiLag
+    task: Task
     seed: int
     counts: tuple[int, int, int]
 
     @cached_property
-    def direction(self) -> torch.Tensor:
-        """The task's direction among the inputs."""
+    def direction(self) -> torch.Tensor | None:
+        """The task's direction among the inputs, if it has one."""
         return self.task.direction(stream(self.seed, "task direction"))
 
     @cached_property
@@ -217,11 +219,12 @@ class RunData:
 
     def _draw(self, purpose: str, count: int) -> Sequences:
         seed = stream(self.seed, purpose)
-        return self.task.draw(count, seed=seed, direction=self.direction)
+        direction: Any = self.direction  # of the task's own kind
+        return self.task.draw(count, seed=seed, direction=direction)
 
 
 @lru_cache(maxsize=1)
-def _of_one_seed(task: MultiLag, seed: int, counts: tuple[int, int, int]) -> RunData:
+def _of_one_seed(task: Task, seed: int, counts: tuple[int, int, int]) -> RunData:
     """Keep the last sequences: the runs of one seed follow one another."""
     return RunData(task, seed, counts)
 
@@ -250,6 +253,7 @@ class Request:
         every: seconds of training between checkpoints.
         threads: how many to use; None leaves them as they are.
         wait: whether to wait where another process holds the run.
+        device: where to train.
     """
 
     folder: str
@@ -259,3 +263,4 @@ class Request:
     every: float = CHECKPOINT_EVERY
     threads: int | None = None
     wait: bool = False
+    device: str = CPU

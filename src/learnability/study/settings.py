@@ -14,7 +14,7 @@ from ..diagnosis.options import DiagnosisOptions
 from ..grid import checked_lags
 from ..recipe import Recipe
 from ..storage import check_format, stamp
-from ..tasks import MultiLag
+from ..tasks import Task
 from .run import (
     FEWEST_DIAGNOSED,
     Diagnosed,
@@ -59,9 +59,9 @@ class Settings(BaseModel):
         scale: share of the epochs and sequences that was kept of a larger study; it
             says so in every output and decides no number.
         seeds: from each of them every random stream of its runs is derived.
-        task: the sequences; lags in steps, noise in units of the targets.
+        task: the sequences, of `MultiLag` or `Recall`; lags in steps.
         training_sequences: N of training.
-        validation_sequences: how many choose the best epoch and give R².
+        validation_sequences: how many choose the best epoch and tell what is learnt.
         diagnosis_sequences: how many the diagnosis sees, fresh ones.
         recipe: how to train; epochs in passes, batches in sequences.
         further_optimizers: optimizers besides the recipe's; each once.
@@ -70,6 +70,8 @@ class Settings(BaseModel):
         lags: lags in steps at which to diagnose.
         n_sequences: numbers of sequences N whose windows are reported.
         options: how finely to diagnose.
+        device: where to train, such as "cuda"; the CPU unless given. What was trained
+            is diagnosed on the CPU. Like the number of threads it makes no other run.
     """
 
     model_config = checked.STRICT
@@ -77,7 +79,7 @@ class Settings(BaseModel):
     name: Name
     scale: Annotated[float, Field(gt=0, le=1)] = 1.0
     seeds: Annotated[checked.Several[checked.StudySeed], Field(min_length=1)] = (0,)
-    task: MultiLag
+    task: Task
     training_sequences: checked.Count
     validation_sequences: checked.Count
     diagnosis_sequences: Diagnosed
@@ -87,6 +89,7 @@ class Settings(BaseModel):
     lags: checked.Several[checked.Whole]
     n_sequences: Annotated[checked.Several[checked.Positive], Field(min_length=1)]
     options: DiagnosisOptions = DiagnosisOptions()
+    device: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -272,9 +275,10 @@ class Settings(BaseModel):
     def identity(self) -> str:
         """Return a short hash of everything that decides the numbers.
 
-        Names and scale decide none, and no more does the order of the grid.
+        Names and scale decide none, and no more do the device and the order of the
+        grid.
         """
-        ordered = self.model_dump(mode="json", exclude={"name", "scale"})
+        ordered = self.model_dump(mode="json", exclude={"name", "scale", "device"})
         for network in ordered["networks"]:
             del network["name"]
         ordered["networks"].sort(key=checked.digest)

@@ -19,8 +19,7 @@ import safetensors.numpy
 import safetensors.torch
 import torch
 import xarray as xr
-from jaxtyping import Float
-from torch import Tensor, optim
+from torch import optim
 
 from ..diagnosis.diagnose import attributes
 from ..diagnosis.groups import fitted_detection, fitted_envelopes, fitted_evidence
@@ -29,16 +28,18 @@ from ..diagnosis.measure import Measurement
 from ..diagnosis.options import DiagnosisOptions
 from ..diagnosis.verdict_group import verdict_group
 from ..evidence import ProbeStatistics
+from ..machine import checked_device
 from ..models.reading import Progress, Reading
 from ..models.taps import Tap
 from ..randomness import stream
 from ..recipe import make_optimizer
 from ..storage import tree_bytes, tree_from
-from ..tasks import Sequences, learnt_shares
-from ..training import Snapshot, Training, predicted, r_squared, train
-from ..unroll import Network
+from ..tasks import Sequences
+from ..training import Snapshot, train
+from ..unroll import Model
 from .folder import Damaged, RunFolder
-from .run import Request, RunData, RunSettings, run_data, stage_keys
+from .run import CPU, Request, RunData, run_data, stage_keys
+from .taught import new_network, record_of, training_group
 
 Files = dict[str, bytes]
 Arrays = dict[str, np.ndarray]
@@ -114,32 +115,32 @@ class Stages:
         """The files of the stage training."""
         return self._files("training")
 
-    def _new_network(self) -> Network:
-        run = self.run
-        cell = run.architecture.build(run.task.inputs, stream(run.seed, "weights"))
-        return Network(cell, seed=stream(run.seed, "read-out"))
-
     def _train(self) -> Files:
-        run, data, network = self.run, self.data, self._new_network()
+        run, data = self.run, self.data
+        device = checked_device(self.request.device)  # of the worker's machine
+        network = new_network(run).to(device)
         start, epochs = self._start(), run.recipe.epochs
         self.resumed = start is not None
         training = train(
             network,
-            data.training,
-            data.validation,
+            data.training.to(device),
+            data.validation.to(device),
             run.recipe,
             seed=stream(run.seed, "batches"),
+            objective=run.task.objective,
             progress=lambda done, _: self.progress("training", done / epochs),
             start=start,
             save=self._saver(start),
         )
         best = training.best
         training.restore(network, best)
+        network.cpu()
         weights = {name: w.contiguous() for name, w in best.weights.items()}
+        record = record_of(run, network, data, training, self.request.device)
         return {
             "weights.safetensors": safetensors.torch.save(weights),
             "optimizer.pt": _saved({"epoch": best.epoch, "state": best.optimizer}),
-            "history.json": json.dumps(_record(run, network, data, training)).encode(),
+            "history.json": json.dumps(record).encode(),
         }
 
     def _start(self) -> Snapshot | None:
@@ -179,9 +180,9 @@ class Stages:
         return (epoch + (place + 1) / batches) / recipe.epochs
 
     @cached_property
-    def network(self) -> Network:
+    def network(self) -> Model:
         """The network at its best weights."""
-        network = self._new_network()
+        network = new_network(self.run)
         weights = safetensors.torch.load(self.trained["weights.safetensors"])
         network.load_state_dict(weights)
         return network
@@ -202,7 +203,7 @@ class Stages:
         """Return the network read on some sequences."""
         return Reading(
             self.network,
-            _half_square,
+            self.run.task.objective.each,
             data,
             taps=taps,
             sequences=len(data),
@@ -212,7 +213,8 @@ class Stages:
 
     def _optimizer(self) -> optim.Optimizer | None:
         """Return the optimizer at the best weights, if it ever made a step."""
-        best = torch.load(BytesIO(self.trained["optimizer.pt"]), weights_only=True)
+        kept = BytesIO(self.trained["optimizer.pt"])
+        best = torch.load(kept, map_location=CPU, weights_only=True)
         if best["epoch"] < 0:
             return None
         made = make_optimizer(self.run.recipe, self.network.parameters())
@@ -247,7 +249,7 @@ class Stages:
             lambda taps, given: self._reading(given, taps),
             data.validation if len(data.validation) >= FEWEST else None,
             optimizer,
-            self._new_network().state_dict(),
+            new_network(self.run).state_dict(),
         )
         found = verdict_group(one, reading, held_out, data.direction)
         return {"verdict.nc": tree_bytes(xr.DataTree.from_dict({"verdict": found}))}
@@ -269,7 +271,7 @@ class Stages:
             tree[name] = xr.DataTree(group)
         tree["verdict"] = self._tree("verdict")["verdict"]
         record = json.loads(self.trained["history.json"])
-        tree["training"] = xr.DataTree(_training_group(run, record))
+        tree["training"] = xr.DataTree(training_group(run, record))
         self.progress("fit", 1.0)
         tree.attrs |= {
             "options": options.model_dump_json(),
@@ -290,40 +292,3 @@ def _saved(record: dict[str, Any]) -> bytes:
     file = BytesIO()
     torch.save(record, file)
     return file.getvalue()
-
-
-def _half_square(
-    outputs: Float[Tensor, "sequence step"], targets: Float[Tensor, "sequence step"]
-) -> Float[Tensor, "sequence step"]:
-    return 0.5 * (outputs - targets) ** 2
-
-
-def _record(
-    run: RunSettings, network: Network, data: RunData, training: Training
-) -> dict:
-    """Return what is to be known of a training, the network at its best weights."""
-    fresh, ended = data.validation, len(training.history["validation"])
-    prediction = predicted(network, fresh.x)
-    shares = learnt_shares(run.task, fresh.x, prediction, data.direction)
-    return {
-        "history": {name: v[:ended] for name, v in training.history.items()},
-        "learnt_share": shares.tolist(),
-        "attributes": {
-            "outcome": training.outcome,
-            "diverged": int(training.diverged),
-            "best_epoch": training.best.epoch + 1,
-            "r2": r_squared(network, fresh),
-            "ceiling": run.task.ceiling,
-        },
-    }
-
-
-def _training_group(run: RunSettings, record: dict) -> xr.Dataset:
-    """Return the record of a training as labelled arrays."""
-    history = {n: ("epoch", np.array(v)) for n, v in record["history"].items()}
-    group = xr.Dataset(
-        {**history, "learnt_share": ("task_lag", np.array(record["learnt_share"]))},
-        coords={"task_lag": list(run.task.lags)},
-    )
-    group.attrs = record["attributes"]
-    return group

@@ -297,7 +297,7 @@ def joined(there: Settings, asked: Settings) -> Settings | None:
     Args:
         there: one study, whose order is kept; and its networks' names, unless the other
             holds more of them.
-        asked: the other.
+        asked: the other, whose device is taken.
     """
     if differing(there, asked):
         return None
@@ -311,19 +311,20 @@ def joined(there: Settings, asked: Settings) -> Settings | None:
         networks=_plain(networks.values()),
         seeds=list(dict.fromkeys((*there.seeds, *asked.seeds))),
         further_optimizers=[*_plain(there.further_optimizers), *_further(new)],
-    )
+    ).model_copy(update={"device": asked.device})
     wanted = {run.identity() for study in (there, asked) for run in study.runs()}
     return both if wanted == {run.identity() for run in both.runs()} else None
 
 
 def differing(there: Settings, asked: Settings) -> list[str]:
-    """Return the names of settings besides the grid in which two studies differ.
+    """Return the names of settings besides grid and device in which studies differ.
 
     Args:
         there: one study.
         asked: the other.
     """
-    one, two = (s.model_dump(mode="json", exclude=GRID) for s in (there, asked))
+    out = GRID | {"device"}
+    one, two = (s.model_dump(mode="json", exclude=out) for s in (there, asked))
     return [name for name in one if one[name] != two[name]]
 
 

@@ -8,13 +8,14 @@ from typing import Protocol, final
 
 from ..compiled.engine import using_threads
 from ..diagnosis import LayerDiagnosis
+from ..machine import checked_device
 from ..models.reading import Progress, silent
 from ..storage import place
 from .cost import Pace, Seconds
 from .folder import Damaged, RunFolder
 from .logs import Logger, log_run
 from .pool import Pool, execute_in
-from .run import CHECKPOINT_EVERY, Request, RunSettings
+from .run import CHECKPOINT_EVERY, CPU, Request, RunSettings
 from .settings import Settings
 from .stages import Stages
 from .store import Store
@@ -69,6 +70,21 @@ def execute(request: Request, progress: Progress = silent) -> Outcome:
     )
 
 
+def check_device(settings: Settings, pool: Pool | None) -> None:
+    """Refuse a device that this machine lacks, unless others are to train.
+
+    Args:
+        settings: the study.
+        pool: what will run the runs; this process unless given.
+
+    Raises:
+        ValueError: if the device cannot be used.
+    """
+    here = pool is None or pool.workers is not None
+    if settings.device is not None and here:
+        checked_device(settings.device)
+
+
 class Watcher(Protocol):
     """What a study tells while it works."""
 
@@ -110,14 +126,23 @@ def run_study(
         loggers: told of every run that was made, when it has ended.
 
     Raises:
-        ValueError: if the folder holds another study or cannot be written.
+        ValueError: if the folder holds another study or cannot be written, or the
+            device cannot be used.
     """
+    check_device(settings, pool)
     store.begin(settings)
     workers = (1 if pool is None else pool.workers) or len(settings.runs())
     pace = Pace.of(settings, store.load_times(), workers)
     told = _Told(settings, store, watcher, loggers, pace)
     requests = [
-        Request(store.address, settings.label(run), run, settings.scale, every)
+        Request(
+            store.address,
+            settings.label(run),
+            run,
+            settings.scale,
+            every,
+            device=settings.device or CPU,
+        )
         for run in told.load_finished()
     ]
     held = _work(requests, told, pool)

@@ -20,24 +20,24 @@ def share_spread(trees: Trees) -> pd.DataFrame:
     Returns:
         Over ``lag``: ``mean``; ``lower`` and ``upper``, the smallest and largest over
         seeds, of verdicts the ends of intervals; ``learnt``, whether the lag is in
-        every seed, and ``some``, whether it is in any. No row where nothing is known.
-        The attribute ``task`` says whether the lags are those of the task.
+        every seed, and ``some``, whether it is in any; of a task of naming ``right``,
+        the share that is named right. No row where nothing is known. The attribute
+        ``task`` says whether the lags are those of the task.
     """
     of_task = [_trained_shares(record) for record in trained(trees)]
     tables = of_task or [_found_shares(tree) for tree in trees if has_learnt(tree)]
     if not tables:
         return pd.DataFrame(columns=["mean", "lower", "upper", "learnt", "some"])
-    table = (
-        pd.concat(tables)
-        .groupby(level="lag")
-        .agg(
-            mean=("share", "mean"),
-            lower=("lower", "min"),
-            upper=("upper", "max"),
-            learnt=("learnt", "all"),
-            some=("learnt", "any"),
-        )
+    every = pd.concat(tables).groupby(level="lag")
+    table = every.agg(
+        mean=("share", "mean"),
+        lower=("lower", "min"),
+        upper=("upper", "max"),
+        learnt=("learnt", "all"),
+        some=("learnt", "any"),
     )
+    if "right" in every.obj:
+        table["right"] = every["right"].mean()
     table.attrs["task"] = bool(of_task)
     return table
 
@@ -50,11 +50,13 @@ def has_learnt(tree: xr.DataTree) -> bool:
 def _trained_shares(record: xr.Dataset) -> pd.DataFrame:
     """Return the learnt share of each lag of the task, which is known exactly."""
     share = np.asarray(record["learnt_share"].values, float)
-    if not record.attrs["r2"] > 0:
+    if "r2" in record.attrs and not record.attrs["r2"] > 0:
         # Predictions no better than the mean hold nothing, whatever the shares' noise.
         share = np.minimum(share, 0)
     index = pd.Index(record["task_lag"].values, name="lag")
-    columns = dict.fromkeys(("share", "lower", "upper"), share)
+    columns: dict[str, np.ndarray] = dict.fromkeys(("share", "lower", "upper"), share)
+    if "accuracy" in record:
+        columns["right"] = np.asarray(record["accuracy"].values, float)
     return pd.DataFrame(columns | {"learnt": share >= SHARE}, index)
 
 

@@ -188,6 +188,15 @@ def trained(trees: Trees) -> list[xr.Dataset]:
     return [group(tree, "training") for tree in trees if "training" in tree.children]
 
 
+def named(record: xr.Dataset) -> bool:
+    """Tell whether a training was to name things: its errors are cross-entropies.
+
+    Args:
+        record: of the training.
+    """
+    return "accuracy" in record.attrs
+
+
 def curve_spread(trees: Trees) -> pd.DataFrame:
     """Return the errors of all seeds over the epochs that all had.
 
@@ -215,13 +224,17 @@ CURVES = ("median", "p10", "p90")
 
 
 def noise_levels(trees: Trees) -> list[float]:
-    """Return the mean square error that no network can beat, one value per task.
+    """Return the error that no network can beat, one value per task.
 
     With R² = 1 - MSE/Var(y) at the best epoch, Var(y) follows from the record, and the
-    floor is (1 - ceiling) Var(y).
+    floor is (1 - ceiling) Var(y). That of names is in the record, of the sequences that
+    judge each seed: it is the mean over seeds.
     """
-    found = []
+    floors = [float(r.attrs["floor"]) for r in trained(trees) if named(r)]
+    found = [float(np.mean(floors))] if floors else []
     for record in trained(trees):
+        if named(record):
+            continue
         r2, best = float(record.attrs["r2"]), int(record.attrs["best_epoch"])
         # Epoch 0 are the initial weights, whose error the history does not hold.
         if best and r2 < 1:

@@ -43,7 +43,8 @@ class Summary:
         split: of `envelope_shares`.
         floors: of `noise_floor`.
         task_lags: at which the targets depend on the inputs, as far as it is known.
-        noise: mean square errors that no network can beat.
+        noise: errors that no network can beat.
+        named: whether networks name things, so that errors are cross-entropies.
     """
 
     names: tuple[str, ...]
@@ -63,6 +64,7 @@ class Summary:
     floors: Tables = field(default_factory=dict)
     task_lags: tuple[int, ...] = ()
     noise: tuple[float, ...] = ()
+    named: bool = False
 
 
 def summed(
@@ -105,6 +107,7 @@ def summed(
         floors=_each(noise_floor, noisy, numbers),
         task_lags=task_lags(every),
         noise=tuple(spread.noise_levels(every)),
+        named=any(map(spread.named, spread.trained(every))),
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ..randomness import Seed, torch_generator
@@ -11,21 +11,25 @@ from ..randomness import Seed, torch_generator
 
 @dataclass(frozen=True)
 class Sequences:
-    """Inputs (sequence, step, input) and targets (sequence, step).
+    """Inputs (sequence, step, input) and targets.
+
+    Targets are values (sequence, step), or names as whole numbers: of every step, or of
+    every sequence (sequence,).
 
     Raises:
         ValueError: if there is none, sizes disagree, or a value is not finite.
     """
 
     x: Float[Tensor, "..."]
-    y: Float[Tensor, "..."]
+    y: Shaped[Tensor, "..."]
 
     def __post_init__(self) -> None:
         if self.x.numel() == 0:
             raise ValueError(
                 f"the data are empty (shape {tuple(self.x.shape)}); give sequences"
             )
-        if self.x.shape[:2] != self.y.shape:
+        named = self.y.ndim == 1 and not self.y.is_floating_point()
+        if self.x.shape[: 1 if named else 2] != self.y.shape:
             raise ValueError(
                 f"inputs have shape {tuple(self.x.shape)} but targets "
                 f"{tuple(self.y.shape)}; sequences and steps must agree"
@@ -41,6 +45,15 @@ class Sequences:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def to(self, device: torch.device | str) -> "Sequences":
+        """Return the same sequences on a device; they themselves if they lie there.
+
+        Args:
+            device: such as "cuda".
+        """
+        x, y = self.x.to(device), self.y.to(device)
+        return self if x is self.x and y is self.y else Sequences(x, y)
 
     def permuted(self, seed: Seed) -> "Sequences":
         """Return the same sequences, each with the targets of another, at random.
