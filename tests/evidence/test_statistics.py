@@ -16,7 +16,7 @@ def measured(s, g, size=5):
     starts = range(0, len(s), size)
     places = [slice(start, min(start + size, len(s))) for start in starts]
 
-    def chunks(rows):
+    def chunks(parts, rows):
         return (Numbers(p, probes[p, rows], losses[p]) for p in places)
 
     made = SequenceGradients(len(s), 1, s.shape[1], s.nbytes, chunks)

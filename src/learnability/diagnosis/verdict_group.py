@@ -13,9 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..evidence.sample import Sample
+from ..models.layer import Layer, silent
 from ..models.probing import Probes, probes, target_axes
 from ..models.quiet import quiet
-from ..models.reading import Layer, Reading, silent
+from ..models.reading import Reading
 from ..verdict.facts import facts
 from ..verdict.lag_sums import MOST, LagSums, Part, lag_sums
 from ..verdict.moments import LARGEST
