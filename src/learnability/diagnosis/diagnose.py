@@ -112,11 +112,11 @@ def diagnose(
         seed: of samples, directions and resamples.
         progress: True shows bars; or what is called with the name of a stage and the
             share of it that is done.
-        executor: processes that share the sequences, each with one thread: that of
-            `ProcessPoolExecutor` or ``client.get_executor()`` of Dask. Model, loss and
-            lengths must pickle. Envelopes, evidence and detection are made there;
-            verdicts, warm-up, look-back, truncation and modules without a known
-            equation here, on as many sequences as their work allows.
+        executor: processes that share the sequences, each with one thread: a
+            `ProcessPoolExecutor`, or ``client.get_executor()`` of a Dask client. Model,
+            loss and lengths must pickle. Sums over sequences are made there; the rest
+            of verdicts, warm-up, look-back, truncation, exponents and modules without a
+            known equation here.
 
     Returns:
         One diagnosis per recurrence, by name, such as ``gru[layer 0, backward]``.
@@ -294,7 +294,7 @@ def _groups(
     settings = one.seed, one.options, groups["envelope"]
     groups |= fitted_detection(one.gradients(direction), *settings)
     if one.options.exponents:
-        groups["lyapunov"] = exponent_group(one.layer.parts(), one.options.exponents)
+        groups["lyapunov"] = exponent_group(one.layer, one.options.exponents)
     return groups
 
 

@@ -1,6 +1,6 @@
 """Everything that is measured on one recurrence, one method per group of results."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from itertools import product
@@ -254,19 +254,24 @@ def _rates(sample: Sample, matrices: Tensor | None) -> Tensor | None:
     return evidence.unit_rates(matrices.to(h.dtype), h)
 
 
-def exponent_group(samples: Iterable[Sample], count: int) -> xr.Dataset:
+def exponent_group(layer: Layer, count: int) -> xr.Dataset:
     """Return the leading exponents of a recurrence over (place,).
 
-    Only sequences at least as long as the median count, cut to its length.
+    Only the first sequences at least as long as the median count, cut to its length.
 
     Args:
-        samples: the sequences, some at a time.
+        layer: the recurrence on its sequences.
         count: how many exponents.
     """
-    whole = joined(samples)
-    length = int(whole.lengths.median())
-    chosen = (whole.lengths >= length).nonzero()[:SEQUENCES, 0]
-    part = whole.rows(chosen)
+    length, rows, left = int(layer.lengths.median()), [], SEQUENCES
+    for sample in layer.parts():
+        chosen = (sample.lengths >= length).nonzero()[:left, 0]
+        if len(chosen):
+            rows.append(sample.rows(chosen))
+        left -= len(chosen)
+        if not left:
+            break
+    part = joined(rows)
     x, states = part.x[:, :length], part.states[:, :length]
     count = min(count, part.cell.state_size)
     found = leading_exponents(part.cell, x, states, count, burn=int(BURN * length))

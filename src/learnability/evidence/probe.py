@@ -67,10 +67,12 @@ def probe_gradients(
     if by_products(first, size * first.x.element_size() * count):
         made = _Products(weights, axes, list(kinds))
     mean = torch.zeros(())
-    for share in over(made.share, repeat(count)):
-        mean = mean + share
+    for part in over(made.share, repeat(count)):
+        mean = mean + part
     made = replace(made, means=mean.to(axes.dtype))
-    held = count * made.numbers(first) * axes.element_size() // processes
+    # Sums of rows travel: of too few sequences at a time they would be too many.
+    share = max(count // processes, min(count, FEWEST))
+    held = share * made.numbers(first) * axes.element_size()
     rows, chunks = len(made.kinds), made.chunks
     return SequenceGradients(count, rows, mean.shape[1], held, chunks, over)
 

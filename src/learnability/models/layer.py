@@ -87,9 +87,13 @@ class Layer:
         return 1 if self.pieces is None else self.pieces.split.workers.count or 1
 
     @property
+    def counts(self) -> list[int]:
+        """Return how many samples each piece has."""
+        return [len(self)] if self.pieces is None else self.pieces.counts
+
+    @property
     def rows(self) -> list[slice]:
         """Return the places of the sequences of each piece."""
-        counts = [len(self)] if self.pieces is None else self.pieces.counts
-        items = torch.tensor(list(accumulate(counts, initial=0)))
+        items = torch.tensor(list(accumulate(self.counts, initial=0)))
         ends = torch.searchsorted(self.item, items).tolist()
         return [slice(*both) for both in pairwise(ends)]

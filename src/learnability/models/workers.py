@@ -47,7 +47,8 @@ class Workers:
                 "ProcessPoolExecutor(2), or client.get_executor() of a Dask client"
             )
         self._executor = executor
-        self._client = getattr(executor, "_client", None)  # of Dask
+        client = getattr(executor, "_client", None)
+        self._client = client if hasattr(client, "nthreads") else None  # of Dask
         self._where: dict[Hashable, str] = {}
         self._idle: deque[str] = deque()
 
@@ -91,6 +92,11 @@ class Workers:
                 while turn in ready:
                     yield ready.pop(turn)
                     turn += 1
+        except futures.CancelledError as error:
+            raise UnsupportedModelError(
+                "the executor was closed before all was done, or its scheduler is "
+                "gone; give one that is there"
+            ) from error
         except BrokenProcessPool as error:
             raise UnsupportedModelError(
                 "a process of the executor died, and its pool with it, as for lack of "
