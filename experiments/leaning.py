@@ -16,6 +16,7 @@ from scipy import stats
 from learnability.detection.leave_one_out import Turning
 from learnability.detection.samples import SamplesNeeded, needed_by_gradients
 from learnability.evidence.gradients import Numbers
+from learnability.evidence.pieces import Parts
 from learnability.evidence.statistics import SequenceGradients, statistics
 
 SEQUENCES, NUMBERS, DIAGNOSES = 100, 30, 800
@@ -67,7 +68,8 @@ def coverage(
 def needed(probes: torch.Tensor, losses: torch.Tensor) -> SamplesNeeded:
     """Return N(l) of gradients, (sequence, lag, number) and (sequence, number)."""
 
-    def chunks(rows: slice) -> Iterator[Numbers]:
+    def chunks(parts: Parts, rows: slice) -> Iterator[Numbers]:
+        assert not parts()  # the gradients are all that there is
         yield Numbers(slice(0, SEQUENCES), probes[:, rows], losses)
 
     held = SEQUENCES * NUMBERS * 8

@@ -23,8 +23,9 @@ from learnability.cli.terminal import Display
 from learnability.detection.window import window
 from learnability.diagnosis.groups import fitted_detection
 from learnability.diagnosis.measure import Measurement
+from learnability.models.layer import Progress
 from learnability.models.quiet import kept_random_states
-from learnability.models.reading import Progress, Reading
+from learnability.models.reading import Reading
 from learnability.randomness import stream, torch_generator
 
 LAGS = [1, 2, 4, 8]

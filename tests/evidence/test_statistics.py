@@ -1,5 +1,7 @@
 """Projections on the others' direction; leaving one sequence out, by brute force."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from learnability.detection.leave_one_out import Turning, turned_by
 from learnability.detection.samples import needed_by_gradients
 from learnability.evidence.gradients import Numbers
+from learnability.evidence.pieces import in_one
 from learnability.evidence.statistics import SequenceGradients, statistics
 
 
@@ -16,7 +19,7 @@ def measured(s, g, size=5):
     starts = range(0, len(s), size)
     places = [slice(start, min(start + size, len(s))) for start in starts]
 
-    def chunks(rows):
+    def chunks(parts, rows):
         return (Numbers(p, probes[p, rows], losses[p]) for p in places)
 
     made = SequenceGradients(len(s), 1, s.shape[1], s.nbytes, chunks)
@@ -135,3 +138,38 @@ def test_a_sequence_that_turns_the_direction_round_leaves_an_interval():
     s[7] = [0, 80, 0]
     lower, needed, upper = interval(s, g, level=0.5)
     assert 0 < lower < needed < upper < np.inf
+
+
+@pytest.mark.parametrize("cuts", [[7], [3, 20, 21]])
+def test_pieces_give_the_statistics_of_the_whole(cuts, monkeypatch):
+    """Held or made again, with several rows."""
+    random = np.random.default_rng(4)
+    s = torch.from_numpy(random.normal(0.4, 1, (30, 3, 6)))
+    g = torch.from_numpy(random.normal(size=(30, 6)))
+    made = []
+
+    def chunks(parts, rows):
+        (own,) = parts()
+        made.append(own)
+        for start in range(own.start, own.stop, 4):
+            stop = min(start + 4, own.stop)
+            place = slice(start - own.start, stop - own.start)
+            yield Numbers(place, s[start:stop, rows], g[start:stop])
+
+    def over_pieces(work, *own):
+        ends = [0, *cuts, 30]
+        places = [slice(a, b) for a, b in pairwise(ends)]
+        for place, *mine in zip(places, *own, strict=False):
+            yield work(lambda place=place: [place], *mine)
+
+    settings = 30, 3, 6, s[:, 0].nbytes, chunks
+    whole = SequenceGradients(*settings, in_one(lambda: [slice(0, 30)]))
+    expected = statistics(whole)
+    for kept in (2**20, 0):
+        monkeypatch.setattr("learnability.evidence.statistics.KEPT_BYTES", kept)
+        made.clear()
+        found = statistics(SequenceGradients(*settings, over_pieces))
+        passes = 1 if kept else 5
+        assert len(made) == passes * (len(cuts) + 1)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)

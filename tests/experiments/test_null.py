@@ -4,7 +4,7 @@ import pandas as pd
 import torch
 
 from experiments.null import KINDS, detected, study, table, windows
-from learnability.models.reading import silent
+from learnability.models.layer import silent
 from learnability.randomness import stream, torch_generator
 
 

@@ -136,3 +136,59 @@ def test_equal_sequences_have_intervals_without_width():
     group = with_interval(envelope_group(sums.result()), 0.9)
     for end in ("lower", "upper"):
         np.testing.assert_allclose(group[end], group["normalised"], rtol=1e-9)
+
+
+def test_sums_over_parts_add_up():
+    """Also where one unit is not known yet, as all its sums are 0."""
+    sums, weights = drawn(20)
+    sums[:9, 1, 2] = 0
+    sums[9:] *= 1e6  # units apart
+    whole = RatioSums(ORDERS, LAGS)
+    whole.add(sums, weights)
+    found = []
+    for part in (slice(0, 5), slice(5, 9), slice(9, 20)):
+        found.append(RatioSums(ORDERS, LAGS))
+        found[-1].add(sums[part], weights[part])
+    for together in (found[0] + found[1] + found[2], found[0] + (found[1] + found[2])):
+        assert together.clusters.tolist() == whole.clusters.tolist()
+        np.testing.assert_allclose(together.weights, whole.weights)
+        for order in range(ORDERS):
+            for name in ("error", "log_error"):
+                one, other = (getattr(s, name)(order) for s in (together, whole))
+                np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-7)
+
+
+def test_sums_go_on_after_others_were_added():
+    sums, weights = drawn(12)
+    whole, one, other = (RatioSums(ORDERS, LAGS) for _ in range(3))
+    whole.add(sums, weights)
+    one.add(sums[:4], weights[:4])
+    other.add(sums[4:7], weights[4:7])
+    one = one + other
+    one.add(sums[7:], weights[7:])
+    np.testing.assert_allclose(one.error(1), whole.error(1), rtol=1e-10)
+
+
+def test_envelopes_of_parts_add_up():
+    """Sequences of several lengths, with base rates; all orders."""
+    cell, (x, _) = make_cell("LSTM", False, 3, 4, seed=1), make_data(9, 12, 3)
+    states, lags = unroll(cell, x).detach(), [1, 5]
+    lengths = torch.tensor([12, 12, 7, 7, 12, 9, 12, 6, 12])
+    rates = torch.rand(9, 12, 4, generator=torch.Generator().manual_seed(0)).double()
+    sample = sampled_windows(lengths, lags, windows=40, seed=0)
+
+    def sums(part):
+        own = sample.of(part.start, part.stop)
+        exact, others = ExactWindows(cell, own), Windows(cell, lags)
+        exact.add(x[part], states[part], rates=[rates[part]])
+        others.add(x[part], states[part], lengths[part], rates=rates[part])
+        return exact.sums(), others.sums()
+
+    wholes = sums(slice(0, 9))
+    parts = [sums(slice(*ends)) for ends in ((0, 2), (2, 4), (4, 9))]
+    for whole, (a, b, c) in zip(wholes, zip(*parts, strict=True), strict=True):
+        every = zip(whole.envelopes(lags), (a + b + c).envelopes(lags), strict=True)
+        for one, other in every:
+            for name, values in vars(one).items():
+                settings = {"rtol": 1e-9, "err_msg": name}
+                np.testing.assert_allclose(getattr(other, name), values, **settings)

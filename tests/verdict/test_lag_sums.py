@@ -1,5 +1,7 @@
 """Sums over lags, learnt shares and memory: against loops and closed forms."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -180,3 +182,28 @@ def test_lags_that_few_steps_have_keep_their_strengths_in_inputs_that_hang_toget
     deviation = y[:, 20:].std()
     for lag, size in {1: 0.5, 5: 0.0, 20: 0.5}.items():
         assert table.lower[lag] <= size / deviation <= table.upper[lag] + 1e-12
+
+
+@pytest.mark.parametrize(("clusters", "cuts"), [(32, [5]), (4, [5, 9]), (3, [1, 11])])
+def test_pieces_add_up_to_the_whole(clusters, cuts):
+    """Neighbours of two pieces may be of one cluster."""
+    r = np.random.default_rng(3)
+    x, columns = r.normal(size=(12, 9, 2)), r.normal(size=(12, 9, 3))
+    lengths = r.integers(6, 10, 12)
+    (every,) = parts_of(x, columns, lengths=lengths)()
+
+    def over(work):
+        for start, stop in pairwise([0, *cuts, 12]):
+            piece = Part(*(values[start:stop] for values in every))
+            yield work(lambda piece=piece: [piece], start, stop - start)
+
+    whole = lag_sums(lambda: [every], 2, 12, clusters)
+    found = lag_sums(lambda: [every], 2, 12, clusters, over)
+    assert (found.rows, found.sequences, len(found.xx)) == (
+        whole.rows,
+        whole.sequences,
+        min(clusters, 12),
+    )
+    for name in ("xx", "xy", "yy"):
+        one, other = getattr(found, name), getattr(whole, name)
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..models.reading import Progress, silent
+from ..models.layer import Progress, silent
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """The composition: a model and data go in, one diagnosis per layer comes out."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor
 from contextlib import contextmanager
-from importlib.metadata import version
 from numbers import Integral
 from typing import Any
 
@@ -17,15 +17,18 @@ from ..grid import checked_lags, spread_lags
 from ..machine import checked_device
 from ..models.batches import Batch, device_of, dtype_of, first_items
 from ..models.choice import Named, found, names_of
+from ..models.layer import Layer, Progress
 from ..models.losses import Loss, named
 from ..models.own import explained
 from ..models.quiet import in_single_precision, kept_random_states, quiet, uncompiled
-from ..models.reading import Layer, Progress, Reading
+from ..models.reading import Reading
 from ..models.record import Lengths
 from ..models.refusal import UnsupportedModelError, checked_model
 from ..models.taking import Groups
 from ..models.taps import Tap
 from ..models.trees import moved
+from ..models.workers import Workers
+from .about import attributes
 from .bars import shown
 from .groups import fitted_detection, fitted_envelopes, fitted_evidence
 from .judging import HeldOut
@@ -64,6 +67,7 @@ def diagnose(
     device: torch.device | str | None = None,
     seed: int = 0,
     progress: Progress | bool | None = None,
+    executor: Executor | None = None,
 ) -> Diagnosis:
     """Diagnose every recurrent layer of a PyTorch model as it is.
 
@@ -109,6 +113,11 @@ def diagnose(
         seed: of samples, directions and resamples.
         progress: True shows bars; or what is called with the name of a stage and the
             share of it that is done.
+        executor: processes that share the sequences, each with one thread: a
+            `ProcessPoolExecutor`, or ``client.get_executor()`` of a Dask client. Model,
+            loss and lengths must pickle. Sums over sequences are made there; the rest
+            of verdicts, warm-up, look-back, truncation, exponents and modules without a
+            known equation here.
 
     Returns:
         One diagnosis per recurrence, by name, such as ``gru[layer 0, backward]``.
@@ -133,6 +142,8 @@ def diagnose(
     data = list(data) if isinstance(data, Iterator) else data
     heldout = list(heldout) if isinstance(heldout, Iterator) else heldout
 
+    workers = None if executor is None else Workers(executor)
+
     def read(taps: list[Tap], given: Any = data) -> Reading:
         of_data = groups if given is data or callable(groups) else None
         return Reading(
@@ -148,6 +159,7 @@ def diagnose(
             sequences=options.sequences,
             memory=options.memory,
             seed=seed,
+            workers=workers,
         )
 
     def first() -> Batch:
@@ -197,8 +209,7 @@ def diagnose(
             except ValueError as error:
                 refused[name] = f"{name}: {error}"
                 continue
-            attrs = attributes(layer, seed, options, given=reading.given)
-            attrs |= {"counted": reading.counted}
+            attrs = attributes(layer, seed, options, reading.given, reading.counted)
             attrs |= {"precision": precision} if precision else {}
             tree = {"/": xr.Dataset(attrs=attrs), **measured}
             diagnoses[name] = LayerDiagnosis(xr.DataTree.from_dict(tree))
@@ -281,7 +292,7 @@ def _groups(
     settings = one.seed, one.options, groups["envelope"]
     groups |= fitted_detection(one.gradients(direction), *settings)
     if one.options.exponents:
-        groups["lyapunov"] = exponent_group(one.layer.parts(), one.options.exponents)
+        groups["lyapunov"] = exponent_group(one.layer, one.options.exponents)
     return groups
 
 
@@ -301,46 +312,3 @@ def _module_groups(
     if reason:
         groups["envelope"].attrs["no_equation"] = reason
     return groups
-
-
-def attributes(
-    layer: Layer, seed: int, options: DiagnosisOptions, given: int
-) -> dict[str, str | int]:
-    """Return what is to be known of a diagnosis beside its numbers.
-
-    Args:
-        layer: what was measured.
-        seed: of everything drawn.
-        options: how finely, and with how much work.
-        given: sequences that the data held.
-    """
-    track = layer.track
-    if track.conversion is None:
-        x = next(iter(layer.parts()))
-        about = {
-            "cell": "unknown",
-            "units": x.states.shape[-1],
-            "inputs": x.x.shape[-1],
-        }
-    else:
-        cell = track.cell
-        about = {
-            "cell": type(cell).__name__,
-            "layernorm": int(cell.layernorm),
-            "units": cell.units,
-            "inputs": cell.inputs,
-        }
-    return {
-        "title": "learnability diagnosis",
-        "learnability": version("learnability"),
-        "torch": str(torch.__version__),
-        "layer": track.name,
-        "direction": "backward" if track.backward else "forward",
-        **about,
-        "sequences": given,
-        "sample": len(layer),
-        "counted": "sequences",
-        "steps": int(layer.lengths.max()),
-        "seed": seed,
-        "options": options.model_dump_json(),
-    }

@@ -12,8 +12,9 @@ from torch import Tensor, nn, optim
 
 from ..evidence.rates import NoRates, parameter_rates
 from ..models.batches import device_of
+from ..models.layer import Layer
 from ..models.quiet import quiet
-from ..models.reading import Layer, Reading
+from ..models.reading import Reading
 from ..models.refusal import UnsupportedModelError
 from ..models.taps import Tap
 from ..models.trees import moved

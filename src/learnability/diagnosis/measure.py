@@ -1,8 +1,10 @@
 """Everything that is measured on one recurrence, one method per group of results."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
+from operator import add
 from typing import final
 
 import numpy as np
@@ -14,12 +16,14 @@ from torch import Tensor, optim
 from .. import evidence
 from ..detection.dependence import strongest
 from ..evidence.inputs import shifted
+from ..evidence.lag_gradients import Direction
+from ..evidence.pieces import Parts
 from ..evidence.probe import ProbeStatistics, probe_gradients, summed_up
 from ..evidence.rates import NoRates
 from ..evidence.sample import Sample, anchors, joined
 from ..grid import thinned
-from ..models.probing import along, dependencies, probes
-from ..models.reading import Layer, Progress, silent
+from ..models.layer import Layer, Progress, silent
+from ..models.probing import Probes, along, dependencies, probes
 from ..randomness import stream
 from ..transport import (
     Envelope,
@@ -30,7 +34,9 @@ from ..transport import (
     carried_steps,
     sampled_windows,
 )
+from ..transport.envelope import EnvelopeSums
 from ..transport.lyapunov import leading_exponents
+from ..transport.windows import COMPILED
 from .groups import envelope_group, time_scale_group
 from .options import DiagnosisOptions
 
@@ -87,22 +93,18 @@ class Measurement:
     def _in_all_orders(
         self, kinds: dict[str, Tensor | None]
     ) -> dict[str, dict[Order, Envelope]]:
-        cell, layer, windows = self.layer.track.cell, self.layer, self._windows()
-        sums = {name: Windows(cell, self.lags) for name in kinds}
-        exact, done = ExactWindows(cell, windows, len(kinds)), 0
-        for sample in layer.parts():
-            items = done + sample.item
-            given = sample.x, sample.states
-            rates = [_rates(sample, matrices) for matrices in kinds.values()]
-            exact.add(*given, rates=rates, clusters=items)
-            for own, one in zip(sums.values(), rates, strict=True):
-                own.add(*given, sample.lengths, rates=one, clusters=items)
-            done += len(sample)
-            self.progress("envelope", 0.99 * done / len(layer))
+        windows, made = self._windows(), _Envelopes(self.lags, [*kinds.values()])
+        own = [windows.of(rows.start, rows.stop) for rows in self.layer.rows]
+        found = self.layer.over(made, own, tell=self._tell("envelope", 0.99))
+        every = [reduce(add, sums) for sums in zip(*found, strict=True)]
+        exact, *others = (sums.envelopes(self.lags) for sums in every)
         return {
-            name: {**sums[name].result(), "exact": exact.result(kind)}
-            for kind, name in enumerate(kinds)
+            name: {**dict(zip(COMPILED, of_kind, strict=True)), "exact": whole}
+            for name, of_kind, whole in zip(kinds, others, exact, strict=True)
         }
+
+    def _tell(self, stage: str, whole: float = 1.0) -> Callable[[float], None]:
+        return lambda share: self.progress(stage, whole * share)
 
     def _windows(self) -> SampledWindows:
         """Return the windows of the exact envelope, as many as can be afforded."""
@@ -117,18 +119,11 @@ class Measurement:
     def psi(self) -> Float[np.ndarray, "lag sequence"]:
         """Return the lag-l gradient along a random direction, by sequence."""
         self.progress("evidence", 0.0)
-        cell, found, done = self.layer.track.cell, [], 0
+        cell = self.layer.track.cell
         direction = evidence.random_direction(cell, stream(self.seed, "direction"))
-        for sample in self.layer.parts():
-            at = anchors(sample, self.lags, self.options.anchors)
-            psi = evidence.own_lag_projection(sample, direction, self.lags, at)
-            known = sample.by_item((~psi.isnan()).T.double())
-            total = sample.by_item(psi.nan_to_num().T.double())
-            mean = total / torch.where(known > 0, known, torch.nan)
-            found.append(mean.T.cpu().numpy())
-            done += len(sample)
-            self.progress("evidence", done / len(self.layer))
-        return np.concatenate(found, axis=1)
+        made = _Psi(self.lags, direction, self.options.anchors)
+        found = self.layer.over(made, tell=self._tell("evidence"))
+        return np.concatenate(list(found), axis=1)
 
     def gradients(
         self, direction: Tensor | None = None, *, most: int | None = None
@@ -154,28 +149,102 @@ class Measurement:
             layer = layer.first(count)
             lags = thinned(lags, max(FEWEST_LAGS, int(room / len(layer))))
         rows = list(product(lags, range(len(chosen.inputs)), range(len(chosen.axes))))
-
-        def weights(sample: Sample, place: slice, some: slice) -> Tensor:
-            signals = chosen.signals(sample)
-            past = [shifted(signals[probe], lag) for lag, probe, _ in rows[some]]
-            looks = sample.looks / sample.count[:, None]
-            return torch.stack(past, dim=1) * looks[:, None]
-
-        kinds = [axis for _, _, axis in rows]
-        found = probe_gradients(layer.parts, len(layer), weights, chosen.axes, kinds)
+        found = probe_gradients(
+            layer.parts,
+            len(layer),
+            _Weights(chosen, rows),
+            chosen.axes,
+            [axis for _, _, axis in rows],
+            over=layer.over,
+            processes=layer.processes,
+        )
         return summed_up(
             found,
             lags,
             target,
             [0, *self.lags],
             chosen.left,
-            lambda share: self.progress("detection", share),
+            self._tell("detection"),
         )
 
     def _cost(self) -> float:
         """Return the operations of one row of one sequence, in both passes."""
         size = sum(p.numel() for p in self.layer.track.cell.parameters())
         return 8.0 * size * int(self.layer.lengths.max())
+
+
+@final
+@dataclass(frozen=True)
+class _Envelopes:
+    """Makes the sums of all envelopes over a piece.
+
+    Attributes:
+        lags: lags in steps.
+        kinds: step sizes of the recurrent weights of each kind, or None.
+    """
+
+    lags: list[int]
+    kinds: list[Tensor | None]
+
+    def __call__(self, parts: Parts, windows: SampledWindows) -> list[EnvelopeSums]:
+        """Return those of the exact order for all kinds, then the others of each."""
+        done, cell = 0, next(iter(parts())).cell
+        sums = [Windows(cell, self.lags) for _ in self.kinds]
+        exact = ExactWindows(cell, windows, len(self.kinds))
+        for sample in parts():
+            items, given = done + sample.item, (sample.x, sample.states)
+            rates = [_rates(sample, matrices) for matrices in self.kinds]
+            exact.add(*given, rates=rates, clusters=items)
+            for own, one in zip(sums, rates, strict=True):
+                own.add(*given, sample.lengths, rates=one, clusters=items)
+            done += len(sample)
+        return [exact.sums(), *(own.sums() for own in sums)]
+
+
+@final
+@dataclass(frozen=True)
+class _Psi:
+    """Makes the lag-l gradient of a piece's samples along a direction.
+
+    Attributes:
+        lags: lags in steps.
+        direction: of the cell's parameters.
+        most: anchors of a sequence, at most.
+    """
+
+    lags: list[int]
+    direction: Direction
+    most: int
+
+    def __call__(self, parts: Parts) -> Float[np.ndarray, "lag sequence"]:
+        """Return those of one piece."""
+        found = []
+        for sample in parts():
+            at = anchors(sample, self.lags, self.most)
+            psi = evidence.own_lag_projection(sample, self.direction, self.lags, at)
+            known = sample.by_item((~psi.isnan()).T.double())
+            total = sample.by_item(psi.nan_to_num().T.double())
+            mean = total / torch.where(known > 0, known, torch.nan)
+            found.append(mean.T.cpu().numpy())
+        return np.concatenate(found, axis=1)
+
+
+@final
+@dataclass(frozen=True)
+class _Weights:
+    """Gives ``phi_l(t)/m`` of the rows (lag, probe, axis); see `probe_gradients`."""
+
+    chosen: Probes
+    rows: list[tuple[int, int, int]]
+
+    def __call__(
+        self, sample: Sample, place: slice, some: slice
+    ) -> Float[Tensor, "sequence row step"]:
+        """Return those of some rows for some sequences."""
+        signals = self.chosen.signals(sample)
+        past = [shifted(signals[probe], lag) for lag, probe, _ in self.rows[some]]
+        looks = sample.looks / sample.count[:, None]
+        return torch.stack(past, dim=1) * looks[:, None]
 
 
 def _rates(sample: Sample, matrices: Tensor | None) -> Tensor | None:
@@ -185,19 +254,24 @@ def _rates(sample: Sample, matrices: Tensor | None) -> Tensor | None:
     return evidence.unit_rates(matrices.to(h.dtype), h)
 
 
-def exponent_group(samples: Iterable[Sample], count: int) -> xr.Dataset:
+def exponent_group(layer: Layer, count: int) -> xr.Dataset:
     """Return the leading exponents of a recurrence over (place,).
 
-    Only sequences at least as long as the median count, cut to its length.
+    Only the first sequences at least as long as the median count, cut to its length.
 
     Args:
-        samples: the sequences, some at a time.
+        layer: the recurrence on its sequences.
         count: how many exponents.
     """
-    whole = joined(samples)
-    length = int(whole.lengths.median())
-    chosen = (whole.lengths >= length).nonzero()[:SEQUENCES, 0]
-    part = whole.rows(chosen)
+    length, rows, left = int(layer.lengths.median()), [], SEQUENCES
+    for sample in layer.parts():
+        chosen = (sample.lengths >= length).nonzero()[:left, 0]
+        if len(chosen):
+            rows.append(sample.rows(chosen))
+        left -= len(chosen)
+        if not left:
+            break
+    part = joined(rows)
     x, states = part.x[:, :length], part.states[:, :length]
     count = min(count, part.cell.state_size)
     found = leading_exponents(part.cell, x, states, count, burn=int(BURN * length))

@@ -21,15 +21,17 @@ from ..cells import Cell
 from ..detection.dependence import strongest
 from ..evidence.gradients import Chunk, Numbers
 from ..evidence.inputs import shifted
+from ..evidence.pieces import Parts
 from ..evidence.probe import ProbeStatistics, summed_up
 from ..evidence.sample import Sample, anchors
 from ..evidence.statistics import SequenceGradients
 from ..grid import thinned
 from ..models.batches import Batch, device_of
 from ..models.convert import Conversion
+from ..models.layer import Layer, Progress, silent
 from ..models.module_tap import ModuleTap
 from ..models.probing import Probes, along, dependencies, probes
-from ..models.reading import Layer, Progress, Reading, silent
+from ..models.reading import Reading
 from ..models.replay import Track
 from ..models.runs import agree, joined, known
 from ..models.sensitivity import Norms, Reach, sensitivity_group
@@ -119,7 +121,8 @@ class ModuleMeasurement:
         whole[:, :-1] -= level[..., None] * mean
         count, rows, size = whole.shape
 
-        def chunks(place: slice) -> Iterator[Chunk]:
+        def chunks(parts: Parts, place: slice) -> Iterator[Chunk]:
+            del parts  # the model has run already
             yield Numbers(slice(0, count), whole[:, :-1][:, place], whole[:, -1])
 
         held = count * size * whole.element_size()

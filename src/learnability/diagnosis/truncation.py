@@ -9,7 +9,8 @@ from jaxtyping import Float
 
 from ..evidence.sample import Sample
 from ..evidence.truncated import random_anchors, weighted_gradients
-from ..models.reading import Layer, Reading
+from ..models.layer import Layer
+from ..models.reading import Reading
 from ..models.split import sketch
 from ..randomness import stream
 from ..verdict.lag_sums import MOST

@@ -1,8 +1,10 @@
 """The group ``verdict`` of a layer: what each lag's verdict rests on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
+from itertools import accumulate
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,14 +14,16 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
+from ..evidence.pieces import Parts
 from ..evidence.sample import Sample
+from ..models.layer import Layer, silent
 from ..models.probing import Probes, probes, target_axes
 from ..models.quiet import quiet
-from ..models.reading import Layer, Reading, silent
+from ..models.reading import Reading
 from ..verdict.facts import facts
 from ..verdict.lag_sums import MOST, LagSums, Part, lag_sums
 from ..verdict.moments import LARGEST
-from ..verdict.products import Products, products
+from ..verdict.products import ProductMoments, Products
 from ..verdict.rules import RULES, Case, Z
 from .judging import FRACTION, HeldOut
 from .measure import Measurement
@@ -88,13 +92,25 @@ class Looked(NamedTuple):
         one = 4 * size**2 + 2 * steps * size * (width + MOVES)
         some = layer.first(max(FEWEST, int(self.work / one)))
 
-        def parts() -> Iterator[Part]:
-            before = 0
-            for sample in some.parts():
-                yield self._part(sample, before, states)
-                before += len(sample)
+        def over(work: Callable[..., Any]) -> Iterator[Any]:
+            counts = some.counts
+            befores = accumulate(counts, initial=0)
+            return some.over(_OfParts(self, states, work), befores, counts)
 
-        return lag_sums(parts, self.longest, len(some), most)
+        parts = partial(self.parts, some.parts, 0, states)
+        return lag_sums(parts, self.longest, len(some), most, over)
+
+    def parts(self, parts: Parts, before: int, states: bool) -> Iterator[Part]:
+        """Yield the features and columns of some sequences.
+
+        Args:
+            parts: gives the sequences.
+            before: samples before them.
+            states: whether to look at states.
+        """
+        for sample in parts():
+            yield self._part(sample, before, states)
+            before += len(sample)
 
     def _part(self, sample: Sample, before: int, states: bool) -> Part:
         axes = self.chosen.axes.double()
@@ -107,6 +123,19 @@ class Looked(NamedTuple):
         arrays = (phi, torch.cat(columns, dim=-1), sample.own, sample.looks)
         numbers = (values.cpu().numpy() for values in arrays)
         return Part(*numbers, cluster=before + sample.item.numpy())
+
+
+class _OfParts(NamedTuple):
+    """Work with the features and columns of a piece; see `lag_sums`."""
+
+    looked: Looked
+    states: bool
+    work: Callable[..., Any]
+
+    def __call__(self, parts: Parts, before: int, count: int) -> Any:
+        """Return what is made of one piece."""
+        some = partial(self.looked.parts, parts, before, self.states)
+        return self.work(some, before, count)
 
 
 def verdict_group(
@@ -220,7 +249,21 @@ def _looked(one: Measurement | ModuleMeasurement, direction: Tensor | None) -> L
     room = LARGEST // (longest + 1)
     inputs = chosen.inputs.first(max(1, min(room, options.pairs)))
     chosen = replace(chosen, inputs=inputs, axes=target_axes(layer, options.axes))
-    rows = sum(int(sample.looks[:, longest:].sum()) for sample in layer.parts())
+    rows = sum(layer.over(partial(_rows, longest)))
     room = min(LARGEST_WITH_PRODUCTS, rows // ROWS) // (longest + 1) - len(inputs)
-    samples = ((signals(chosen, s).numpy(), s.own.numpy()) for s in layer.parts())
-    return Looked(chosen, products(samples, room), longest, options.work / PARTS)
+    made = None
+    if room >= 1:
+        moments = layer.over(partial(_product_moments, chosen, room))
+        made = reduce(add, moments).products()
+    return Looked(chosen, made, longest, options.work / PARTS)
+
+
+def _rows(longest: int, parts: Parts) -> int:
+    """Return at how many steps that have all lags before them the loss looks."""
+    return sum(int(sample.looks[:, longest:].sum()) for sample in parts())
+
+
+def _product_moments(chosen: Probes, room: int, parts: Parts) -> ProductMoments:
+    """Return the moments of a piece's probes and of their products."""
+    samples = ((signals(chosen, s).numpy(), s.own.numpy()) for s in parts())
+    return ProductMoments.of(samples, room)

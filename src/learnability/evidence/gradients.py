@@ -1,11 +1,10 @@
 """Gradients of single sequences, as numbers or as products over steps.
 
 A cotangent on the states, carried back to the pre-activations, gives every weight's
-gradient as a product over steps, without a graph; see `cells.OuterProductFactor`.
-
-A large cell's gradient has millions of numbers; what leads to it has few: of each step
-a cotangent p of the pre-activations and what the weights multiplied, z, and the
-gradient is ``sum_t p_t outer z_t``. Squares and products need no more than that:
+gradient as a product over steps, without a graph; see `cells.OuterProductFactor`. That
+of a large cell has millions of numbers; what leads to it has few: of each step a
+cotangent p of the pre-activations and what the weights multiplied, z, and the gradient
+is ``sum_t p_t outer z_t``. Squares and products need no more than that:
 ``<S, V> = sum_t p_t' V z_t`` and ``<S, S'> = sum_ts (p_t . p'_s)(z_t . z_s)``.
 """
 
@@ -16,7 +15,6 @@ from typing import Protocol, final
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.func import functional_call
 
 from ..cells import Cell
 from ..cells.base import Inputs, States
@@ -30,6 +28,11 @@ class Chunk(Protocol):
     @property
     def place(self) -> slice:
         """Return where the sequences are among all."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes that it holds."""
         ...
 
     def total(
@@ -69,6 +72,11 @@ class Numbers:
     place: slice
     probes: Float[Tensor, "sequence row place"]
     by_loss: Float[Tensor, "sequence place"]
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes that it holds."""
+        return self.probes.nbytes + self.by_loss.nbytes
 
     def total(
         self, weights: Float[Tensor, "row sequence"] | None = None
@@ -122,6 +130,11 @@ class Products:
     level: Float[Tensor, "sequence row"]
     kinds: Sequence[int]
     means: Float[Tensor, "kind place"]
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes that it holds, without the mean gradients."""
+        return sum(v.nbytes for v in (*self.left, *self.right, self.beside))
 
     def total(
         self, weights: Float[Tensor, "row sequence"] | None = None
@@ -201,8 +214,8 @@ class Products:
     @property
     def _shapes(self) -> list[tuple[int, int]]:
         """Return the shape of each block of parameters."""
-        blocks = zip(self.left, self.right, strict=True)
-        return [(left.shape[-1], right.shape[-1]) for left, right in blocks]
+        both = zip(self.left, self.right, strict=True)
+        return [(left.shape[-1], right.shape[-1]) for left, right in both]
 
     def _blocks(self, vector: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return one gradient's place for each block, and those beside."""
@@ -270,42 +283,6 @@ def pre_cotangents(
             reached.append(p)
     whole = torch.stack(adjoints[::-1], dim=2)
     return torch.stack(reached[::-1], dim=2), _norm_gradients(cell, x, states, whole)
-
-
-def summed_at_fixed_past(
-    cell: Cell,
-    before: Float[Tensor, "step state"],
-    x: Float[Tensor, "step input"],
-    cotangent: Float[Tensor, "row step state"],
-) -> Float[Tensor, "row parameter"]:
-    """Return ``sum_t (d+ state_t / d theta)' cotangent_t``: nothing is carried back.
-
-    Args:
-        cell: the recurrence.
-        before: the states before some steps, of any sequences.
-        x: inputs of these steps.
-        cotangent: any number of rows of cotangents of the states after them.
-
-    Returns:
-        The gradients, parameters one after the other in the order of the cell's.
-    """
-    at = {name: p.detach().requires_grad_() for name, p in cell.named_parameters()}
-    own = list(at.values())
-    if not len(before):  # a user's step may not know what to do with nothing
-        return cotangent.new_zeros(len(cotangent), sum(p.numel() for p in own))
-    with torch.enable_grad():
-        after = functional_call(cell, at, (before, x))
-    found = []
-    for one in cotangent:
-        parts = torch.autograd.grad(
-            after, own, one, retain_graph=True, allow_unused=True
-        )
-        known = (
-            torch.zeros_like(p) if g is None else g
-            for p, g in zip(own, parts, strict=True)
-        )
-        found.append(torch.cat([g.flatten() for g in known]))
-    return torch.stack(found)
 
 
 def _norm_gradients(

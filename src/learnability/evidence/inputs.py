@@ -44,7 +44,7 @@ class InputProbes:
 
 
 def input_probes(
-    parts: Iterable[tuple[Tensor, Tensor]],
+    parts: "Iterable[tuple[Tensor, Tensor]] | InputMoments",
     direction: Float[Tensor, "input"] | None = None,
 ) -> InputProbes:
     """Return the probes of some inputs: along a direction, or their principal axes.
@@ -53,17 +53,15 @@ def input_probes(
 
     Args:
         parts: inputs (sequence, step, input), some sequences at a time, and which of
-            their steps count (sequence, step).
+            their steps count (sequence, step); or the moments of such parts.
         direction: u; None probes every axis of the whitened inputs, the one of the
             largest variance first.
 
     Raises:
         ValueError: if the inputs do not vary, or not along the direction.
     """
-    sums, dtype = _Moments(), torch.float32
-    for x, own in parts:
-        sums.add(x.double() * own[..., None], own)
-        dtype = x.dtype
+    sums = parts if isinstance(parts, InputMoments) else InputMoments.of(parts)
+    dtype = sums.dtype
     centre, covariance, size = sums.result()
     if direction is None:
         variance, axes = torch.linalg.eigh(covariance)
@@ -83,24 +81,45 @@ def input_probes(
     return InputProbes(centre.to(dtype), weights.to(dtype))
 
 
-class _Moments:
-    """Sums of inputs step by step, and of their products over all steps."""
+@final
+@dataclass(frozen=True)
+class InputMoments:
+    """Sums of inputs step by step, and of their products over all steps.
 
-    def __init__(self) -> None:
-        self.total = torch.zeros(0, 0, dtype=torch.float64)
-        self.count = torch.zeros(0, dtype=torch.float64)
-        self.products = torch.zeros((), dtype=torch.float64)
+    Attributes:
+        total: of the inputs.
+        count: of the sequences that have the step.
+        products: of any two inputs.
+        dtype: of the inputs.
+    """
 
-    def add(self, x: Tensor, own: Tensor) -> None:
-        more = max(0, x.shape[1] - len(self.count))
-        width = x.shape[2]
-        self.total = torch.cat(
-            (self.total.reshape(-1, width), self.total.new_zeros(more, width))
-        )
-        self.count = torch.cat((self.count, self.count.new_zeros(more)))
-        self.total[: x.shape[1]] += x.sum(dim=0)
-        self.count[: x.shape[1]] += own.sum(dim=0)
-        self.products = self.products + torch.einsum("nti,ntj->ij", x, x)
+    total: Float[Tensor, "step input"]
+    count: Float[Tensor, "step"]
+    products: Float[Tensor, "*input_input"]
+    dtype: torch.dtype = torch.float32
+
+    @classmethod
+    def of(cls, parts: Iterable[tuple[Tensor, Tensor]]) -> "InputMoments":
+        """Return the moments of some inputs, as `input_probes` takes them."""
+        none = torch.zeros((), dtype=torch.float64)
+        sums = cls(none.new_zeros(0, 0), none.new_zeros(0), none)
+        for given, own in parts:
+            x = given.double() * own[..., None]
+            products = torch.einsum("nti,ntj->ij", x, x)
+            one = cls(x.sum(dim=0), own.sum(dim=0).double(), products, given.dtype)
+            sums = sums + one
+        return sums
+
+    def __add__(self, other: "InputMoments") -> "InputMoments":
+        """Return the sums over the sequences of both."""
+        steps = max(len(self.count), len(other.count))
+        width = max(self.total.shape[1], other.total.shape[1])
+        total, count = torch.zeros(steps, width).double(), torch.zeros(steps).double()
+        for one in (self, other):
+            total[: len(one.count)] += one.total.reshape(-1, width)
+            count[: len(one.count)] += one.count
+        products = self.products + other.products
+        return InputMoments(total, count, products, other.dtype)
 
     def result(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return means by step, the covariance about them, and the inputs' size."""

@@ -6,8 +6,10 @@ dependency of unit strength adds to the gradient of sequence n along the axis rh
 ``G_n`` the gradient of its loss (docs/explanation/windows.md).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import repeat
+from typing import final
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from ..cells.closed import ClosedForm
 from ..compiled.engine import Engine, chosen, row_gradients
 from ..detection.leave_one_out import Turning
 from .gradients import Chunk, Numbers, Products, blocks, cell_gradients, pre_cotangents
+from .pieces import Over, Parts, in_one
 from .sample import Sample
 from .statistics import KEPT_BYTES, SequenceGradients, statistics
 
@@ -26,7 +29,6 @@ STEPWISE_BYTES = 32 * 2**20  # likewise, of a cell that Python steps: a step is 
 PRODUCT_BYTES = 64 * 2**20  # of products over steps, likewise
 FEWEST = 16  # sequences made at a time, so that two threads and their blocks have work
 
-Parts = Callable[[], Iterable[Sample]]
 Weights = Callable[[Sample, slice, slice], Tensor]
 
 
@@ -38,6 +40,8 @@ def probe_gradients(
     kinds: Sequence[int],
     *,
     compiled: bool = True,
+    over: Over | None = None,
+    processes: int = 1,
 ) -> SequenceGradients:
     """Return the gradients of probes and losses, made as often as they are asked for.
 
@@ -52,32 +56,27 @@ def probe_gradients(
         axes: rho.
         kinds: the axis of every row.
         compiled: whether to use the compiled engine where it knows the cell.
+        over: does work with the sequences piece by piece, their places counted in each;
+            all are one piece unless given.
+        processes: that share the pieces.
     """
-    first = next(iter(parts()))
+    first, over = next(iter(parts())), over or in_one(parts)
     size = sum(p.numel() for p in first.cell.parameters())
-    if by_products(first, size * first.x.element_size() * count):
-        return _as_products(parts, count, weights, axes, list(kinds))
     engine: Engine = "auto" if compiled else "reference"
-    make, part = _reference, STEPWISE_BYTES
-    if chosen(engine, first.cell, first.x, task="row_gradients") == "compiled":
-        make, part = _compiled, PART_BYTES
-    mean = _mean(parts, count, axes, make)
-
-    def chunks(rows: slice) -> Iterator[Chunk]:
-        along, start = list(kinds)[rows], 0
-        for sample in parts():
-            room = size * sample.x.element_size() * (len(along) + 1)
-            room *= int(sample.item.bincount().max())
-            for own in _pieces(sample, max(FEWEST, part // room)):
-                place = slice(start, start + len(own))
-                weight = weights(own, place, rows)
-                found = make(own, weight, axes[along], mean[along])
-                found = own.by_item(found)
-                yield Numbers(place, found[:, :-1], found[:, -1])
-                start = place.stop
-
-    held = count * mean.shape[1] * mean.element_size()
-    return SequenceGradients(count, len(kinds), mean.shape[1], held, chunks)
+    how = chosen(engine, first.cell, first.x, task="row_gradients")
+    make = _compiled if how == "compiled" else _reference
+    made: _Products | _Numbers = _Numbers(weights, axes, list(kinds), make)
+    if by_products(first, size * first.x.element_size() * count):
+        made = _Products(weights, axes, list(kinds))
+    mean = torch.zeros(())
+    for part in over(made.share, repeat(count)):
+        mean = mean + part
+    made = replace(made, means=mean.to(axes.dtype))
+    # Sums of rows travel: of too few sequences at a time they would be too many.
+    share = max(count // processes, min(count, FEWEST))
+    held = share * made.numbers(first) * axes.element_size()
+    rows, chunks = len(made.kinds), made.chunks
+    return SequenceGradients(count, rows, mean.shape[1], held, chunks, over)
 
 
 def by_products(sample: Sample, held: int) -> bool:
@@ -97,19 +96,98 @@ def by_products(sample: Sample, held: int) -> bool:
     return steps * (cell.units + cell.inputs + size // cell.units) < size
 
 
-def _as_products(
-    parts: Parts, count: int, weights: Weights, axes: Tensor, kinds: list[int]
-) -> SequenceGradients:
-    """Return what `probe_gradients` says, of large cells."""
-    dtype, every = axes.dtype, list(range(len(axes)))
-    none = axes.new_zeros(len(axes), 1)
+@final
+@dataclass(frozen=True)
+class _Numbers:
+    """Makes gradients as numbers.
 
-    def looks(own: Sample, place: slice, rows: slice) -> Tensor:
-        weight = (own.looks / own.count[:, None]).to(dtype)
-        return weight[:, None].expand(-1, len(axes), -1)
+    Attributes:
+        weights, axes, kinds: as `probe_gradients` takes them.
+        make: makes those of some rows.
+        means: ``E d(state_t . rho)/d theta`` of every axis, once it is known.
+    """
 
-    def made(
-        weigh: Weights, rows: slice, along: list[int], mean: Tensor
+    weights: Weights
+    axes: Float[Tensor, "axis state"]
+    kinds: list[int]
+    make: Callable[..., Tensor]
+    means: Tensor | None = None
+
+    def numbers(self, sample: Sample) -> int:
+        """Return how many numbers one gradient has."""
+        assert self.means is not None
+        return self.means.shape[1]
+
+    def share(self, parts: Parts, count: int) -> Tensor:
+        """Return what a piece adds to the means over so many sequences."""
+        total = torch.zeros(())
+        for sample in parts():
+            for own in _pieces(sample, 4 * FEWEST):
+                weight = _even(own, self.axes)
+                found = self.make(own, weight, self.axes, None)[:, :-1]
+                total = total + found.sum(dim=0, dtype=torch.float64)
+        return total / count
+
+    def chunks(self, parts: Parts, rows: slice) -> Iterator[Chunk]:
+        """Yield the gradients of some rows, some sequences at a time."""
+        along, start, mean = self.kinds[rows], 0, self.means
+        assert mean is not None
+        for sample in parts():
+            size = sum(p.numel() for p in sample.cell.parameters())
+            room = size * sample.x.element_size() * (len(along) + 1)
+            room *= int(sample.item.bincount().max())
+            part = STEPWISE_BYTES if self.make is _reference else PART_BYTES
+            for own in _pieces(sample, max(FEWEST, part // room)):
+                place = slice(start, start + len(own))
+                weight = self.weights(own, place, rows)
+                found = self.make(own, weight, self.axes[along], mean[along])
+                found = own.by_item(found)
+                yield Numbers(place, found[:, :-1], found[:, -1])
+                start = place.stop
+
+
+@final
+@dataclass(frozen=True)
+class _Products:
+    """Makes gradients as products over steps, of large cells.
+
+    Attributes:
+        weights, axes, kinds: as `probe_gradients` takes them.
+        means: ``E d(state_t . rho)/d theta`` of every axis, once it is known.
+    """
+
+    weights: Weights
+    axes: Float[Tensor, "axis state"]
+    kinds: list[int]
+    means: Tensor | None = None
+
+    def numbers(self, sample: Sample) -> int:
+        """Return how many numbers lead to one gradient, about."""
+        assert self.means is not None
+        return sample.x.shape[1] * (self.means.shape[1] // sample.cell.units)
+
+    def share(self, parts: Parts, count: int) -> Tensor:
+        """Return what a piece adds to the means over so many sequences."""
+        every, none = (
+            list(range(len(self.axes))),
+            self.axes.new_zeros(len(self.axes), 1),
+        )
+
+        def weigh(own: Sample, place: slice, rows: slice) -> Tensor:
+            return _even(own, self.axes)
+
+        mean = torch.zeros(())
+        for one in self._made(parts, weigh, slice(None), every, none):
+            mean = mean + one.total() / count
+        return mean
+
+    def chunks(self, parts: Parts, rows: slice) -> Iterator[Chunk]:
+        """Yield the gradients of some rows, some sequences at a time."""
+        assert self.means is not None
+        yield from self._made(parts, self.weights, rows, self.kinds[rows], self.means)
+
+    def _made(
+        self, parts: Parts, weigh: Weights, rows: slice, along: list[int], mean: Tensor
     ) -> Iterator[Products]:
         start = 0
         for sample in parts():
@@ -117,20 +195,14 @@ def _as_products(
             for own in _pieces(sample, max(1, PRODUCT_BYTES // (one * 4))):
                 place = slice(start, start + len(own))
                 weight = weigh(own, place, rows)
-                yield _products(own, place, weight, axes, along, mean)
+                yield _products(own, place, weight, self.axes, along, mean)
                 start = place.stop
 
-    mean = torch.zeros(())
-    for one in made(looks, slice(None), every, none):
-        mean = mean + one.total() / count
-    first = next(iter(parts()))
-    pre = mean.shape[1] // first.cell.units
-    held = count * first.x.shape[1] * pre * first.x.element_size()
 
-    def chunks(rows: slice) -> Iterator[Chunk]:
-        yield from made(weights, rows, kinds[rows], mean)
-
-    return SequenceGradients(count, len(kinds), mean.shape[1], held, chunks)
+def _even(own: Sample, axes: Tensor) -> Float[Tensor, "sequence axis step"]:
+    """Return weights that are alike at all steps at which the loss looks."""
+    weight = (own.looks / own.count[:, None]).to(axes.dtype)
+    return weight[:, None].expand(-1, len(axes), -1)
 
 
 def _products(
@@ -159,20 +231,6 @@ def _products(
 def _pieces(sample: Sample, size: int) -> Iterator[Sample]:
     for start in range(0, len(sample), size):
         yield sample.part(slice(start, start + size))
-
-
-def _mean(
-    parts: Parts, count: int, axes: Tensor, make: Callable[..., Tensor]
-) -> Float[Tensor, "axis place"]:
-    """Return ``E d(state_t . rho)/d theta`` of every axis."""
-    total, dtype = torch.zeros(()), axes.dtype
-    for sample in parts():
-        for own in _pieces(sample, 4 * FEWEST):
-            weight = own.looks / own.count[:, None]
-            weight = weight.to(dtype)[:, None].expand(-1, len(axes), -1)
-            found = make(own, weight, axes, None)[:, :-1]
-            total = total + found.sum(dim=0, dtype=torch.float64)
-    return (total / count).to(dtype)
 
 
 def _compiled(

@@ -1,9 +1,12 @@
 """What N(l) is made of, from the gradients of single sequences."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple, final
+from itertools import accumulate, count, pairwise
+from typing import Any, NamedTuple, final
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -12,12 +15,14 @@ from torch import Tensor
 
 from ..detection.leave_one_out import turned_by
 from .gradients import Chunk
+from .pieces import Memo, Over, Parts, in_one
 
 KEPT_BYTES = 128 * 2**20  # of gradients held at once; beyond it speed gains nothing
 SUM_BYTES = 128 * 2**20  # of the sums of all rows, where no gradient is held
 
 
 Chunks = Callable[[], Iterable[Chunk]]
+Made = Callable[[Parts, slice], Iterable[Chunk]]
 
 
 @final
@@ -29,16 +34,63 @@ class SequenceGradients:
         count: of sequences.
         rows: of probes.
         size: numbers of one gradient.
-        held: bytes that one row of all sequences takes.
-        chunks: makes those of some rows and of the losses, some sequences at a time, in
-            order.
+        held: bytes that one row takes, of all sequences that one process has.
+        chunks: makes those of a piece, of some rows and of the losses, some sequences
+            at a time, in order; places are those in the piece.
+        over: does work with the pieces; one alone, without samples, unless given.
     """
 
     count: int
     rows: int
     size: int
     held: int
-    chunks: Callable[[slice], Iterator[Chunk]]
+    chunks: Made
+    over: Over = field(default_factory=lambda: in_one(list))
+    _name: str = field(default_factory=lambda: uuid4().hex)
+
+    def passes(self, rows: slice, *, hold: bool) -> Over:
+        """Return what does work with the gradients of some rows, piece by piece.
+
+        Args:
+            rows: which.
+            hold: whether they are held from one pass to the next.
+        """
+        kind = (self._name, rows.start) if hold else None
+        one = partial(Pass, self.chunks, rows, kind, Memo(math.inf))
+        return lambda work, *own: self.over(one(work), count(), *own)
+
+
+@final
+@dataclass(frozen=True)
+class Pass:
+    """One pass over a piece's gradients.
+
+    Attributes:
+        made: makes them.
+        rows: which.
+        kind: what they are among all that is held; None where they are not.
+        memo: what is held.
+        work: called with what gives them, and with the piece's further arguments.
+    """
+
+    made: Made
+    rows: slice
+    kind: tuple[str, int] | None
+    memo: Memo
+    work: Callable[..., Any]
+
+    def __call__(self, parts: Parts, number: int, *own: Any) -> Any:
+        """Do the work with one piece."""
+        chunks: Chunks = partial(self.made, parts, self.rows)
+        if self.kind is not None:
+            held = self.memo.of(
+                self.kind,
+                number,
+                lambda: list(chunks()),
+                lambda made: sum(chunk.nbytes for chunk in made),
+            )
+            return self.work(lambda: held, *own)
+        return self.work(chunks, *own)
 
 
 class RowStatistics(NamedTuple):
@@ -71,11 +123,7 @@ def statistics(
     step, found = max(1, int(room)), []
     for start in range(0, gradients.rows, step):
         rows = slice(start, min(start + step, gradients.rows))
-        chunks = partial(gradients.chunks, rows)
-        if held:
-            kept = list(chunks())
-            chunks = partial(iter, kept)
-        found.append(_of_rows(chunks))
+        found.append(_of_rows(gradients.passes(rows, hold=held)))
         if progress is not None:
             progress(rows.stop / gradients.rows)
     return RowStatistics(
@@ -83,7 +131,7 @@ def statistics(
     )
 
 
-def _of_rows(chunks: Chunks) -> RowStatistics:
+def _of_rows(over: Over) -> RowStatistics:
     """Pass over the sequences: for the sums, the projections, and the products.
 
     The direction that sequence n is projected on is that of ``S - S_n``, which n has
@@ -96,28 +144,35 @@ def _of_rows(chunks: Chunks) -> RowStatistics:
     How it goes on along ``D = sum w_i S_i``, w from `turned_by`, is told by
     ``p_n(e) = G_n . (S + e D)/||S + e D||``, n's own part in S and in D taken off.
     """
-    total, square, own = _sums(chunks)
+    total, squares, own = torch.zeros((), dtype=torch.float64), [], []
+    for one, *each in over(_sums):
+        total = one.add_(total)
+        for found, values in zip((squares, own), each, strict=True):
+            found.append(values)
     length = torch.linalg.vector_norm(total, dim=-1, keepdim=True)
     some = torch.where(length > 0, length, 1.0)
     unit = total.div_(some)
-    dots, along, projected = [], [], []
+    dots, along = [], []
     weighted = plain = torch.zeros((), dtype=torch.float64)
-    for chunk in chunks():
-        dot, p = chunk.along(unit)
-        dots.append(dot * some)
+    for dot, p, *sums in over(partial(_projected, unit, some), own):
+        dots.append(dot)
         along.append(p)
-        # What a sequence's own part in the sum adds to its projection is taken off.
-        projected.append(p - own[:, chunk.place] / some)
-        weighted = chunk.losses(projected[-1]).add_(weighted)
-        plain = chunk.losses(torch.ones_like(p[:1])).add_(plain)
-    dot, along, p = (torch.cat(each, dim=1) for each in (dots, along, projected))
+        weighted, plain = sums[0].add_(weighted), sums[1].add_(plain)
+    p = torch.cat([a - o / some for a, o in zip(along, own, strict=True)], dim=1)
+    places = list(pairwise(accumulate((v.shape[1] for v in own), initial=0)))
+    square, own, dot, along = (
+        torch.cat(each, dim=1) for each in (squares, own, dots, along)
+    )
     mean = p.mean(dim=1, keepdim=True)
     q = weighted.addcmul_(mean, plain, value=-1)
     q.addcmul_(((p - mean) * p).sum(dim=1, keepdim=True), unit, value=-1)
-    turned = torch.cat([chunk.along(q)[0] for chunk in chunks()], dim=1)
+    turned = torch.cat(list(over(partial(_along, 0, q))), dim=1)
     p, rest, tilt = _leave_one_out(length, square, own, along, dot, turned)
     way = torch.from_numpy(turned_by(p.cpu().numpy(), tilt.cpu().numpy())).to(p)
-    pulled, along = _pulled(chunks, way)
+    pulled = torch.zeros((), dtype=torch.float64)
+    for one in over(_total, (way[:, start:stop] for start, stop in places)):
+        pulled = one.add_(pulled)
+    along = torch.cat(list(over(partial(_along, 1, pulled))), dim=1)
     size = torch.linalg.vector_norm(pulled, dim=1) ** 2
     turn = torch.stack([2 * (way * dot).sum(dim=1), size], dim=1)
     moments = _moments(p, (along - way * own) / rest)
@@ -133,6 +188,35 @@ def _sums(chunks: Chunks) -> tuple[Tensor, Tensor, Tensor]:
         for found, values in zip((squares, own), chunk.squares(), strict=True):
             found.append(values)
     return total, torch.cat(squares, dim=1), torch.cat(own, dim=1)
+
+
+def _projected(
+    unit: Tensor, some: Tensor, chunks: Chunks, own: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return ``S_n . S``, ``G_n . w``, ``sum_n p_n G_n`` and ``sum_n G_n``."""
+    dots, along = [], []
+    weighted = plain = torch.zeros((), dtype=torch.float64)
+    for chunk in chunks():
+        dot, p = chunk.along(unit)
+        dots.append(dot * some)
+        along.append(p)
+        # What a sequence's own part in the sum adds to its projection is taken off.
+        weighted = chunk.losses(p - own[:, chunk.place] / some).add_(weighted)
+        plain = chunk.losses(torch.ones_like(p[:1])).add_(plain)
+    return torch.cat(dots, dim=1), torch.cat(along, dim=1), weighted, plain
+
+
+def _along(which: int, vectors: Tensor, chunks: Chunks) -> Tensor:
+    """Return ``S_n . v``, or ``G_n . v`` for the second, v of each row."""
+    return torch.cat([chunk.along(vectors)[which] for chunk in chunks()], dim=1)
+
+
+def _total(chunks: Chunks, way: Tensor) -> Tensor:
+    """Return ``D = sum w_i S_i`` of each row."""
+    pulled = torch.zeros((), dtype=torch.float64)
+    for chunk in chunks():
+        pulled = chunk.total(way[:, chunk.place]).add_(pulled)
+    return pulled
 
 
 def _leave_one_out(
@@ -151,14 +235,6 @@ def _leave_one_out(
     apart = p - p.mean(dim=1, keepdim=True)
     tilt = -2 / some * (turned - apart * (own - p * dot / some))
     return p, rest, tilt
-
-
-def _pulled(chunks: Chunks, way: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ``D = sum w_i S_i`` and ``G_n . D`` of each row."""
-    pulled = torch.zeros((), dtype=torch.float64)
-    for chunk in chunks():
-        pulled = chunk.total(way[:, chunk.place]).add_(pulled)
-    return pulled, torch.cat([chunk.along(pulled)[1] for chunk in chunks()], dim=1)
 
 
 def _moments(p: Tensor, moved: Tensor) -> Float[Tensor, "row 2"]:

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.func import functional_call
 
-from ..cells import previous
+from ..cells import Cell, previous
 from ..randomness import Seed
-from .gradients import summed_at_fixed_past
 from .lag_gradients import own_sweep
 from .sample import Sample
 
@@ -170,3 +170,39 @@ def random_anchors(
             places = (np.arange(count) + rng.random()) * looking.size / count
             row[:count] = looking[places.astype(int)]
     return found
+
+
+def summed_at_fixed_past(
+    cell: Cell,
+    before: Float[Tensor, "step state"],
+    x: Float[Tensor, "step input"],
+    cotangent: Float[Tensor, "row step state"],
+) -> Float[Tensor, "row parameter"]:
+    """Return ``sum_t (d+ state_t / d theta)' cotangent_t``: nothing is carried back.
+
+    Args:
+        cell: the recurrence.
+        before: the states before some steps, of any sequences.
+        x: inputs of these steps.
+        cotangent: any number of rows of cotangents of the states after them.
+
+    Returns:
+        The gradients, parameters one after the other in the order of the cell's.
+    """
+    at = {name: p.detach().requires_grad_() for name, p in cell.named_parameters()}
+    own = list(at.values())
+    if not len(before):  # a user's step may not know what to do with nothing
+        return cotangent.new_zeros(len(cotangent), sum(p.numel() for p in own))
+    with torch.enable_grad():
+        after = functional_call(cell, at, (before, x))
+    found = []
+    for one in cotangent:
+        parts = torch.autograd.grad(
+            after, own, one, retain_graph=True, allow_unused=True
+        )
+        known = (
+            torch.zeros_like(p) if g is None else g
+            for p, g in zip(own, parts, strict=True)
+        )
+        found.append(torch.cat([g.flatten() for g in known]))
+    return torch.stack(found)

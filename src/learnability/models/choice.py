@@ -7,9 +7,10 @@ from typing import final
 from torch import nn
 
 from .batches import Batch
+from .layer import Layer, Progress, silent
 from .layer_taps import taps_of
 from .module_tap import ModuleTap
-from .reading import Layer, Progress, Reading, silent
+from .reading import Reading
 from .recognised import recognised
 from .refusal import UnsupportedLayerError, UnsupportedModelError, refuse_scripted
 from .step_tap import StepTap

@@ -8,6 +8,8 @@ which the loss looks, and theta the layer's own parameters (docs/models.md).
 """
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import final
 
 import numpy as np
@@ -15,9 +17,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..evidence.inputs import InputProbes, input_probes, shifted
+from ..evidence.inputs import InputMoments, InputProbes, input_probes, shifted
+from ..evidence.pieces import Parts
 from ..evidence.sample import Sample
-from .reading import Layer
+from .layer import Layer
 
 # A Hotelling test of d directions wants several times d sequences.
 SEQUENCES_A_DIRECTION = 4
@@ -51,46 +54,84 @@ class Probes:
         return self.inputs.signals(sample.x) * sample.own
 
 
-def error_axes(layer: Layer, most: int) -> tuple[Float[Tensor, "axis state"], float]:
-    """Return the principal axes of the error signal, the strongest first.
+@final
+@dataclass(frozen=True)
+class ErrorMoments:
+    """Sums over the steps at which the loss looks.
 
-    ``E[e e^T] = sum_k rho_k rho_k^T`` over the steps at which the loss looks. Where the
-    model is a linear read-out, the error has one axis, its weights.
-
-    Args:
-        layer: the recurrence on its sequences.
-        most: the largest number of axes.
-
-    Returns:
-        The axes, and the mean square of the error over that of the targets' part.
-
-    Raises:
-        ValueError: if the loss does not depend on the layer.
+    Attributes:
+        count: of these steps.
+        total: of products of the error with itself; 0 where there is no step.
+        asked: of squares of the targets' part.
+        read_out: the weights of a linear read-out.
+        dtype: of the inputs.
     """
-    count, total, read_out, dtype, asked = 0, 0.0, None, torch.float32, 0.0
-    for sample in layer.parts():
-        errors = sample.by_step(sample.delta)[sample.looks].double()
-        target = sample.by_step(sample.target)[sample.looks].double()
-        asked += float(target.square().sum())
-        count, total = count + len(errors), total + errors.T @ errors
-        read_out, dtype = sample.read_out, sample.x.dtype
-    moments = torch.as_tensor(total) / max(count, 1)
-    if not moments.any():
-        raise ValueError(
-            "the loss does not depend on this layer; leave it out with layers=[...], "
-            "or use its output"
+
+    count: int
+    total: Float[Tensor, "*state_state"]
+    asked: float
+    read_out: Float[Tensor, "state"] | None
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, parts: Parts) -> "ErrorMoments":
+        """Return the moments of some sequences."""
+        none = torch.zeros((), dtype=torch.float64)
+        sums = cls(0, none, 0.0, None, torch.float32)
+        for sample in parts():
+            errors = sample.by_step(sample.delta)[sample.looks].double()
+            target = sample.by_step(sample.target)[sample.looks].double()
+            sums = sums + cls(
+                len(errors),
+                errors.T @ errors,
+                float(target.square().sum()),
+                sample.read_out,
+                sample.x.dtype,
+            )
+        return sums
+
+    def __add__(self, other: "ErrorMoments") -> "ErrorMoments":
+        """Return the sums over the sequences of both."""
+        return ErrorMoments(
+            self.count + other.count,
+            self.total + other.total,
+            self.asked + other.asked,
+            other.read_out,
+            other.dtype,
         )
-    if not asked:
-        raise ValueError(
-            "nothing of the targets is left in this layer's error: those of other "
-            "sequences make the same gradient; give targets that differ from sequence "
-            "to sequence, in batches of several"
-        )
-    left = float(moments.trace()) * count / asked
-    if read_out is not None:
-        return read_out[None], left
-    size, axes = _leading(moments, most)
-    return (axes * size.sqrt()[:, None]).to(dtype), left
+
+    def axes(self, most: int) -> tuple[Float[Tensor, "axis state"], float]:
+        """Return the principal axes of the error signal, the strongest first.
+
+        ``E[e e^T] = sum_k rho_k rho_k^T`` over the steps at which the loss looks. Where
+        the model is a linear read-out, the error has one axis, its weights.
+
+        Args:
+            most: the largest number of axes.
+
+        Returns:
+            The axes, and the mean square of the error over that of the targets' part.
+
+        Raises:
+            ValueError: if the loss does not depend on the layer.
+        """
+        moments = self.total / max(self.count, 1)
+        if not moments.any():
+            raise ValueError(
+                "the loss does not depend on this layer; leave it out with "
+                "layers=[...], or use its output"
+            )
+        if not self.asked:
+            raise ValueError(
+                "nothing of the targets is left in this layer's error: those of other "
+                "sequences make the same gradient; give targets that differ from "
+                "sequence to sequence, in batches of several"
+            )
+        left = float(moments.trace()) * self.count / self.asked
+        if self.read_out is not None:
+            return self.read_out[None], left
+        size, axes = _leading(moments, most)
+        return (axes * size.sqrt()[:, None]).to(self.dtype), left
 
 
 def target_axes(layer: Layer, most: int) -> Float[Tensor, "axis state"]:
@@ -100,9 +141,13 @@ def target_axes(layer: Layer, most: int) -> Float[Tensor, "axis state"]:
         layer: the recurrence on its sequences.
         most: the largest number of axes.
     """
-    parts = (s.by_step(s.target)[s.looks].double() for s in layer.parts())
-    total = sum(part.T @ part for part in parts)
-    return _leading(torch.as_tensor(total), most)[1]
+    return _leading(reduce(add, layer.over(_target_products)), most)[1]
+
+
+def _target_products(parts: Parts) -> Float[Tensor, "state state"]:
+    """Return the sum of products of a piece's targets' part with itself."""
+    every = (s.by_step(s.target)[s.looks].double() for s in parts())
+    return reduce(add, (part.T @ part for part in every))
 
 
 def _leading(
@@ -140,11 +185,18 @@ def probes(
             f"the direction has shape {tuple(direction.shape)}; this layer has "
             f"{width} inputs"
         )
-    found = input_probes(((s.x, s.own) for s in layer.parts()), direction).first(inputs)
-    axes, left = error_axes(layer, outputs)
+    of_inputs, of_errors = zip(*layer.over(_moments), strict=True)
+    found = input_probes(reduce(add, of_inputs), direction).first(inputs)
+    axes, left = reduce(add, of_errors).axes(outputs)
     room = max(1, len(layer) // SEQUENCES_A_DIRECTION)
     axes = axes[: max(1, room // len(found))]
     return Probes(found.first(room), axes, left)
+
+
+def _moments(parts: Parts) -> tuple[InputMoments, ErrorMoments]:
+    """Return the moments of a piece's inputs and errors."""
+    every = ((sample.x, sample.own) for sample in parts())
+    return InputMoments.of(every), ErrorMoments.of(parts)
 
 
 def dependencies(
@@ -155,8 +207,21 @@ def dependencies(
     a_k is the coordinate along rho_k of what the targets alone ask for. nan where the
     loss of a sequence looks at no step with a lag l before it.
     """
-    parts = [_dependencies(sample, chosen, lags) for sample in layer.parts()]
-    return np.concatenate(parts, axis=2)
+    return np.concatenate(list(layer.over(_Dependencies(chosen, lags))), axis=2)
+
+
+@final
+@dataclass(frozen=True)
+class _Dependencies:
+    """Makes the dependencies of a piece, as `dependencies` says."""
+
+    chosen: Probes
+    lags: list[int]
+
+    def __call__(self, parts: Parts) -> Float[np.ndarray, "lag pair sequence"]:
+        """Return those of one piece."""
+        found = [_dependencies(sample, self.chosen, self.lags) for sample in parts()]
+        return np.concatenate(found, axis=2)
 
 
 def _dependencies(

@@ -1,83 +1,44 @@
 """A model read on its data: what each recurrence did, as often as it is asked for."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import chain
 from typing import Any, final
 
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from ..evidence.pieces import Parts
 from ..evidence.sample import Sample
 from ..machine import machine_bytes
 from ..unroll import Network
 from .batches import Batch, device_of
 from .dealing import by_step
+from .layer import Layer, Progress, silent, unheard
 from .layer_taps import taps_of
 from .losses import Loss
 from .quiet import kept_random_states
 from .record import Lengths, Recorder
 from .refusal import UnsupportedModelError, checked_model
 from .replay import Trace, Track
+from .shards import Pieces, Tell, split
 from .taking import Groups, taken
 from .taps import Tap, check_weights
 from .targets_part import SHARED_BY, part_of_sequences, present, targets_part
 from .trees import Place, moved
+from .workers import Workers
 
-Progress = Callable[[str, float], None]
 MOST = 0.25  # of the memory that there is, for what a model did
-
-
-def silent(stage: str, share: float) -> None:
-    """Take notice of a stage and say nothing."""
-    del stage, share
-
-
-@final
-@dataclass(frozen=True)
-class Layer:
-    """One recurrence of a model on some sequences.
-
-    Attributes:
-        track: the recurrence.
-        lengths: steps of each sequence.
-        item: the number of the sample that each sequence counts for.
-        parts: gives the sequences with what the loss asks of them, some at a time.
-    """
-
-    track: Track
-    lengths: Int[Tensor, "sequence"]
-    item: Int[Tensor, "sequence"]
-    parts: Callable[[], Iterable[Sample]]
-
-    def __len__(self) -> int:
-        return int(self.item[-1]) + 1
-
-    def first(self, count: int) -> "Layer":
-        """Return the layer on the first items alone."""
-        if count >= len(self):
-            return self
-
-        def parts() -> Iterator[Sample]:
-            left = count
-            for sample in self.parts():
-                yield sample.part(slice(0, left)) if len(sample) > left else sample
-                left -= len(sample)
-                if left <= 0:
-                    return
-
-        own = self.item < count
-        lengths, item = self.lengths[own], self.item[own]
-        return replace(self, lengths=lengths, item=item, parts=parts)
 
 
 @final
 class Reading:
     """A model under taps, and the batches that it is read on.
 
-    What all recurrences did on all sequences is kept if it fits into some memory;
-    otherwise the model runs again each time it is asked for.
+    What all recurrences did on the first sequences is kept, as many as fit into some
+    memory; on the others the model runs again each time they are asked for.
 
     Args:
         model: any module with recurrent layers.
@@ -93,10 +54,13 @@ class Reading:
         memory: bytes that may be kept, of at most a quarter of what there is.
         seed: of the choice of sequences.
         taps: on what is to be diagnosed; on all recurrent modules unless given.
+        workers: read shards of the sequences, too, if they are given.
 
     Attributes:
         given: how many sequences the data hold.
         counted: what a sample is: a sequence, or what several of them are.
+        batches: that are read; numbers: that of the sample of every item of each.
+        kept: what recurrences did on the first batches, by name; held: its bytes.
     """
 
     def __init__(
@@ -114,6 +78,7 @@ class Reading:
         memory: float,
         seed: int,
         taps: list[Tap] | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self.model, self.memory = model, min(memory, MOST * machine_bytes())
         named = [layers] if isinstance(layers, str) else layers
@@ -129,8 +94,10 @@ class Reading:
                 targets=_places(targets),
                 seed=seed,
             )
-        self.batches, self._samples_of, self.given, self.counted = found
-        self._kept: dict[str, list[Sample]] | None = None
+        self.batches, self.numbers, self.given, self.counted = found
+        self.kept: list[dict[str, Sample]] = []
+        self.held = 0
+        self.split = split(self, workers)
 
     def layers(self, progress: Progress = silent) -> list[Layer]:
         """Return the recurrences to diagnose, the model run once over all batches.
@@ -141,36 +108,38 @@ class Reading:
         Raises:
             ValueError: if a wanted name is none of them.
         """
-        kept: dict[str, list[Sample]] = {}
+        stage = "running the model"
+        progress(stage, 0.0)  # the first batch may compile loops
+
+        def tell(share: float) -> None:
+            progress(stage, share)
+
+        if self.split is None:
+            every = [seen(self, tell=tell)]
+        else:
+            next(self.samples())  # says what is wrong, and finds the recurrences
+            every = list(self.split.over(seen, [self.split.samples], tell))
         lengths: dict[str, list[Tensor]] = {}
         numbers: dict[str, list[Tensor]] = {}
-        held, left = 0, set()
-        progress("running the model", 0.0)  # the first batch may compile loops
-        for place, samples in enumerate(self._samples()):
-            for name, sample in samples.items():
-                lengths.setdefault(name, []).append(sample.lengths)
-                kept.setdefault(name, []).append(sample)
-                held += sample.nbytes
-                before = numbers.setdefault(name, [])
-                before.append(sample.item + (before[-1][-1] + 1 if before else 0))
-                if sample.target.any() or not sample.delta.any():
-                    left.add(name)
-            if held > self.memory:
-                kept.clear()
-            progress("running the model", (place + 1) / len(self.batches))
+        left = set()
+        for name, (steps, item, asked) in chain.from_iterable(e.items() for e in every):
+            lengths.setdefault(name, []).append(steps)
+            before = numbers.setdefault(name, [])
+            before.append(item + (before[-1][-1] + 1 if before else 0))
+            left |= {name} if asked else set()
         for name in numbers.keys() - left:
             raise UnsupportedModelError(
                 f"{name}: nothing of the targets is left of what the loss asks; give "
                 f"batches in which at least {SHARED_BY} sequences have a target at the "
                 "same step, or leave the layer out with layers=[...]"
             )
-        self._kept = kept if held <= self.memory else None
         return [
             Layer(
                 track,
                 torch.cat(lengths[track.name]),
                 torch.cat(numbers[track.name]),
-                self._parts_of(track.name),
+                self.parts_of(track.name),
+                self.split and Pieces(self.split, track.name, self.split.samples),
             )
             for track in self.tracks()
         ]
@@ -180,18 +149,20 @@ class Reading:
         check_weights(self.model, self.recorder.taps)
         other = copy(self)
         # What a recurrence is made into holds the weights that it had.
-        other.recorder, other._kept = replace(self.recorder, tracks={}), None
+        other.recorder = replace(self.recorder, tracks={})
+        other.kept, other.held = [], 0
+        other.split = split(other, self.split and self.split.workers)
         return other
 
     @property
     def items(self) -> int:
         """Return how many items of the data are read."""
-        return sum(len(numbers) for numbers in self._samples_of)
+        return sum(len(numbers) for numbers in self.numbers)
 
     def numbered(self) -> Iterator[tuple[Batch, Int[Tensor, "item"]]]:
         """Yield the batches, each with the number of the sample of every item."""
         before = 0
-        for batch, numbers in zip(self.batches, self._samples_of, strict=True):
+        for batch, numbers in zip(self.batches, self.numbers, strict=True):
             yield batch, numbers + before
             before += int(numbers[-1]) + 1
 
@@ -202,8 +173,8 @@ class Reading:
             most: how many groups there shall be, about; whole batches are groups where
                 the model takes no other number of items.
         """
-        samples = [int(numbers[-1]) + 1 for numbers in self._samples_of]
-        every = zip(self.batches, self._samples_of, samples, strict=True)
+        samples = [int(numbers[-1]) + 1 for numbers in self.numbers]
+        every = zip(self.batches, self.numbers, samples, strict=True)
         for batch, numbers, own in every:
             count = min(own, max(1, round(most * own / sum(samples))))
             if self.recorder.fixed is not None or count == 1:
@@ -213,30 +184,38 @@ class Reading:
                 (chosen,) = torch.where(numbers * count // own == group)
                 yield self.recorder.items.take(batch, chosen), len(chosen)
 
-    def _parts_of(self, name: str) -> Callable[[], Iterable[Sample]]:
-        def parts() -> Iterable[Sample]:
-            if self._kept is not None:
-                return self._kept[name]
-            return (samples[name] for samples in self._samples())
-
-        return parts
+    def parts_of(self, name: str) -> Parts:
+        """Return what gives a recurrence's sequences, some at a time."""
+        return lambda: (samples[name] for samples in self.samples())
 
     @kept_random_states()
     def _run(self, batch: Batch) -> tuple[dict[str, list[Trace]], list[int]]:
         with self.recorder.attached():
             return self.recorder.record(moved(batch, device_of(self.model)))
 
-    def _samples(self) -> Iterator[dict[str, Sample]]:
-        """Run the model over all batches; yield the recurrences to diagnose by name."""
-        for batch, numbers in zip(self.batches, self._samples_of, strict=True):
-            found, moves = self._run(batch)
-            chosen = {track.name for track in self.tracks()}
-            yield {
-                track.name: self._sample(track, path, trace, moves, batch, numbers)
-                for path, traces in found.items()
-                for track, trace in zip(self.recorder.tracks[path], traces, strict=True)
-                if track.name in chosen
-            }
+    def samples(self) -> Iterator[dict[str, Sample]]:
+        """Yield the recurrences to diagnose by name, on a batch after the other."""
+        for place, batch in enumerate(self.batches):
+            if place < len(self.kept):
+                yield self.kept[place]
+                continue
+            samples = self._samples(batch, self.numbers[place])
+            held = self.held + sum(sample.nbytes for sample in samples.values())
+            if place == len(self.kept) and held <= self.memory:
+                self.kept.append(samples)
+                self.held = held
+            yield samples
+
+    def _samples(self, batch: Batch, numbers: Tensor) -> dict[str, Sample]:
+        """Run the model; return the recurrences to diagnose by name."""
+        found, moves = self._run(batch)
+        chosen = {track.name for track in self.tracks()}
+        return {
+            track.name: self._sample(track, path, trace, moves, batch, numbers)
+            for path, traces in found.items()
+            for track, trace in zip(self.recorder.tracks[path], traces, strict=True)
+            if track.name in chosen
+        }
 
     def _sample(
         self,
@@ -318,6 +297,37 @@ class Reading:
         weights = torch.zeros(track.cell.state_size, dtype=self.model.w_out.dtype)
         weights[track.cell.output] = self.model.w_out.detach().cpu()
         return weights
+
+
+def seen(
+    reading: Reading, count: int | None = None, *, tell: Tell = unheard
+) -> dict[str, tuple[Tensor, Tensor, bool]]:
+    """Return what is to be known of each recurrence on a reading's batches, by name.
+
+    Args:
+        reading: the model on some batches.
+        count: of their samples.
+        tell: called with the share that is done.
+
+    Returns:
+        Steps of each sequence, the number of the sample that it counts for, and
+        whether anything of the targets is left in what the loss asks.
+    """
+    del count  # all are looked at
+    found: dict[str, list[tuple[Tensor, Tensor, bool]]] = {}
+    before = 0
+    for place, samples in enumerate(reading.samples()):
+        for name, sample in samples.items():
+            asked = bool(sample.target.any() or not sample.delta.any())
+            one = sample.lengths, sample.item + before, asked
+            found.setdefault(name, []).append(one)
+        before += int(reading.numbers[place][-1]) + 1
+        tell((place + 1) / len(reading.batches))
+    rows = {name: tuple(zip(*own, strict=True)) for name, own in found.items()}
+    return {
+        name: (torch.cat(lengths), torch.cat(items), any(asked))
+        for name, (lengths, items, asked) in rows.items()
+    }
 
 
 def _places(targets: Iterable[Any] | int | None) -> set[Place] | None:

@@ -27,6 +27,9 @@ class UnsupportedLayerError(UnsupportedModelError):
         super().__init__(sentence)
         self.path = path
 
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return UnsupportedLayerError, (self.path, str(self))
+
 
 def first_line(error: BaseException) -> str:
     """Give the first line of an error's words."""

@@ -10,7 +10,7 @@ from typing import NamedTuple, final
 
 from ..cells import CELLS
 from ..machine import machine_bytes
-from ..models.reading import Progress
+from ..models.layer import Progress
 from .run import RunSettings
 from .settings import Settings
 

@@ -21,7 +21,7 @@ import torch
 import xarray as xr
 from torch import optim
 
-from ..diagnosis.diagnose import attributes
+from ..diagnosis.about import attributes
 from ..diagnosis.groups import fitted_detection, fitted_envelopes, fitted_evidence
 from ..diagnosis.judging import FEWEST, HeldOut
 from ..diagnosis.measure import Measurement
@@ -29,7 +29,8 @@ from ..diagnosis.options import DiagnosisOptions
 from ..diagnosis.verdict_group import verdict_group
 from ..evidence import ProbeStatistics
 from ..machine import checked_device
-from ..models.reading import Progress, Reading
+from ..models.layer import Progress
+from ..models.reading import Reading
 from ..models.taps import Tap
 from ..randomness import stream
 from ..recipe import make_optimizer

@@ -9,7 +9,7 @@ from typing import Protocol, final
 from ..compiled.engine import using_threads
 from ..diagnosis import LayerDiagnosis
 from ..machine import checked_device
-from ..models.reading import Progress, silent
+from ..models.layer import Progress, silent
 from ..storage import place
 from .cost import Pace, Seconds
 from .folder import Damaged, RunFolder

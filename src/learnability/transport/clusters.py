@@ -92,10 +92,32 @@ class RatioSums:
         self._weights += weights
         self._clusters += (w > 0).sum(axis=0)
 
+    def __add__(self, other: "RatioSums") -> "RatioSums":
+        """Return the sums over the clusters of both; none lies in both.
+
+        In another unit u', s about f is ``s/u' - w = r (s/u - w) + (r - 1) w``, ``r =
+        u/u'``: a Gram matrix is turned with that map.
+        """
+        one, two = self._whole(), other._whole()
+        one._unit = np.where(np.isnan(one._unit), two._unit, one._unit)
+        ratio = np.where(np.isnan(two._unit), 1.0, two._unit / one._unit)
+        into = np.zeros((*ratio.shape, 4, 4))
+        for place, r in enumerate((ratio, np.broadcast_to(ratio[:, :1], ratio.shape))):
+            into[..., 2 * place, 2 * place] = r
+            into[..., 2 * place, 2 * place + 1] = r - 1
+            into[..., 2 * place + 1, 2 * place + 1] = 1
+        one._gram = one._gram + into @ two._gram @ into.swapaxes(-1, -2)
+        one._total = one._total + two._total * ratio
+        one._weights = one._weights + two._weights
+        one._clusters = one._clusters + two._clusters
+        one._rows += two._rows
+        return one
+
     def _whole(self) -> "RatioSums":
         """Return all clusters so far, the last one included."""
         whole = deepcopy(self)
         whole._close(*self._open)
+        whole._open = self._open[0][:0], self._open[1][:0]
         return whole
 
     @property

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..cells import Cell
+from ..grid import checked_lags
 from .clusters import RatioSums
 from .orders import sampled_exact
 from .sampling import SampledWindows
@@ -145,6 +146,15 @@ class Totals:
         self.sizes[place] += flat.sum(dim=0).cpu().numpy()
         self.unit_logs[place] += logs(flat, tiny).sum(dim=0).cpu().numpy()
 
+    def __add__(self, other: "Totals") -> "Totals":
+        """Return the sums over the windows of both."""
+        return Totals(
+            self.number + other.number,
+            self.logs + other.logs,
+            self.sizes + other.sizes,
+            self.unit_logs + other.unit_logs,
+        )
+
     def envelope(
         self, lags: list[int], ratio: RatioSums, order: int, dtype: torch.dtype
     ) -> Envelope:
@@ -175,6 +185,49 @@ class Totals:
 
 
 @final
+@dataclass(frozen=True)
+class EnvelopeSums:
+    """All that envelopes of several kinds are made of; those of other sequences add up.
+
+    Attributes:
+        totals: of each kind.
+        ratio: the sums by cluster.
+        dtype: in which the gains were computed.
+        longest: steps of the longest sequence.
+    """
+
+    totals: list[Totals]
+    ratio: RatioSums
+    dtype: torch.dtype
+    longest: int
+
+    def __add__(self, other: "EnvelopeSums") -> "EnvelopeSums":
+        """Return the sums over the sequences of both."""
+        both = zip(self.totals, other.totals, strict=True)
+        return EnvelopeSums(
+            [one + two for one, two in both],
+            self.ratio + other.ratio,
+            self.dtype,
+            max(self.longest, other.longest),
+        )
+
+    def envelopes(self, lags: list[int]) -> list[Envelope]:
+        """Return the envelope of each kind.
+
+        Args:
+            lags: lags in steps, from 1.
+
+        Raises:
+            ValueError: if no sequence is longer than the longest lag.
+        """
+        checked_lags(lags, self.longest)
+        return [
+            own.envelope(lags, self.ratio, kind, self.dtype)
+            for kind, own in enumerate(self.totals)
+        ]
+
+
+@final
 class ExactWindows:
     """The exact envelope over sampled windows, a batch of sequences at a time.
 
@@ -194,6 +247,7 @@ class ExactWindows:
         self._totals = [Totals.none(count, cell.carried_units) for _ in range(kinds)]
         self._ratio, self._rows = RatioSums(kinds, count), 0
         self._dtype: torch.dtype | None = None
+        self._longest = 0
 
     def add(
         self,
@@ -224,6 +278,7 @@ class ExactWindows:
             self._carry(part, x, states, rates, sums, number)
         self._ratio.add(sums, number, clusters)
         self._rows, self._dtype = self._rows + len(x), x.dtype
+        self._longest = max(self._longest, x.shape[1])
 
     def _carry(
         self,
@@ -250,6 +305,16 @@ class ExactWindows:
                 np.add.at(sums[:, kind, place], rows.numpy(), whole)
             np.add.at(number[:, place], rows.numpy(), 1)
 
+    def sums(self) -> EnvelopeSums:
+        """Return the sums over all windows so far, of all kinds.
+
+        Raises:
+            ValueError: if no sequence has been added.
+        """
+        if self._dtype is None:
+            raise ValueError("no sequence has been added; there is nothing to average")
+        return EnvelopeSums(self._totals, self._ratio, self._dtype, self._longest)
+
     def result(self, kind: int = 0) -> Envelope:
         """Return the envelope of all windows.
 
@@ -259,7 +324,4 @@ class ExactWindows:
         Raises:
             ValueError: if no sequence has been added.
         """
-        if self._dtype is None:
-            raise ValueError("no sequence has been added; there is nothing to average")
-        lags = self._windows.lags[1:].tolist()
-        return self._totals[kind].envelope(lags, self._ratio, kind, self._dtype)
+        return self.sums().envelopes(self._windows.lags[1:].tolist())[kind]

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable
-from typing import cast, final
+from typing import final
 
 import numpy as np
 import torch
@@ -11,9 +11,8 @@ from torch import Tensor
 
 from ..cells import Cell, Steps
 from ..compiled import engine
-from ..grid import checked_lags
 from .clusters import RatioSums
-from .envelope import Envelope, Totals, logs
+from .envelope import Envelope, EnvelopeSums, Totals, logs
 from .orders import Order, per_unit_gains
 
 COMPILED: tuple[Order, ...] = ("zero", "first", "diagonal")  # the kernels' own order
@@ -124,19 +123,31 @@ class Windows:
             x[chosen][:, :length], states[chosen][:, :length], kept
         )
 
+    def sums(self) -> EnvelopeSums:
+        """Return the sums over all sequences so far, of the orders `COMPILED`.
+
+        Raises:
+            ValueError: if no sequence has been added.
+        """
+        if self._kind is None:
+            raise ValueError("no sequence has been added; there is nothing to average")
+        totals, longest = (
+            [self._merged(o) for o in COMPILED],
+            max(self._sums, default=0),
+        )
+        return EnvelopeSums(totals, self._ratio, self._kind[0], longest)
+
     def result(self) -> dict[Order, Envelope]:
         """Return the envelopes of all sequences so far.
 
         Raises:
             ValueError: if no sequence is longer than the longest lag.
         """
-        if self._kind is None:
-            raise ValueError("no sequence has been added; there is nothing to average")
-        checked_lags(self._lags, max(self._sums, default=0))
-        return {order: self._merged(order) for order in COMPILED}
+        found = self.sums().envelopes(self._lags)
+        return dict(zip(COMPILED, found, strict=True))
 
-    def _merged(self, order: Order) -> Envelope:
-        place, dtype = COMPILED.index(order), cast(Kind, self._kind)[0]
+    def _merged(self, order: Order) -> Totals:
+        place = COMPILED.index(order)
         totals = Totals.none(len(self._lags) + 1, self._cell.carried_units)
         for length, sums in self._sums.items():
             own = slice(0, len(sums.lags))
@@ -144,7 +155,7 @@ class Windows:
             totals.sizes[own] += sums.sizes[place]
             totals.logs[own] += sums.logs[place]
             totals.unit_logs[own] += sums.unit_log_sums(order)
-        return totals.envelope(self._lags, self._ratio, place, dtype)
+        return totals
 
 
 def _named(dtype: torch.dtype, rated: bool) -> str:

@@ -1,7 +1,9 @@
 """Sums of products of features at all lags and what happened at the same step."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from functools import reduce
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
@@ -38,6 +40,7 @@ class Part(NamedTuple):
 
 
 Parts = Callable[[], Iterable[Part]]
+Over = Callable[[Callable[..., Any]], Iterator[Any]]
 
 
 class Rows(NamedTuple):
@@ -56,6 +59,111 @@ class Rows(NamedTuple):
     x: Float[np.ndarray, "sequence step coefficient"]
     y: Float[np.ndarray, "sequence step column"]
     there: Bool[np.ndarray, "sequence step"]
+
+
+class Layout(NamedTuple):
+    """Which steps are rows, and of which cluster.
+
+    Attributes:
+        lags: L + 1.
+        first: the first step that is a row.
+        groups: clusters, after neighbours were put together.
+        clusters: before that.
+        means: of features and of columns over the sequences at each step.
+    """
+
+    lags: int
+    first: int
+    groups: int
+    clusters: int
+    means: tuple[Float[np.ndarray, "step feature"], Float[np.ndarray, "step column"]]
+
+    def each(self, parts: Iterable[Part]) -> Iterator[Rows]:
+        """Yield the rows of some sequences, those of one cluster at a time."""
+        for part in parts:
+            steps = part.own.shape[1]
+            features, columns = (mean[:steps] for mean in self.means)
+            phi = (part.features - features) * part.own[..., None]
+            looks = part.looks & (np.arange(steps) >= self.first)
+            own = part.cluster * self.groups // self.clusters
+            start = max(0, self.first - 1)
+            numbers = (steps - start) * self.lags * phi.shape[2]
+            for g in np.unique(own):
+                for some in _few(np.flatnonzero(own == g), numbers):
+                    x = lagged(phi[some], self.lags - 1, start)
+                    y = part.columns[some, start:] - columns[start:]
+                    yield Rows(int(g), x, y, looks[some, start:])
+
+    def sums(self, parts: Parts, before: int, count: int) -> "Sums":
+        """Return the sums over the rows of a piece.
+
+        Args:
+            parts: gives its sequences.
+            before: clusters before those of the piece.
+            count: clusters of the piece.
+        """
+        start = before * self.groups // self.clusters
+        stop = (before + count - 1) * self.groups // self.clusters + 1
+        number = self.means[1].shape[1]
+        width, own = self.means[0].shape[1], stop - start
+        size = self.lags * width
+        xx, first_row = np.zeros((own, size, size)), np.zeros((own, size, width))
+        xy, yy = np.zeros((own, size, number)), np.zeros((own, number, number))
+        rows, sequences = 0, 0
+        for cluster, x, y, there in self.each(parts()):
+            g = cluster - start
+            sequences += len(x)
+            _add_edges(xx[g], x, there)
+            x, y = x[there], y[there]
+            first_row[g] += x.T @ x[:, :width]
+            xy[g] += x.T @ y
+            yy[g] += y.T @ y
+            rows += len(x)
+        return Sums(start, xx, first_row, xy, yy, rows, sequences)
+
+
+class Sums(NamedTuple):
+    """Sums over the rows of some clusters, neighbours of each other.
+
+    Attributes:
+        start: the first of the clusters.
+        xx: by what X'X changes if rows are a step earlier.
+        first_row: its products with lag 0.
+        xy: X'Y.
+        yy: Y'Y.
+        rows: how many there are.
+        sequences: likewise.
+    """
+
+    start: int
+    xx: Float[np.ndarray, "cluster coefficient coefficient"]
+    first_row: Float[np.ndarray, "cluster coefficient feature"]
+    xy: Float[np.ndarray, "cluster coefficient column"]
+    yy: Float[np.ndarray, "cluster column column"]
+    rows: int
+    sequences: int
+
+
+def _together(every: Iterator[Sums], groups: int) -> Sums:
+    """Return the sums over the rows of all pieces, in the arrays of one that has all.
+
+    Args:
+        every: of pieces, one behind the other; neighbours may share a cluster.
+        groups: clusters.
+    """
+    whole = next(every)
+    if len(whole.xx) < groups:
+        shapes = {n: getattr(whole, n).shape[1:] for n in Sums._fields[1:5]}
+        none = {n: np.zeros((groups, *shape)) for n, shape in shapes.items()}
+        every = chain([whole], every)
+        whole = whole._replace(start=0, rows=0, sequences=0, **none)
+    for one in every:
+        own = slice(one.start, one.start + len(one.xx))
+        for total, more in zip(whole[1:5], one[1:5], strict=True):
+            total[own] += more
+        rows, sequences = whole.rows + one.rows, whole.sequences + one.sequences
+        whole = whole._replace(rows=rows, sequences=sequences)
+    return whole
 
 
 class LagSums(NamedTuple):
@@ -90,19 +198,8 @@ class LagSums(NamedTuple):
 
     def each(self) -> Iterator[Rows]:
         """Yield the rows that the sums are of, those of one cluster at a time."""
-        for part in self.parts():
-            steps = part.own.shape[1]
-            features, columns = (mean[:steps] for mean in self.means)
-            phi = (part.features - features) * part.own[..., None]
-            looks = part.looks & (np.arange(steps) >= self.first)
-            own = part.cluster * len(self.xx) // self.clusters
-            start = max(0, self.first - 1)
-            numbers = (steps - start) * len(self.xx[0])
-            for g in np.unique(own):
-                for some in _few(np.flatnonzero(own == g), numbers):
-                    x = lagged(phi[some], self.lags - 1, start)
-                    y = part.columns[some, start:] - columns[start:]
-                    yield Rows(int(g), x, y, looks[some, start:])
+        layout = Layout(self.lags, self.first, len(self.xx), self.clusters, self.means)
+        return layout.each(self.parts())
 
     def moments(self, scale: Float[np.ndarray, "column"]) -> Moments:
         """Return the moments of the leading columns, each times a factor."""
@@ -111,7 +208,13 @@ class LagSums(NamedTuple):
         return Moments([*self.xx], self.xy[..., own] * scale, traces, self.rows, 0.0)
 
 
-def lag_sums(parts: Parts, longest: int, clusters: int, most: int = MOST) -> LagSums:
+def lag_sums(
+    parts: Parts,
+    longest: int,
+    clusters: int,
+    most: int = MOST,
+    over: Over | None = None,
+) -> LagSums:
     """Return the sums of products of features at lags 0 to the longest.
 
     The rows are the steps that have all lags: with zeros in place of what was before a
@@ -123,32 +226,33 @@ def lag_sums(parts: Parts, longest: int, clusters: int, most: int = MOST) -> Lag
         longest: L.
         clusters: how many there are; neighbours are put together.
         most: clusters at most.
+        over: yields what a work makes of each piece of the sequences; it is called with
+            the piece's parts, the clusters before them and their own. One piece unless
+            given.
 
     Raises:
         ValueError: if there are more than 2,048 coefficients.
     """
-    features, columns, looking = _means(parts())
+
+    def in_one(work: Callable[..., Any]) -> Iterator[Any]:
+        yield work(parts, 0, clusters)
+
+    over = over or in_one
+    features, columns, looking = _means(over)
     width, number = features.shape[1], columns.shape[1]
     size = few_enough(longest + 1, width)
     whole, every = looking[longest:].sum(), looking.sum()
     first = longest if whole >= min(ENOUGH * size, LATE * every) else 0
     room = HELD // max(size, number) ** 2
     groups = min(clusters, most, max(FEWEST_SHARING, room))
-    xx, first_row = np.zeros((groups, size, size)), np.zeros((groups, size, width))
-    xy, yy = np.zeros((groups, size, number)), np.zeros((groups, number, number))
     means = features, columns
-    found = LagSums(xx, xy, yy, 0, first, 0, longest + 1, parts, clusters, means)
-    rows, sequences = 0, 0
-    for g, x, y, there in found.each():
-        sequences += len(x)
-        _add_edges(xx[g], x, there)
-        x, y = x[there], y[there]
-        first_row[g] += x.T @ x[:, :width]
-        xy[g] += x.T @ y
-        yy[g] += y.T @ y
-        rows += len(x)
+    layout = Layout(longest + 1, first, groups, clusters, means)
+    found = _together(over(layout.sums), groups)
+    _, xx, first_row, xy, yy, rows, sequences = found
     _by_shift(first_row, xx)
-    return found._replace(rows=rows, sequences=sequences)
+    return LagSums(
+        xx, xy, yy, rows, first, sequences, longest + 1, parts, clusters, means
+    )
 
 
 def _few(chosen: Int[np.ndarray, "sequence"], numbers: int) -> list[np.ndarray]:
@@ -211,16 +315,24 @@ def lagged(
     return past.reshape(*past.shape[:2], -1)
 
 
-def _means(parts: Iterable[Part]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _means(over: Over) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return means over sequences step by step, and how many look at each step."""
+    totals = zip(*over(_totals), strict=True)
+    features, columns, own, looking = (reduce(_plus, every) for every in totals)
+    means = features / np.maximum(own, 1), columns / np.maximum(looking, 1)
+    return *means, looking[:, 0]
+
+
+def _totals(parts: Parts, before: int, count: int) -> tuple[np.ndarray, ...]:
+    """Return a piece's sums of features and columns by step, and of their numbers."""
+    del before, count
     features, columns, own, looking = (np.zeros((0, 1)) for _ in range(4))
-    for part in parts:
+    for part in parts():
         inside, looks = part.own[..., None], part.looks[..., None]
         features = _plus(features, (part.features * inside).sum(0))
         columns = _plus(columns, (part.columns * looks).sum(0))
         own, looking = _plus(own, inside.sum(0)), _plus(looking, looks.sum(0))
-    means = features / np.maximum(own, 1), columns / np.maximum(looking, 1)
-    return *means, looking[:, 0]
+    return features, columns, own, looking
 
 
 def _plus(

@@ -1,7 +1,7 @@
 """Products of two inputs of one step, freed of what the inputs themselves say."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -70,21 +70,62 @@ def products(
         >>> products([(signs, np.ones((64, 20), dtype=bool))], 5).width
         1
     """
-    if room < 1:
-        return None
-    rows = total = squares = 0.0
-    many = width = 0
-    for z, own in parts:
-        width = z.shape[-1]
-        many = min(width, int((np.sqrt(8 * room + 1) - 1) / 2))
-        values = np.concatenate([z[own], multiplied(z[own], many)], axis=-1)
-        rows, total = rows + len(values), total + values.sum(0)
-        squares = squares + values.T @ values
-    covariance = squares / rows - np.outer(total, total) / rows**2
-    of_inputs, both = covariance[:width, :width], covariance[:width, width:]
-    fit = np.linalg.pinv(of_inputs, hermitian=True) @ both
-    size, axes = np.linalg.eigh(covariance[width:, width:] - both.T @ fit)
-    kept = size > SMALLEST_SHARE * max(1.0, size[-1])
-    if not kept.any():
-        return None
-    return Products(many, fit, axes[:, kept] / np.sqrt(size[kept]))
+    return None if room < 1 else ProductMoments.of(parts, room).products()
+
+
+@final
+@dataclass(frozen=True)
+class ProductMoments:
+    """Sums over steps of white inputs, then of their products.
+
+    Attributes:
+        rows: how many steps there are.
+        total: of them.
+        squares: of the products of any two.
+        width: how many inputs there are.
+        many: how many of these are multiplied.
+    """
+
+    rows: float
+    total: Float[np.ndarray, "input_or_product"]
+    squares: Float[np.ndarray, "input_or_product input_or_product"]
+    width: int
+    many: int
+
+    @classmethod
+    def of(
+        cls,
+        parts: Iterable[tuple[Float[np.ndarray, "_ _ input"], Bool[np.ndarray, "_ _"]]],
+        room: int,
+    ) -> "ProductMoments":
+        """Return the sums of some sequences, as `products` takes them."""
+        found = None
+        for z, own in parts:
+            width = z.shape[-1]
+            many = min(width, int((np.sqrt(8 * room + 1) - 1) / 2))
+            values = np.concatenate([z[own], multiplied(z[own], many)], axis=-1)
+            one = cls(len(values), values.sum(0), values.T @ values, width, many)
+            found = one if found is None else found + one
+        assert found is not None  # there are sequences
+        return found
+
+    def __add__(self, other: "ProductMoments") -> "ProductMoments":
+        """Return the sums over the sequences of both."""
+        return replace(
+            self,
+            rows=self.rows + other.rows,
+            total=self.total + other.total,
+            squares=self.squares + other.squares,
+        )
+
+    def products(self) -> Products | None:
+        """Return the products that the inputs have."""
+        rows, total, width = self.rows, self.total, self.width
+        covariance = self.squares / rows - np.outer(total, total) / rows**2
+        of_inputs, both = covariance[:width, :width], covariance[:width, width:]
+        fit = np.linalg.pinv(of_inputs, hermitian=True) @ both
+        size, axes = np.linalg.eigh(covariance[width:, width:] - both.T @ fit)
+        kept = size > SMALLEST_SHARE * max(1.0, size[-1])
+        if not kept.any():
+            return None
+        return Products(self.many, fit, axes[:, kept] / np.sqrt(size[kept]))
