@@ -18,7 +18,6 @@ piece's parts, and any number of iterables, of which each piece's work is given 
 Where pieces lie in other processes, works and arguments are pickled."""
 Made = TypeVar("Made")
 PROCESS_BYTES = 256 * 2**20  # that a worker holds of what pieces needed, at most
-PROCESS_BYTES = 256 * 2**20  # that a worker holds of what pieces needed, at most
 
 
 def in_one(parts: Parts) -> Over:
