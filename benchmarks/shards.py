@@ -114,11 +114,11 @@ def measured(
     }
 
 
-def against(sequences: int, steps: int, work: float) -> None:
+def against(sequences: int, steps: int, work: float, rounds: int) -> None:
     """Print what one process and two take, by turns."""
     pools = {processes: pool(processes) for processes in (1, 2)}
     taken: dict[int, list[dict[str, float]]] = defaultdict(list)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for processes, executor in pools.items():
             print(f"{processes} processes, {sequences} x {steps}:")
             job = partial(diagnosed, executor, sequences, steps, work)
@@ -222,6 +222,7 @@ def main() -> None:
     parser.add_argument("--sequences", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--work", type=float, default=1e12)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--memory", type=int, metavar="N")
     parser.add_argument("--simulated", type=int, metavar="N")
     words = parser.parse_args()
@@ -231,7 +232,7 @@ def main() -> None:
     if words.simulated:
         simulated(words.simulated, words.steps, words.work)
     if not (words.memory or words.simulated):
-        against(words.sequences, words.steps, words.work)
+        against(words.sequences, words.steps, words.work, words.rounds)
 
 
 if __name__ == "__main__":
