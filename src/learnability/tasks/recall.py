@@ -61,12 +61,7 @@ def token_beside_noise(
 ) -> tuple[Float[Tensor, "sequence step input"], Int[Tensor, "sequence"]]:
     """Return `cues` with noise of .3 on a further input, and which token it is.
 
-    Args:
-        count: of sequences.
-        drawn: what draws them.
-        lags: how far from the last step the token may lie.
-        tokens: their number, K.
-        steps: their number, T.
+    It takes what `cues` takes.
     """
     x, token, _ = cues(count, drawn, lags=lags, tokens=tokens, steps=steps)
     noise = 0.3 * torch.randn(count, steps, 1, generator=drawn)

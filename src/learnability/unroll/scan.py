@@ -20,10 +20,7 @@ Steps = Inexact[Tensor, "sequence step memory"]
 def unroll(cell: Advancing, x: Inputs, state: State | None = None) -> States:
     """Return the state after every step, as `reference.unroll` does step by step.
 
-    Args:
-        cell: the recurrence.
-        x: inputs.
-        state: the state before the first step; zero unless given.
+    It takes what that takes.
 
     Example:
         >>> import torch
