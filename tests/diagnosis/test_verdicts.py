@@ -11,7 +11,7 @@ from torch.nn import functional
 import learnability as lw
 from learnability.diagnosis.judging import trained
 from learnability.diagnosis.verdicts import leading
-from learnability.tasks.bands import learnt_shares
+from learnability.tasks import learnt_shares
 from learnability.verdict.rules import Case
 
 LAGS = (1, 4)
