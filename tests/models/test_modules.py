@@ -103,9 +103,7 @@ def test_a_start_that_is_given_leaves_what_the_equation_gives(
         )
 
 
-@pytest.mark.parametrize(
-    ("kind", "layers"), [(nn.GRU, 1), (nn.LSTM, 1), (nn.LSTM, 2), (nn.RNN, 2)]
-)
+@pytest.mark.parametrize(("kind", "layers"), [(nn.GRU, 1), (nn.LSTM, 2), (nn.RNN, 1)])
 def test_chunks_and_steps_are_one_call(kind: type[nn.Module], layers: int) -> None:
     """The same network has the same numbers however its sequences are cut."""
     data = X.double(), Y.double()
