@@ -90,6 +90,22 @@ def test_products_over_steps_are_the_numbers(sample, chosen, monkeypatch, read_o
             np.testing.assert_allclose(other, one, rtol=1e-8, atol=1e-12)
 
 
+def test_products_of_single_precision_are_the_numbers(monkeypatch):
+    """As a user's large layer has them."""
+    torch.manual_seed(0)
+    gru, x = torch.nn.GRU(2, 4, batch_first=True), torch.randn(64, 12, 2)
+
+    def loss(outputs, targets):
+        return ((outputs[0].sum(dim=-1) - targets) ** 2).mean()
+
+    numbers, products = [], []
+    for found in (numbers, products):
+        need = lw.diagnose(gru, (x, x[..., 0].roll(2, 1)), loss, [1, 2, 4])["model"]
+        found += [need.group("detection")[key].values for key in ("signal", "noise")]
+        monkeypatch.setattr(probe, "by_products", lambda sample, held: True)
+    np.testing.assert_allclose(products, numbers, rtol=1e-3, atol=1e-5)
+
+
 def test_products_are_for_cells_whose_gradients_are_too_many_to_hold(sample):
     large = replace(sample, known=lw.LSTM(3, 64))
     assert probe.by_products(large, statistics.KEPT_BYTES)

@@ -65,13 +65,14 @@ def probe_gradients(
     engine: Engine = "auto" if compiled else "reference"
     how = chosen(engine, first.cell, first.x, task="row_gradients")
     make = _compiled if how == "compiled" else _reference
-    made: _Products | _Numbers = _Numbers(weights, axes, list(kinds), make)
-    if by_products(first, size * first.x.element_size() * count):
-        made = _Products(weights, axes, list(kinds))
+    products = by_products(first, size * first.x.element_size() * count)
+    given = weights, axes, list(kinds)
+    made = _Products(*given) if products else _Numbers(*given, make)
     mean = torch.zeros(())
     for part in over(made.share, repeat(count)):
         mean = mean + part
-    made = replace(made, means=mean.to(axes.dtype))
+    # Products are summed in double precision, numbers in that of the cell.
+    made = replace(made, means=mean if products else mean.to(axes.dtype))
     # Sums of rows travel: of too few sequences at a time they would be too many.
     share = max(count // processes, min(count, FEWEST))
     held = share * made.numbers(first) * axes.element_size()
