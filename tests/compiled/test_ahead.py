@@ -81,7 +81,7 @@ def begun(monkeypatch):
 
     class Helper:
         def __init__(self, dtype, loops):
-            asked[dtype] = loops
+            asked[dtype] = self.left = loops
 
     monkeypatch.setattr(ahead, "_helpers", {})
     monkeypatch.setattr(ahead, "_Helper", Helper)

@@ -87,8 +87,10 @@ class _Helper:
             self.changed.wait_for(lambda: self.left.isdisjoint(loops))
 
 
-def compile_ahead(dtype: torch.dtype) -> None:
+def compile_ahead(dtype: torch.dtype) -> bool:
     """Have another process compile the loops that this machine has never compiled.
+
+    Returns whether one is at it.
 
     It is for callers that may use more than one thread. Otherwise loops are compiled
     one after the other, when they are first called.
@@ -98,10 +100,10 @@ def compile_ahead(dtype: torch.dtype) -> None:
     """
     name = str(dtype).removeprefix("torch.")
     never = [loop for loop in LOOPS if not _kept(LOOPS[loop])]
-    if name in _helpers or len(never) < 2 or not sys.executable:
-        return
-    with suppress(OSError):  # no more processes are allowed: all is compiled here
-        _helpers[name] = _Helper(name, never)
+    if name not in _helpers and len(never) > 1 and sys.executable:
+        with suppress(OSError):  # no more processes are allowed: all is compiled here
+            _helpers[name] = _Helper(name, never)
+    return name in _helpers and bool(_helpers[name].left)
 
 
 def settle(dtype: torch.dtype, *tasks: Task) -> None:

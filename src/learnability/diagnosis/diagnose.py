@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn, optim
 
 from ..cells import Cell
-from ..compiled.engine import beside_others, compile_ahead, threads
+from ..compiled.engine import beside_others, compile_ahead, threads, using_threads
 from ..grid import checked_lags, spread_lags
 from ..machine import checked_device
 from ..models.batches import Batch, device_of, dtype_of, first_items
@@ -172,9 +172,8 @@ def diagnose(
         _on(model, device),
         uncompiled(),
         in_single_precision(model) as precision,
+        using_threads(_beside_compiler(model, allowed)),
     ):
-        if allowed > 1 and _needs_loops(model):
-            compile_ahead(dtype_of(model))
         held_out = HeldOut(read, heldout, optimizer, start)
         every = found(model, layers, read, first, tell)
         diagnoses, refused, whole = {}, dict(every.refused), {}
@@ -218,10 +217,12 @@ def diagnose(
     return Diagnosis(diagnoses, refused)
 
 
-def _needs_loops(model: nn.Module) -> bool:
-    """Say whether a model may be measured by compiled loops."""
-    found = any(isinstance(part, LOOPS) for part in model.modules())
-    return found and device_of(model).type == "cpu"
+def _beside_compiler(model: nn.Module, allowed: int) -> int | None:
+    """Return threads that leave one to a process that compiles, None without one."""
+    loops = any(isinstance(part, LOOPS) for part in model.modules())
+    if allowed == 1 or not loops or device_of(model).type != "cpu":
+        return None
+    return allowed - 1 if compile_ahead(dtype_of(model)) else None
 
 
 @contextmanager
