@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from learnability.cells import GRU, LSTM, Steps
-from learnability.compiled import engine
+from learnability.compiled import checks, engine
 
 N, T, D, H, ROWS = 3, 10, 2, 4, 2
 CELL = LSTM(D, H)
@@ -132,7 +132,7 @@ def test_a_cell_that_is_not_compiled_is_refused():
         engine.lag_projection(LSTM(D, H).bfloat16(), **arguments)
     with pytest.raises(ValueError, match="knows no"):
         engine.exact_gains(torch.nn.Module(), **given()["exact_gains"])
-    assert engine.obstacle(GRU(D, H), draw(N, T, D)) is None
+    assert checks.obstacle(GRU(D, H), draw(N, T, D)) is None
 
 
 def test_the_engine_is_the_only_door():

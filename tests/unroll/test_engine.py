@@ -5,7 +5,7 @@ import torch
 from torch.autograd import forward_ad
 
 from learnability.cells import CELLS, GRU, LSTM, ConstGate
-from learnability.compiled.engine import chosen, obstacle
+from learnability.compiled.checks import chosen, obstacle
 from learnability.unroll import (
     Classifier,
     Network,

