@@ -493,10 +493,29 @@ def test_what_shrinks_below_all_numbers_vanishes_and_the_first_sentence_says_so(
     assert np.isnan(lag.envelope["normalised"].sel(lag=4))
     assert found.verdicts().verdict.droplevel(0)[4] == "vanishes"
     assert "too small for its numbers" in found.explain(4).evidence
-    assert "lags 1 and 4 vanish" in repr(found)  # from lag 1 arrives 1e-11
+    assert "lag 4 vanishes" in repr(found)
     need = lag.group("detection")  # of what is lost in rounding no number is enough
-    assert np.isinf(need["lower"]).all()
-    assert not need["resolved"].any()
+    lost = [np.isinf(need[name].sel(lag=4)) for name in ("needed", "lower", "upper")]
+    assert all(lost)
+    assert not need["resolved"].sel(lag=4)
+    assert np.isfinite(need["lower"].sel(lag=1))
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-11])
+def test_lag_1_shows_in_the_gradient_by_recurrent_weights_that_are_0(scale):
+    """It is ``delta_t h_{t-1}'``, which holds x_{t-1}; and so the lag is learnt."""
+    x = torch.randn(512, 8, 2, generator=torch.Generator().manual_seed(1))
+    data, model = (x, x[..., 0].roll(1, 1)), Model(nn.RNN)
+    with torch.no_grad():
+        model.rnn.weight_hh_l0.mul_(scale)
+    one = found_of(model, data, None, None, [1, 2, 5])["rnn"]
+    need, f = one.group("detection"), one.envelope["normalised"].fillna(0.0)
+    assert (f < 1e-10).all()
+    assert need["needed"].sel(lag=1) < 64
+    assert np.isinf(need["lower"].sel(lag=[2, 5])).all()
+    fitted(model, data, 200)
+    with torch.no_grad():
+        assert functional.mse_loss(model(x)[:, 1:], data[1][:, 1:]) < 0.1
 
 
 @pytest.mark.parametrize("left", [0.0, 1e-4, 0.05])

@@ -1,7 +1,7 @@
 """The table of rules: each verdict where it belongs, the first that fits."""
 
 from dataclasses import replace
-from math import nan
+from math import inf, nan
 
 import pytest
 
@@ -58,7 +58,8 @@ CASES = [
     ("vanishes", {"needed": 5000.0, "envelope": 1e-6}),
     ("vanishes", {"needed": nan, "envelope": 1e-6}),
     ("vanishes", {"needed": 100.0, "envelope": 1e-6}),
-    ("vanishes", {"needed": 0.01, "envelope": 1e-9}),
+    ("vanishes", {"needed": inf, "envelope": 1e-9}),
+    ("too few steps", {"needed": 0.01, "envelope": 1e-9}),
     ("too few steps", {"needed": 5000.0}),
     ("too few steps", {"envelope": 1e-6}),
     ("too few sequences", {"held_fall": -0.011}),

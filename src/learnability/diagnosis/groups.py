@@ -2,7 +2,7 @@
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import stats
 
 from .. import stable
@@ -263,16 +263,33 @@ def fitted_detection(
 
 
 def _bounded(need: xr.Dataset, envelopes: xr.Dataset) -> xr.Dataset:
-    """Return N(l), infinite with both its ends where nothing arrives.
+    """Return N(l), infinite with both its ends where next to nothing arrives.
 
-    Where f(l) is less than its dtype can tell, or lost in rounding beside f(0), the
-    gradient of the lag is no more than that of its rounding, and so would be N(l),
-    large or small.
+    The gradient by the recurrent weights meets the state before a step: lag l shows in
+    it by what goes through l - 1 steps, lag 1 even where these weights are 0. Where
+    f(l - 1) is lost in rounding beside f(0), the gradient of the lag is no more than
+    that of its rounding, and so would be N(l), large or small.
     """
     if "exact" not in envelopes["order"]:
         return need
-    exact = envelopes.sel(order="exact", drop=True).reindex(lag=need["lag"])
-    gone = (exact["below"] == 1) | (exact["normalised"] < LOST)
+    gone = shown_by(envelopes.sel(order="exact"), need["lag"].values - 1) < LOST
     samples = [*OWN.values(), *OWN]
     ends = {n: need[n].where(~gone | need[n].isnull(), np.inf) for n in samples}
     return need.assign({**ends, "resolved": need["resolved"] & ~gone})
+
+
+def shown_by(
+    exact: xr.Dataset, lags: Int[np.ndarray, "lag"]
+) -> Float[np.ndarray, "lag"]:
+    """Return f(l)/f(0) at any lags, between those measured as an exponential.
+
+    What is less than its dtype can tell counts as the least that float32 can.
+
+    Args:
+        exact: the envelope over lag, of one order.
+        lags: from 0.
+    """
+    tiny = np.finfo(np.float32).tiny
+    f = np.where(exact["below"] == 1, tiny, exact["normalised"])
+    known, logs = [0, *exact["lag"].values], [0.0, *np.log(f)]
+    return np.exp(np.interp(lags, known, logs))

@@ -87,11 +87,11 @@ def _learnt(case: Case) -> tuple[str, ...]:
 
 def _vanishes(case: Case) -> tuple[str, ...]:
     need = "no number of sequences shows it in one gradient"
-    if case.envelope < LOST:
-        need = "beside all else a gradient holds, that is lost in rounding"
-    elif isfinite(case.needed):
+    if isfinite(case.needed):
         need = f"{case.needed:,.0f} sequences show it in one gradient, to learn takes "
         need += f"about {TO_LEARN} times as many"
+    elif case.envelope < LOST:
+        need = "beside all else a gradient holds, that is lost in rounding"
     if case.cut:
         return (
             f"the layer's past ends {case.past:.0f} steps back, where no gradient "

@@ -13,7 +13,7 @@ SHARE = 0.5  # from which on a dependency is learnt
 SHARE_LOWER = 0.25  # likewise, the lower end of its interval
 TO_LEARN = 10  # times the sequences that show a lag are needed to learn it (3 to 70)
 ENVELOPE = 1e-3  # f(l)/f(0), below which transport is what is missing
-LOST = 1e-6  # of f(0): what arrives is less than single precision tells beside the rest
+LOST = 1e-6  # of f(0): less arrives than single precision tells beside the rest
 UPDATES = 64  # further ones, after which losses are looked at
 TREND = (
     -0.2
@@ -131,9 +131,7 @@ class Case:
     @property
     def hidden(self) -> bool:
         """Return whether a gradient of N sequences shows too little of the lag."""
-        return self.lag > 0 and (
-            self.envelope < LOST or not TO_LEARN * self.needed <= self.sequences
-        )
+        return self.lag > 0 and not TO_LEARN * self.needed <= self.sequences
 
 
 class Rule(NamedTuple):
