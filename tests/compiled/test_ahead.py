@@ -126,6 +126,22 @@ def test_what_the_other_process_cannot_do_is_done_here(monkeypatch):
     assert helper.left == set()
 
 
+ENDING = """
+from learnability.compiled import ahead
+print(ahead._Helper("float32", list(ahead.LOOPS)).process.pid)
+"""
+
+
+def test_the_other_process_ends_with_this_one(tmp_path):
+    """All loops take half a minute; a process that has ended may still be listed."""
+    psutil = pytest.importorskip("psutil")
+    number = int(run(ENDING, NUMBA_CACHE_DIR=str(tmp_path)))
+    if psutil.pid_exists(number):
+        other = psutil.Process(number)
+        gone, _ = psutil.wait_procs([other], timeout=10)
+        assert gone or other.status() == psutil.STATUS_ZOMBIE
+
+
 class Compiling:
     """Another process that is never done with some loops."""
 

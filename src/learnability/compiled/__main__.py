@@ -55,8 +55,8 @@ def calls(dtype: torch.dtype) -> dict[str, Callable[[], object]]:
 if __name__ == "__main__":
     _, name, *loops = sys.argv
     made = calls(getattr(torch, name))
-    for loop in loops:
-        made[loop]()
-        with suppress(BrokenPipeError):  # who asked has ended; the next one finds them
+    with suppress(BrokenPipeError):  # who asked has ended
+        for loop in loops:
+            made[loop]()
             sys.stdout.write(f"{loop}\n")  # what `ahead` reads
             sys.stdout.flush()

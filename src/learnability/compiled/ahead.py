@@ -1,10 +1,11 @@
 """Loops that a second process compiles, while this one goes on in PyTorch.
 
 A compiler holds Python's lock, so that another thread would gain nothing. What the
-process has compiled lies on disk, where Numba looks for it; it goes on when this one
-ends, so that the next one finds all of it.
+process has compiled lies on disk, where Numba looks for it. It ends with this one, and
+what it left the next one compiles.
 """
 
+import atexit
 import os
 import subprocess
 import sys
@@ -67,6 +68,7 @@ class _Helper:
             stderr=nothing,
             text=True,
         )
+        atexit.register(self.process.terminate)
         self.said: Any = self.process.stdout
         self.left, self.changed = set(loops), Condition()
         Thread(target=self._listen, daemon=True).start()
