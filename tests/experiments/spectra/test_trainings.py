@@ -67,7 +67,7 @@ def test_trainings_are_kept_and_their_tables_pool_the_seeds(
     last, way = cli.tables(found).values()
     assert set(last["seeds"]) == {"2 of 2"}
     assert len(way) == 2 * len(CONDITIONS)
-    start = way[way["epoch"] == 0]
+    start = way.query("epoch == 0")
     assert set(start["phase"]) == {"collapsed"}  # every gate starts at 0.02
     assert start["50%"].to_numpy() == pytest.approx(-1 / np.log1p(-0.02), rel=0.1)
     assert start["50%"].iloc[0] == pytest.approx(
