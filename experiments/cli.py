@@ -11,6 +11,7 @@ from .foretold.cli import foretold
 from .fuzz import fuzz
 from .interventions.cli import interventions
 from .null import null
+from .spectra.cli import spectra
 from .width import width
 
 app = App(
@@ -29,6 +30,7 @@ app.command(foretold)
 app.command(fuzz)
 app.command(interventions)
 app.command(width)
+app.command(spectra)
 
 
 def main(words: list[str] | None = None) -> None:

@@ -15,6 +15,7 @@ from scipy.special import polygamma
 from learnability.cli.app import Folder
 from learnability.cli.terminal import named_store
 from learnability.study.store import Store
+from learnability.transport import time_scales
 
 ORDER = "first"  # that of the published transport
 FROM = 16  # steps: time scales are fitted to the lags from here on
@@ -97,12 +98,8 @@ def median_scale(
         logs: mean ``log |mu|`` of each lag and unit; what is not finite is left out.
         start: the first lag that counts, in steps.
     """
-    far, scales = lags >= start, []
-    for unit in logs[far].T:
-        told = np.isfinite(unit)
-        if told.sum() > 1:
-            scales.append(-1 / np.polyfit(lags[far][told], unit[told], 1)[0])
-    return float(np.median(scales)) if scales else math.nan
+    far = lags >= start
+    return float(np.nanmedian(time_scales(lags[far], np.exp(logs[far]))))
 
 
 def tables(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from torch.nn import functional
 
 from learnability.cells import CELLS, DiagGate
-from learnability.recipe import Recipe, make_optimizer
+from learnability.checked import digest
+from learnability.recipe import GradientNoise, Recipe, make_optimizer
+from learnability.stable import distribution
 from learnability.tasks import MultiLag, Recall, Sequences
 from learnability.training import (
     Snapshot,
@@ -174,6 +176,54 @@ def test_loss_is_half_the_square_error():
         torch.testing.assert_close(new, old - 0.1 * old.grad, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("alpha", [1.2, 2.0])
+def test_noise_of_a_gradient_has_its_law_and_its_scale(alpha):
+    weight = torch.nn.Parameter(torch.zeros(100, 200))
+    still = torch.nn.Parameter(torch.zeros(3))
+    weight.grad = torch.full_like(weight, 2.0)
+    weight.grad[:50] = 4.0
+    noise = GradientNoise(alpha=alpha, scale=0.5)
+    before = weight.grad.double()
+    noise.add_to([weight, still], seed=[1, 2])
+    assert still.grad is None
+    xi = (weight.grad.double() - before).numpy().ravel() / (0.5 * 10**0.5)
+    n = xi.size
+    law = distribution(np.sort(xi), alpha)
+    # Kolmogorov's distance is larger than this once in a thousand times.
+    assert np.abs(law - (np.arange(n) + 0.5) / n).max() < 1.95 / n**0.5
+
+
+def test_noise_comes_before_the_clip_and_another_at_every_step():
+    loud = GradientNoise(alpha=1.5, scale=1e6)
+    steps = {"optimizer": "sgd", "learning_rate": 1.0, "epochs": 2, "batch_size": 64}
+    kept = []
+    start = Network(DiagGate(2, 12, s0=0.3, seed=0), seed=0)
+    train(
+        start,
+        DATA,
+        VALIDATION,
+        Recipe(**steps, clip=1e-3, noise=loud),
+        seed=0,
+        save=lambda snapshot: kept.append(snapshot().now.weights),
+    )
+    every = [torch.cat([w.flatten() for w in one.values()]) for one in kept]
+    moved = torch.stack(every).diff(dim=0).double()
+    lengths = moved.norm(dim=1)
+    torch.testing.assert_close(
+        lengths, torch.full_like(lengths, 1e-3), rtol=0.01, atol=0
+    )
+    moved /= lengths[:, None]
+    assert (moved @ moved.T).fill_diagonal_(0).abs().max() < 0.9
+
+
+def test_what_is_kept_of_a_recipe_without_noise_is_as_before():
+    recipe = Recipe(learning_rate=0.5)
+    assert "noise" not in recipe.model_dump()
+    assert digest(recipe.model_dump(mode="json")) == "4a50ed05ad6b"
+    noisy = Recipe(noise=GradientNoise(alpha=1.5))
+    assert Recipe.model_validate(noisy.model_dump(mode="json")) == noisy
+
+
 def test_decay_reaches_the_optimizer():
     network = Network(DiagGate(2, 3))
     for name in ("adamw", "sgd", "momentum", "rmsprop"):
@@ -200,6 +250,7 @@ def test_a_training_goes_on_bit_for_bit(optimizer, steps):
         epochs=3,
         batch_size=16,
         schedule="cosine",
+        noise=GradientNoise(scale=0.1) if optimizer == "sgd" else None,
     )
     whole, reference = fit(recipe)
     taken = []

@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # what `__getattr__` loads when it is used
     )
     from .models.refusal import UnsupportedModelError
     from .models.stepping import cell
-    from .recipe import Recipe
+    from .recipe import GradientNoise, Recipe
     from .tasks import MultiLag, Recall, Sequences
     from .training import Training, train
     from .unroll import Classifier, Network, unroll
@@ -61,6 +61,7 @@ __all__ = [
     "Diagnosis",
     "DiagnosisOptions",
     "GatedDeltaNet",
+    "GradientNoise",
     "LayerDiagnosis",
     "MinGRU",
     "MinLSTM",
@@ -101,7 +102,7 @@ _HOMES = {
     "cell": "models.stepping",
     "UnsupportedModelError": "models.refusal",
     "dependence": "verdict",
-    "Recipe": "recipe",
+    **dict.fromkeys(("GradientNoise", "Recipe"), "recipe"),
     **dict.fromkeys(("MultiLag", "Recall", "Sequences"), "tasks"),
     **dict.fromkeys(("Training", "train"), "training"),
     **dict.fromkeys(("Classifier", "Network", "unroll"), "unroll"),

@@ -1,18 +1,64 @@
 """How to train: one frozen record, and the optimizer that it names."""
 
 import math
-from collections.abc import Iterator
-from typing import Annotated, Literal, final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, Literal, final
 
-from pydantic import BaseModel, Field, model_validator
+import numpy as np
+import torch
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from torch import nn, optim
 
 from .checked import STRICT, Count, Positive, in_any_case
+from .stable import sample
 
 OPTIMIZERS = ("adamw", "sgd", "momentum", "rmsprop")
 OptimizerName = Annotated[
     Literal["adamw", "sgd", "momentum", "rmsprop"], in_any_case(OPTIMIZERS)
 ]
+
+
+@final
+class GradientNoise(BaseModel):
+    """Symmetric alpha-stable noise on the gradient of every step.
+
+    ``g <- g + scale * rms(g) * xi`` of each weight, ``E exp(i u xi) = exp(-|u|^alpha)``
+    independently for its numbers. A recipe's clip comes after it.
+
+    Attributes:
+        alpha: tail index, 0.5 to 2; at 2 the noise is Gaussian, of variance 2.
+        scale: of the noise, in root mean squares of the weight's gradient.
+
+    Example:
+        >>> recipe = Recipe(optimizer="sgd", noise=GradientNoise(alpha=1.5), clip=None)
+        >>> recipe.noise
+        GradientNoise(alpha=1.5, scale=1.0)
+    """
+
+    model_config = STRICT
+
+    alpha: Annotated[float, Field(ge=0.5, le=2)] = 1.5
+    scale: Positive = 1.0
+
+    def add_to(self, parameters: Iterable[nn.Parameter], seed: Sequence[int]) -> None:
+        """Add noise to the gradients that there are.
+
+        Args:
+            parameters: with gradients; changed in place.
+            seed: whole numbers, at least 0, which fix the noise.
+        """
+        rng = np.random.default_rng(seed)
+        for weight in parameters:
+            if weight.grad is not None:
+                xi = sample(self.alpha, tuple(weight.shape), seed=rng)
+                size = self.scale * weight.grad.square().mean().sqrt()
+                weight.grad += size * torch.as_tensor(xi).to(weight.grad)
 
 
 @final
@@ -30,6 +76,8 @@ class Recipe(BaseModel):
         final_batch_size: sequences in a batch of the last epoch; between first and last
             it grows by a constant factor an epoch. None keeps it constant.
         clip: largest norm of the gradient; None does not clip.
+        noise: on the gradients, before they are clipped; None adds none, and no dump
+            holds it, as files of before do not.
     """
 
     model_config = STRICT
@@ -43,6 +91,14 @@ class Recipe(BaseModel):
     batch_size: Count = 64
     final_batch_size: Count | None = None
     clip: Positive | None = 1.0
+    noise: GradientNoise | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_no_noise(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = dump(self)
+        if self.noise is None:
+            fields.pop("noise", None)
+        return fields
 
     @model_validator(mode="after")
     def _growing(self) -> "Recipe":

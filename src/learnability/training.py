@@ -265,14 +265,15 @@ class _Run:
         now = self.now
         size = self.recipe.batch_at(now.epoch)
         order = torch.randperm(len(data), generator=self.generator).to(data.x.device)
-        batches = order.split(size)
+        batches, key = order.split(size), self.noise_key()
 
         def rate(place: int) -> float:
             part = place / len(batches)
             return self.recipe.rate_at((now.epoch + part) / self.recipe.epochs)
 
         for batch in batches[now.place :]:
-            error, cut = self.step(data.x[batch], data.y[batch], rate(now.place))
+            given = data.x[batch], data.y[batch], rate(now.place)
+            error, cut = self.step(*given, (key, now.place))
             now.total += error * len(batch)
             now.clipped += cut
             now.place += 1
@@ -292,13 +293,26 @@ class _Run:
         self.keep(self.now.epoch, row["validation"])
         self.now = _Progress(self.generator.get_state(), self.now.epoch + 1)
 
-    def step(self, x: Tensor, y: Tensor, rate: float) -> tuple[float, bool]:
-        """Make one step; give the error and whether the gradient was clipped."""
+    def noise_key(self) -> int:
+        """Draw what fixes an epoch's noise; without noise nothing is drawn."""
+        if self.recipe.noise is None:
+            return 0
+        return int(torch.randint(2**63 - 1, (), generator=self.generator))
+
+    def step(
+        self, x: Tensor, y: Tensor, rate: float, seed: tuple[int, int]
+    ) -> tuple[float, bool]:
+        """Make one step; give the error and whether the gradient was clipped.
+
+        The seed is that of the noise.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
         error = self.objective.mean(self.network(x), y)
         (self.objective.factor * error).backward()
+        if self.recipe.noise is not None:
+            self.recipe.noise.add_to(self.network.parameters(), seed)
         clipped = False
         if self.recipe.clip is not None:
             norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)

@@ -33,6 +33,17 @@ def test_identity_is_that_of_the_numbers():
         assert QUICK.identity() != QUICK.changed(**change).identity()
 
 
+def test_noise_makes_another_study_and_comes_back_from_toml():
+    quiet = load_settings("quick")
+    noisy = quiet.changed(recipe={"noise": {"alpha": 1.5, "scale": 0.2}})
+    assert Settings.from_toml(noisy.to_toml(), "noisy") == noisy
+    assert noisy.identity() != quiet.identity()
+    pairs = zip(quiet.runs(), noisy.runs(), strict=True)
+    assert all(one.identity() != other.identity() for one, other in pairs)
+    with pytest.raises(ValueError, match=r"recipe.noise.alpha: input should be less"):
+        quiet.changed(recipe={"noise": {"alpha": 2.5}})
+
+
 def test_the_device_makes_no_other_study():
     there = QUICK.changed(device="cuda", seeds=[8])
     assert QUICK.identity() == QUICK.changed(device="cuda").identity()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from learnability.tasks import MultiLag, Sequences, learnt_shares
+from learnability.tasks import MultiLag, Sequences, learnt_shares, power_law_lags
 
 TASK = MultiLag(lags=(2, 5), coefficients=(0.6, 0.4), noise=0.3, inputs=3, steps=20)
 
@@ -117,3 +117,22 @@ def test_wrong_data_are_named():
         Sequences(x, y)
     with pytest.raises(ValueError, match="at least 1"):
         TASK.draw(0, seed=0, direction=TASK.direction(seed=1))
+
+
+def test_a_lag_of_a_power_law_has_its_probability():
+    wanted = np.arange(3, 9) ** -1.6
+    wanted /= wanted.sum()
+    rng, n = np.random.default_rng(0), 4000
+    law = {"exponent": 0.6, "shortest": 3, "longest": 8}
+    drawn = [power_law_lags(1, **law, seed=rng)[0] for _ in range(n)]
+    seen = np.bincount(drawn, minlength=9)[3:] / n
+    assert (np.abs(seen - wanted) < 4 * np.sqrt(wanted / n)).all()
+
+
+def test_lags_of_a_power_law_are_distinct_and_refused_where_there_are_too_few():
+    law = {"exponent": 0.6, "shortest": 3, "longest": 8, "seed": 0}
+    assert power_law_lags(6, **law) == (3, 4, 5, 6, 7, 8)
+    with pytest.raises(ValueError, match="7 lags cannot be drawn from 3 to 8 steps"):
+        power_law_lags(7, **law)
+    with pytest.raises(ValueError, match="the exponent is 0; give one above 0"):
+        power_law_lags(2, **{**law, "exponent": 0})

@@ -2,7 +2,7 @@
 
 from .bands import Band, Bands, blurred, sharp, smooth
 from .kinds import Task
-from .multilag import MultiLag, learnt_shares
+from .multilag import MultiLag, learnt_shares, power_law_lags
 from .objective import NAMING, SQUARE, Objective
 from .recall import Cued, Recall
 from .sequences import Sequences
@@ -20,6 +20,7 @@ __all__ = [
     "Task",
     "blurred",
     "learnt_shares",
+    "power_law_lags",
     "sharp",
     "smooth",
 ]

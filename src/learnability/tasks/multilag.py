@@ -99,6 +99,45 @@ class MultiLag(BaseModel):
         return SQUARE
 
 
+def power_law_lags(
+    count: int, *, exponent: float, shortest: int, longest: int, seed: Seed
+) -> tuple[int, ...]:
+    """Return distinct lags that are drawn from a power law, ascending.
+
+    ``P(l) ~ l^-(exponent + 1)`` for whole l from shortest to longest; one after the
+    other is drawn among those that are left.
+
+    Args:
+        count: of lags.
+        exponent: of the tail, ``P(lag > l) ~ l^-exponent`` far from both ends; above 0.
+        shortest: lag in steps, at least 1.
+        longest: lag in steps.
+        seed: NumPy-style seed.
+
+    Raises:
+        ValueError: if there are fewer lags than are to be drawn, or the exponent is
+            not positive.
+
+    Example:
+        >>> power_law_lags(4, exponent=0.6, shortest=4, longest=128, seed=0)
+        (4, 6, 14, 39)
+
+    Source: after the task of Livi 2026 (arXiv 2606.29519).
+    """
+    lags = np.arange(max(shortest, 1), longest + 1)
+    if not 1 <= count <= len(lags):
+        raise ValueError(
+            f"{count} lags cannot be drawn from {shortest} to {longest} steps; draw at "
+            "least 1, and no more than there are"
+        )
+    if not exponent > 0:
+        raise ValueError(f"the exponent is {exponent:g}; give one above 0")
+    weights = lags ** -(exponent + 1.0)
+    rng = np.random.default_rng(seed)
+    drawn = rng.choice(lags, count, replace=False, p=weights / weights.sum())
+    return tuple(sorted(drawn.tolist()))
+
+
 def learnt_shares(
     task: MultiLag,
     x: Float[Tensor, "sequence step input"],
