@@ -138,3 +138,21 @@ def test_statistics_are_those_of_autograd(sample, chosen):
                 s = gradient(n, weight, axes[k]) - weight.sum() * mean[k]
                 square[row, n] += float(s @ s) / len(pairs)
     np.testing.assert_allclose(found.square, square, rtol=1e-8)
+
+
+def test_what_is_carried_back_at_a_time_is_bounded(sample, chosen, monkeypatch):
+    """A state may hold many more numbers than its cell has weights."""
+    expected, largest = measured(sample, chosen, compiled=False), []
+
+    def carried(cell, x, states, cotangent):
+        largest.append(cotangent.nbytes)
+        return cell_gradients(cell, x, states, cotangent)
+
+    cell_gradients = probe.cell_gradients
+    monkeypatch.setattr(probe, "cell_gradients", carried)
+    one = sample.states[0].nbytes * (len(LAGS) * 6 + 1)
+    monkeypatch.setattr(probe, "CARRIED_BYTES", 2 * one)
+    found = measured(sample, chosen, compiled=False)
+    assert max(largest[1:]) == 2 * one  # the first is of the mean
+    for own, values in zip(found.parts[:3], expected.parts[:3], strict=True):
+        np.testing.assert_allclose(own, values, rtol=1e-9, atol=1e-12)

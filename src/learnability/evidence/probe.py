@@ -26,6 +26,7 @@ from .statistics import KEPT_BYTES, SequenceGradients, statistics
 
 PART_BYTES = 8 * 2**20  # of the gradients of some sequences, made at a time
 STEPWISE_BYTES = 32 * 2**20  # likewise, of a cell that Python steps: a step is a call
+CARRIED_BYTES = 64 * 2**20  # of the cotangents that it carries back, likewise
 PRODUCT_BYTES = 64 * 2**20  # of products over steps, likewise
 FEWEST = 16  # sequences made at a time, so that two threads and their blocks have work
 
@@ -138,7 +139,11 @@ class _Numbers:
             room = size * sample.x.element_size() * (len(along) + 1)
             room *= int(sample.item.bincount().max())
             part = STEPWISE_BYTES if self.make is _reference else PART_BYTES
-            for own in _pieces(sample, max(FEWEST, part // room)):
+            few = max(FEWEST, part // room)
+            if self.make is _reference:  # of states that have more numbers than weights
+                carried = sample.states[0].nbytes * (len(along) + 1)
+                few = min(few, max(1, CARRIED_BYTES // carried))
+            for own in _pieces(sample, few):
                 place = slice(start, start + len(own))
                 weight = self.weights(own, place, rows)
                 found = self.make(own, weight, self.axes[along], mean[along])
@@ -169,14 +174,9 @@ class _Products:
 
     def share(self, parts: Parts, count: int) -> Tensor:
         """Return what a piece adds to the means over so many sequences."""
-        every, none = (
-            list(range(len(self.axes))),
-            self.axes.new_zeros(len(self.axes), 1),
-        )
-
-        def weigh(own: Sample, place: slice, rows: slice) -> Tensor:
-            return _even(own, self.axes)
-
+        every = list(range(len(self.axes)))
+        none = self.axes.new_zeros(len(every), 1)
+        weigh: Weights = lambda own, place, rows: _even(own, self.axes)  # noqa: E731
         mean = torch.zeros(())
         for one in self._made(parts, weigh, slice(None), every, none):
             mean = mean + one.total() / count
@@ -273,9 +273,8 @@ def _by_read_out(
     """Return the gradients by the weights and the bias of a linear read-out."""
     w = sample.read_out
     assert w is not None  # those who call have asked
-    share = axes @ w / (w @ w)
-    by_loss = (sample.delta @ w / (w @ w))[:, None]
-    rows = torch.cat((weight * share[:, None], by_loss), dim=1)
+    share, by_loss = (v @ w / (w @ w) for v in (axes, sample.delta))
+    rows = torch.cat((weight * share[:, None], by_loss[:, None]), dim=1)
     h = sample.states[..., sample.cell.output]
     return torch.cat((rows @ h, rows.sum(dim=-1, keepdim=True)), dim=-1)
 
