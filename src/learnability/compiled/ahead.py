@@ -54,6 +54,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_helpers.clear)
 
 
+@atexit.register
+def _end() -> None:
+    for helper in _helpers.values():
+        helper.process.terminate()
+
+
 @final
 class _Helper:
     """A process that compiles some loops for a dtype, and says when one is done."""
@@ -68,7 +74,6 @@ class _Helper:
             stderr=nothing,
             text=True,
         )
-        atexit.register(self.process.terminate)
         self.said: Any = self.process.stdout
         self.left, self.changed = set(loops), Condition()
         Thread(target=self._listen, daemon=True).start()

@@ -8,6 +8,7 @@ dependency of unit strength adds to the gradient of sequence n along the axis rh
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import repeat
 from typing import final
 
@@ -125,7 +126,7 @@ class _Numbers:
         total = torch.zeros(())
         for sample in parts():
             for own in _pieces(sample, 4 * FEWEST):
-                weight = _even(own, self.axes)
+                weight = _even(self.axes, own)
                 found = self.make(own, weight, self.axes, None)[:, :-1]
                 total = total + found.sum(dim=0, dtype=torch.float64)
         return total / count
@@ -174,10 +175,8 @@ class _Products:
 
     def share(self, parts: Parts, count: int) -> Tensor:
         """Return what a piece adds to the means over so many sequences."""
-        every = list(range(len(self.axes)))
-        none = self.axes.new_zeros(len(every), 1)
-        weigh: Weights = lambda own, place, rows: _even(own, self.axes)  # noqa: E731
-        mean = torch.zeros(())
+        every, none = [*range(len(self.axes))], self.axes.new_zeros(len(self.axes), 1)
+        weigh, mean = partial(_even, self.axes), torch.zeros(())
         for one in self._made(parts, weigh, slice(None), every, none):
             mean = mean + one.total() / count
         return mean
@@ -200,7 +199,7 @@ class _Products:
                 start = place.stop
 
 
-def _even(own: Sample, axes: Tensor) -> Float[Tensor, "sequence axis step"]:
+def _even(axes: Tensor, own: Sample, *_: slice) -> Float[Tensor, "sequence axis step"]:
     """Return weights that are alike at all steps at which the loss looks."""
     weight = (own.looks / own.count[:, None]).to(axes.dtype)
     return weight[:, None].expand(-1, len(axes), -1)
