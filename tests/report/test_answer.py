@@ -176,6 +176,9 @@ def test_the_first_table_lays_seen_and_learnt_beside_each_other():
         "what stops the rest": "too few steps at lag 8: do too few steps",
     }
     assert lstm["learnt"] == lstm["what stops the rest"] == "n/a"
+    said = {"GRU": [judged(l2="learnt", l4="learnt", l8="learnt")]}
+    (gru, _) = overview(found, both, 300.0, judged=said).to_dict("records")
+    assert gru["what stops the rest"] == "learnt by its verdict at lag 8"
 
 
 def test_the_headline_says_what_was_learnt_beside_what_is_seen():

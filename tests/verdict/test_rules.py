@@ -86,6 +86,22 @@ def test_each_verdict_is_given_where_it_belongs(said, change):
     assert "nan" not in str(explanation(case)).replace("dominant", "")
 
 
+@pytest.mark.parametrize(
+    ("kept", "error", "holds"),
+    [
+        (0.5, 0.05, True),
+        (0.1, 0.05, True),
+        (0.1, 0.06, False),  # not told from 0
+        (0.09, 0.001, False),  # little is no memory, however well it is known
+        (nan, nan, False),
+    ],
+)
+def test_what_a_state_holds_it_has_not_forgotten(kept, error, holds):
+    case = replace(OPEN, **FLAT, kept=kept, kept_error=error)
+    assert case.holds == holds
+    assert not holds or verdict(case) != "forgotten"
+
+
 def test_every_rule_has_words_and_a_case():
     rules = {rule.verdict for rule in RULES}
     assert rules == set(WORDS) == {said for said, _ in CASES}

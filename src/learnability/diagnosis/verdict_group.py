@@ -24,7 +24,7 @@ from ..verdict.facts import facts
 from ..verdict.lag_sums import MOST, LagSums, Part, lag_sums
 from ..verdict.moments import LARGEST
 from ..verdict.products import ProductMoments, Products
-from ..verdict.rules import RULES, Case, Z
+from ..verdict.rules import RULES, Case
 from .judging import FRACTION, HeldOut
 from .measure import Measurement
 from .modules import ModuleMeasurement
@@ -48,7 +48,7 @@ MEANINGS = {
     "share": "learnt share, on held-out data",
     "share_lower": "lower end of its interval at 95 %",
     "share_upper": "upper end of its interval at 95 %",
-    "held": "whether the state holds what was new, its R^2 above 0 at 95 %",
+    "held": "whether the state holds what was new: R^2 of 0.1, above 0 at 95 %",
     "learnt": "whether the share is that of a lag that is learnt",
     "gain": "change of the learnt share towards 1 by the optimizer's next step",
     "gain_error": "its standard error",
@@ -179,17 +179,15 @@ def verdict_group(
 def _judged(table: pd.DataFrame) -> pd.DataFrame:
     """Add whether each lag is held and learnt, by rule; nan where it is not known."""
     (learnt,) = (rule.holds for rule in RULES if rule.verdict == "learnt")
-    kept, error, share, lower = (
-        table[name].to_numpy(float)
-        for name in ("kept", "kept_error", "share", "share_lower")
-    )
-    told = [
-        learnt(Case(0, share=middle, share_lower=low))
-        for middle, low in zip(share.tolist(), lower.tolist(), strict=True)
+    names = ("kept", "kept_error", "share", "share_lower")
+    columns = [table[name].to_numpy(float).tolist() for name in names]
+    cases = [
+        Case(0, kept=kept, kept_error=error, share=share, share_lower=lower)
+        for kept, error, share, lower in zip(*columns, strict=True)
     ]
     return table.assign(
-        held=np.where(np.isnan(kept), np.nan, kept - Z * error > 0),
-        learnt=np.where(np.isnan(share), np.nan, told),
+        held=np.where(table["kept"].isna(), np.nan, [case.holds for case in cases]),
+        learnt=np.where(table["share"].isna(), np.nan, [learnt(c) for c in cases]),
     )
 
 

@@ -69,7 +69,9 @@ def overview(
         columns["learnt"] = [learnt_lags(found.shares.get(name)) for name in lines]
     if known:
         columns["what stops the rest"] = [
-            _stop(known[name], task_lags(trees)) if name in known else MISSING
+            _stop(known[name], task_lags(trees), found.shares.get(name))
+            if name in known
+            else MISSING
             for name, trees in lines.items()
         ]
     return pd.DataFrame(columns)
@@ -80,13 +82,28 @@ def _keeps(seeds: Sequence[Progress]) -> str:
     return span(min(known), max(known)) if known else MISSING
 
 
-def _stop(seeds: Sequence[Judged], lags: Sequence[int]) -> str:
+def _stop(
+    seeds: Sequence[Judged], lags: Sequence[int], shares: pd.DataFrame | None
+) -> str:
+    """Say what stops lags; of a naming task their verdicts and names may differ."""
+    found = stopped(seeds, lags)
     parts = [
-        f"{verdict} at {'lag' if len(own) == 1 else 'lags'} {ranges(own)}"
-        + (f": {advice}" if advice else "")
-        for verdict, (own, advice) in stopped(seeds, lags).items()
+        f"{verdict} at {_lags(own)}" + (f": {advice}" if advice else "")
+        for verdict, (own, advice) in found.items()
     ]
+    told = {lag for own, _ in found.values() for lag in own}
+    open_ones = () if shares is None else shares.index[~shares["learnt"].to_numpy(bool)]
+    other = [lag for lag in open_ones if lag not in told and _learnt(seeds, lag)]
+    parts += [f"learnt by its verdict at {_lags(other)}"] if other else []
     return "; ".join(parts) or "nothing"
+
+
+def _learnt(seeds: Sequence[Judged], lag: int) -> bool:
+    return any(one[lag].verdict == "learnt" for one in seeds if lag in one)
+
+
+def _lags(some: list[int]) -> str:
+    return f"{'lag' if len(some) == 1 else 'lags'} {ranges(some)}"
 
 
 def cell(reached: pd.DataFrame, budget: float) -> str:

@@ -28,8 +28,9 @@ class Progress(NamedTuple):
         seen: the longest lag up to which N sequences show every dependency in one
             gradient; nan where none was found, or N(l) is not defined.
         kept: the longest lag up to which, at every lag that holds a dependency, the
-            state holds what was new: the lower end of its R^2 at 95 % is above 0; 0
-            if it does not at the first of them, nan where none was found.
+            state holds what was new: its R^2 is 0.1 or more, as of what is not
+            forgotten, and above 0 at 95 %; 0 if it is not at the first of them, nan
+            where none was found.
         learnt: the lags whose share is learnt; None where that is not known.
         why: of each that is not known, the reason.
     """

@@ -175,7 +175,7 @@ def _unresolved(case: Case) -> tuple[str, ...]:
         evidence += f": {case.notes}" if case.notes else ""
     return (
         evidence,
-        "give held-out data, enough of them, and the optimizer that trains the model",
+        "give enough held-out data, and the optimizer once it has trained the model",
         "lw.diagnose(model, data, loss, lags, heldout=heldout, optimizer=optimizer)",
         "the held-out data must not have trained the model.",
     )

@@ -97,6 +97,11 @@ class Case:
     notes: str = ""
 
     @property
+    def holds(self) -> bool:
+        """Return whether the state holds what was new at the lag, beyond chance."""
+        return self.kept >= MEMORY and self.kept > Z * self.kept_error
+
+    @property
     def falls(self) -> bool:
         """Return whether further updates lower the training loss, beyond chance."""
         return self.train_fall > Z * self.train_fall_error
