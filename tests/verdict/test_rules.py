@@ -100,6 +100,7 @@ def test_what_a_state_holds_it_has_not_forgotten(kept, error, holds):
     case = replace(OPEN, **FLAT, kept=kept, kept_error=error)
     assert case.holds == holds
     assert not holds or verdict(case) != "forgotten"
+    assert replace(case, share=0.7, share_lower=0.6).holds  # what is learnt is there
 
 
 def test_every_rule_has_words_and_a_case():

@@ -24,7 +24,7 @@ from ..verdict.facts import facts
 from ..verdict.lag_sums import MOST, LagSums, Part, lag_sums
 from ..verdict.moments import LARGEST
 from ..verdict.products import ProductMoments, Products
-from ..verdict.rules import RULES, Case
+from ..verdict.rules import Case
 from .judging import FRACTION, HeldOut
 from .measure import Measurement
 from .modules import ModuleMeasurement
@@ -48,7 +48,7 @@ MEANINGS = {
     "share": "learnt share, on held-out data",
     "share_lower": "lower end of its interval at 95 %",
     "share_upper": "upper end of its interval at 95 %",
-    "held": "whether the state holds what was new: R^2 of 0.1, above 0 at 95 %",
+    "held": "whether the state holds what was new (R^2 of 0.1 or more) or it is learnt",
     "learnt": "whether the share is that of a lag that is learnt",
     "gain": "change of the learnt share towards 1 by the optimizer's next step",
     "gain_error": "its standard error",
@@ -177,8 +177,7 @@ def verdict_group(
 
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:
-    """Add whether each lag is held and learnt, by rule; nan where it is not known."""
-    (learnt,) = (rule.holds for rule in RULES if rule.verdict == "learnt")
+    """Add whether each lag is held and learnt; nan where it is not known."""
     names = ("kept", "kept_error", "share", "share_lower")
     columns = [table[name].to_numpy(float).tolist() for name in names]
     cases = [
@@ -187,7 +186,7 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
     ]
     return table.assign(
         held=np.where(table["kept"].isna(), np.nan, [case.holds for case in cases]),
-        learnt=np.where(table["share"].isna(), np.nan, [learnt(c) for c in cases]),
+        learnt=np.where(table["share"].isna(), np.nan, [case.learnt for case in cases]),
     )
 
 

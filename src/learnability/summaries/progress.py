@@ -29,8 +29,8 @@ class Progress(NamedTuple):
             gradient; nan where none was found, or N(l) is not defined.
         kept: the longest lag up to which, at every lag that holds a dependency, the
             state holds what was new: its R^2 is 0.1 or more, as of what is not
-            forgotten, and above 0 at 95 %; 0 if it is not at the first of them, nan
-            where none was found.
+            forgotten, and above 0 at 95 %, or the lag is learnt; 0 if it does not at
+            the first of them, nan where none was found.
         learnt: the lags whose share is learnt; None where that is not known.
         why: of each that is not known, the reason.
     """
