@@ -9,10 +9,10 @@ import learnability as lw
 from learnability.tasks import learnt_shares
 
 TASK = lw.MultiLag(
-    lags=(2, 4, 8, 16, 24, 32), coefficients=(0.45,) * 6, inputs=4, steps=64, noise=0.3
+    lags=(2, 4, 8, 16, 24, 32), coefficients=(0.45,) * 6, inputs=4, steps=48, noise=0.3
 )
 DIRECTION = TASK.direction(seed=0)
-FAR, LONG = [16, 24, 32], 15_000
+FAR, LONG = [16, 24, 32], 10_000
 
 
 class Model(nn.Module):
@@ -31,10 +31,10 @@ def drawn(count, seed):
     return data.x, data.y
 
 
-def trained(units=4, sequences=512, updates=3000):
+def trained(units=4, sequences=512, updates=2000):
     """Train a model; return it, its data and its optimizer."""
     model, (x, y) = Model(units), drawn(sequences, 1)
-    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    optimizer = torch.optim.Adam(model.parameters(), 5e-3)
     generator = torch.Generator().manual_seed(3)
     for _ in range(updates):
         chosen = torch.randint(sequences, (32,), generator=generator)

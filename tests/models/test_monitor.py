@@ -86,7 +86,7 @@ def test_the_share_bounds_the_overhead():
     clock = Clock()
     monitor = monitor_of(model_of(), clock=clock)
     taken = 0
-    for call in range(1000):
+    for call in range(600):
         clock.now += 0.1
         taken += monitor()
         if call > 256:  # what is measured in any case is paid for

@@ -4,6 +4,7 @@ import os
 import pickle
 import signal
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from multiprocessing import get_context
 
 import pytest
@@ -16,18 +17,24 @@ from learnability.models.shards import read_shard
 from tests.models.shared import LSTM, Served, assert_same, case, data, diagnosed
 
 
+@cache
+def plain(name):
+    """Return the diagnosis of a case in this process alone."""
+    return diagnosed(case(name))
+
+
 @pytest.mark.parametrize("name", ["lstm", "own cell", "lengths", "groups"])
 def test_shards_give_the_numbers_of_the_whole(name):
     """Four shards, of which two processes keep what they have made."""
     executor = Served()
     found = diagnosed(case(name), executor)
     assert executor.tasks > 20
-    assert_same(found, diagnosed(case(name)))
+    assert_same(found, plain(name))
 
 
 def test_what_is_lost_is_made_again(monkeypatch):
     """Neither held nor kept: each task begins with nothing."""
-    expected = diagnosed(case("lstm"))
+    expected = plain("lstm")
     assert_same(diagnosed(case("lstm"), Served(forgets=True)), expected)
     monkeypatch.setattr(statistics, "KEPT_BYTES", 0)
     monkeypatch.setattr(statistics, "SUM_BYTES", 1e5)
@@ -87,12 +94,11 @@ def test_refusals_come_home_as_they_are():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
-def test_processes_give_the_numbers_of_one(workers):
+def test_processes_give_the_numbers_of_one():
     fresh = get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=fresh) as executor:
+    with ProcessPoolExecutor(2, mp_context=fresh) as executor:
         for name in ("lstm", "own cell", "lengths", "groups"):
-            assert_same(diagnosed(case(name), executor), diagnosed(case(name)))
+            assert_same(diagnosed(case(name), executor), plain(name))
 
 
 @pytest.mark.slow
@@ -112,7 +118,7 @@ def test_a_cluster_loses_a_worker_and_no_number():
         with client.get_executor() as executor:
             found = diagnosed(case("lstm"), executor, progress=kill)
         assert len(left) == 1
-    assert_same(found, diagnosed(case("lstm")))
+    assert_same(found, plain("lstm"))
 
 
 def test_a_model_is_what_it_was():

@@ -48,7 +48,7 @@ def test_kills_at_random_moments_change_no_byte(alone, tmp_path):
 
     before: dict[str, bytes] = {}
     met = set()
-    moments = {"kills": 30, "seed": 3, "latest": 250}
+    moments = {"kills": 16, "seed": 3, "latest": 250}
     for _ in killed(str(tmp_path), SETTINGS, **moments, finished=whole):
         left = contents(Store(tmp_path))
         met |= {name.split("/")[1] for name in left.keys() - before.keys()}
