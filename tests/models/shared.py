@@ -79,6 +79,13 @@ class Stepped(nn.Module):
         return torch.stack(found, dim=1)
 
 
+class Half(LSTM):
+    """One that casts what it is given."""
+
+    def forward(self, x):
+        return super().forward(x.bfloat16())
+
+
 class Padded(nn.Module):
     """A GRU that is given sequences of several lengths, and says them to the loss."""
 
@@ -119,6 +126,8 @@ def case(name):
         steps = torch.randint(9, 17, (len(x),))
         given = {"loss": until_the_end, "lengths": steps_of}
         return {"model": Padded(), "data": (x, steps, y), **given}
+    if name == "half":
+        return {"model": Half().bfloat16(), "data": (x, y), "loss": "mse"}
     groups = {"groups": np.arange(len(x)) * 7 % 40} if name == "groups" else {}
     return {"model": LSTM(), "data": (x, y), "loss": "mse", **groups}
 

@@ -327,6 +327,21 @@ def test_half_precision_is_diagnosed_in_single(half: torch.dtype) -> None:
     assert "precision" not in expected.tree.attrs
 
 
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_what_casts_to_half_precision_is_diagnosed_in_single(half: torch.dtype) -> None:
+    class Casts(Ways):
+        def forward(self, x: Tensor) -> Tensor:
+            x = x.half() if half is torch.float16 else x.bfloat16()
+            scale = torch.ones(1, dtype=half, device=x.device)
+            return super().forward((x * scale).to(half))
+
+    model, twin = Casts("whole").to(half), Ways("whole")
+    twin.load_state_dict(model.state_dict())
+    expected, found = diagnosed(twin, (X, Y)), diagnosed(model, (X, Y))
+    assert found.group("detection").equals(expected.group("detection"))
+    assert model(X[:2]).dtype == half
+
+
 def test_parameters_may_be_complex() -> None:
     """A complex weight has the gradient of its real and its imaginary part."""
 

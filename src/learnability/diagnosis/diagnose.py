@@ -160,6 +160,7 @@ def diagnose(
             memory=options.memory,
             seed=seed,
             workers=workers,
+            single=bool(precision),
         )
 
     def first() -> Batch:

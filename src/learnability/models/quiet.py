@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
 
 from .trees import copied
 
@@ -107,7 +108,8 @@ def in_single_precision(model: nn.Module) -> Iterator[str]:
     """Let weights and buffers of half precision be of single precision meanwhile.
 
     Yields what to say of it, nothing where there are none. Parameters stay the objects
-    that they are.
+    that they are, and what the model itself would cast to half precision is cast to
+    single precision as well.
 
     Args:
         model: the model.
@@ -118,10 +120,34 @@ def in_single_precision(model: nn.Module) -> Iterator[str]:
     for tensor, data in kept:
         tensor.data = data.float()
     try:
-        yield f"torch.float32, of weights of {' and '.join(kinds)}" if kept else ""
+        with no_half_precision(bool(kept)):
+            yield f"torch.float32, of weights of {' and '.join(kinds)}" if kept else ""
     finally:
         for tensor, data in kept:
             tensor.data = data
+
+
+def no_half_precision(wanted: bool) -> AbstractContextManager[object]:
+    """Let what a model casts to half precision be of single precision, if wanted."""
+    return _InSingle() if wanted else nullcontext()
+
+
+@final
+class _InSingle(TorchFunctionMode):
+    """Lets no call make numbers of half precision: `x.half()`, `dtype=torch.half`."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: Any = None
+    ) -> Any:
+        """Call a function of PyTorch with single in place of half precision."""
+        named = {name: _single(value) for name, value in (kwargs or {}).items()}
+        casts = func in (Tensor.half, Tensor.bfloat16)
+        return (Tensor.float if casts else func)(*map(_single, args), **named)
+
+
+def _single(value: Any) -> Any:
+    half = isinstance(value, torch.dtype) and value in HALF
+    return torch.float32 if half else value
 
 
 def _hand_copies(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:

@@ -55,6 +55,7 @@ class Reading:
         seed: of the choice of sequences.
         taps: on what is to be diagnosed; on all recurrent modules unless given.
         workers: read shards of the sequences, too, if they are given.
+        single: whether what the model casts to half precision is single there.
 
     Attributes:
         given: how many sequences the data hold.
@@ -79,24 +80,18 @@ class Reading:
         seed: int,
         taps: list[Tap] | None = None,
         workers: Workers | None = None,
+        single: bool = False,
     ) -> None:
         self.model, self.memory = model, min(memory, MOST * machine_bytes())
         named = [layers] if isinstance(layers, str) else layers
         self.wanted = None if named is None else [str(name) for name in named]
         self.recorder = _recorder(model, loss, lengths, taps)
         with self.recorder.attached():
-            found = taken(
-                self.recorder,
-                data,
-                groups=groups,
-                window=window,
-                sequences=sequences,
-                targets=_places(targets),
-                seed=seed,
-            )
+            own = {"groups": groups, "window": window, "targets": _places(targets)}
+            found = taken(self.recorder, data, **own, sequences=sequences, seed=seed)
         self.batches, self.numbers, self.given, self.counted = found
         self.kept: list[dict[str, Sample]] = []
-        self.held = 0
+        self.held, self.single = 0, single
         self.split = split(self, workers)
 
     def layers(self, progress: Progress = silent) -> list[Layer]:

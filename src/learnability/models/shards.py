@@ -18,7 +18,7 @@ from ..compiled.engine import using_threads
 from ..evidence.pieces import first_of
 from .batches import Batch
 from .module_tap import ModuleTap
-from .quiet import kept_random_states, quiet, uncompiled
+from .quiet import kept_random_states, no_half_precision, quiet, uncompiled
 from .refusal import UnsupportedModelError, first_line
 from .workers import Workers, check_pickles, pickled, process_name, unpickled
 
@@ -142,7 +142,7 @@ def read_shard(
                 "module that it can import"
             ) from error
         of_shard.batches, of_shard.numbers = batches, numbers
-        with quiet(of_shard.model):
+        with quiet(of_shard.model), no_half_precision(of_shard.single):
             made = task(of_shard, *own)
         return process_name(), pickled(made)
 
