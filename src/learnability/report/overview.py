@@ -92,8 +92,8 @@ def _stop(
         for verdict, (own, advice) in found.items()
     ]
     told = {lag for own, _ in found.values() for lag in own}
-    open_ones = () if shares is None else shares.index[~shares["learnt"].to_numpy(bool)]
-    other = [lag for lag in open_ones if lag not in told and _learnt(seeds, lag)]
+    rest = [] if shares is None else shares.index[~shares["learnt"].to_numpy(bool)]
+    other = [lag for lag in rest if lag not in told and _learnt(seeds, lag)]
     parts += [f"learnt by its verdict at {_lags(other)}"] if other else []
     return "; ".join(parts) or "nothing"
 
