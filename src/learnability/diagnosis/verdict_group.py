@@ -24,7 +24,6 @@ from ..verdict.facts import facts
 from ..verdict.lag_sums import MOST, LagSums, Part, lag_sums
 from ..verdict.moments import LARGEST
 from ..verdict.products import ProductMoments, Products
-from ..verdict.rules import Case
 from .judging import FRACTION, HeldOut
 from .measure import Measurement
 from .modules import ModuleMeasurement
@@ -48,8 +47,6 @@ MEANINGS = {
     "share": "learnt share, on held-out data",
     "share_lower": "lower end of its interval at 95 %",
     "share_upper": "upper end of its interval at 95 %",
-    "held": "whether the state holds what was new (R^2 of 0.1 or more) or it is learnt",
-    "learnt": "whether the share is that of a lag that is learnt",
     "gain": "change of the learnt share towards 1 by the optimizer's next step",
     "gain_error": "its standard error",
 }
@@ -163,7 +160,7 @@ def verdict_group(
     attrs["heldout"] = int(held_out.given)
     notes += [] if held_out.given else ["measured on training data"]
     try:
-        table = _judged(_facts(one, reading, held_out, direction))
+        table = _facts(one, reading, held_out, direction)
     except ValueError as error:
         table = pd.DataFrame(np.nan, pd.Index(lags), list(MEANINGS))
         notes.append(str(error))
@@ -174,20 +171,6 @@ def verdict_group(
     }
     axis = xr.DataArray(lags, dims="lag", attrs={"units": "steps"})
     return xr.Dataset(data, {"lag": axis}, {**attrs, "notes": "; ".join(notes)})
-
-
-def _judged(table: pd.DataFrame) -> pd.DataFrame:
-    """Add whether each lag is held and learnt; nan where it is not known."""
-    names = ("kept", "kept_error", "share", "share_lower")
-    columns = [table[name].to_numpy(float).tolist() for name in names]
-    cases = [
-        Case(0, kept=kept, kept_error=error, share=share, share_lower=lower)
-        for kept, error, share, lower in zip(*columns, strict=True)
-    ]
-    return table.assign(
-        held=np.where(table["kept"].isna(), np.nan, [case.holds for case in cases]),
-        learnt=np.where(table["share"].isna(), np.nan, [case.learnt for case in cases]),
-    )
 
 
 def _facts(

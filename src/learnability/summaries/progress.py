@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from ..words import listed, ranges, short
-from .shares import has_learnt
+from .shares import has_learnt, held_and_learnt
 from .spread import group
 from .windows import NONE_FOUND, needed_table, samples_needed
 
@@ -143,7 +143,7 @@ def _of_verdict(tree: xr.DataTree, otherwise: str) -> str:
     """Return why a layer's memory is not known."""
     if not has_learnt(tree):
         return OLD
-    known = bool(tree["verdict"]["held"].notnull().any())
+    known = bool(tree["verdict"]["kept"].notnull().any())
     return otherwise if known else str(tree["verdict"].attrs["notes"])
 
 
@@ -170,11 +170,10 @@ def progress_by_lag(
     """
     needed = samples_needed(group(tree, "detection"))["needed"]
     given_to = given(tree, n_sequences)
-    found = {"seen": (needed <= given_to).where(needed.notnull())}
+    columns = {"seen": (needed <= given_to).where(needed.notnull()).to_series()}
     if has_learnt(tree):
-        verdicts = group(tree, "verdict")
-        found |= {"kept": verdicts["held"], "learnt": verdicts["learnt"]}
-    columns = {name: values.to_series() for name, values in found.items()}
+        known = held_and_learnt(tree)
+        columns |= {"kept": known["held"], "learnt": known["learnt"]}
     table = pd.DataFrame(columns).rename_axis("lag")
     return table.reindex(columns=COLUMNS).astype("boolean")
 

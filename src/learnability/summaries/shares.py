@@ -1,11 +1,13 @@
-"""Learnt shares of several seeds, by lag: of the task, or that verdicts found."""
+"""What is kept and learnt, by lag: of the task, or as verdicts found it."""
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..verdict.rules import SHARE
+from ..verdict.rules import SHARE, Case
 from .spread import Trees, group, trained
+
+MEASURED = ["kept", "kept_error", "share", "share_lower"]
 
 
 def share_spread(trees: Trees) -> pd.DataFrame:
@@ -44,7 +46,25 @@ def share_spread(trees: Trees) -> pd.DataFrame:
 
 def has_learnt(tree: xr.DataTree) -> bool:
     """Tell whether a diagnosis holds what is kept and learnt: older ones do not."""
-    return "verdict" in tree.children and "learnt" in tree["verdict"]
+    return "verdict" in tree.children and set(MEASURED) <= set(tree["verdict"])
+
+
+def held_and_learnt(tree: xr.DataTree) -> pd.DataFrame:
+    """Return whether each lag is held by the state and learnt, one row per lag.
+
+    Args:
+        tree: a diagnosis that `has_learnt`.
+
+    Returns:
+        ``held`` and ``learnt``, as verdicts have it; missing where not measured.
+    """
+    known = group(tree, "verdict")
+    rows = np.stack([known[name].values for name in MEASURED], -1).tolist()
+    cases = [Case(0, **dict(zip(MEASURED, row, strict=True))) for row in rows]
+    flags = {"held": [c.holds for c in cases], "learnt": [c.learnt for c in cases]}
+    lags = pd.Index(known["lag"].values, name="lag")
+    table = pd.DataFrame(flags, lags, dtype="boolean")
+    return table.where([[not np.isnan(c.kept), not np.isnan(c.share)] for c in cases])
 
 
 def _trained_shares(record: xr.Dataset) -> pd.DataFrame:
@@ -63,9 +83,10 @@ def _trained_shares(record: xr.Dataset) -> pd.DataFrame:
 def _found_shares(tree: xr.DataTree) -> pd.DataFrame:
     """Return the learnt share of each past lag that holds a dependency."""
     known = group(tree, "verdict")
+    learnt = held_and_learnt(tree)["learnt"]
     known = known.sel(lag=(known["found"] == 1) & (known["lag"] > 0))
     names = {"share": "share", "share_lower": "lower", "share_upper": "upper"}
     columns = {new: known[old].values for old, new in names.items()}
-    columns["learnt"] = known["learnt"].values == 1
+    columns["learnt"] = learnt.loc[known["lag"].values].to_numpy(bool, na_value=False)
     table = pd.DataFrame(columns, pd.Index(known["lag"].values, name="lag"))
     return table.iloc[:0] if np.isnan(columns["share"]).all() else table

@@ -15,9 +15,7 @@ TO_LEARN = 10  # times the sequences that show a lag are needed to learn it (3 t
 ENVELOPE = 1e-3  # f(l)/f(0), below which transport is what is missing
 LOST = 1e-6  # of f(0): less arrives than single precision tells beside the rest
 UPDATES = 64  # further ones, after which losses are looked at
-TREND = (
-    -0.2
-)  # fall of the held-out over that of the training loss: below it noise is fit
+TREND = -0.2  # fall of the held-out over that of the training loss: below, noise is fit
 GAIN = 0.01  # of a learnt share by a step: by less it rises and falls as weights hover
 MEMORY = 0.1  # R^2, below which a state holds nothing of a lag
 Z = 1.96  # standard errors on both sides of a number: 95 %
