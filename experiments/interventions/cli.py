@@ -34,7 +34,7 @@ def interventions(
     Parameters
     ----------
     part
-        developed (rules and thresholds were set on it), held-out or far.
+        developed (rules and thresholds were set on it), held-out, far or shapes.
     output
         Folder of the trainings.
     seeds

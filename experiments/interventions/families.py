@@ -22,6 +22,7 @@ LAGS = (2, 4, 8, 16, 24, 32)
 BANDS = ((1, 2), (3, 5), (6, 10), (11, 20), (21, 32))
 MIDDLES = (1, 4, 8, 15, 26)
 FAR_STEPS, FAR, NEAR, CUES = 96, (40, 48, 64, 80), 3, 4
+LONG, SHORT = 160, 40  # steps of other lengths
 DELAYS = {0: 4, 1: 12, 2: 24}  # of what is recalled, by seed
 
 Draw = Callable[[int, torch.Generator, int, bool], tuple[Tensor, Tensor]]
@@ -75,16 +76,23 @@ def direction(seed: int) -> Float[Tensor, "input"]:
     return u / u.norm()
 
 
-def _values(kernel: dict[int, float], noise: float, product: bool = False) -> Draw:
-    """Return what draws ``y_t = sum_l k_l s_{t-l} + noise e_t``."""
+def _values(
+    kernel: dict[int, float],
+    noise: float,
+    product: bool = False,
+    steps: int = STEPS,
+    last: bool = False,
+) -> Draw:
+    """Return what draws ``y_t = sum_l k_l s_{t-l} + noise e_t``, or its last step."""
 
     def draw(
         count: int, drawn: torch.Generator, seed: int, training: bool
     ) -> tuple[Tensor, Tensor]:
-        x = torch.randn(count, STEPS, INPUTS, generator=drawn)
+        x = torch.randn(count, steps, INPUTS, generator=drawn)
         s = x[..., 0] * x[..., 1] if product else x @ direction(seed)
         y = sum(k * shifted(s, lag) for lag, k in kernel.items())
-        return x, y + noise * torch.randn(count, STEPS, generator=drawn)
+        y = y + noise * torch.randn(count, steps, generator=drawn)
+        return x, y[:, -1] if last else y
 
     return draw
 
@@ -210,6 +218,7 @@ def _always(*lags: int) -> Callable[[int], tuple[int, ...]]:
 
 
 _DELAYS: dict[int, float] = dict.fromkeys(LAGS, 0.45)
+_FEW: dict[int, float] = dict.fromkeys(LAGS[:4], 0.55)
 _BAND: dict[int, float] = {
     lag: 0.5 / (last - first + 1) ** 0.5
     for first, last in BANDS
@@ -237,4 +246,16 @@ FAMILIES = {
     "adding": Family(_adding, products, _always(*FAR), (20,)),
     "sum of all": Family(_total, at_lags, _always(4, 16, *FAR[1:])),
     "near and far": Family(_near_and_far, at_lags, _always(NEAR, FAR[2]), (20,)),
+    "long delays": Family(
+        _values(_DELAYS, 0.3, steps=LONG), at_lags, _always(*LAGS), (12,)
+    ),
+    "long noisy delays": Family(
+        _values(_DELAYS, 1.5, steps=LONG), at_lags, _always(*LAGS), (12,)
+    ),
+    "last delays": Family(
+        _values(_FEW, 0.1, steps=SHORT, last=True), at_lags, _always(*_FEW), (12,)
+    ),
+    "last noisy delays": Family(
+        _values(_FEW, 0.8, steps=SHORT, last=True), at_lags, _always(*_FEW), (12,)
+    ),
 }

@@ -38,7 +38,7 @@ def test_the_product_knows_no_experiments():
         (["calibrate", "tiny", "--output", ""], "an empty path names no place"),
         (
             ["interventions", "both"],
-            "both is no part; give one of developed, held-out, far",
+            "both is no part; give one of developed, held-out, far, shapes",
         ),
         (
             [

@@ -58,7 +58,8 @@ def test_tokens_are_recalled_and_signs_compared():
 
 def test_the_plan_has_four_cells_for_each_family_and_every_training_once():
     every = [one for part in plan.PARTS for one in plan.plan(part)]
-    assert len(set(every)) == len(every) == len(FAMILIES) * 4 * 2 * 3
+    long = sum(name.startswith("long") for name in FAMILIES)  # of 64 sequences alone
+    assert len(set(every)) == len(every) == (len(FAMILIES) * 2 - long) * 4 * 3
     cells = {(one.family, one.cell) for one in every}
     assert set(Counter(family for family, _ in cells).values()) == {4}
     assert {cell for _, cell in cells} == set(plan.CELLS) == set(trainings.START)
@@ -80,6 +81,16 @@ def test_far_targets_hang_on_far_inputs_alone():
     phi = FAMILIES["near and far"].features(x, (3, 64))[:, -1]
     near, far = phi[:, 0, :-1] @ families.direction(0), phi[:, 1, -1]
     assert float((y - 0.7 * (near + far)).std()) == pytest.approx(0.1, rel=0.15)
+
+
+@pytest.mark.parametrize("kind", ["long", "last"])
+def test_targets_of_other_shapes_hang_on_the_same_delays(kind):
+    x, y = drawn(f"{kind} delays")
+    family = FAMILIES[f"{kind} delays"]
+    phi = family.features(x, family.there(0)).sum(2) @ families.direction(0)
+    assert (phi.shape == y.shape) == (kind == "long")
+    owed, noise = (0.45 * phi, 0.3) if kind == "long" else (0.55 * phi[:, -1], 0.1)
+    assert float((y - owed).std()) == pytest.approx(noise, rel=0.15)
 
 
 @pytest.fixture
