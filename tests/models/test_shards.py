@@ -9,6 +9,7 @@ from multiprocessing import get_context
 
 import pytest
 import torch
+from torch.nn.utils.parametrizations import weight_norm
 
 import learnability as lw
 from learnability.evidence import statistics
@@ -73,6 +74,10 @@ def test_what_does_not_pickle_is_named():
         diagnosed(given | lengths, Served())
     given["model"].act = lambda z: z
     with pytest.raises(UnsupportedModelError, match=r"the model cannot .* top level"):
+        diagnosed(given, Served())
+    del given["model"].act
+    weight_norm(given["model"].out)
+    with pytest.raises(UnsupportedModelError, match=r"remove_parametrizations"):
         diagnosed(given, Served())
 
 

@@ -17,7 +17,8 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from .refusal import UnsupportedModelError, first_line
 
@@ -186,7 +187,12 @@ def check_pickles(name: str, thing: Any) -> bytes:
     try:
         return pickle.dumps(thing, pickle.HIGHEST_PROTOCOL)
     except UNPICKLED as error:
+        remedy = "define it at the top level of a module, without lambda"
+        if isinstance(thing, nn.Module) and any(map(is_parametrized, thing.modules())):
+            remedy = (
+                "take its parametrizations off (remove_parametrizations of PyTorch)"
+            )
         raise UnsupportedModelError(
-            f"{name} cannot be handed to other processes ({first_line(error)}); define "
-            "it at the top level of a module, without lambda, or leave executor out"
+            f"{name} cannot be handed to other processes ({first_line(error)}); "
+            f"{remedy}, or leave executor out"
         ) from error
