@@ -122,6 +122,17 @@ class Cell(nn.Module, ABC):
             x: the inputs of the same steps.
         """
 
+    def exit_derivatives(self, states: States, x: Inputs) -> Tensor | None:
+        """Return each carried unit's derivative of its output in the same step.
+
+        It is that of `diagonal_jacobian`: None where units are the output themselves.
+
+        Args:
+            states: the states after each step, from a zero initial state.
+            x: the inputs of the same steps.
+        """
+        return self.diagonal_jacobian(states, x).exit
+
     @abstractmethod
     def local_derivatives(
         self, states: States, x: Inputs

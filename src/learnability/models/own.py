@@ -5,6 +5,7 @@ and rows are taken some at a time: what is held grows with a row, not with its s
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -174,26 +175,36 @@ class Stepped(Cell):
 
     def diagonal_jacobian(self, states: Tensor, x: Tensor) -> Steps:
         """Return the leak 0 and each carried unit's own derivative as correction."""
-        before, inputs = previous(states).detach().flatten(0, 1), x.flatten(0, 1)
-        shape = (*states.shape[:2], self.units)
-        through, inward, exits = before.new_zeros(3, len(before), self.units)
-        for rows in self._rows(len(before), x.element_size()):
-            own = self._own_derivatives(before[rows], inputs[rows])
-            through[rows], inward[rows], exits[rows] = own
-        correction = through.reshape(shape)
+        through, inward = self._by_rows(self._own_derivatives, 2, states, x)
+        exit_ = self.exit_derivatives(states, x)
+        if exit_ is not None:
+            through = through + inward * previous(exit_)
+        return Steps(torch.zeros_like(through), through, exit_)
+
+    def exit_derivatives(self, states: Tensor, x: Tensor) -> Tensor | None:
         if self._memory is None:
-            return Steps(leak=torch.zeros_like(correction), correction=correction)
-        exit_ = exits.reshape(shape)
-        correction = correction + inward.reshape(shape) * previous(exit_)
-        return Steps(torch.zeros_like(correction), correction, exit_)
+            return None
+        return self._by_rows(partial(self._exits, self._memory), 1, states, x)[0]
+
+    def _by_rows(
+        self, what: Callable[..., Tensor], count: int, states: Tensor, x: Tensor
+    ) -> Float[Tensor, "{count} sequence step carried"]:
+        """Return so many derivatives of each carried unit, some steps at a time."""
+        before, inputs = previous(states).detach().flatten(0, 1), x.flatten(0, 1)
+        found = before.new_empty(count, len(before), self.units)
+        for rows in self._rows(len(before), x.element_size()):
+            found[:, rows] = what(before[rows], inputs[rows])
+        return found.unflatten(1, states.shape[:2])
+
+    def _exits(self, c: int, state: Tensor, x: Tensor) -> Tensor:
+        parts = self._graph(state, x)[1]
+        (e,) = led_back(parts[0], [parts[c]], torch.ones_like(parts[0]))
+        return e.reshape(1, len(state), -1)
 
     def _own_derivatives(self, state: Tensor, x: Tensor) -> Tensor:
-        """Return ``dc_t/dc_{t-1}``, ``dc_t/dh_{t-1}``, ``dh_t/dc_t`` of each unit."""
-        before, parts, after = self._graph(state, x)
-        found = state.new_zeros(3, len(state), self.units)
-        if self._memory is not None:
-            (e,) = led_back(parts[0], [parts[self._memory]], torch.ones_like(parts[0]))
-            found[2] = e.reshape(len(state), -1)
+        """Return ``dc_t/dc_{t-1}``, ``dc_t/dh_{t-1}`` of each unit."""
+        before, _, after = self._graph(state, x)
+        found = state.new_empty(2, len(state), self.units)
         for q in range(self.units):
             one = torch.zeros_like(after)
             one[:, self.carried.start + q] = 1
@@ -245,11 +256,6 @@ class Stepped(Cell):
 
         All sequences of a chunk go together by `vmap`; a step that it cannot take, as
         one that branches on its values, goes sequence by sequence, to the same end.
-
-        Args:
-            p: cotangents of all states; (sequence, row, step, state).
-            states: the states after each step, from a zero initial state.
-            x: inputs.
         """
         before, own = previous(states).detach(), x.detach()
         if self._batched is None:

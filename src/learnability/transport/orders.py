@@ -144,7 +144,7 @@ def exact_matrices(
 def _exact_gains(
     cell: Cell, x: Tensor, states: Tensor, lags: list[int]
 ) -> Iterator[tuple[int, Tensor]]:
-    exit_ = cell.diagonal_jacobian(states, x).exit
+    exit_ = cell.exit_derivatives(states, x)
     source = None if exit_ is None else _exits(exit_, 0)
     for lag, matrix in exact_matrices(jacobians(cell, x, states), lags):
         at = None if source is None else source[:, : matrix.shape[1]]
@@ -243,9 +243,8 @@ def _pulled_back(
                 # denormal numbers are slow
                 matrix = functional.hardshrink(matrix, finfo(x.dtype).tiny)
         if lag in lags:
-            exit_ = cell.diagonal_jacobian(
-                *_around(states, x, here[0], here[1] - lag)
-            ).exit
+            around = _around(states, x, here[0], here[1] - lag)
+            exit_ = cell.exit_derivatives(*around)
             at = None if exit_ is None else exit_[:, 1]
             yield lag, own_entries(cell, matrix, at)
 
