@@ -188,7 +188,7 @@ class Stepped(Cell):
 
     def _by_rows(
         self, what: Callable[..., Tensor], count: int, states: Tensor, x: Tensor
-    ) -> Float[Tensor, "{count} sequence step carried"]:
+    ) -> Float[Tensor, "derivative sequence step carried"]:
         """Return so many derivatives of each carried unit, some steps at a time."""
         before, inputs = previous(states).detach().flatten(0, 1), x.flatten(0, 1)
         found = before.new_empty(count, len(before), self.units)
