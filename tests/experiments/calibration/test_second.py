@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.calibration import preset, run_one
+from experiments.calibration import preset, run_one, second
 from experiments.calibration.early import look_early
 from experiments.calibration.second import (
     AVERAGE,
@@ -15,6 +15,14 @@ from experiments.calibration.second import (
     saturating,
     second_round,
 )
+
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Few draws: no test asks how precise the ends of intervals are."""
+    monkeypatch.setattr(second, "RESAMPLES", 20)
+
 
 COLUMNS = sorted({c for columns in CANDIDATES.values() for c in columns})
 
@@ -31,7 +39,6 @@ def table(seed, families=("one", "two", "three"), cells=("A", "B", "C")):
     return pd.concat(rows, ignore_index=True)
 
 
-@pytest.mark.slow
 def test_the_law_that_decides_passes_and_the_average_is_the_mean():
     found = second_round(table(0), table(1)).set_index(["method", "family"])
     right, blind = found.loc["G strength and share"], found.loc["J saturating curve"]
@@ -45,7 +52,6 @@ def test_the_law_that_decides_passes_and_the_average_is_the_mean():
     assert (right["error"] <= right["error_upper"]).all()
 
 
-@pytest.mark.slow
 def test_a_law_never_sees_the_family_it_is_used_on():
     fitted, tried = table(0), table(1)
     own = fitted["family"] == "two"
