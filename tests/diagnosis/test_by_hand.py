@@ -76,10 +76,10 @@ def test_far_cues_vanish_and_the_line_that_is_advised_lets_them_be_learnt():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("sequences", "updates", "cause"),
-    [(64, 600, "too few sequences"), (2048, 200, "too few steps")],
+    [(64, 300, "too few sequences"), (1024, 200, "too few steps")],
 )
 def test_delays_under_noise_want_sequences_or_steps(sequences, updates, cause):
-    data, held, loss = delayed(sequences, 1), delayed(512, 2), functional.mse_loss
+    data, held, loss = delayed(sequences, 1), delayed(256, 2), functional.mse_loss
     model = Model(nn.GRU, 4)
     training = trained(model, data, loss, updates)
     _, said = verdicts(model, data, held, loss, DELAYS, **training)
