@@ -62,6 +62,23 @@ def study(finished, tmp_path_factory):
     return folder, finished[1]
 
 
+PAIR = ["SharedGate", "GRU"]
+
+
+@pytest.fixture(scope="module")
+def pair(study, tmp_path_factory):
+    """A folder with two networks of the study, where more of them tell no more."""
+    folder, whole = tmp_path_factory.mktemp("pair"), Store(study[0] / "runs/small")
+    two = part_of(whole.load_settings(), PAIR, None)
+    for run in two.runs():
+        kept = Store(folder / "runs/small").run(run).path
+        shutil.copytree(whole.run(run).path, kept)
+    (folder / "small.toml").write_text(two.to_toml())
+    done = call("run", "small.toml", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
 def test_run_ends_with_table_and_report(study):
     folder, output = study
     for cell in ("ConstGate", "SharedGate", "DiagGate", "GRU", "LSTM"):
@@ -80,30 +97,32 @@ def test_run_ends_with_table_and_report(study):
     figures = {p.name for p in (folder / "runs/small/figures").iterdir()}
     assert {"answer.png", "windows.png", "noise_floor.png"} <= figures
     assert not list((folder / "runs").rglob("*.tmp"))
+    log = (folder / "runs/small/log.jsonl").read_text().splitlines()
+    assert sum('"finish"' in line for line in log) == 5
 
 
-def test_report_and_figures_are_the_same_each_time(study):
-    folder = study[0] / "runs/small"
+def test_report_and_figures_are_the_same_each_time(pair):
+    folder = pair[0] / "runs/small"
     made = [folder / "report.html", *folder.glob("*.csv"), *folder.glob("figures/*")]
     assert {path.suffix for path in made} == {".csv", ".html", ".png"}
     before = [path.read_bytes() for path in made]
     for path in made:
         path.unlink()
-    done = call("report", "runs/small", cwd=study[0])
+    done = call("report", "runs/small", cwd=pair[0])
     assert done.returncode == 0, done.stderr
     assert [path.read_bytes() for path in made] == before
-    assert "DiagGate" in (folder / "table.csv").read_text()
+    assert "SharedGate" in (folder / "table.csv").read_text()
     assert "GRU" in (folder / "index.csv").read_text()
 
 
-def test_results_can_be_listed_shown_compared_and_exported(study, monkeypatch):
-    folder, _ = study
+def test_results_can_be_listed_shown_compared_and_exported(pair, monkeypatch):
+    folder, _ = pair
     monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist says 80
     listed = call("list", cwd=folder)
-    assert "5 of 5" in listed.stdout
+    assert "2 of 2" in listed.stdout
     shown = call("show", "runs/small", cwd=folder)
     assert shown.returncode == 0, shown.stderr
-    assert "DiagGate" in shown.stdout
+    assert "SharedGate" in shown.stdout
     assert "runs/" in shown.stdout
     compared = call("compare", "runs/small", "runs/small", cwd=folder)
     assert compared.returncode == 0, compared.stderr
@@ -123,8 +142,6 @@ def test_results_can_be_listed_shown_compared_and_exported(study, monkeypatch):
         assert done.returncode == 0, done.stderr
         assert out.read_bytes().startswith(begins)
         out.unlink()
-    log = (folder / "runs/small/log.jsonl").read_text().splitlines()
-    assert sum('"finish"' in line for line in log) == 5
 
 
 @pytest.mark.parametrize(
@@ -172,8 +189,8 @@ def test_a_file_ends_in_what_is_written(study, words, message):
     assert not list(folder.glob("a*"))
 
 
-def test_two_studies_give_one_page(study):
-    folder, _ = study
+def test_two_studies_give_one_page(pair):
+    folder, _ = pair
     done = call("report", "runs/small", "runs/small", cwd=folder)
     assert done.returncode == 0, done.stderr
     text = (folder / "runs/small/comparison.html").read_text()
@@ -183,9 +200,9 @@ def test_two_studies_give_one_page(study):
 
 
 @pytest.fixture
-def again(study, tmp_path):
-    """A copy of the finished study, which may be changed."""
-    shutil.copytree(study[0], tmp_path / "again")
+def again(pair, tmp_path):
+    """A copy of those two networks, which may be changed."""
+    shutil.copytree(pair[0], tmp_path / "again")
     return tmp_path / "again"
 
 
@@ -195,7 +212,7 @@ def test_a_part_of_a_study_leaves_the_whole(again):
     before = [(folder / name).read_bytes() for name in names]
     done = call("run", "small.toml", "--cells", "GRU", cwd=again)
     assert done.returncode == 0, done.stderr
-    assert "holds a study of 5 runs: table and report show all of them" in done.stdout
+    assert "holds a study of 2 runs: table and report show all of them" in done.stdout
     assert [(folder / name).read_bytes() for name in names] == before
 
 
@@ -204,25 +221,22 @@ def test_where_other_parts_are_missing_the_part_alone_is_shown(again):
     settings = (folder / "settings.toml").read_bytes()
     store = Store(folder)
     store.run(store.load_settings().runs()[0]).file("fit.nc").unlink()
-    done = call("run", "small.toml", "--cells", "GRU", "LSTM", cwd=again)
+    done = call("run", "small.toml", "--cells", "GRU", cwd=again)
     assert done.returncode == 0, done.stderr
-    assert "5 runs, 1 of them still missing: table and report show" in done.stdout
-    assert pd.read_csv(folder / "table.csv")["cell"].tolist() == ["GRU", "LSTM"]
+    assert "2 runs, 1 of them still missing: table and report show" in done.stdout
+    assert pd.read_csv(folder / "table.csv")["cell"].tolist() == ["GRU"]
     assert (folder / "settings.toml").read_bytes() == settings
 
 
 def test_a_part_of_a_study_grows_to_the_whole(again):
     folder = again / "runs/small"
-    whole = part_of(load_settings(str(again / "small.toml")), ["GRU", "LSTM"], None)
-    (again / "small.toml").write_text(whole.to_toml())
+    whole = load_settings(str(again / "small.toml"))
     (folder / "settings.toml").unlink()
     Store(folder).begin(part_of(whole, ["GRU"], None))
     done = call("run", "small.toml", cwd=again)
     assert done.returncode == 0, done.stderr
     assert set(Store(folder).load_settings().runs()) == set(whole.runs())
     assert "held the study" not in done.stdout
-    call("run", "small.toml", "--cells", "LSTM", cwd=again)
-    assert set(Store(folder).load_settings().runs()) == set(whole.runs())
     assert len(pd.read_csv(folder / "table.csv")) == len(whole.runs())
 
 
@@ -262,7 +276,8 @@ def test_dry_run_says_what_is_to_do_and_stops(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["small.toml"]
 
 
-def test_dry_run_knows_what_is_there_and_how_long_it_took(again):
+def test_dry_run_knows_what_is_there_and_how_long_it_took(study, tmp_path):
+    again = shutil.copytree(study[0], tmp_path / "again")
     done = call("run", "small.toml", "--dry-run", cwd=again)
     assert done.stdout == (
         "small: all 5 runs are there, nothing is left to do; see them with "
@@ -311,10 +326,9 @@ def test_tables_are_as_wide_as_columns_says(again, monkeypatch):
     assert "…" not in table
 
 
-def test_second_run_keeps_the_first(study):
-    folder, _ = study
-    done = call("run", "small.toml", cwd=folder)
-    assert done.stdout.count("it was there already") == 5
+def test_second_run_keeps_the_first(pair):
+    _, said = pair
+    assert said.count("it was there already") == len(PAIR)
 
 
 @pytest.mark.parametrize(

@@ -35,13 +35,13 @@ class Model(nn.Module):
         return self.head(states)[..., 0]
 
 
-def trained(model, data, loss, updates, batch=32):
+def trained(model, data, loss, updates):
     """Train a model; return its optimizer and the weights that it began with."""
     start = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     generator = torch.Generator().manual_seed(3)
     for _ in range(updates):
-        chosen = torch.randint(len(data[0]), (batch,), generator=generator)
+        chosen = torch.randint(len(data[0]), (32,), generator=generator)
         optimizer.zero_grad()
         loss(model(data[0][chosen]), data[1][chosen]).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -58,17 +58,17 @@ def verdicts(model, data, held, loss, lags, **options):
 def test_far_cues_vanish_and_the_line_that_is_advised_lets_them_be_learnt():
     data, held = (
         demo.draw(count, seed=seed, lags=CUES, steps=140)
-        for count, seed in ((2048, 1), (512, 2))
+        for count, seed in ((1024, 1), (256, 2))
     )
     loss = functional.cross_entropy
     model = Model(nn.LSTM, demo.TOKENS + 1, demo.TOKENS)
-    training = trained(model, data, loss, 500, batch=64)
+    training = trained(model, data, loss, 500)
     found, said = verdicts(model, data, held, loss, CUES, **training)
     assert set(said[list(CUES)]) == {"vanishes"}
     code = found.explain(120).code
     model = Model(nn.LSTM, demo.TOKENS + 1, demo.TOKENS)
     exec(code, {"lw": lw, "model": model})  # as pasted
-    training = trained(model, data, loss, 500, batch=64)
+    training = trained(model, data, loss, 500)
     _, said = verdicts(model, data, held, loss, CUES, **training)
     assert set(said[list(CUES)]) == {"learnt"}
 
@@ -76,10 +76,10 @@ def test_far_cues_vanish_and_the_line_that_is_advised_lets_them_be_learnt():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("sequences", "updates", "cause"),
-    [(64, 600, "too few sequences"), (2048, 200, "too few steps")],
+    [(64, 300, "too few sequences"), (1024, 200, "too few steps")],
 )
 def test_delays_under_noise_want_sequences_or_steps(sequences, updates, cause):
-    data, held, loss = delayed(sequences, 1), delayed(512, 2), functional.mse_loss
+    data, held, loss = delayed(sequences, 1), delayed(256, 2), functional.mse_loss
     model = Model(nn.GRU, 4)
     training = trained(model, data, loss, updates)
     _, said = verdicts(model, data, held, loss, DELAYS, **training)

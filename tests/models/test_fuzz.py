@@ -10,6 +10,8 @@ GROUP = 20
 @pytest.mark.slow
 @pytest.mark.parametrize("group", range(10))
 def test_generated_diagnoses(group):
+    """None is a finding, and each group has some that fit together and some not."""
+    met = set()
     for number in range(group * GROUP, (group + 1) * GROUP):
         one = case(0, number)
         how, words = ending(one)
@@ -17,6 +19,8 @@ def test_generated_diagnoses(group):
         if words.startswith("WrongTypeError") and "diagnose.diagnose()" in words:
             continue
         assert how != "finding", f"case {number}, {one}: {words}"
+        met.add(how)
+    assert met == {"result", "sentence"}
 
 
 def test_what_lets_nothing_through_has_a_result():
@@ -36,11 +40,3 @@ def test_a_case_can_be_made_again():
     assert str(one) == str(other)
     assert ending(one) == ending(other)
     assert str(one) != str(case(1, 3))
-
-
-@pytest.mark.slow
-def test_cases_end_in_both_ways():
-    assert {ending(case(0, number))[0] for number in range(30)} >= {
-        "result",
-        "sentence",
-    }

@@ -21,7 +21,7 @@ from tests.study.children import grid
 from tests.study.small import Watcher, contents
 
 # One more than the workers: it waits while one of them is killed.
-SETTINGS = grid(["GRU"], seeds=[1, 2, 3], epochs=30)
+SETTINGS = grid(["GRU"], seeds=[1, 2, 3], epochs=6)
 
 
 @pytest.fixture(scope="module")
