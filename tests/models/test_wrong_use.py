@@ -218,3 +218,14 @@ def test_small_slips_are_named_or_understood():
     with pytest.raises(ValueError, match=r"lag 1\.5 is no whole number"):
         run(iter([1.5]))
     assert list(run([2], layers="rnn")) == ["rnn[layer 0, forward]"]
+
+
+def test_a_gradient_that_is_not_finite():
+    """A mean that leaves NaN out behind the square has NaN for its gradient."""
+    gaps = Y.clone()
+    gaps[40, 3] = torch.nan
+
+    def loss(outputs, targets):
+        return ((outputs - targets) ** 2).nanmean()
+
+    refused("the loss is finite and its gradient is not", data=(X, gaps), loss=loss)

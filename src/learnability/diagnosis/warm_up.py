@@ -107,9 +107,11 @@ def warm_up_group(found: Mapping[str, xr.DataArray], layer: str) -> xr.Dataset:
 def _given(reading: Reading, batch: Batch) -> Runs:
     """Return the states of all forward layers and the output, where it has steps."""
     recorder = reading.recorder
-    output = recorder.run(moved(batch, device_of(reading.model)))
+    batch = moved(batch, device_of(reading.model))
+    recorder.place(batch)
+    output, rows = recorder.run(batch), recorder.items.rows
     found = {
-        track.name: trace.states
+        track.name: trace.states[rows[path]] if path in rows else trace.states
         for path, traces in recorder.traces(batch, []).items()
         for track, trace in zip(recorder.tracks[path], traces, strict=True)
         if not track.backward
