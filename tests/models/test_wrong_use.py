@@ -229,3 +229,15 @@ def test_a_gradient_that_is_not_finite():
         return ((outputs - targets) ** 2).nanmean()
 
     refused("the loss is finite and its gradient is not", data=(X, gaps), loss=loss)
+
+
+def test_weights_that_are_not_made_yet():
+    class Lazy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.head = nn.GRU(3, 4, batch_first=True), nn.LazyLinear(2)
+
+        def forward(self, x):
+            return self.head(self.rnn(x)[0])
+
+    refused("weights head.weight are not made yet; call the model", Lazy())

@@ -274,7 +274,7 @@ class ModuleMeasurement:
                     return {"envelope": none}
                 settings = (tap.joined, self.seed, tuple(tap.begun))
                 norms = Norms(outputs, tap.inputs, *settings)
-                reach = reach or norms.reach()
+                reach = norms.reach(reach)
                 lengths, items = (torch.empty_like(sample.item) for _ in "ab")
                 lengths[order], items[order] = sample.lengths, sample.item
                 if tap.begun and start is None:

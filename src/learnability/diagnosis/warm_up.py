@@ -45,10 +45,11 @@ def warm_up(reading: Reading) -> dict[str, xr.DataArray]:
         Distances over (start, end, step): the value and the ends of its interval.
     """
     sums: Sums = {}
+    lengths: set[int] = set()
     with reading.recorder.attached(), torch.no_grad():
         for batch, numbers in islice(reading.numbered(), BATCHES):
             whole = _given(reading, batch)
-            lengths = {values.shape[1] for values in whole.values()}
+            lengths |= {values.shape[1] for values in whole.values()}
             if len(lengths) != 1:
                 return {}
             (steps,) = lengths

@@ -325,7 +325,8 @@ def _owners(moved: Bool[Tensor, "pass row"], count: int) -> bool | str:
         return (
             "a sequence of {layer} changes with several of {count} items of the batch; "
             "put sequences first (batch_first=True, or transpose the data), or give a "
-            "loader of batches whose first axis is that of the sequences"
+            "loader of batches whose first axis is that of the sequences; a model that "
+            "mixes them (statistics of a batch, routing) cannot be diagnosed there"
         )
     owner = (on.long() << torch.arange(len(on))[:, None]).sum(dim=0)
     by_item = torch.arange(count).repeat_interleave(rows // count)

@@ -26,11 +26,13 @@ class Reach(NamedTuple):
         past: the longest lag at which any step hangs on an input.
         ahead: whether any step hangs on a later input.
         sharp: whether the past ends, and has not faded away.
+        steps: of the sequences that were looked at.
     """
 
     past: int = 0
     ahead: bool = False
     sharp: bool = False
+    steps: int = 0
 
 
 @final
@@ -121,6 +123,8 @@ class Norms:
         sums, number = np.zeros((2, len(self.outputs), len(lags)))
         for t in anchors:
             own = (lengths > t).numpy()
+            if not own.any():
+                continue  # the steps of other batches may be more
             norm = np.sqrt(self._squares(t, COTANGENTS, generator)) * own[:, None]
             for place, lag in enumerate(lags):
                 if lag <= t:
@@ -128,10 +132,16 @@ class Norms:
                     number[:, place] += own
         return sums, number
 
-    def reach(self) -> Reach:
-        """Return how far any step of a few sequences reaches: all steps are tried."""
+    def reach(self, known: Reach | None = None) -> Reach:
+        """Return how far any step of a few sequences reaches: all steps are tried.
+
+        Args:
+            known: of other sequences, which stands where these are no longer.
+        """
         generator = torch.Generator().manual_seed(self.seed)
         steps = self.outputs.shape[1]
+        if known is not None and known.steps >= steps:
+            return known
         tried = torch.randperm(steps, generator=generator)[: TRIED[1]]
         past, ahead, last, largest = 0, 0.0, 0.0, 0.0
         for t in tried.tolist():
@@ -145,7 +155,7 @@ class Norms:
                 past, last = int(t - hangs[0]), float(square[hangs[0]])
         rounding = AHEAD * torch.finfo(self.outputs.dtype).eps
         looks_ahead = ahead > rounding**2 * largest
-        return Reach(past, looks_ahead, last > SHARP**2 * largest)
+        return Reach(past, looks_ahead, last > SHARP**2 * largest, steps)
 
 
 def sensitivity_group(

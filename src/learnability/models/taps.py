@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.nn.parameter import is_lazy
 
 from .convert import check_values
 from .refusal import (
@@ -234,8 +235,12 @@ def refuse_start(path: str, state: Any) -> None:
 
 
 def check_weights(model: nn.Module, taps: Sequence[Tap]) -> None:
-    """Refuse weights that are not finite, of a model and of what its taps are on."""
+    """Refuse weights that are not there or not finite, of a model and its taps."""
     for name, value in model.named_parameters():
+        if is_lazy(value):
+            raise UnsupportedModelError(
+                f"the weights {name} are not made yet; call the model on a batch first"
+            )
         if not torch.isfinite(value).all():
             raise UnsupportedModelError(
                 f"the weights {name} are not finite; go back to a checkpoint before "
