@@ -1,5 +1,11 @@
 """The same data as tensors, arrays, lists, dictionaries, datasets and loaders."""
 
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,7 +41,7 @@ class Strict(Summed):
         return super().forward(x)
 
 
-def needed(model: type[nn.Module], data, loss=functional.mse_loss, **options):
+def needed(model: Callable[[], nn.Module], data, loss=functional.mse_loss, **options):
     torch.manual_seed(0)
     quick = DiagnosisOptions(resamples=20, exact_windows=16)
     found = lw.diagnose(model(), data, loss, [1, 2, 4], options=quick, **options)
@@ -78,6 +84,42 @@ def test_dictionaries_are_called_by_name(whole: bool, expected) -> None:
     batches = {"x": X, "y": Y} if whole else pairs(loader)
     for model in (Strict, Named):
         np.testing.assert_allclose(needed(model, batches, loss), expected, rtol=1e-4)
+
+
+@dataclass
+class Record:
+    """A batch of which one field is made of another."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+    steps: int = field(init=False, default=16)
+
+
+def test_batches_may_be_of_any_kind_of_dictionary_or_record(expected) -> None:
+    for kind in (partial(defaultdict, list), MappingProxyType):
+        found = needed(
+            Strict,
+            [kind({"x": X, "y": Y})],
+            lambda outputs, batch: functional.mse_loss(outputs, batch["y"]),
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+    def loss(outputs, record):
+        return functional.mse_loss(outputs, record.y)
+
+    found = needed(Strict, [(X, Record(X, Y))], loss)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_a_default_type_of_other_precision_is_no_matter(expected) -> None:
+    torch.manual_seed(0)
+    model = Strict()
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = needed(lambda: model, (X, Y))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 class Whole(Strict):

@@ -172,6 +172,65 @@ def test_where_a_state_is_cut_off_nothing_passes(kind: type[nn.Module]) -> None:
     assert (found["mean"] < 0.9 * whole["mean"]).any()
 
 
+@pytest.mark.parametrize("way", ["layer", "cell"])
+def test_what_runs_without_gradients_is_cut_off(way: str) -> None:
+    """Steps that warm a state up under `no_grad` are those behind a `detach`."""
+
+    class Warm(nn.Module):
+        def __init__(self, cuts: bool) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            kind = nn.GRU if way == "layer" else nn.GRUCell
+            settings = {"batch_first": True} if way == "layer" else {}
+            self.rnn, self.out, self.cuts = (
+                kind(2, 6, **settings),
+                nn.Linear(6, 1),
+                cuts,
+            )
+
+        def run(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+            if isinstance(self.rnn, nn.GRU):
+                return self.rnn(x, state)
+            given = []
+            for step in x.unbind(dim=1):
+                state = self.rnn(step, state)
+                given.append(state)
+            return torch.stack(given, dim=1), given[-1]
+
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.set_grad_enabled(self.cuts and torch.is_grad_enabled()):
+                _, state = self.run(x[:, :4], None)
+            given, _ = self.run(x[:, 4:], state.detach() if self.cuts else state)
+            return self.out(given)[..., 0]
+
+    one, other = (diagnosed(Warm(cuts), (X[:24], Y[:24, 4:])) for cuts in (False, True))
+    for group, name in (("detection", "needed"), ("evidence", "psi")):
+        own, twin = (found.group(group)[name] for found in (one, other))
+        np.testing.assert_allclose(own, twin, rtol=1e-5)
+    assert "no_equation" in one.group("envelope").attrs
+
+
+def test_a_causal_convolution_by_fourier_transforms_looks_ahead_by_rounding_alone() -> (
+    None
+):
+    class Long(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kernel = nn.Parameter(0.8 ** torch.arange(24.0))
+
+        def forward(self, x: Tensor) -> Tensor:
+            steps = x.shape[1]
+            turned = torch.fft.rfft(self.kernel[:steps], 2 * steps)[:, None]
+            product = torch.fft.rfft(x, 2 * steps, dim=1) * turned
+            return torch.fft.irfft(product, dim=1)[:, :steps]
+
+    found = diagnosed(On(Long(), 2), layers="module").group("envelope")
+    assert found.attrs["looks_ahead"] == 0
+    np.testing.assert_allclose(
+        found["normalised"].sel(order="sensitivity"), 0.8 ** np.array(LAGS), rtol=1e-5
+    )
+
+
 def test_a_linear_recurrence_has_its_own_powers() -> None:
     class Leaky(nn.Module):
         def __init__(self) -> None:

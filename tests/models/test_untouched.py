@@ -5,6 +5,7 @@ import random
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -135,3 +136,24 @@ def test_a_compiled_model_runs_as_it_is_written():
     assert built == []
     model(x)
     assert built
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_validation_loop_without_gradients_is_no_matter(mode):
+    torch.manual_seed(0)
+    model = nn.GRU(2, 4, batch_first=True)
+    x = draw(40, 12, 2, dtype=torch.float32)
+
+    def loss(outputs, targets):
+        return ((outputs[0].sum(dim=-1) - targets) ** 2).mean()
+
+    def found():
+        given = diagnose(model, (x.clone(), x[..., 0].roll(2, 1)), loss, [1, 2])
+        return given.summary(full=True)
+
+    expected = found()
+    with mode():
+        own = found()
+        assert torch.is_inference_mode_enabled() == (mode is torch.inference_mode)
+        assert not torch.is_grad_enabled()
+    pd.testing.assert_frame_equal(own, expected)

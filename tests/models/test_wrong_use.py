@@ -218,3 +218,26 @@ def test_small_slips_are_named_or_understood():
     with pytest.raises(ValueError, match=r"lag 1\.5 is no whole number"):
         run(iter([1.5]))
     assert list(run([2], layers="rnn")) == ["rnn[layer 0, forward]"]
+
+
+def test_a_gradient_that_is_not_finite():
+    """A mean that leaves NaN out behind the square has NaN for its gradient."""
+    gaps = Y.clone()
+    gaps[40, 3] = torch.nan
+
+    def loss(outputs, targets):
+        return ((outputs - targets) ** 2).nanmean()
+
+    refused("the loss is finite and its gradient is not", data=(X, gaps), loss=loss)
+
+
+def test_weights_that_are_not_made_yet():
+    class Lazy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.head = nn.GRU(3, 4, batch_first=True), nn.LazyLinear(2)
+
+        def forward(self, x):
+            return self.head(self.rnn(x)[0])
+
+    refused("weights head.weight are not made yet; call the model", Lazy())

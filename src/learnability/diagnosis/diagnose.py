@@ -20,7 +20,13 @@ from ..models.choice import Named, found, names_of
 from ..models.layer import Layer, Progress
 from ..models.losses import Loss, named
 from ..models.own import explained
-from ..models.quiet import in_single_precision, kept_random_states, quiet, uncompiled
+from ..models.quiet import (
+    in_single_precision,
+    kept_random_states,
+    quiet,
+    uncompiled,
+    with_gradients,
+)
 from ..models.reading import Reading
 from ..models.record import Lengths
 from ..models.refusal import UnsupportedModelError, checked_model
@@ -47,6 +53,7 @@ FEW_LAGS = 24  # unless they are given
 LOOPS = nn.RNNBase, nn.RNNCellBase, Cell  # what may be measured by compiled loops
 
 
+@with_gradients()
 @kept_random_states()
 def diagnose(
     model: nn.Module,

@@ -95,6 +95,11 @@ class HeldOut:
         Raises:
             ValueError: if they do not fit the model, or are too few.
         """
+        if not isinstance(self.optimizer, optim.Optimizer | None):
+            raise UnsupportedModelError(
+                f"optimizer= is a {type(self.optimizer).__name__}; give the "
+                "torch.optim.Optimizer that trains the model, one for all its layers"
+            )
         if self.optimizer is not None and not _given(reading.model, self.optimizer):
             raise UnsupportedModelError(
                 "the optimizer trains no parameter of this model; give the one that "

@@ -4,7 +4,6 @@ Through all layers and the head: ``||d yhat_t / d x_{t-l}||`` by automatic
 differentiation, as a share of its largest value over lags.
 """
 
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from .warm_up import BATCHES, ENDS, by_sample, by_step
 
 ANCHORS = 4  # steps t, in the last quarter
 WHOLE_NUMBERS = "the model's inputs are whole numbers and have no derivative"
+OTHER_STEPS = "the model's inputs have other steps than the layer's longest sequences"
 NO_OUTPUT = "the model gives no tensor of a sequence each"
 
 
@@ -39,11 +39,16 @@ def look_back(reading: Reading, steps: int, seed: int) -> xr.Dataset:
         its interval. Empty, and ``notes`` says why, where there is none.
     """
     rows = []
-    for batch, numbers in islice(reading.numbered(), BATCHES):
+    for batch, numbers in reading.numbered():
         found = _norms(reading, batch, steps, seed)
-        if isinstance(found, str):
+        if not isinstance(found, str):
+            rows.append(by_sample(found, numbers))
+        elif found != OTHER_STEPS:
             return xr.Dataset(attrs={"notes": found})
-        rows.append(by_sample(found, numbers))
+        if len(rows) == BATCHES:
+            break
+    if not rows:
+        return xr.Dataset(attrs={"notes": OTHER_STEPS})
     title = "||d yhat_t / d x_{t-l}||, a share of the largest"
     values = xr.DataArray(
         _shares(np.concatenate(rows)), {"end": [*ENDS]}, ("end", "lag")
@@ -71,7 +76,11 @@ def _norms(
     with quiet(reading.model), torch.enable_grad():
         given = replaced(moved(batch, device_of(reading.model)), freed)
         if not leaves:
-            return WHOLE_NUMBERS
+            inputs = (v for p, v in placed(batch) if p not in recorder.targets)
+            floats = any(
+                isinstance(v, Tensor) and v.is_floating_point() for v in inputs
+            )
+            return OTHER_STEPS if floats else WHOLE_NUMBERS
         outputs = recorder.run(given)
         values, first = by_step(outputs, steps), int(0.75 * steps)
         if values is None:

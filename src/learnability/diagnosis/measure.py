@@ -243,8 +243,7 @@ class _Weights:
         """Return those of some rows for some sequences."""
         signals = self.chosen.signals(sample)
         past = [shifted(signals[probe], lag) for lag, probe, _ in self.rows[some]]
-        looks = sample.looks / sample.count[:, None]
-        return torch.stack(past, dim=1) * looks[:, None]
+        return torch.stack(past, dim=1) * sample.shares[:, None]
 
 
 def _rates(sample: Sample, matrices: Tensor | None) -> Tensor | None:

@@ -105,7 +105,7 @@ class ModuleMeasurement:
         found, means = [], []
         for sample, batch in zip(layer.parts(), self.reading.batches, strict=False):
             (signal,) = chosen.signals(sample)
-            looks = sample.looks / sample.count[:, None]
+            looks = sample.shares
             past = torch.stack([shifted(signal, lag) for lag in lags], dim=1)
             weights = torch.cat([past * looks[:, None], looks[:, None]], dim=1)
             cotangent = weights[..., None] * chosen.axes[0]
@@ -258,7 +258,7 @@ class ModuleMeasurement:
     def envelopes(self, optimizer: optim.Optimizer | None) -> dict[str, xr.Dataset]:
         """Return how far outputs hang on inputs, and states where they are known."""
         grid, reach, start, runs = [0, *self.lags], None, None, []
-        cell = known(self.tap.module)
+        tap, cell = self.tap, known(self.tap.module)
         ratio, totals = RatioSums(1, len(grid)), np.zeros((2, len(grid)))
         done, longest = 0, int(self.layer.lengths.max()) - 1
         # Evenly spread: attention hangs on how many steps there are before.
@@ -267,22 +267,21 @@ class ModuleMeasurement:
         self.progress("envelope", 0.0)
         for sample, batch in zip(self.layer.parts(), self.reading.batches, strict=True):
             with self._leaves():
+                order = self._order(batch, len(sample.x))
                 outputs = self._output(batch)
-                if not all(x.requires_grad for x in self.tap.inputs):
+                if not all(x.requires_grad for x in tap.inputs):
                     none = sensitivity_group(self.lags, None, Reach(), longest)
                     return {"envelope": none}
-                tap = self.tap
                 settings = (tap.joined, self.seed, tuple(tap.begun))
                 norms = Norms(outputs, tap.inputs, *settings)
-                reach = reach or norms.reach()
-                if tap.begun and start is None:
-                    start = norms.of_start(self.lags)
-                order = self._order(batch, len(outputs))
+                reach = norms.reach(reach)
                 lengths, items = (torch.empty_like(sample.item) for _ in "ab")
                 lengths[order], items[order] = sample.lengths, sample.item
+                if tap.begun and start is None:
+                    start = norms.of_start(self.lags, lengths)
                 found = norms.by_lag(at, grid, lengths)
                 if cell is not None:
-                    runs.append(_run(cell.cell, self.tap, outputs, items))
+                    runs.append(_run(cell.cell, tap, outputs, items))
             sums, number = (values[order.numpy()] for values in found)
             ratio.add(sums[:, None], number, done + sample.item)
             totals += np.stack([sums.sum(axis=0), number.sum(axis=0)])
@@ -323,8 +322,9 @@ class ModuleMeasurement:
 
     def _order(self, batch: Batch, rows: int) -> Tensor:
         """Return the places of the module's sequences, item by item."""
-        items = self.reading.recorder.items
-        return items.order(self.tap.path, items.count(batch), rows)
+        recorder = self.reading.recorder
+        recorder.place(moved(batch, device_of(self.reading.model)))
+        return recorder.items.order(self.tap.path, recorder.items.count(batch), rows)
 
     @contextmanager
     def _leaves(self) -> Iterator[None]:

@@ -45,10 +45,11 @@ def warm_up(reading: Reading) -> dict[str, xr.DataArray]:
         Distances over (start, end, step): the value and the ends of its interval.
     """
     sums: Sums = {}
+    lengths: set[int] = set()
     with reading.recorder.attached(), torch.no_grad():
         for batch, numbers in islice(reading.numbered(), BATCHES):
             whole = _given(reading, batch)
-            lengths = {values.shape[1] for values in whole.values()}
+            lengths |= {values.shape[1] for values in whole.values()}
             if len(lengths) != 1:
                 return {}
             (steps,) = lengths
@@ -107,9 +108,11 @@ def warm_up_group(found: Mapping[str, xr.DataArray], layer: str) -> xr.Dataset:
 def _given(reading: Reading, batch: Batch) -> Runs:
     """Return the states of all forward layers and the output, where it has steps."""
     recorder = reading.recorder
-    output = recorder.run(moved(batch, device_of(reading.model)))
+    batch = moved(batch, device_of(reading.model))
+    recorder.place(batch)
+    output, rows = recorder.run(batch), recorder.items.rows
     found = {
-        track.name: trace.states
+        track.name: trace.states[rows[path]] if path in rows else trace.states
         for path, traces in recorder.traces(batch, []).items()
         for track, trace in zip(recorder.tracks[path], traces, strict=True)
         if not track.backward

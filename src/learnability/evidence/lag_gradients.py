@@ -283,8 +283,13 @@ def own_lag_projection(
         psi, nan where no anchor of a sequence has l steps before it.
     """
     delta, cell = sample.by_step(sample.delta), sample.cell
-    if (anchors < 0).all():
+    fit = [lag for lag in lags if lag < sample.x.shape[1]]
+    if not fit or (anchors < 0).all():
         return sample.x.new_full((len(lags), len(sample.x)), torch.nan)
+    if fit != lags:  # other sequences are longer
+        found = own_lag_projection(sample, direction, fit, anchors)
+        rest = found.new_full((len(lags) - len(fit), len(sample.x)), torch.nan)
+        return torch.cat([found, rest])
     if (anchors == anchors[0]).all():
         at = [int(t) for t in anchors[0] if t >= 0]
         parts = (sample.x, sample.states, delta)

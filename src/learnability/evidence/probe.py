@@ -201,8 +201,7 @@ class _Products:
 
 def _even(axes: Tensor, own: Sample, *_: slice) -> Float[Tensor, "sequence axis step"]:
     """Return weights that are alike at all steps at which the loss looks."""
-    weight = (own.looks / own.count[:, None]).to(axes.dtype)
-    return weight[:, None].expand(-1, len(axes), -1)
+    return own.shares[:, None].expand(-1, len(axes), -1)
 
 
 def _products(

@@ -76,6 +76,11 @@ class Sample:
         return self.by_item(self.looks.sum(dim=1)).clamp(min=1)[self.item]
 
     @cached_property
+    def shares(self) -> Float[Tensor, "sequence step"]:
+        """The share of each step in its item's loss: alike where the loss looks."""
+        return self.looks / self.count[:, None].to(self.states.dtype)
+
+    @cached_property
     def single(self) -> bool:
         """Whether every sequence is an item of its own."""
         return len(self) == len(self.x)

@@ -22,7 +22,7 @@ from ..tasks import Sequences
 from .items import Items
 from .quiet import HALF
 from .refusal import UnsupportedModelError
-from .trees import Place, length_along, placed, replaced
+from .trees import Place, length_along, placed, remade, replaced
 
 SIZE = 64  # items of a part, about
 FIRST = 16  # items by which a model is asked what it takes
@@ -123,8 +123,7 @@ def tensors(tree: Any, dtype: torch.dtype = torch.float32) -> Any:
         values = tree if isinstance(tree, Tensor) else tree.data
         return tree.to(dtype) if values.dtype in HALF else tree
     if isinstance(tree, Mapping):
-        values = {name: tensors(value, dtype) for name, value in tree.items()}
-        return type(tree)(values)  # pyright: ignore[reportCallIssue]
+        return remade(tree, {name: tensors(v, dtype) for name, v in tree.items()})
     if _is_array(tree):
         values = np.asarray(tree)
         if values.dtype.kind not in "fiub":

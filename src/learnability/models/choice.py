@@ -81,8 +81,8 @@ def found(
             reading, layer = _as_module(path, module, read)
             result.modules.append((reading, layer, reason))
         except UnsupportedModelError as refusal:
-            both = [reason] * bool(reason) + [str(refusal)]
-            result.refused[path] = "; ".join(both)
+            both = dict.fromkeys((reason, str(refusal)))
+            result.refused[path] = "; ".join(filter(None, both))
     if not result.recurrences and not result.modules:
         raise UnsupportedModelError(next(iter(result.refused.values())))
     return result

@@ -97,6 +97,12 @@ def found_targets(
             "gradient is 0; check that nothing is detached, or give sequences on which "
             "there is something left to learn"
         )
+    if items.count(batch) == 1:
+        raise UnsupportedModelError(
+            "a batch holds one sequence, and no other is put beside it: their lengths "
+            "differ, or the model takes one alone; give batches of several, padded if "
+            "need be, and targets of which a loss or lengths=... knows the ends"
+        )
     chosen = {p for p in every if is_judged(batch, p) and p not in inputs}
     moving = {p for p in chosen if _moves(batch, items, deltas, own, p)}
     chosen = moving or {

@@ -6,7 +6,7 @@ counted along an axis that was not found to be that of the items.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import torch
@@ -14,12 +14,11 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from .refusal import UnsupportedModelError
-from .taps import Seen
+from .refusal import UnsupportedLayerError, UnsupportedModelError
+from .taps import ROUNDING, Seen, matched
 from .trees import Place, flat, length_along, placed, replaced, taken, together
 
 ASKED = 16  # items whose sequences are found out; the others follow the same order
-ROUNDING = 1e-4  # of the largest output: what other neighbours may change
 
 Layers = Mapping[str, Seen]
 Run = Callable[[Any], Layers]
@@ -33,11 +32,15 @@ class Items:
     Attributes:
         axes: the axis of items of every leaf that has one, by place.
         turned: by layer, whether its sequences run through all items once for each of
-            several parts (1 2 3 1 2 3), and not item by item (1 1 2 2 3 3).
+            several parts (1 2 3 1 2 3), and not item by item (1 1 2 2 3 3); None where
+            the model puts them into an order of each batch, such as by length.
+        rows: by layer whose order is of each batch, the places of the sequences of the
+            batch that was asked about last, item by item.
     """
 
     axes: Mapping[Place, int]
-    turned: Mapping[str, bool] = field(default_factory=dict)
+    turned: Mapping[str, bool | None] = field(default_factory=dict)
+    rows: Mapping[str, Int[Tensor, "row"]] = field(default_factory=dict)
 
     def count(self, batch: Any) -> int:
         """Return the number of items of a batch.
@@ -127,7 +130,34 @@ class Items:
                 "which every item makes equally many"
             )
         every = torch.arange(rows)
+        if items > 1 and layer in self.rows:
+            return self.rows[layer]
         return every.view(-1, items).T.flatten() if self.turned.get(layer) else every
+
+    def placed_in(self, batch: Any, run: Run) -> "Items":
+        """Return the same with the places of the sequences of a batch.
+
+        Raises:
+            ValueError: if those of an item are not found.
+        """
+        sorted_ones = [layer for layer, turned in self.turned.items() if turned is None]
+        if not sorted_ones:
+            return self
+        base, rows = run(batch), {}
+        alone = [
+            run(self.take(batch, item))
+            for item in torch.arange(self.count(batch))[:, None]
+        ]
+        for layer in sorted_ones:
+            found = matched(base[layer], [one[layer] for one in alone])
+            if found is None:
+                raise UnsupportedLayerError(
+                    layer,
+                    f"{layer} sees an item otherwise in a batch than by itself; give "
+                    "sequences in the order of the items",
+                )
+            rows[layer] = found
+        return replace(self, rows=rows)
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -149,7 +179,7 @@ def found_items(batch: Any, run: Run, axes: Iterable[int]) -> Items:
         ValueError: if the sequences of a layer are not those of the items along any of
             the axes.
     """
-    sentences = []
+    refusals = []
     for axis in axes:
         of_leaves = axes_along(batch, axis)
         if of_leaves is None:
@@ -158,10 +188,10 @@ def found_items(batch: Any, run: Run, axes: Iterable[int]) -> Items:
         found = _asked(items, batch, run)
         if isinstance(found, Items):
             return found
-        sentences.append(found)
-    raise UnsupportedModelError(
-        sentences[0] if sentences else "the batch holds no tensor with items"
-    )
+        refusals.append(found)
+    if not refusals:
+        raise UnsupportedModelError("the batch holds no tensor with items")
+    raise refusals[0]
 
 
 def axes_along(batch: Any, axis: int) -> dict[Place, int] | None:
@@ -183,8 +213,8 @@ def axes_along(batch: Any, axis: int) -> dict[Place, int] | None:
     return found
 
 
-def _asked(items: Items, batch: Any, run: Run) -> Items | str:
-    """Change items and look which sequences move; return a sentence if others do."""
+def _asked(items: Items, batch: Any, run: Run) -> Items | UnsupportedLayerError:
+    """Change items and look which sequences move; return a refusal if others do."""
     some, count, base = _some(items, batch, run)
     if count == 1:
         return _single(items, base)
@@ -196,14 +226,29 @@ def _asked(items: Items, batch: Any, run: Run) -> Items | str:
         index = torch.where(chosen, partner, torch.arange(count))
         now = run(items.take(some, index))
         for layer, seen in base.items():
+            if layer not in now:
+                return UnsupportedLayerError(
+                    layer,
+                    f"{layer} is called with some items and not with others; name "
+                    "layers that every batch goes through, layers=[...]",
+                )
             moved[layer].append(_moved(seen, now[layer]))
     turned = {}
     for layer, rows in moved.items():
         order = _owners(torch.stack(rows), count)
-        if isinstance(order, str):
-            return order.format(layer=layer, count=count)
-        turned[layer] = order
+        if isinstance(order, str) and not _sorts(items, some, run, layer):
+            return UnsupportedLayerError(layer, order.format(layer=layer, count=count))
+        turned[layer] = None if isinstance(order, str) else order
     return Items(items.axes, turned)
+
+
+def _sorts(items: Items, batch: Any, run: Run, layer: str) -> bool:
+    """Tell whether a layer sees the items one by one, in an order of each batch."""
+    try:
+        Items(items.axes, {layer: None}).placed_in(batch, run)
+    except (UnsupportedModelError, KeyError):
+        return False
+    return True
 
 
 def _some(items: Items, batch: Any, run: Run) -> tuple[Any, int, Layers]:
@@ -221,12 +266,13 @@ def _some(items: Items, batch: Any, run: Run) -> tuple[Any, int, Layers]:
         return batch, every, run(batch)
 
 
-def _single(items: Items, base: Layers) -> Items | str:
+def _single(items: Items, base: Layers) -> Items | UnsupportedLayerError:
     for layer, seen in base.items():
         if len(seen.x) > 1:
-            return (
+            return UnsupportedLayerError(
+                layer,
                 f"a batch of one item gives {layer} {len(seen.x)} sequences; give "
-                "batches of several items, sequences first"
+                "batches of several items, sequences first",
             )
     return items
 
@@ -279,7 +325,8 @@ def _owners(moved: Bool[Tensor, "pass row"], count: int) -> bool | str:
         return (
             "a sequence of {layer} changes with several of {count} items of the batch; "
             "put sequences first (batch_first=True, or transpose the data), or give a "
-            "loader of batches whose first axis is that of the sequences"
+            "loader of batches whose first axis is that of the sequences; a model that "
+            "mixes them (statistics of a batch, routing) cannot be diagnosed there"
         )
     owner = (on.long() << torch.arange(len(on))[:, None]).sum(dim=0)
     by_item = torch.arange(count).repeat_interleave(rows // count)

@@ -86,6 +86,8 @@ def value_of(loss: Loss, outputs: Any, targets: Any) -> Tensor:
         )
     if not torch.isfinite(value).all():
         raise UnsupportedModelError(
-            "the loss is not finite; look for NaN or infinity in weights and data"
+            "the loss is not finite, with its own targets or with those of other "
+            "sequences; look for NaN or infinity in weights and data, and fill targets "
+            "that a mask leaves out, y.nan_to_num()"
         )
     return value

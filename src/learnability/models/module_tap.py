@@ -13,7 +13,7 @@ from .convert import kind_of
 from .refusal import UnsupportedModelError
 from .runs import Call
 from .taps import Asked, Edge, Gradients, Seen, Tap, filled, marked
-from .trees import flat, placed, replaced
+from .trees import flat, length_along, placed, replaced
 
 TOKENS = 2**17  # numbers of tokens that are told apart
 WIDTH = 32  # of what stands for a token; of so many tokens nothing is lost
@@ -90,16 +90,18 @@ class ModuleTap(Tap):
         x = every[chosen]
         recurrent = self.chained or kind_of(module) is not None
         starts = every[chosen + 1 :] if recurrent and not self.inputs else []
-        count = x.shape[self.axis if x.ndim > 2 else 0]
+        count = length_along(x, self.axis if flat(x).ndim > 2 else 0) or 0
         starts = [v for v in starts if _is_start(v, count)]
-        if not self.leaves or not isinstance(x, Tensor) or not x.is_floating_point():
+        if not self.leaves or not flat(x).is_floating_point():
             self.inputs.append(flat(x).detach())
             self.begun.extend(starts)
             return None
-        own = {id(v): _alias(v) for v in starts}
+        own: dict[int, Any] = {id(v): _alias(v) for v in starts}
         self.begun.extend(own.values())
-        own[id(x)] = _alias(x)
-        self.inputs.append(own[id(x)])
+        alias = _alias(flat(x))
+        packed = isinstance(x, PackedSequence)
+        own[id(x)] = PackedSequence(alias, *x[1:]) if packed else alias
+        self.inputs.append(alias)
         return replaced((args, kwargs), lambda _, v: own.get(id(v), v))
 
     def _after(self, module: nn.Module, args: tuple, kwargs: dict, given: Any) -> Any:

@@ -35,6 +35,13 @@ def kept_random_states() -> Iterator[None]:
             np.random.set_state(by_numpy)  # noqa: NPY002
 
 
+@contextmanager
+def with_gradients() -> Iterator[None]:
+    """Let there be gradients, inside of a validation loop without them as well."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
 def uncompiled() -> AbstractContextManager[object]:
     """Let compiled models run as they are written: taps would have them compiled anew.
 
@@ -90,11 +97,7 @@ def quiet(model: nn.Module) -> Iterator[None]:
     )
     try:
         # cuDNN's recurrences have a backward pass in training mode only.
-        with (
-            torch.inference_mode(False),
-            torch.enable_grad(),
-            torch.backends.cudnn.flags(enabled=False),
-        ):
+        with with_gradients(), torch.backends.cudnn.flags(enabled=False):
             yield
     finally:
         handle.remove()

@@ -35,7 +35,16 @@ from .quiet import Kept, quiet, random_state, set_random_state
 from .refusal import WRONG, UnsupportedModelError, first_line
 from .replay import Trace, Track, checked, cut, replay, tracks_of
 from .step_tap import StepTap
-from .taps import Asked, Seen, Tap, averaged, check_called, check_inputs, same
+from .taps import (
+    Asked,
+    Seen,
+    Tap,
+    averaged,
+    check_called,
+    check_inputs,
+    differentiated,
+    same,
+)
 from .targets_part import even
 from .trees import Place, copied, placed, shapes
 
@@ -167,6 +176,7 @@ class Recorder:
             check_called(self.taps)
             self.items = found_items(batch, self._seen, axes)
         some = self._some(batch)
+        self.place(some)
         inputs = self._inputs(some)
         self.targets = found_targets(some, self.items, self._deltas, targets, inputs)
         marks = leaves_marks(
@@ -205,6 +215,10 @@ class Recorder:
         with torch.no_grad():
             self.run(batch)
         return {tap.path: seen for tap in self.taps if (seen := tap.seen()) is not None}
+
+    def place(self, batch: Batch) -> None:
+        """Find the places of a batch's sequences, where a model sorts them."""
+        self.items = self.items.placed_in(batch, self._seen)
 
     def _inputs(self, batch: Batch) -> set[Place]:
         """Return the places whose dealing to other items moves what a layer sees."""
@@ -265,6 +279,7 @@ class Recorder:
             ValueError: if the loss does not depend on any recurrent layer.
         """
         count = self.items.count(batch)
+        self.place(batch)
         found = self.traces(batch, self._questions(batch, count, apart=False))
         if all(self._even(tap, found) for tap in self.taps if tap.path in found):
             return found, []
@@ -281,7 +296,8 @@ class Recorder:
         """Return the loss's gradients with own targets, and with those of others."""
         outputs = self.run(batch)
         size = sum(t.numel() for _, t in placed(outputs) if isinstance(t, Tensor))
-        size = size or self._size()  # where outputs are an object of some kind
+        every = (tap.seen() for tap in self.taps)  # where outputs are an object
+        size = size or sum(seen.output.numel() for seen in every if seen is not None)
         few = apart or self._inside
         moves = shifts(count, FEW_DEALINGS if few else size)
         if self.linear and not apart:
@@ -303,30 +319,11 @@ class Recorder:
             asked = [averaged(asked)]
         return [own, *asked]
 
-    def _size(self) -> int:
-        """Return how many numbers the layers gave."""
-        every = (tap.seen() for tap in self.taps)
-        return sum(seen.output.numel() for seen in every if seen is not None)
-
     def _ask(self, of: Tensor, again: bool) -> list[Asked | None]:
         edges = [edge for tap in self.taps for edge in tap.edges()]
-        live = [edge for edge in edges if edge is not None]
-        if not of.requires_grad or not live:
-            raise UnsupportedModelError(
-                "the loss does not depend on any recurrent layer; check that the "
-                "forward pass neither detaches nor runs without gradients, as under "
-                "torch.no_grad() or in checkpoint(..., use_reentrant=True)"
-            )
-        try:
-            grads = torch.autograd.grad(of, live, retain_graph=again, allow_unused=True)
-        except WRONG as error:
-            raise UnsupportedModelError(
-                f"the loss cannot be differentiated ({first_line(error)}); give "
-                "outputs and targets of types that it takes"
-            ) from error
-        found, asked = iter(grads), []
+        found, asked = iter(differentiated(of, edges, again)), []
         for tap in self.taps:
-            own = [None if edge is None else next(found) for edge in tap.edges()]
+            own = [next(found) for _ in tap.edges()]
             asked.append(tap.asked(own) if tap.seen() is not None else None)
         return asked
 

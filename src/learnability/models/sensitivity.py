@@ -15,6 +15,7 @@ from .taps import filled
 
 COTANGENTS = 8  # random directions of the outputs, of which norms are made
 TRIED = 4, 512  # sequences and steps from which it is tried how far the past reaches
+AHEAD = 1e3  # roundings of the largest derivative: Fourier transforms leak as much
 SHARP = 1e-20  # of the largest derivative: a past that ends below it has faded away
 
 
@@ -25,11 +26,13 @@ class Reach(NamedTuple):
         past: the longest lag at which any step hangs on an input.
         ahead: whether any step hangs on a later input.
         sharp: whether the past ends, and has not faded away.
+        steps: of the sequences that were looked at.
     """
 
     past: int = 0
     ahead: bool = False
     sharp: bool = False
+    steps: int = 0
 
 
 @final
@@ -79,16 +82,20 @@ class Norms:
         ]
         return np.asarray(torch.stack(found).sum(dim=0))
 
-    def of_start(self, lags: Sequence[int]) -> Float[np.ndarray, "lag"]:
+    def of_start(
+        self, lags: Sequence[int], lengths: Int[Tensor, "_"]
+    ) -> Float[np.ndarray, "lag"]:
         """Return ``||d y_{l-1} / d s||_F``, the mean over sequences: s is the start.
 
         Args:
             lags: steps since the start, from 1.
+            lengths: steps of each sequence.
         """
         generator = torch.Generator().manual_seed(self.seed)
         count, norms = len(self.outputs), []
         for lag in lags:
-            if lag > self.outputs.shape[1]:
+            own = lengths >= lag
+            if not own.any():
                 norms.append(np.nan)
                 continue
             total = torch.zeros(count, dtype=torch.float64)
@@ -96,7 +103,7 @@ class Norms:
                 for found in parts:
                     rows = found if len(found) == count else found.transpose(0, 1)
                     total += rows.double().square().flatten(1).sum(dim=1).cpu()
-            norms.append(float(total.sqrt().mean()))
+            norms.append(float(total[own].sqrt().mean()))
         return np.array(norms)
 
     def by_lag(
@@ -116,6 +123,8 @@ class Norms:
         sums, number = np.zeros((2, len(self.outputs), len(lags)))
         for t in anchors:
             own = (lengths > t).numpy()
+            if not own.any():
+                continue  # the steps of other batches may be more
             norm = np.sqrt(self._squares(t, COTANGENTS, generator)) * own[:, None]
             for place, lag in enumerate(lags):
                 if lag <= t:
@@ -123,22 +132,30 @@ class Norms:
                     number[:, place] += own
         return sums, number
 
-    def reach(self) -> Reach:
-        """Return how far any step of a few sequences reaches: all steps are tried."""
+    def reach(self, known: Reach | None = None) -> Reach:
+        """Return how far any step of a few sequences reaches: all steps are tried.
+
+        Args:
+            known: of other sequences, which stands where these are no longer.
+        """
         generator = torch.Generator().manual_seed(self.seed)
         steps = self.outputs.shape[1]
+        if known is not None and known.steps >= steps:
+            return known
         tried = torch.randperm(steps, generator=generator)[: TRIED[1]]
-        past, ahead, last, largest = 0, False, 0.0, 0.0
+        past, ahead, last, largest = 0, 0.0, 0.0, 0.0
         for t in tried.tolist():
             square = self._squares(t, 1, generator)[: TRIED[0]].max(axis=0)
             hangs = np.flatnonzero(square)
             if not hangs.size:
                 continue
-            ahead = ahead or bool(hangs[-1] > t)
+            ahead = max(ahead, float(square[t + 1 :].max(initial=0.0)))
             largest = max(largest, float(square.max()))
             if t - hangs[0] >= past:
                 past, last = int(t - hangs[0]), float(square[hangs[0]])
-        return Reach(past, ahead, last > SHARP**2 * largest)
+        rounding = AHEAD * torch.finfo(self.outputs.dtype).eps
+        looks_ahead = ahead > rounding**2 * largest
+        return Reach(past, looks_ahead, last > SHARP**2 * largest, steps)
 
 
 def sensitivity_group(

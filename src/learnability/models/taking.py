@@ -109,6 +109,8 @@ def _of_batches(
     first = next(given)
     axis = recorder.axis(moved(first, device), (0, 1))
     first, given = _several(first, given, axis)
+    if groups is None:
+        first, given = _of_shapes(first, given, axis, sequences)
     recorder.ask(moved(first, device), (axis,), targets)
     some, named, held, count = [], [], 0, 0
     for batch in chain([first], given):
@@ -140,6 +142,38 @@ def _several(
             return first, chain([other], given)
         first = both
     return first, given
+
+
+def _of_shapes(
+    first: Batch, given: Iterator[Batch], axis: int, sequences: int
+) -> tuple[Batch, Iterator[Batch]]:
+    """Return batches of one shape as one, wherever they lie, if the first is small.
+
+    So come single sequences of several lengths. Those that share their shape with no
+    other are left out: there is none whose targets could be dealt to them.
+
+    Args:
+        first: the first batch.
+        given: all others.
+        axis: of the items.
+        sequences: how many are put together; batches behind them stay as they are.
+    """
+    items = Items(axes_along(first, axis) or {})
+    if not items.axes or items.count(first) >= FEW:
+        return first, given
+    shapes: list[Batch] = []
+    held, waiting = 0, chain([first], given)
+    while held < sequences and (batch := next(waiting, None)) is not None:
+        held += items.count(batch)
+        for place, other in enumerate(shapes):
+            if both := items.together(other, batch):
+                shapes[place] = both
+                break
+        else:
+            shapes.append(batch)
+    several = [one for one in shapes if items.count(one) > 1] or shapes
+    several.sort(key=items.count, reverse=True)
+    return several[0], chain(several[1:], waiting)
 
 
 def _cut(

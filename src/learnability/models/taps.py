@@ -16,10 +16,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.nn.parameter import is_lazy
 
 from .convert import check_values
-from .refusal import UnsupportedLayerError, UnsupportedModelError
+from .refusal import (
+    WRONG,
+    UnsupportedLayerError,
+    UnsupportedModelError,
+    first_line,
+)
 from .trees import leaves
+
+ROUNDING = 1e-4  # of the largest number: what other neighbours may change
 
 Edge = GradientEdge | None
 Gradients = Sequence[Tensor | None]
@@ -96,7 +104,12 @@ def marked(value: Tensor) -> tuple[Tensor, GradientEdge | None]:
 
 
 def as_it_is(given: Tensor, last: Tensor) -> bool:
-    """Tell whether a state is the one that was given last, at most in another shape."""
+    """Tell whether a state is the one that was given last, at most in another shape.
+
+    One that a model made without gradients, before a call with them, is cut off.
+    """
+    if torch.is_grad_enabled() and not last.requires_grad:
+        return False
     if given is last:
         return True
     if given.shape != last.shape or not torch.equal(given, last):
@@ -113,6 +126,44 @@ def as_it_is(given: Tensor, last: Tensor) -> bool:
             seen.add(node)
             waiting.extend(n for n, _ in node.next_functions)
     return False
+
+
+def differentiated(
+    loss: Tensor, edges: Sequence[Edge], again: bool
+) -> list[Tensor | None]:
+    """Return the gradients of a loss by places in its graph, None by none.
+
+    Args:
+        loss: one number.
+        edges: the places.
+        again: whether the graph is needed again.
+
+    Raises:
+        ValueError: if the loss has no gradient by any of them, or one that is not
+            finite.
+    """
+    live = [edge for edge in edges if edge is not None]
+    if not loss.requires_grad or not live:
+        raise UnsupportedModelError(
+            "the loss does not depend on any recurrent layer; check that the forward "
+            "pass neither detaches nor runs without gradients, as under "
+            "torch.no_grad() or in checkpoint(..., use_reentrant=True)"
+        )
+    try:
+        grads = torch.autograd.grad(loss, live, retain_graph=again, allow_unused=True)
+    except WRONG as error:
+        raise UnsupportedModelError(
+            f"the loss cannot be differentiated ({first_line(error)}); give outputs "
+            "and targets of types that it takes"
+        ) from error
+    if not all(g is None or bool(torch.isfinite(g).all()) for g in grads):
+        raise UnsupportedModelError(
+            "the loss is finite and its gradient is not, so that no training would "
+            "get on; leave NaN out before anything is made of it, "
+            "((outputs - y)[~y.isnan()] ** 2).mean(), and take no root or norm of 0"
+        )
+    found = iter(grads)
+    return [None if edge is None else next(found) for edge in edges]
 
 
 def filled(gradients: Gradients, values: Sequence[Tensor]) -> list[Tensor]:
@@ -184,8 +235,12 @@ def refuse_start(path: str, state: Any) -> None:
 
 
 def check_weights(model: nn.Module, taps: Sequence[Tap]) -> None:
-    """Refuse weights that are not finite, of a model and of what its taps are on."""
+    """Refuse weights that are not there or not finite, of a model and its taps."""
     for name, value in model.named_parameters():
+        if is_lazy(value):
+            raise UnsupportedModelError(
+                f"the weights {name} are not made yet; call the model on a batch first"
+            )
         if not torch.isfinite(value).all():
             raise UnsupportedModelError(
                 f"the weights {name} are not finite; go back to a checkpoint before "
@@ -220,6 +275,22 @@ def check_called(taps: Sequence[Tap]) -> None:
 def same(one: Seen, other: Seen) -> bool:
     """Tell whether a layer saw the same, to the last bit."""
     return torch.equal(one.x, other.x) and torch.equal(one.lengths, other.lengths)
+
+
+def matched(whole: Seen, alone: Sequence[Seen]) -> Tensor | None:
+    """Return the sequence of a batch that each item by itself is, if it is one."""
+    if len(whole.x) != len(alone) or any(len(one.x) != 1 for one in alone):
+        return None
+    left, found, size = list(range(len(whole.x))), [], float(whole.x.abs().max())
+    for one in alone:
+        n = int(one.lengths[0])
+        alike = [row for row in left if int(whole.lengths[row]) == n]
+        apart = [float((whole.x[row, :n] - one.x[0, :n]).abs().max()) for row in alike]
+        if not apart or min(apart) > ROUNDING * size:
+            return None
+        found.append(alike[apart.index(min(apart))])
+        left.remove(found[-1])
+    return torch.tensor(found)
 
 
 def averaged(asked: list[list[Asked | None]]) -> list[Asked | None]:

@@ -1,6 +1,7 @@
 """Tensors inside tuples, lists, dictionaries and records, as loaders and models use."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -61,9 +62,27 @@ def replaced(tree: Any, change: Callable[[Place, Any], Any], at: Place = ()) -> 
     if isinstance(tree, tuple | list):
         new = list(values.values())
         return type(tree)(*new) if hasattr(tree, "_fields") else type(tree)(new)
-    if isinstance(tree, Mapping):
+    return remade(tree, values)
+
+
+def remade(tree: Any, values: Mapping[Any, Any]) -> Any:
+    """Return a dictionary, mapping or record of the same type with other values.
+
+    Args:
+        tree: a subclass of dict may be made in any way, as a defaultdict is.
+        values: of all its keys or fields.
+    """
+    if is_dataclass(tree) and all(f.init for f in fields(tree)):
+        return replace(tree, **values)  # pyright: ignore[reportArgumentType]
+    if isinstance(tree, Mapping) and not isinstance(tree, dict):
         return type(tree)(values)  # pyright: ignore[reportCallIssue]
-    return replace(tree, **values)
+    new = copy(tree)
+    for key, value in values.items():
+        if isinstance(new, dict):
+            new[key] = value
+        else:
+            object.__setattr__(new, key, value)
+    return new
 
 
 def leaves(tree: Any) -> Iterator[Tensor]:
@@ -138,11 +157,11 @@ def copied(tree: Any) -> Any:
     """Return the same tree with a copy of every tensor, of one that recurs one copy."""
     made: dict[int, Any] = {}
 
-    def copy(_: Place, leaf: Any) -> Any:
+    def own(_: Place, leaf: Any) -> Any:
         if id(leaf) not in made:
             packed = isinstance(leaf, PackedSequence)
             same = PackedSequence(leaf.data.clone(), *leaf[1:]) if packed else None
             made[id(leaf)] = leaf.clone() if same is None else same
         return made[id(leaf)]
 
-    return replaced(tree, copy)
+    return replaced(tree, own)

@@ -293,7 +293,8 @@ class ExactWindows:
         sequence, step = (torch.from_numpy(v) for v in (part.sequence, part.step))
         pairs = torch.stack((sequence, step), dim=1).to(x.device)
         reach = torch.from_numpy(part.lags[part.last]).to(x.device)
-        gains = sampled_exact(self._cell, x, states, part.lags.tolist(), pairs, reach)
+        fit = part.lags[part.lags < x.shape[1]].tolist()  # others may be longer
+        gains = sampled_exact(self._cell, x, states, fit, pairs, reach)
         for place, (lag, gain) in enumerate(gains):
             counts = torch.from_numpy(part.first[: len(gain)] <= place)
             rows, at = sequence[: len(gain)][counts], step[: len(gain)][counts] - lag

@@ -87,6 +87,8 @@ class Layout(NamedTuple):
             looks = part.looks & (np.arange(steps) >= self.first)
             own = part.cluster * self.groups // self.clusters
             start = max(0, self.first - 1)
+            if steps <= start:
+                continue
             numbers = (steps - start) * self.lags * phi.shape[2]
             for g in np.unique(own):
                 for some in _few(np.flatnonzero(own == g), numbers):
