@@ -83,3 +83,34 @@ def test_the_past_is_not_over_where_a_first_batch_is():
     (found,) = diagnosed(buckets([4, 8, 12]), learnt=True).values()
     assert "past_ends" not in found.group("sensitivity").attrs
     assert (found.group("sensitivity")["mean"] > 0).all()
+
+
+class One(Tagger):
+    """The same for one sequence, without an axis of sequences."""
+
+    def forward(self, x):
+        return super().forward(x[None])[0]
+
+
+class Each(nn.Module):
+    """Calls a model for each of several sequences."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return torch.stack([self.model(one) for one in x])
+
+
+def test_a_model_of_one_sequence_is_refused_with_what_serves():
+    data = [(x, y) for x, y in zip(X, Y, strict=True)]
+    with pytest.raises(ValueError, match=r"gru sees one sequence, .* torch\.stack"):
+        lw.diagnose(One(), data, F.mse_loss, LAGS, options=QUICK)
+    delayed = F.pad(X[:, :-2, 0], (2, 0))
+    needed = []
+    for model in (Each(One()), Tagger()):  # the first by its calls, the other by cell
+        found = lw.diagnose(model, (X, delayed), F.mse_loss, LAGS, options=QUICK)
+        needed.append(next(iter(found.values())).group("detection")["needed"].values)
+    assert np.isfinite(needed[0]).any()
+    np.testing.assert_allclose(*needed, rtol=0.2)
