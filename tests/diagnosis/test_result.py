@@ -45,6 +45,8 @@ def test_layers_are_found_by_the_beginning_of_their_name(found: lw.Diagnosis) ->
         found["lstm"]
     with pytest.raises(KeyError, match="no layer named 'gru': lstm"):
         found["gru"]
+    with pytest.raises(KeyError, match="no layer named 0: lstm"):
+        found[0]
 
 
 def test_numbers_for_loggers_are_those_of_the_tables(found: lw.Diagnosis) -> None:

@@ -44,10 +44,11 @@ class Diagnosis(Mapping[str, LayerDiagnosis]):
     layers: dict[str, LayerDiagnosis]
     refused: dict[str, str] = field(default_factory=dict)
 
-    def __getitem__(self, name: str) -> LayerDiagnosis:
-        if name in self.layers:
-            return self.layers[name]
-        begin_so = [full for full in self.layers if full.startswith(name)]
+    def __getitem__(self, name: str | int) -> LayerDiagnosis:
+        begin = str(name)  # layers of nn.Sequential are named by numbers
+        if begin in self.layers:
+            return self.layers[begin]
+        begin_so = [full for full in self.layers if full.startswith(begin)]
         if len(begin_so) == 1:
             return self.layers[begin_so[0]]
         what = "several layers" if begin_so else "no layer"
