@@ -1,4 +1,4 @@
-"""Compile loops by name for a dtype, and say when each is done; see `ahead`.
+"""Compile loops by name, or all, for a dtype, and say when each is done; see `ahead`.
 
 A loop is compiled for the kinds of arrays that it is called with: these are the
 smallest of those kinds.
@@ -56,7 +56,7 @@ if __name__ == "__main__":
     _, name, *loops = sys.argv
     made = calls(getattr(torch, name))
     with suppress(BrokenPipeError):  # who asked has ended
-        for loop in loops:
+        for loop in loops or made:
             made[loop]()
             sys.stdout.write(f"{loop}\n")  # what `ahead` reads
             sys.stdout.flush()
