@@ -59,8 +59,8 @@ def finished(store: Store) -> pd.DataFrame:
         store: of the study.
 
     Returns:
-        One row per run: its cell, units and seed, the median time scale with and
-        without a floor, and f(l)/H of each lag.
+        One row per run: its cell, units and seed; the median time scale, the same with
+        a floor, and with a floor from one lag earlier on; and f(l)/H of each lag.
 
     Raises:
         ValueError: if no run is finished.
@@ -80,6 +80,7 @@ def finished(store: Store) -> pd.DataFrame:
                 "seed": run.seed,
                 "tau": median_scale(lags, logs),
                 "floored": median_scale(lags, np.fmax(logs, FLOOR)),
+                "earlier": median_scale(lags, np.fmax(logs, FLOOR), FROM - 1),
                 "f": (envelope["mean"] / net.units).values,
             }
         )
@@ -111,7 +112,7 @@ def tables(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
         every = {h: pd.DataFrame(own[own["units"] == h]) for h in widths}
         for units, some in every.items():
             row = {"cell": cell, "units": units, "seeds": len(some)}
-            for name in ("tau", "floored"):
+            for name in ("tau", "floored", "earlier"):
                 row |= {name: some[name].mean(), f"sd {name}": some[name].std()}
             row |= {"theirs": published(TAU, cell, units)}
             row |= {"sd theirs": published(DEVIATION, cell, units)}

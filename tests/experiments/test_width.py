@@ -24,8 +24,12 @@ def test_the_published_scale_of_a_half_is_that_of_the_floor() -> None:
     assert lags.tolist() == list(load_settings("livi-2026-width").lags)[15:]
     halves = -math.log(2) * lags[:, None]
     assert median_scale(lags, halves) == pytest.approx(1 / math.log(2))
-    # Published for a GRU of 16 units: 1.812 +- .010, whose gates are at a half.
-    assert median_scale(lags, np.fmax(halves, FLOOR)) == pytest.approx(1.812, abs=0.001)
+    floored = np.fmax(halves, FLOOR)
+    assert median_scale(lags, floored) == pytest.approx(1.812, abs=0.001)
+    # Published for GRUs of 256 and 512 units, whose gates are at a half: 1.797.
+    lags = np.array([15, *lags])
+    floored = np.fmax(-math.log(2) * lags[:, None], FLOOR)
+    assert median_scale(lags, floored, 15) == pytest.approx(1.797, abs=0.001)
 
 
 def test_what_has_underflowed_is_left_out() -> None:
@@ -40,8 +44,9 @@ def test_a_variance_that_goes_as_a_power_of_the_width_has_that_slope() -> None:
     for units in (16, 32, 64, 128):
         for seed in range(5):
             f = 1 + noise[seed] / units
-            rows.append(("DiagGate", units, seed, 200.0 + seed, 200.0 + seed, f))
-    runs = pd.DataFrame(rows, columns=["cell", "units", "seed", "tau", "floored", "f"])
+            rows.append(("DiagGate", units, seed, *[200.0 + seed] * 3, f))
+    scales = ["tau", "floored", "earlier"]
+    runs = pd.DataFrame(rows, columns=["cell", "units", "seed", *scales, "f"])
     by_width, powers = tables(runs).values()
     assert by_width.loc[("DiagGate", 16), "theirs"] == 184.5
     assert powers.loc["DiagGate", "power"] == pytest.approx(-2.0)
