@@ -323,10 +323,10 @@ def _owners(moved: Bool[Tensor, "pass row"], count: int) -> bool | str:
     rows = moved.shape[1]
     if rows == 1:
         return (
-            "{layer} sees one sequence, and the first axis of the batch counts {count}, "
-            "its steps perhaps; let the model take several sequences, that axis first, "
-            "or call it for each, torch.stack([model(one) for one in x]) in a module of "
-            "your own with a loss that is the mean over sequences"
+            "{layer} sees one sequence, and the first axis of the batch counts "
+            "{count}, its steps perhaps; let the model take several sequences, that "
+            "axis first, or call it for each, torch.stack([model(one) for one in x]) "
+            "in a module of your own, with a loss that is the mean over sequences"
         )
     if (on & off).any() or rows % count:
         return (
