@@ -52,6 +52,16 @@ def test_single_sequences_are_put_beside_others_of_their_length():
     assert_same(diagnosed(one_by_one), diagnosed(together))
 
 
+def test_what_has_no_other_of_its_length_is_left_out_and_counted_with_a_word():
+    rest = [cut([n], 8) for n in range(12)] + [cut([12], 4)]
+    with pytest.warns(UserWarning, match="1 of 13 sequences share their shape with no"):
+        (found,) = diagnosed(rest).values()
+    (twin,) = diagnosed([cut(range(12), 8)]).values()
+    assert (found.tree.attrs["sequences"], twin.tree.attrs["sequences"]) == (13, 12)
+    both = (one.group("envelope")["mean"].values for one in (found, twin))
+    np.testing.assert_array_equal(*both)
+
+
 def test_a_sequence_without_another_of_its_length_is_refused():
     alone = [(draw(1, 4 + n, 2), draw(1, 4 + n)) for n in range(12)]
     with pytest.raises(lw.UnsupportedModelError, match="a batch holds one sequence"):

@@ -1,5 +1,6 @@
 """Which sequences of the data are looked at, and which of them count as one."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
@@ -149,8 +150,7 @@ def _of_shapes(
 ) -> tuple[Batch, Iterator[Batch]]:
     """Return batches of one shape as one, wherever they lie, if the first is small.
 
-    So come single sequences of several lengths. Those that share their shape with no
-    other are left out: there is none whose targets could be dealt to them.
+    So come single sequences of several lengths; the largest batches come first.
 
     Args:
         first: the first batch.
@@ -171,9 +171,8 @@ def _of_shapes(
                 break
         else:
             shapes.append(batch)
-    several = [one for one in shapes if items.count(one) > 1] or shapes
-    several.sort(key=items.count, reverse=True)
-    return several[0], chain(several[1:], waiting)
+    shapes.sort(key=items.count, reverse=True)
+    return shapes[0], chain(shapes[1:], waiting)
 
 
 def _cut(
@@ -195,7 +194,7 @@ def _cut(
     if labels is None and together:
         labels, counted = overlapping(together, items), "stretches without overlap"
     if labels is None:
-        cut = some if fixed else list(parts(some, items))
+        cut = _several_each(some if fixed else [*parts(some, items)], items)
         return Taken(cut, [torch.arange(items.count(one)) for one in cut], count)
     number = len(np.unique(labels[labels >= 0]))
     if number < DEALT:
@@ -213,3 +212,20 @@ def _cut(
     numbers = [torch.from_numpy(labels)[own] for own in found]
     samples = [n.unique(return_inverse=True)[1] for n in numbers]
     return Taken([items.take(together, own) for own in found], samples, count, counted)
+
+
+def _several_each(cut: list[Batch], items: Items) -> list[Batch]:
+    """Leave out parts of one item, where there are others, and say so.
+
+    No other's targets can be dealt to it, so that its signal would count as 0.
+    """
+    several = [one for one in cut if items.count(one) > 1]
+    if several and len(several) < len(cut):
+        every = sum(map(items.count, cut))
+        warnings.warn(
+            f"{len(cut) - len(several)} of {every} sequences share their shape with no "
+            "other beside them and are left out; give batches of several, padded, with "
+            "lengths=... to have them all",
+            stacklevel=2,
+        )
+    return several or cut
