@@ -80,7 +80,7 @@ def test_a_card_shows_names_as_they_are(found: lw.Diagnosis) -> None:
     assert "cells.&lt;b&gt;&amp;[layer 0, forward]" in card
     assert "<b>" not in card
     assert card.count("<tr>") == 1 + len(found)
-    for sentence in ("script", "http", "src="):
+    for sentence in ("script", "http", "src=", "`", ">1 steps"):
         assert sentence not in card
 
 

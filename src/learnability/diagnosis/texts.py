@@ -1,5 +1,6 @@
 """A diagnosis as a text of a few lines, and as a card."""
 
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..summaries.progress import progress
+from ..words import steps
 from .advice import answer
 from .verdicts import stops
 
@@ -73,6 +75,7 @@ def card_of(layers: Layers, refused: Mapping[str, str] | None = None) -> str:
     table = table.replace("<td>", f"<td style='{style}'>")
     table = table.replace("<th>", f"<th style='{style}'>")
     answers = "".join(f"<p>{escape(one)}</p>" for one in said)
+    answers = re.sub("`([^`<]+)`", r"<code>\1</code>", answers)
     return f"<div><p>{escape(_headline(layers))}</p>{answers}{table}</div>"
 
 
@@ -86,4 +89,4 @@ def _window(one: "LayerDiagnosis", count: float) -> str:
         return "all learnt"
     mark = "at least " if row["censored"] else ""
     ends = f"{row['lower']:.0f} to {row['upper']:.0f}"
-    return f"{mark}{row['window']:.0f} steps ({ends})"
+    return f"{mark}{steps(round(row['window']))} ({ends})"

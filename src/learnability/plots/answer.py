@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from ..summaries.progress import Progress
 from ..summaries.spread import Row, records
 from ..summaries.windows import unseen
-from ..words import sequences, short
+from ..words import sequences, short, steps
 from . import _parts as parts
 from ._parts import Look, Tables, hits, own, styled
 from .legends import explain, label, open_mark, stroke
@@ -122,7 +122,7 @@ def _bar(ax: Axes, row: int, one: Row, style: Style, place: int, said: str) -> N
     drawn += ax.plot([low, high], [row, row], "|", color=style.colour, ms=6)
     own(drawn, style, place)
     point, height = np.array([mean]), np.array([float(row)])
-    far = f"{short(mean)} steps ({short(low)} to {short(high)})"
+    far = f"{steps(mean)} ({short(low)} to {short(high)})"
     hits(ax, style, point, height, [f"{said}: {far}"], place)
 
 

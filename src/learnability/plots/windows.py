@@ -157,7 +157,8 @@ NO_WINDOW = "no window: not even the shortest lag\nis detected with any number s
 def window_said(one: Row) -> str:
     """Return a window with its interval."""
     ends = f"{short(one['lower'])} to {reach(one['upper'], one['endless'])}"
-    return f"{reach(one['mean'], one['censored'] > 0)} steps ({ends})"
+    unit = "step" if one["mean"] == 1 else "steps"
+    return f"{reach(one['mean'], one['censored'] > 0)} {unit} ({ends})"
 
 
 def windows(
