@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
+import scipy.linalg  # noqa: F401, it has a BLAS of its own, which is limited below
 import torch
 from filelock import FileLock
 from hypothesis import HealthCheck, settings

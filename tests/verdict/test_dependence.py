@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.signal import lfilter
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import learnability as lw
 from learnability.tasks import MultiLag
@@ -269,3 +270,22 @@ def test_nothing_is_found_in_fewer_sequences_than_coefficients():
         one = lw.dependence((x, y), [0, 10, 39])
         found += one.joint.found or one.table["found"].any()
     assert found <= 2
+
+
+def blas_threads():
+    found = threadpool_info()
+    return {one["num_threads"] for one in found if one["user_api"] == "blas"}
+
+
+def test_linear_algebra_has_one_thread_and_is_left_as_it_was():
+    seen = set()
+
+    def looking(x):
+        seen.update(blas_threads())
+        return x
+
+    x, y = np.random.default_rng(0).normal(size=(2, 40, 12, 1))
+    with threadpool_limits(2, "blas"):
+        lw.dependence((x, y), 2, features=looking)
+        assert blas_threads() == {2}
+    assert seen == {1}

@@ -8,7 +8,7 @@ from typing import Protocol, final
 
 from ..compiled.engine import using_threads
 from ..diagnosis import LayerDiagnosis
-from ..machine import checked_device
+from ..machine import checked_device, one_blas_thread
 from ..models.layer import Progress, silent
 from ..storage import place
 from .cost import Pace, Seconds
@@ -56,7 +56,7 @@ def execute(request: Request, progress: Progress = silent) -> Outcome:
     started, told = time.monotonic(), []
     folder = RunFolder.below(place(request.folder), request.run.identity())
     held = folder.locked(wait=request.wait)
-    with using_threads(request.threads), held as ours:
+    with using_threads(request.threads), one_blas_thread(), held as ours:
         if not ours:
             return Outcome(request.label, held=True)
         stages = Stages(request, folder, progress, told.append)

@@ -10,6 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from ..grid import checked_lags
+from ..machine import one_blas_thread
 from ..words import ranges
 from .clusters import clusters
 from .features import Features, Whitened
@@ -81,6 +82,7 @@ class LagDependence:
         return f"<div>{said}<div style='overflow-x:auto'>{table}</div></div>"
 
 
+@one_blas_thread()
 def dependence(
     data: Any,
     lags: int | Iterable[int],
