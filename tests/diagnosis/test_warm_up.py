@@ -213,3 +213,99 @@ def test_targets_without_dependence_give_no_length():
     assert np.isnan(lengths.lookback)
     assert "no lag was found" in repr(lengths)
     assert {"truncation", "bias", "lookback", "needed"} == set(lengths.why)
+
+
+class Strided(nn.Module):
+    """A GRU over sums of two steps each, or after two steps that nobody gave."""
+
+    def __init__(self, way):
+        super().__init__()
+        torch.manual_seed(0)
+        self.rnn, self.out = nn.GRU(2, 4, batch_first=True), nn.Linear(4, 1)
+        self.way = way
+
+    def forward(self, x):
+        if self.way == "halved":
+            return self.out(self.rnn(x[:, ::2] + x[:, 1::2])[0]).repeat(1, 2, 1)
+        padded = torch.nn.functional.pad(x, (0, 0, 0, 2))
+        return self.out(self.rnn(padded)[0][:, :-2])
+
+
+@pytest.mark.parametrize("way", ["halved", "padded"])
+def test_a_layer_of_other_steps_than_the_inputs_has_no_warm_up(way):
+    """No start was wrong, so that nothing is forgotten after 0 steps."""
+    data = X[:16, :12], Y[:16, :12, None]
+    found = lw.diagnose(Strided(way), data, "mse", [1, 2], options=QUICK)
+    lengths = found.lengths()
+    assert "warm up" not in repr(lengths)
+    assert "other steps" in lengths.why["warm_up"]
+
+
+@pytest.mark.parametrize("steps", [16, 12])
+def test_steps_first_are_told_from_sequences_first(steps):
+    """Where they are as many, too: all of what is told is the same."""
+
+    class Layer(nn.Module):
+        def __init__(self, first):
+            super().__init__()
+            torch.manual_seed(0)
+            self.rnn, self.out = nn.GRU(2, 4, batch_first=first), nn.Linear(4, 1)
+            self.double()
+
+        def forward(self, x):
+            return self.out(self.rnn(x)[0])[..., 0]
+
+    x, y = X[:16, :steps].double(), Y[:16, :steps].double()
+    turned = (x.transpose(0, 1), y.transpose(0, 1))
+    batches = {True: [(x, y)] * 2, False: [turned] * 2}
+    one, other = (
+        lw.diagnose(Layer(first), data, "mse", [1, 2, 6], options=QUICK)
+        for first, data in batches.items()
+    )
+    for name in ("warm_up", "look_back"):
+        (own,), (twin,) = (
+            [layer.group(name) for layer in found.values()] for found in (one, other)
+        )
+        assert set(own) == set(twin)
+        assert set(own)
+        for variable in own:
+            np.testing.assert_allclose(own[variable], twin[variable], rtol=1e-6)
+
+
+def test_an_own_cell_is_truncated_as_in_evaluation():
+    """Its dropout and its statistics of a batch are those of a model at rest."""
+
+    class Cell(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mix, self.norm = nn.Linear(6, 4), nn.BatchNorm1d(4)
+
+        def step(self, state, x):
+            return torch.tanh(self.norm(self.mix(torch.cat([state, x], dim=-1))))
+
+        def forward(self, state, x):
+            return self.step(state, x)
+
+    class Loop(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.cell, self.out = Cell(), nn.Linear(4, 1)
+            self.double()
+
+        def forward(self, x):
+            state, given = x.new_zeros(len(x), 4), []
+            for step in x.unbind(1):
+                state = self.cell(state, step)
+                given.append(state)
+            return self.out(torch.stack(given, dim=1))[..., 0]
+
+    x = X[:32, :10].double()
+    data = x, x[..., 0].roll(1, 1)
+    one, other = (
+        lw.diagnose(Loop().train(mode), data, "mse", [1, 2, 4], options=QUICK)
+        for mode in (True, False)
+    )
+    found, twin = (v["cell"].group("truncation") for v in (one, other))
+    assert found.attrs["notes"] == ""
+    assert found.equals(twin)

@@ -123,3 +123,37 @@ def test_a_layer_that_some_sequences_pass_by_takes_nothing_with_it():
     found = diagnosed(Routes(), (X, Y), F.mse_loss)
     assert list(found) == ["first[layer 0, forward]"]
     assert set(found.refused) == {"experts.0", "experts.1"}
+
+
+class Ranked(Packs):
+    """A GRU that takes sequences by falling lengths alone."""
+
+    def forward(self, x, lengths):
+        given = pack_padded_sequence(x, lengths, batch_first=True)
+        states = pad_packed_sequence(self.gru(given)[0], batch_first=True)[0]
+        rest = x.shape[1] - states.shape[1]
+        return self.out(F.pad(states, (0, 0, 0, rest)))[..., 0], lengths
+
+
+@pytest.mark.parametrize("sums", [False, True])
+def test_batches_that_are_sorted_by_length(sums):
+    """A model that wants them so is that which sorts for itself."""
+
+    def loss(outputs, y):
+        return until_the_end(outputs, y) * (len(y) if sums else 1)
+
+    order = LENGTHS.argsort(descending=True)
+    parts = order[::2], order[1::2]
+    data = [(X[own], LENGTHS[own], Y[own]) for own in parts]
+    found = diagnosed(Ranked(by_hand=False), data, loss)
+    one, other = (
+        diagnosed(Model(by_hand=False), data[:1], loss) for Model in (Ranked, Packs)
+    )
+    assert_same(one, other)
+    (layer,) = found.values()
+    assert layer.group("detection").attrs["sequences"] == COUNT
+
+
+def test_unsorted_batches_of_a_model_that_wants_them_sorted():
+    with pytest.raises(lw.UnsupportedModelError, match="enforce_sorted=False"):
+        diagnosed(Ranked(by_hand=False), (X, LENGTHS, Y))

@@ -569,3 +569,73 @@ def test_states_of_another_axis_first_are_named():
 def test_a_start_that_is_not_zero_is_named():
     cell = Odd()
     answered(Looping(cell, lambda x: x.new_ones(len(x), H)), "that is not zero")
+
+
+class Images(nn.Module):
+    """A convolutional LSTM, (h, c) of four axes; `flat` hides the axes."""
+
+    CHANNELS, SIZE = 2, 3
+
+    def __init__(self, *, flat):
+        super().__init__()
+        self.mix = nn.Conv2d(1 + self.CHANNELS, 4 * self.CHANNELS, 3, padding=1)
+        self.flat = flat
+
+    def next(self, state, x):
+        shape = (len(x), self.CHANNELS, self.SIZE, self.SIZE)
+        h, c = (part.reshape(shape) for part in state)
+        x = x.reshape(len(x), 1, self.SIZE, self.SIZE)
+        i, f, o, g = self.mix(torch.cat([x, h], dim=1)).chunk(4, dim=1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        state = torch.sigmoid(o) * torch.tanh(c), c
+        return tuple(part.flatten(1) for part in state) if self.flat else state
+
+
+class ImageStep(Images):
+    def step(self, state, x):
+        return self.next(state, x)
+
+    def forward(self, state, x):
+        return self.step(state, x)
+
+
+class ImageCall(Images):
+    def forward(self, x, state):
+        return self.next(state, x)
+
+
+class Video(nn.Module):
+    """A convolutional cell in a loop over pictures (sequence, step, 1, row, column)."""
+
+    def __init__(self, kind, *, flat):
+        super().__init__()
+        torch.manual_seed(0)
+        self.cell = kind(flat=flat)
+        self.head = nn.Linear(Images.CHANNELS * Images.SIZE**2, 1)
+        self.double()
+
+    def forward(self, x):
+        shape = (len(x), Images.CHANNELS, Images.SIZE, Images.SIZE)
+        zero = x.new_zeros(shape).flatten(1) if self.cell.flat else x.new_zeros(shape)
+        state, rows = (zero, zero), []
+        for step in x.unbind(1):
+            step = step.flatten(1) if self.cell.flat else step
+            own = isinstance(self.cell, ImageStep)
+            state = self.cell(state, step) if own else self.cell(step, state)
+            rows.append(state[0].flatten(1))
+        return self.head(torch.stack(rows, dim=1))[..., 0]
+
+
+@pytest.mark.parametrize("kind", [ImageStep, ImageCall])
+def test_states_and_inputs_may_have_any_axes(kind):
+    x = draw(16, 6, 1, Images.SIZE, Images.SIZE)
+    data, few = (x, x[:, :, 0, 1, 1].roll(2, 1)), lw.DiagnosisOptions(resamples=20)
+    one, other = (
+        lw.diagnose(Video(kind, flat=flat), data, "mse", [1, 2], options=few)
+        for flat in (False, True)
+    )
+    for group in ("detection", "evidence", "dependence"):
+        for name, values in other["cell"].group(group).data_vars.items():
+            if values.dtype.kind == "f":
+                own = one["cell"].group(group)[name]
+                np.testing.assert_allclose(own, values, rtol=1e-6)

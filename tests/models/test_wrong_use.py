@@ -172,12 +172,54 @@ def test_cells_whose_state_is_changed():
     answered("starts from another state", Masked(nn.GRUCell, layers=1))
 
 
-def test_a_layer_called_twice():
+def test_a_layer_called_again_from_a_state_that_was_changed():
     class Twice(Sequential):
         def forward(self, x):
-            return self.head(self.rnn(x)[0] + self.rnn(x.flip(1))[0])
+            given, state = self.rnn(x)
+            return self.head(given + self.rnn(x, 0.5 * state)[0])
 
     answered("called more than once", Twice(nn.GRU(3, 4, batch_first=True)))
+
+
+class Mapped(nn.Module):
+    """A model of one sequence, for each of a batch; the remedy is a plain loop."""
+
+    def __init__(self, vmap):
+        super().__init__()
+        self.cell, self.head, self.vmap = nn.GRUCell(3, 4), nn.Linear(4, 2), vmap
+
+    def one(self, x):
+        state, given = x.new_zeros(1, 4), []
+        for step in x:
+            state = self.cell(step[None], state)
+            given.append(state[0])
+        return self.head(torch.stack(given))
+
+    def forward(self, x):
+        each = torch.vmap(self.one) if self.vmap else lambda x: map(self.one, x)
+        return each(x) if self.vmap else torch.stack([*each(x)])
+
+
+def test_a_cell_under_vmap():
+    few = X[:10, :6], Y[:10, :6]
+    refused("in a plain loop", Mapped(vmap=True), few)
+    found = lw.diagnose(Mapped(vmap=False), few, "mse", (1, 2), options=FEW)
+    assert list(found) == ["cell"]
+
+
+def test_a_mask_that_goes_into_the_model():
+    class Plain(Sequential):
+        def forward(self, x):
+            return super().forward(x)
+
+    model, mask = Plain(nn.GRU(3, 4, batch_first=True)), torch.ones(60, 12)
+
+    def loss(outputs, given):
+        y, mask = given
+        return ((outputs - y) ** 2 * mask[..., None]).mean()
+
+    refused("put what the loss takes together", model, (X, Y, mask))
+    assert lw.diagnose(model, (X, (Y, mask)), loss, (1, 2), options=FEW)
 
 
 def test_layers_that_are_not_there():

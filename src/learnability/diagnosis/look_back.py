@@ -82,7 +82,8 @@ def _norms(
             )
             return OTHER_STEPS if floats else WHOLE_NUMBERS
         outputs = recorder.run(given)
-        values, first = by_step(outputs, steps), int(0.75 * steps)
+        values = by_step(outputs, steps, recorder.items, batch)
+        first = int(0.75 * steps)
         if values is None:
             values, first = _at_the_end(outputs, recorder.items.count(batch), steps)
         if values is None or not values.requires_grad:

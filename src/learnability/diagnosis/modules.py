@@ -35,7 +35,7 @@ from ..models.reading import Reading
 from ..models.replay import Track
 from ..models.runs import agree, joined, known
 from ..models.sensitivity import Norms, Reach, sensitivity_group
-from ..models.split import Splitting, free, pulled, real, sketched
+from ..models.split import free, pulled, real, sketched
 from ..models.trees import moved
 from ..randomness import stream, torch_generator
 from ..transport.clusters import RatioSums
@@ -195,14 +195,14 @@ class ModuleMeasurement:
             shares of the gradient's square: ``not_split`` by lag, and ``of_start``,
             what of that is by a start that is learnt outside of the module.
         """
-        layer, module = self.layer.first(SEQUENCES), self.tap.module
+        layer, tap = self.layer.first(SEQUENCES), self.tap
         found, squares, done = [], np.zeros(3), 0
-        with free(module) as parameters:
+        with free(tap.module) as parameters:
             numbers = sum(real(p[None]).numel() for p in parameters)
-            generator = torch_generator(stream(self.seed, "direction"))
-            u = torch.randn(numbers, generator=generator)
+            drawn = torch_generator(stream(self.seed, "direction"))
+            u = torch.randn(numbers, generator=drawn)
             u = (u / u.norm()).to(real(parameters[0][None]))
-            splitting = Splitting(module, parameters, 1 - self.tap.axis)
+            splitting = tap.splitting(parameters)
             for sample, batch in zip(layer.parts(), self.reading.batches, strict=False):
                 at = anchors(sample, self.lags, self.options.anchors)
                 delta = sample.by_step(sample.delta)
@@ -277,7 +277,7 @@ class ModuleMeasurement:
                 reach = norms.reach(reach)
                 lengths, items = (torch.empty_like(sample.item) for _ in "ab")
                 lengths[order], items[order] = sample.lengths, sample.item
-                if tap.begun and start is None:
+                if tap.begun and tap.once and start is None:
                     start = norms.of_start(self.lags, lengths)
                 found = norms.by_lag(at, grid, lengths)
                 if cell is not None:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from ..evidence.sample import Sample
 from ..evidence.truncated import random_anchors, weighted_gradients
 from ..models.layer import Layer
+from ..models.quiet import quiet
 from ..models.reading import Reading
 from ..models.split import sketch
 from ..randomness import stream
@@ -59,9 +60,10 @@ def truncation_group(
     lengths = lengths_for(lags.tolist())
     if not lengths:
         return _none(NO_LAG)
-    sums, at = _sums(one, one.layer, lengths), PRESENT
+    with quiet(reading.model):  # a user's own cell steps meanwhile
+        sums, at = _sums(one, one.layer, lengths), PRESENT
     if not resolved(sums[:, 0]) and held_out.start is not None:
-        with held_out.began(reading) as began:
+        with held_out.began(reading) as began, quiet(reading.model):
             (layer,) = (
                 layer
                 for layer in began.layers()

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..models.batches import Batch, device_of
+from ..models.items import Items
 from ..models.reading import Reading
 from ..models.refusal import UnsupportedModelError
 from ..models.trees import Place, moved, placed, replaced
@@ -25,7 +26,10 @@ from ..verdict.rules import Z
 BATCHES = 2  # on which it is measured
 OUTPUT = "output"  # the model's own, beside the layers by name
 ENDS = ("value", "lower", "upper")
-SEVERAL = "sequences have several lengths, so that none begins as another does"
+SEVERAL = (
+    "sequences have several lengths, or other steps than the model's inputs, so that "
+    "none begins as another does"
+)
 
 Runs = dict[str, Float[Tensor, "sequence step feature"]]
 Change = Callable[[Tensor, int, int], Tensor]
@@ -118,32 +122,52 @@ def _given(reading: Reading, batch: Batch) -> Runs:
         if not track.backward
     }
     steps = next((values.shape[1] for values in found.values()), 0)
-    values = by_step(output, steps)
+    values = by_step(output, steps, recorder.items, batch)
     return found if values is None else found | {OUTPUT: values.detach().cpu().float()}
 
 
-def by_step(output: Any, steps: int) -> Float[Tensor, "sequence step feature"] | None:
-    """Return what a model gives at every step, None if it gives nothing such."""
-    for _, leaf in placed(output):
-        if isinstance(leaf, Tensor) and leaf.shape[1:2] == (steps,):
-            return leaf.reshape(*leaf.shape[:2], -1)
-    return None
+def by_step(
+    output: Any, steps: int, items: Items, batch: Batch
+) -> Float[Tensor, "sequence step feature"] | None:
+    """Return what a model gives at every step, None if it gives nothing such.
+
+    Args:
+        output: what it gave, items along the axis of those of the batch, or first.
+        steps: of a layer's sequences.
+        items: where a batch has its items.
+        batch: what it took.
+    """
+    leaves = [leaf for _, leaf in placed(output) if isinstance(leaf, Tensor)]
+    turned = (steps, items.count(batch))
+    if 1 in items.axes.values():
+        own = next((leaf for leaf in leaves if leaf.shape[:2] == turned), None)
+        if own is not None:
+            return own.transpose(0, 1).reshape(*turned[::-1], -1)
+    own = next((leaf for leaf in leaves if leaf.shape[1:2] == (steps,)), None)
+    return None if own is None else own.reshape(*own.shape[:2], -1)
 
 
 def _wrongly_started(
     reading: Reading, batch: Batch, steps: int, change: Change
 ) -> Runs:
     """Return the second halves of what a model gives after a wrong start."""
-    axes, half = reading.recorder.items.axes, steps // 2
+    recorder, half = reading.recorder, steps // 2
+    axes, inputs = recorder.items.axes, set()
 
     def changed(place: Place, leaf: Any) -> Any:
         along = 1 - axes.get(place, 2)
         if not isinstance(leaf, Tensor) or along not in range(leaf.ndim):
             return leaf
-        return change(leaf, along, half) if leaf.shape[along] == steps else leaf
+        if leaf.shape[along] != steps:
+            return leaf
+        inputs.add(place)
+        return change(leaf, along, half)
 
+    wrong = replaced(batch, changed)
+    if not inputs - recorder.targets:
+        return {}
     try:
-        found = _given(reading, replaced(batch, changed))
+        found = _given(reading, wrong)
     except UnsupportedModelError:  # the model takes sequences of one length alone
         return {}
     return {name: values[:, half - steps :] for name, values in found.items()}

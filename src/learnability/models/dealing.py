@@ -264,7 +264,7 @@ def sums_up(size: Callable[[Any], float], batch: Any, items: Items) -> bool:
         batch: some items.
         items: the items of a batch.
     """
-    twice = items.take(batch, torch.arange(items.count(batch)).repeat(2))
+    twice = items.take(batch, torch.arange(items.count(batch)).repeat_interleave(2))
     # Of both copies: sqrt(2) times the gradient of a sum, or 1/sqrt(2) of a mean's.
     return size(twice) > size(batch)
 

@@ -1,6 +1,6 @@
 """A tap on any module: the steps that it takes and gives, in one call or in many."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, final
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from .convert import kind_of
 from .refusal import UnsupportedModelError
 from .runs import Call
+from .split import Splitting
 from .taps import Asked, Edge, Gradients, Seen, Tap, filled, marked
 from .trees import flat, length_along, placed, replaced
 
@@ -48,6 +49,7 @@ class ModuleTap(Tap):
             axis = 0 if module.batch_first else 1
         self.axis, self.apart, self.leaves = axis, True, False
         self._chained: bool | None = None
+        self._rounds = 1  # of calls that go on, each of its own sequences
         self._linked: list[bool] = []
         super().__init__(path, module)
 
@@ -55,6 +57,25 @@ class ModuleTap(Tap):
     def chained(self) -> bool:
         """Whether one call goes on where the last one ended."""
         return any(self._linked) if self._chained is None else self._chained
+
+    @property
+    def rounds(self) -> int:
+        """How many times calls that go on begin anew, if all times are of one length.
+
+        Those of several lengths are steps of one sequence.
+        """
+        if not self._linked:
+            return self._rounds
+        begins = [k for k, linked in enumerate(self._linked) if not linked]
+        size = len(self._linked) // len(begins)
+        even = begins == list(range(0, len(self._linked), size))
+        return len(begins) if self.chained and even else 1
+
+    @property
+    def once(self) -> bool:
+        """Whether all calls are of the same sequences."""
+        several = len(self._outputs) > 1 and not self.chained
+        return self.rounds == 1 and not (several and self._outputs[0].ndim > 2)
 
     @property
     def learns(self) -> bool:
@@ -70,7 +91,8 @@ class ModuleTap(Tap):
         self._edges: list[Edge] = []
         self._given: list[Tensor] = []  # all that the last call gave
         if self._linked:
-            self._chained, self._linked = self.chained, []
+            self._chained, self._rounds = self.chained, self.rounds
+            self._linked = []
         self._starts: list[tuple[Tensor, bool]] = []
 
     def _before(self, module: nn.Module, args: tuple, kwargs: dict) -> Any:
@@ -136,8 +158,7 @@ class ModuleTap(Tap):
 
     def calls(self) -> list[Call]:
         """Return the calls of a torch layer or cell, as far as they are known."""
-        apart = len(self._outputs) > 1 and not self.chained
-        if self._form is not None or (apart and self._outputs[0].ndim > 2):
+        if self._form is not None or not self.once:
             return []
         found = []
         for x, (start, cut) in zip(self.inputs, self._starts, strict=True):
@@ -169,6 +190,10 @@ class ModuleTap(Tap):
         }
         leaves = (getattr(node, "variable", None) for node in _graph(self.begun))
         return [p for p in leaves if p is not None and id(p) in around]
+
+    def splitting(self, parameters: Sequence[nn.Parameter]) -> Splitting:
+        """Return what gives each step its own copy of some parameters."""
+        return Splitting(self.module, parameters, 1 - self.axis, self.rounds)
 
     def edges(self) -> list[Edge]:
         return self._edges
@@ -207,6 +232,14 @@ class ModuleTap(Tap):
             (flat,) = parts
             form = PackedSequence(flat, *self._form[1:])
             return pad_packed_sequence(form, batch_first=True)[0]
+        if self.rounds > 1 and len(parts) % self.rounds == 0:
+            size = len(parts) // self.rounds
+            every = [parts[k : k + size] for k in range(0, len(parts), size)]
+            return torch.cat([self._in_time(own) for own in every])
+        return self._in_time(parts)
+
+    def _in_time(self, parts: list[Tensor]) -> Float[Tensor, "sequence step feature"]:
+        """Put calls together that go on, or are other sequences each."""
         if parts[0].ndim == 2:
             return torch.stack(parts, dim=1)
         parts = [p.flatten(3).flatten(2, -1) if p.ndim > 3 else p for p in parts]

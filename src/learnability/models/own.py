@@ -50,7 +50,7 @@ class Stepped(Cell):
     Args:
         module: has ``step(state, x) -> state``, and parameters.
         state: a state that it gave, of some sequences.
-        x: inputs of the same sequences; (sequence, input).
+        x: inputs of the same sequences; what is behind the first axis is one here.
         carried: how many of the state's parts it makes the next state of; all unless
             given. The others are what it gives beside its state.
 
@@ -87,11 +87,11 @@ class Stepped(Cell):
                 f"{type(module).__name__} has no parameters, so the loss has no "
                 "gradient by it; put it into a module whose step has some"
             )
-        self.inputs = x.shape[-1]
+        self.inputs = x.shape[1:].numel()
         self.ln_weight = self.ln_bias = None
-        self.stepped = Step(module, state)
+        self.stepped = Step(module, state, x)
         self._size = sum(self.stepped.sizes)
-        at = joined(list(leaves(state))).detach()
+        at, x = joined(list(leaves(state))).detach(), x.flatten(1)
         self._check_alone(at, x.detach())
         self._check_derivatives(at, x.detach())
         sizes = self.stepped.sizes[:carried]

@@ -48,9 +48,9 @@ class _Calls:
 
     def see(self, taken: Any, given: Any) -> None:
         self.inputs = {p: v for p, v in placed(taken) if isinstance(v, Tensor)}
-        if self.count:
+        if self.count and not self._begins():
             now = {p: self._equal(v) for p, v in self.inputs.items()}
-            before = self.links if self.count > 1 else now
+            before = self.links or now
             self.links = {p: now[p] & before.get(p, set()) for p in now}
         outputs = {p: v.detach() for p, v in placed(given) if isinstance(v, Tensor)}
         self.given, self.count = outputs, self.count + 1
@@ -63,6 +63,12 @@ class _Calls:
             return
         if isinstance(given, tuple) and len(outputs) > 1:
             self.layer = first.shape[:2] == steps.shape[:2]
+
+    def _begins(self) -> bool:
+        """Tell whether all that was a state is 0 or missing: another sequence."""
+        states = [p for p, found in self.links.items() if found]
+        given = [self.inputs[p] for p in states if p in self.inputs]
+        return bool(states) and not any(bool(v.any()) for v in given)
 
     def _equal(self, value: Tensor) -> set[Place]:
         """Return where of the state that the last call gave the same lies."""

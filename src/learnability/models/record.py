@@ -29,10 +29,11 @@ from .dealing import (
     shifts,
     sums_up,
 )
-from .items import Items, found_items
+from .items import Items
 from .losses import Loss, value_of
+from .owners import found_items
 from .quiet import Kept, quiet, random_state, set_random_state
-from .refusal import WRONG, UnsupportedModelError, first_line
+from .refusal import WRONG, UnsupportedModelError, first_line, remedy
 from .replay import Trace, Track, checked, cut, replay, tracks_of
 from .step_tap import StepTap
 from .taps import (
@@ -130,8 +131,7 @@ class Recorder:
         except WRONG as error:
             raise UnsupportedModelError(
                 f"the model cannot take inputs of shape {shapes(kwargs or args)} "
-                f"({first_line(error)}); give batches (inputs, ..., targets) that fit, "
-                "or dictionaries whose entries bear the names of its arguments"
+                f"({first_line(error)}); {remedy(error)}"
             ) from error
         check_inputs(self.taps)
         return outputs
@@ -201,13 +201,15 @@ class Recorder:
         with every item given twice a sum leaves each one's gradient as it is.
         """
         count = self.items.count(batch)
-        some = self.items.take(batch, differing(batch, self.items)[:ASKED])
+        order = differing(batch, self.items)[:ASKED]
+        some = batch if self.items.ranked else self.items.take(batch, order)
         try:
             self._summed = sums_up(self._raw_size, some, self.items)
         except UnsupportedModelError:
             self.losses(self.run(batch), batch)  # what cannot be at all is said here
             self.fixed = count
             return batch
+        self.fixed = count if self.items.ranked else None
         return some
 
     def _seen(self, batch: Batch) -> dict[str, Seen]:
@@ -224,10 +226,15 @@ class Recorder:
         """Return the places whose dealing to other items moves what a layer sees."""
         base, found = self._seen(batch), set()
         for place, _ in placed(batch):
-            if place in self.items.axes:
+            if place not in self.items.axes:
+                continue
+            try:
                 now = self._seen(dealt(batch, self.items, {place}, 1))
-                if any(not same(seen, now[path]) for path, seen in base.items()):
-                    found.add(place)
+            except UnsupportedModelError:  # such as lengths that shall fall
+                found.add(place)
+                continue
+            if any(not same(seen, now[path]) for path, seen in base.items()):
+                found.add(place)
         return found
 
     def _deltas(self, batch: Batch, outputs: Any = None, share: float = 1) -> Tensor:
@@ -281,14 +288,10 @@ class Recorder:
         count = self.items.count(batch)
         self.place(batch)
         found = self.traces(batch, self._questions(batch, count, apart=False))
-        if all(self._even(tap, found) for tap in self.taps if tap.path in found):
-            return found, []
+        if all(even(one.asked[0][:, None]) for own in found.values() for one in own):
+            return found, []  # the loss looks at the same steps of all sequences
         moves = shifts(count, FEW_DEALINGS)
         return self.traces(batch, self._questions(batch, count, apart=True)), moves
-
-    def _even(self, tap: Tap, found: dict[str, list[Trace]]) -> bool:
-        """Tell whether the loss looks at the same steps of all sequences."""
-        return all(even(trace.asked[0][:, None]) for trace in found[tap.path])
 
     def _questions(
         self, batch: Batch, count: int, *, apart: bool

@@ -37,6 +37,26 @@ def first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def remedy(error: BaseException) -> str:
+    """Return what to do where a model does not take what it is given."""
+    words = str(error)
+    if "enforce_sorted" in words:
+        return (
+            "pack with pack_padded_sequence(..., enforce_sorted=False), which gives "
+            "the same in any order, or give a loader whose batches are sorted"
+        )
+    if "positional argument" in words:
+        return (
+            "all of a batch but its last part goes into the model: put what the loss "
+            "takes together, (inputs, (targets, mask)), with loss(outputs, (targets, "
+            "mask))"
+        )
+    return (
+        "give batches (inputs, ..., targets) that fit, or dictionaries whose entries "
+        "bear the names of its arguments"
+    )
+
+
 def checked_model(model: Any) -> nn.Module:
     """Return a model, or say that it is none.
 

@@ -109,7 +109,7 @@ def tracks_of(tap: Tap, seen: Seen) -> list[Track]:
             assert isinstance(tap, StepTap)
             own = tap.stepping
             _check_on_cpu(layer)
-            layer = Stepped(own, tap.form, seen.x[:, -1], tap.carried)
+            layer = Stepped(own, tap.form, tap.last, tap.carried)
         return [Track(tap.path, Conversion(_on_cpu(layer), tap.module))]
     except ValueError as error:
         raise UnsupportedLayerError(tap.path, f"{tap.path}: {error}") from error
@@ -227,7 +227,7 @@ class _Run:
                 part = answer.output[..., k * units : (k + 1) * units]
                 delta[..., way.cell.output] = self._own(way, part)
             if answer.final is not None:
-                ends = [last.clamp(max=end) for end in answer.ends] or [last]
+                ends = [torch.minimum(last, end) for end in answer.ends] or [last]
                 finals = answer.final[:, place * len(self.ways) + k]
                 for end, final in zip(ends, finals.to(delta.device), strict=True):
                     delta[rows, end] += final

@@ -6,17 +6,19 @@ or cut off from what it was made of, another run begins, from the state that is 
 Where that is not 0 it stands before the first step as one that takes no inputs.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from ..cells import Cell
 from ..unroll import unroll
 from .convert import CLOSE, Conversion, converted
+from .taps import as_it_is
 
 SAME = 1e-6  # of a state's size, by which one that is handed on may differ
 
@@ -51,6 +53,48 @@ class Runs(NamedTuple):
     states: Float[Tensor, "run step state"]
     lengths: Int[Tensor, "run"]
     own: Int[Tensor, "run"]
+
+
+Run = TypeVar("Run")
+
+
+def going_on(
+    state: Sequence[Tensor],
+    runs: Sequence[Run],
+    handed: Callable[[Run], Sequence[Tensor]],
+) -> tuple[Run | None, bool]:
+    """Return the run of calls that one goes on with, or whether it begins another.
+
+    A call goes on with the run whose last state it is given, and begins one where it
+    starts from zero, and not from what is made of other calls' states.
+
+    Args:
+        state: that the call is given.
+        runs: of calls so far.
+        handed: gives the state that a run handed on last.
+    """
+
+    def found(same: Callable[[Tensor, Tensor], bool]) -> Run | None:
+        for run in reversed(runs):
+            last = handed(run)
+            if len(last) == len(state) and all(map(same, state, last)):
+                return run
+        return None
+
+    itself = found(lambda given, last: given is last and as_it_is(given, last))
+    run = itself if state else None
+    if run is None and not any(part.requires_grad or part.any() for part in state):
+        return None, True
+    return run or found(as_it_is), False
+
+
+def beneath(
+    runs: Sequence[Float[Tensor, "sequence step feature"]],
+) -> Float[Tensor, "every longest feature"]:
+    """Return the sequences of several runs, 0 after the end of those of fewer steps."""
+    most = max(run.shape[1] for run in runs)
+    padded = [functional.pad(run, (0, 0, 0, most - run.shape[1])) for run in runs]
+    return torch.cat(padded)
 
 
 def known(module: nn.Module) -> Conversion | None:

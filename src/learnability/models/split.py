@@ -105,11 +105,13 @@ class Splitting:
         module: the module.
         parameters: those by which it is differentiated.
         axis: of the steps in what its parts take and give.
+        rounds: of its steps, each of other sequences.
     """
 
     module: nn.Module
     parameters: Sequence[nn.Parameter]
     axis: int = 1
+    rounds: int = 1
     _parts: list[_Part] = field(default_factory=list)
 
     @contextmanager
@@ -151,9 +153,10 @@ class Splitting:
         sizes = [real(p[None]).numel() for p in self.parameters]
         by = dict(zip(map(id, self.parameters), direction.split(sizes), strict=True))
         affine = [part for part in self._parts if part.affine(steps)]
-        called = [p for p in self._parts if p not in affine and len(p.copies) == steps]
+        calls = steps * self.rounds
+        called = [p for p in self._parts if p not in affine and len(p.copies) == calls]
         copies = [
-            (s, part.own[name], value)
+            (s % steps, part.own[name], value)
             for part in called
             for s, copy in enumerate(part.copies)
             for name, value in copy.items()

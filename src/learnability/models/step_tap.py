@@ -1,5 +1,7 @@
 """A tap on a cell: on its calls, step by step, or on `unroll`."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 from ..cells import Cell
 from .convert import kind_of
 from .refusal import UnsupportedLayerError, UnsupportedModelError
+from .runs import beneath, going_on
 from .stepping import Called, Convention, joined
 from .taps import (
     Asked,
@@ -15,7 +18,6 @@ from .taps import (
     Gradients,
     Seen,
     Tap,
-    as_it_is,
     filled,
     marked,
     passed_over,
@@ -25,12 +27,51 @@ from .trees import leaves, mapped, replaced
 
 
 @final
+@dataclass
+class _Run:
+    """Calls of a cell, each but the first with the state that the last one gave.
+
+    Attributes:
+        inputs: of each call, all that is behind the first axis as one axis.
+        states: that each call gave; aliases: as which they were handed on.
+        edges: the places of the aliases in the graph.
+        single: whether a call takes one sequence, without an axis of sequences.
+    """
+
+    inputs: list[Tensor] = field(default_factory=list)
+    states: list[tuple[Tensor, ...]] = field(default_factory=list)
+    aliases: list[tuple[Tensor, ...]] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+    single: bool = False
+
+    def _joined(self, parts: Sequence[Tensor]) -> Tensor:
+        """Return the parts of a state as one tensor, sequences first."""
+        return joined([p[None] if self.single else p for p in parts]).detach()
+
+    def seen(self) -> Seen:
+        """Return what they took and gave."""
+        x = torch.stack(self.inputs, dim=1)
+        states = [self._joined(parts) for parts in self.states]
+        lengths = torch.full((len(x),), x.shape[1])
+        return Seen(x, lengths, torch.stack(states, dim=1))
+
+    def asked(self, gradients: Gradients) -> Tensor:
+        """Return gradients by the aliases as those by the states."""
+        parts, rows = len(self.states[0]), []
+        for t, states in enumerate(self.states):
+            own = gradients[t * parts : (t + 1) * parts]
+            rows.append(self._joined(filled(own, states)))
+        return torch.stack(rows, dim=1)
+
+
+@final
 class StepTap(Tap):
     """A tap on a cell that the model calls step by step, or `unroll` for it.
 
     A state that a cell gives goes two ways: to the cell's next call and elsewhere. It
     is handed on as an alias, and the next call is handed the state itself: the
-    gradient by the alias is that of the loss at a fixed future of the states.
+    gradient by the alias is that of the loss at a fixed future of the states. Calls
+    that start from zero again begin other sequences.
 
     A user's own module is a cell only if it is called as one, ``module(state, x)``,
     and gives a state again: any other with a method ``step`` is left alone. A cell
@@ -50,14 +91,13 @@ class StepTap(Tap):
         super().__init__(path, module)
 
     def clear(self) -> None:
-        self._inputs: list[Tensor] = []
-        self._states: list[tuple[Tensor, ...]] = []
-        self._aliases: list[tuple[Tensor, ...]] = []
-        self._edges: list[Edge] = []
-        self._whole: Seen | None = None
+        self._runs: list[_Run] = []
+        self._run = _Run()  # of the call that is being made
+        self._wholes: list[tuple[Seen, Edge]] = []
         self._refusal: UnsupportedModelError | None = None
         self._other = False  # called otherwise than a cell is
         self.form: Any = None  # the last state, with its nesting
+        self.last = torch.zeros(0)  # the inputs that it was made of
         self._taken: tuple[tuple, dict] = (), {}  # by the last call
 
     @property
@@ -76,6 +116,21 @@ class StepTap(Tap):
     def _own(self) -> bool:
         """Whether the arguments are (state, x), as this package's cells have them."""
         return kind_of(self.module) is None
+
+    @property
+    def _axes(self) -> Sequence[int]:
+        """Return how many axes inputs may have: a torch cell takes a single sequence.
+
+        Those of a cell whose equation is unknown may have more, as images do.
+        """
+        if isinstance(self.module, nn.RNNCellBase):
+            return (1, 2)
+        return range(2, 9) if self._free else (2,)
+
+    @property
+    def _free(self) -> bool:
+        """Whether its equation is unknown."""
+        return not isinstance(self.module, nn.RNNCellBase | Cell)
 
     def _read(self, args: tuple, kwargs: dict) -> tuple[Any, Any]:
         """Return x and the state."""
@@ -100,18 +155,22 @@ class StepTap(Tap):
         if self._idle():
             return None
         x, state = self._read(args, kwargs)
-        if not self._states:
-            if isinstance(module, nn.RNNCellBase | Cell) or self.convention:
+        given = tuple(leaves(state))
+        run, begins = going_on(given, self._runs, self._handed)
+        if begins or not self._runs:
+            self._run = _Run()
+            if not self._free or self.convention:
                 self._begin(x, state)
-            else:
+            elif not self._runs:
                 self._other = not called_as_cell(args, kwargs, x, state)
             return None
-        given, last = tuple(leaves(state)), self._aliases[-1][: self.carried]
-        if len(given) != len(last) or not all(map(as_it_is, given, last)):
+        if run is None:
+            number = sum(len(one.states) for one in self._runs) + 1
             return self._refuse(
-                f"call {len(self._states) + 1} of {self.path} in a forward pass starts "
+                f"call {number} of {self.path} in a forward pass starts "
                 "from another state than the last call gave"
             )
+        self._run = run
         if any(map(bent, given)):
             return self._refuse(
                 f"a hook on the states of {self.path} changes gradients on their way "
@@ -119,16 +178,19 @@ class StepTap(Tap):
                 "h = c * h + (1 - c) * h.detach()"
             )
         if self.convention is not None:
-            before = list(self._states[-1][: self.carried])
+            before = list(run.states[-1][: self.carried])
             return self.convention.passed((args, kwargs), before)
-        own = iter(self._states[-1])
+        own = iter(run.states[-1])
         passed = mapped(state, lambda _: next(own))
         return ((passed, x) if self._own else (x, passed)), {}
+
+    def _handed(self, run: _Run) -> tuple[Tensor, ...]:
+        return run.aliases[-1][: self.carried]
 
     def _begin(self, x: Tensor, state: Any) -> None:
         """Refuse a first call that cannot be diagnosed."""
         try:
-            if not isinstance(x, Tensor) or x.ndim != 2:
+            if not isinstance(x, Tensor) or x.ndim not in self._axes:
                 what = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
                 raise UnsupportedLayerError(
                     self.path,
@@ -143,8 +205,7 @@ class StepTap(Tap):
         if self._idle():
             return None
         x, state = self._read(args, kwargs)
-        known = isinstance(module, nn.RNNCellBase | Cell) or self.convention
-        if not known and not self._states:
+        if self._free and not (self.convention or self._runs):
             self._other = not gives_state(x, state, given)
             if not self._other:
                 check_state(self.path, given, len(x))
@@ -156,10 +217,15 @@ class StepTap(Tap):
             states = self.convention.given(given)
             check_state(self.path, states, len(x))
         aliases, edges = zip(*(marked(s.view_as(s)) for s in states), strict=True)
-        self._inputs.append(x.detach().clone())
-        self._states.append(states)
-        self._aliases.append(aliases)
-        self._edges.extend(edges)
+        if not self._run.states:
+            self._run.single = x.ndim == 1
+            self._runs.append(self._run)
+        self.last = x.detach().clone()
+        rows = self.last[None] if self._run.single else self.last.flatten(1)
+        self._run.inputs.append(rows)
+        self._run.states.append(states)
+        self._run.aliases.append(aliases)
+        self._run.edges.extend(edges)
         self._taken = replaced((args, kwargs), lambda _, leaf: leaf.detach())
         if self.convention is None:
             self.form = mapped(given, Tensor.detach)
@@ -171,17 +237,11 @@ class StepTap(Tap):
 
     def unrolled(self, x: Tensor, state: Tensor | None, states: Tensor) -> Tensor:
         """See what `unroll` gives the model for this cell."""
-        if self._whole is not None or self._states:
-            raise UnsupportedLayerError(
-                self.path,
-                f"{self.path} is unrolled more than once in a forward pass",
-            )
         refuse_start(self.path, state)
         states, edge = marked(states)
-        self._edges = [edge]
         lengths = torch.full((len(x),), x.shape[1])
         x, given = x.detach().clone(), states.detach().clone()
-        self._whole = Seen(x, lengths, given, whole=True)
+        self._wholes.append((Seen(x, lengths, given, whole=True), edge))
         return states
 
     def seen(self) -> Seen | None:
@@ -189,25 +249,29 @@ class StepTap(Tap):
             if self.within is None or self.within.seen() is None:
                 raise self._refusal
             return None
-        if self._whole is not None or not self._states:
-            return self._whole
-        x = torch.stack(self._inputs, dim=1)
-        states = [joined(parts).detach() for parts in self._states]
-        lengths = torch.full((len(x),), x.shape[1])
-        return Seen(x, lengths, torch.stack(states, dim=1))
+        every = [own for own, _ in self._wholes] + [run.seen() for run in self._runs]
+        if not every:
+            return None
+        return Seen(
+            beneath([own.x for own in every]),
+            torch.cat([own.lengths for own in every]),
+            beneath([own.output for own in every]),
+            whole=not self._runs,
+        )
 
     def edges(self) -> list[Edge]:
-        return self._edges if self._refusal is None else []
+        own = [edge for run in self._runs for edge in run.edges]
+        whole = [edge for _, edge in self._wholes]
+        return whole + own if self._refusal is None else []
 
     def asked(self, gradients: Gradients) -> Asked:
-        if self._whole is not None:
-            (whole,) = filled(gradients, [self._whole.output])
-            return Asked(whole)
-        parts, rows = len(self._states[0]), []
-        for t, states in enumerate(self._states):
-            own = gradients[t * parts : (t + 1) * parts]
-            rows.append(joined(filled(own, states)).detach())
-        return Asked(torch.stack(rows, dim=1))
+        count = len(self._wholes)
+        parts = filled(gradients[:count], [own.output for own, _ in self._wholes])
+        for run in self._runs:
+            size = len(run.edges)
+            parts.append(run.asked(gradients[count : count + size]))
+            count += size
+        return Asked(beneath(parts))
 
 
 def called_as_cell(args: tuple, kwargs: dict, x: Any, state: Any) -> bool:
@@ -236,7 +300,7 @@ def gives_state(x: Tensor, state: Any, given: Any) -> bool:
     before = list(leaves(state))
     alike = [p.shape for p in before] == [p.shape for p in parts]
     # Two tensors with steps are a pair of sequences rather than a state and inputs.
-    return alike and (x.ndim == 2 or all(p.ndim == 2 for p in before))
+    return alike and (x.ndim != 3 or all(p.ndim == 2 for p in before))
 
 
 def check_state(path: str, state: Any, count: int) -> None:

@@ -152,10 +152,12 @@ class Step(nn.Module):
     Args:
         module: has ``step(state, x)``.
         state: a state that it gave; its form is that of all states.
+        x: inputs, likewise; they are one axis here.
     """
 
-    def __init__(self, module: nn.Module, state: Any) -> None:
+    def __init__(self, module: nn.Module, state: Any, x: Tensor) -> None:
         super().__init__()
+        self.shape_of_inputs = x.shape[1:]
         self.module, self.form = module, mapped(state, lambda part: part[:1].detach())
         self.shapes = [part.shape[1:] for part in leaves(state)]
         self.sizes = [shape.numel() for shape in self.shapes]
@@ -176,7 +178,8 @@ class Step(nn.Module):
         parts = iter(given)
         state = mapped(self.form, lambda _: next(parts))
         with unseen():
-            found = self._stepped(state, x.to(device, copy=True))
+            shaped = x.reshape(len(x), *self.shape_of_inputs)
+            found = self._stepped(state, shaped.to(device, copy=True))
         old = {id(part) for part in given if part._version == 0}
         return [p.view_as(p) if id(p) in old else p for p in leaves(found)]
 

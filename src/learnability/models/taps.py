@@ -15,6 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import (  # pyright: ignore[reportMissingModuleSource]
+    peek_interpreter_stack,  # PyTorch has no public question for its transforms
+)
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn.parameter import is_lazy
 
@@ -64,12 +67,13 @@ class Asked:
         output: by its output of every step; (sequence, step, feature).
         final: by the last states of each call, (call, place, sequence, state), h
             before c; None where the layer gives none.
-        ends: the last step of each call; that of each sequence where there is but one.
+        ends: the last step of each call, by sequence; that of each sequence where there
+            is but one.
     """
 
     output: Tensor
     final: Tensor | None = None
-    ends: tuple[int, ...] = ()
+    ends: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -196,9 +200,18 @@ class Tap(ABC):
     def attach(self) -> list[Any]:
         """Put the hooks on; return their handles."""
         return [
+            self.module.register_forward_pre_hook(self._refuse_wrapped),
             self.module.register_forward_pre_hook(self._before, with_kwargs=True),
             self.module.register_forward_hook(self._after, with_kwargs=True),
         ]
+
+    def _refuse_wrapped(self, module: nn.Module, args: tuple) -> None:
+        if peek_interpreter_stack() is not None:
+            raise UnsupportedModelError(
+                f"{self.path} runs under torch.vmap or another transform of "
+                "torch.func, which hides its numbers; call it on the whole batch, or "
+                "in a plain loop, torch.stack([run(one) for one in x])"
+            )
 
     @abstractmethod
     def _before(self, module: nn.Module, args: tuple, kwargs: dict) -> Any:
