@@ -266,3 +266,54 @@ def test_a_batch_may_be_taken_in_parts(body, size):
     data = (A, TARGETS)
     one, other = (diagnosed(InParts(body, k), data) for k in (size, None))
     assert_same(one, other)
+
+
+class InPieces(nn.Module):
+    """A recurrence that begins anew after every eighth step of a sequence."""
+
+    def __init__(self, kind):
+        super().__init__()
+        options = {} if kind is nn.LSTMCell else {"batch_first": True}
+        self.rnn = kind(INPUTS, UNITS, **options)
+        self.out = nn.Linear(UNITS, 1)
+
+    def piece(self, x):
+        if isinstance(self.rnn, nn.LSTM):
+            return self.rnn(x)[0]
+        state, found = None, []
+        for step in x.unbind(1):
+            state = self.rnn(step, state)
+            found.append(state[0])
+        return torch.stack(found, 1)
+
+    def forward(self, x):
+        return self.out(torch.cat([self.piece(p) for p in x.split(8, 1)], 1))
+
+
+class Dilated(InPieces):
+    """Every third step goes on with the one three steps before."""
+
+    def forward(self, x):
+        every = [self.piece(x[:, k::3]) for k in range(3)]
+        return self.out(torch.stack(every, 2).flatten(1, 2))
+
+
+def of_a_series(model):
+    x = draw(40, 24, INPUTS)
+    y = torch.zeros(40, 24, 1)
+    y[:, 12:, 0] = x[:, :-12, 0]
+    data, lags = (x, y.to(x)), [1, 6, 12]
+    return lw.diagnose(model.to(x), data, F.mse_loss, lags, options=QUICK)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTMCell, nn.LSTM])
+def test_where_a_sequence_begins_anew_its_past_ends(kind):
+    told = of_a_series(InPieces(kind)).explain(12)
+    assert told.verdict == "vanishes"
+    assert "past ends 7 steps back" in told.evidence
+
+
+@pytest.mark.parametrize("kind", [nn.LSTMCell, nn.LSTM])
+def test_interleaved_steps_are_sequences_of_their_own(kind):
+    found = of_a_series(Dilated(kind))
+    assert found["rnn"].group("envelope")["lag"].max() == 6

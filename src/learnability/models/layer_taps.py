@@ -78,6 +78,10 @@ class SequenceTap(Tap):
         lengths = [run.lengths for run in self._runs if run.lengths is not None]
         return Seen(x, torch.cat(lengths), shown, packed)
 
+    @property
+    def pieces(self) -> list[int]:
+        return [run.ends[-1] + 1 for run in self._runs]
+
     def edges(self) -> list[Edge]:
         return [edge for run in self._runs for edge in run.edges]
 

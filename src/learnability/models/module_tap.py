@@ -50,13 +50,15 @@ class ModuleTap(Tap):
         self.axis, self.apart, self.leaves = axis, True, False
         self._chained: bool | None = None
         self._rounds = 1  # of calls that go on, each of its own sequences
+        self._in_order = False  # where a call begins anew it is of later steps
         self._linked: list[bool] = []
         super().__init__(path, module)
 
     @property
     def chained(self) -> bool:
         """Whether one call goes on where the last one ended."""
-        return any(self._linked) if self._chained is None else self._chained
+        linked = any(self._linked) if self._chained is None else self._chained
+        return linked or self._in_order
 
     @property
     def rounds(self) -> int:
@@ -64,6 +66,8 @@ class ModuleTap(Tap):
 
         Those of several lengths are steps of one sequence.
         """
+        if self._in_order:
+            return 1
         if not self._linked:
             return self._rounds
         begins = [k for k, linked in enumerate(self._linked) if not linked]
@@ -76,6 +80,17 @@ class ModuleTap(Tap):
         """Whether all calls are of the same sequences."""
         several = len(self._outputs) > 1 and not self.chained
         return self.rounds == 1 and not (several and self._outputs[0].ndim > 2)
+
+    @property
+    def pieces(self) -> list[int]:
+        if self.once or self._form is not None:
+            return []
+        if self.rounds > 1:
+            return [len(self._outputs) // self.rounds] * self.rounds
+        return [given.shape[1 - self.axis] for given in self._outputs]
+
+    def put_in_time(self) -> None:
+        self._in_order = True
 
     @property
     def learns(self) -> bool:

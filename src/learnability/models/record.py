@@ -31,7 +31,7 @@ from .dealing import (
 )
 from .items import Items
 from .losses import Loss, value_of
-from .owners import found_items
+from .pieces import found_in_time
 from .quiet import Kept, quiet, random_state, set_random_state
 from .refusal import WRONG, UnsupportedModelError, first_line, remedy
 from .replay import Trace, Track, checked, cut, replay, tracks_of
@@ -152,10 +152,13 @@ class Recorder:
         Raises:
             ValueError: if a layer's sequences are not those of the items.
         """
+        return max(self._items(batch, axes).axes.values())
+
+    def _items(self, batch: Batch, axes: Sequence[int]) -> Items:
         with self._learning():
             self.run(batch)
             check_called(self.taps)
-            return max(found_items(batch, self._seen, axes).axes.values())
+            return found_in_time(self.taps, batch, self._seen, axes)
 
     def ask(
         self, batch: Batch, axes: Sequence[int], targets: set[Place] | None = None
@@ -171,10 +174,7 @@ class Recorder:
             ValueError: if a layer's sequences are not those of the items, no targets
                 are found, or the loss mixes sequences.
         """
-        with self._learning():
-            self.run(batch)
-            check_called(self.taps)
-            self.items = found_items(batch, self._seen, axes)
+        self.items = self._items(batch, axes)
         some = self._some(batch)
         self.place(some)
         inputs = self._inputs(some)

@@ -259,6 +259,11 @@ class StepTap(Tap):
             whole=not self._runs,
         )
 
+    @property
+    def pieces(self) -> list[int]:
+        wholes = [own.x.shape[1] for own, _ in self._wholes]
+        return wholes + [len(run.states) for run in self._runs]
+
     def edges(self) -> list[Edge]:
         own = [edge for run in self._runs for edge in run.edges]
         whole = [edge for _, edge in self._wholes]

@@ -193,6 +193,21 @@ class Tap(ABC):
         """Whether the next run needs a graph, to know how calls hang together."""
         return False
 
+    @property
+    def pieces(self) -> list[int]:
+        """Steps from each begin to the next, in the order of the rows."""
+        return []
+
+    def put_in_time(self) -> None:
+        """Take pieces for later steps of the same sequences.
+
+        Raises:
+            ValueError: if the recurrence's equation knows of one begin alone.
+        """
+        raise UnsupportedLayerError(
+            self.path, f"{self.path} begins anew within a sequence"
+        )
+
     @abstractmethod
     def clear(self) -> None:
         """Forget what was seen."""
