@@ -424,6 +424,7 @@ def test_second_run_keeps_the_first(pair):
             "give less",
         ),
         (["run", "quick", "--threads", "0"], "0 threads can do nothing"),
+        (["run", "quick", "--threads", "9999999"], "threads are too many"),
         (["run", "quick", "--workers", "2", "--threads", "-1"], "-1 threads can do"),
         (
             ["run", "quick", "--significance", "0.7"],

@@ -269,3 +269,10 @@ def test_nothing_is_found_in_fewer_sequences_than_coefficients():
         one = lw.dependence((x, y), [0, 10, 39])
         found += one.joint.found or one.table["found"].any()
     assert found <= 2
+
+
+def test_targets_that_are_their_inputs_look_back_no_farther():
+    x = np.random.default_rng(12).normal(size=(64, 40))
+    for delay in (0, 3):
+        found = lw.dependence((x[:, delay:], x[:, : 40 - delay]), 8)
+        assert found.lookback == delay + 1
