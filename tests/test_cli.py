@@ -169,6 +169,14 @@ def test_output_that_is_no_file_is_refused_before_the_work(study, place, message
     assert Path("/dev/null").is_char_device()
 
 
+def test_a_width_that_no_figure_has_is_refused_before_the_work(study):
+    folder, _ = study
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    words = ["report", "runs/small", "--format", "pdf", "--width", "0"]
+    check_wrong_call(call(*words, cwd=folder), "cannot be 0 inches wide")
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -424,6 +432,7 @@ def test_second_run_keeps_the_first(pair):
             "give less",
         ),
         (["run", "quick", "--threads", "0"], "0 threads can do nothing"),
+        (["run", "quick", "--threads", "9999999"], "threads are too many"),
         (["run", "quick", "--workers", "2", "--threads", "-1"], "-1 threads can do"),
         (
             ["run", "quick", "--significance", "0.7"],

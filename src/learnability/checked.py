@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from operator import index
 from os import PathLike
 from typing import Annotated, TypeVar, cast
 
@@ -137,15 +138,20 @@ def checked_seed(seed: int) -> int:
         seed: from which every random stream is derived.
 
     Raises:
-        ValueError: if it is negative, or too large for the files that keep it.
+        ValueError: if it is no whole number, negative, or too large for the files that
+            keep it.
 
     Example:
         >>> checked_seed(7)
         7
     """
-    if not 0 <= seed <= LARGEST:
+    try:
+        whole = index(seed)
+    except TypeError:
+        whole = -1
+    if not 0 <= whole <= LARGEST:
         raise ValueError(f"the seed is {seed}; give a whole number from 0 to {LARGEST}")
-    return seed
+    return whole
 
 
 def digest(settings: object) -> str:

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from operator import index
+from typing import Any, SupportsIndex, cast
 
 import numpy as np
 
 
-def checked_lags(lags: Iterable[int], steps: int, *, least: int = 1) -> list[int]:
+def checked_lags(
+    lags: Iterable[SupportsIndex], steps: int, *, least: int = 1
+) -> list[int]:
     """Return the lags in ascending order, or say what is wrong with them.
 
     Args:
@@ -15,14 +19,14 @@ def checked_lags(lags: Iterable[int], steps: int, *, least: int = 1) -> list[int
         least: the smallest lag allowed (0 where lag 0 makes sense).
 
     Raises:
-        ValueError: if a lag is below ``least`` or not below T, or appears twice, or
-            if there is none.
+        ValueError: if a lag is no whole number, below ``least`` or not below T, or
+            appears twice, or if there is none.
 
     Example:
         >>> checked_lags([4, 1, 2], steps=8)
         [1, 2, 4]
     """
-    values = sorted(int(lag) for lag in lags)
+    values = sorted(whole_lags(lags))
     if not values:
         raise ValueError("no lags were given; name at least one")
     if values[0] < least:
@@ -36,6 +40,32 @@ def checked_lags(lags: Iterable[int], steps: int, *, least: int = 1) -> list[int
     if repeated:
         raise ValueError(f"lag {repeated[0]} is given twice; give each lag once")
     return values
+
+
+def whole_lags(lags: SupportsIndex | Iterable[SupportsIndex]) -> list[int]:
+    """Return lags as Python's whole numbers, in the order in which they come.
+
+    Args:
+        lags: in steps; one alone is a list of one.
+
+    Raises:
+        ValueError: if one is no whole number.
+
+    Example:
+        >>> whole_lags(3), whole_lags(np.array([1, 2]))
+        ([3], [1, 2])
+    """
+    several = isinstance(lags, Iterable) and getattr(lags, "ndim", 1)
+    given: list[Any] = list(cast("Iterable[Any]", lags)) if several else [lags]
+    found = []
+    for lag in given:
+        try:
+            found.append(index(lag))
+        except TypeError:
+            raise ValueError(
+                f"lag {lag!r} is no whole number; give steps, such as 1, 2, 4"
+            ) from None
+    return found
 
 
 def spread_lags(longest: int, count: int) -> list[int]:

@@ -1,9 +1,12 @@
 """N(l) from probe gradients: unbiasedness, the jackknife, coverage, a closed form."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from scipy import stats
 
-from learnability.detection.dependence import dependence, strongest
+from learnability.detection.dependence import dependence, smallest_found, strongest
 from learnability.detection.leave_one_out import (
     jackknife_error,
     projected_variance,
@@ -169,3 +172,15 @@ def test_a_small_tilt_is_added_to_the_deviations():
         tilt[:, 4] = change
         _, without = projected_variance(p, tilt)
         assert (without - plain)[:, 4] == pytest.approx(change / 28, rel=1e-4)
+
+
+@pytest.mark.parametrize("numerator", [1.0, 8.0])
+@pytest.mark.parametrize("denominator", [1.0, 7.0, 60.0, 1000.0])
+def test_the_smallest_effect_grows_as_the_test_gets_stricter(numerator, denominator):
+    """To the strictest that settings allow: it went on for ever below 1e-16."""
+    sizes = [0.04, 1e-4, 1e-9, 1e-15, 1e-16, 1e-20, 1e-100, 1e-300]
+    found = [smallest_found(numerator, denominator, size) for size in sizes]
+    assert all(a <= b for a, b in pairwise(found))
+    limit = stats.f.isf(sizes[1], numerator, denominator)
+    missed = stats.ncf.cdf(limit, numerator, denominator, found[1])
+    assert missed == pytest.approx(0.05)

@@ -1,11 +1,14 @@
 """Data in all forms that people have them, and what is refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 import learnability as lw
+from learnability.checked import checked_seed
+from learnability.grid import whole_lags
 from learnability.tasks import Sequences
 
 
@@ -88,6 +91,40 @@ def test_sequences_that_share_no_steps_are_not_windows():
         assert lw.dependence((x, r.normal(size=(40, 9))), 3).sample == "40 sequences"
 
 
+def test_sequences_of_which_most_stay_at_0_are_not_windows():
+    r = np.random.default_rng(6)
+    for x in (r.random((60, 36)) < 0.01, np.repeat(r.random((60, 1)) < 0.3, 36, 1)):
+        x = x.astype(float) + (np.arange(60) == 0)[:, None] * r.normal(size=(1, 36))
+        found = lw.dependence((x, r.normal(size=(60, 36))), 3)
+        assert found.sample == "60 sequences"
+    series = (r.random(900) < 0.02).astype(int)
+    windows = np.lib.stride_tricks.sliding_window_view(series, 36)[::4]
+    found = lw.dependence((windows, r.normal(size=windows.shape)), 3)
+    assert found.sample.endswith("blocks of windows")
+
+
+def test_a_class_of_minus_100_is_no_target(data):
+    x, y = data
+    classes = (y > 0).long()
+    short = lw.dependence((x[:, :12], classes[:, :12]), 4)
+    classes[:, 12:] = -100
+    assert lw.dependence((x, classes), 4).table.found[2]
+    padded = lw.dependence((x, classes), 4, lengths=[12] * 40)
+    pd.testing.assert_frame_equal(padded.table, short.table)
+
+
+def test_lags_may_be_whole_numbers_of_any_kind(data):
+    first = lw.dependence(data, 4).table
+    for lags in (
+        np.int64(4),
+        np.array(4),
+        torch.tensor(4),
+        torch.arange(5),
+        {*range(5)},
+    ):
+        assert lw.dependence(data, lags).table.equals(first)
+
+
 def ones(*shape):
     return np.ones(shape)
 
@@ -101,6 +138,13 @@ def noise(*shape):
     [
         ((noise(20, 9), noise(20, 9)), {"lags": 9}, "the largest possible lag is 8"),
         ((noise(20, 9), noise(20, 9)), {"lags": [1, 1]}, "lag 1 is given twice"),
+        ((noise(20, 9), noise(20, 9)), {"lags": 10**12}, "lag 1000000000000 does not"),
+        ((noise(20, 9), noise(20, 9)), {"lags": -2}, "lag -2 is too small"),
+        ((noise(200, 3), noise(200)), {"lags": 5}, r"x\[None\] and y\[None\]"),
+        ((noise(20, 9), noise(20, 9)), {"lengths": [2.5] * 20}, r"lengths are \[2.5"),
+        ((noise(20, 9), noise(20, 9)), {"groups": [None] * 20}, "groups hold None"),
+        ((noise(20, 9), np.full((20, 9), -100)), {}, "all targets are -100"),
+        ((np.ma.masked_less(noise(20, 9), 0), noise(20, 9)), {}, "masked values"),
         ((noise(20, 9), noise(19)), {}, r"hold \[20, 19\] sequences"),
         ([(noise(20, 9), noise(19))], {}, "one target per step or one per sequence"),
         ((noise(5, 9), noise(5)), {}, "5 sequences .* too few; give at least 8"),
@@ -116,7 +160,7 @@ def noise(*shape):
             {"features": lambda x: x[..., 0]},
             r"return \(sequence, step, feature\)",
         ),
-        ((noise(20, 9), noise(20, 9)), {"lengths": [10] * 20}, "give 20 from 1 to 9"),
+        ((noise(20, 9), noise(20, 9)), {"lengths": [10] * 20}, "give 20 whole numbers"),
         ((noise(20, 9), noise(20, 9)), {"groups": [1, 2]}, "one label for each"),
         ((noise(20, 9), noise(20, 9)), {"groups": [1, 2] * 10}, "2 groups"),
         ((noise(40, 20, 500), noise(40, 20)), {"lags": 4}, "2500 coefficients"),
@@ -131,3 +175,15 @@ def noise(*shape):
 def test_a_wrong_call_is_refused_in_a_sentence(given, options, said):
     with pytest.raises(ValueError, match=said):
         lw.dependence(given, **{"lags": 2, **options})
+
+
+@pytest.mark.parametrize("lags", [2.0, [1, 2.5], [np.nan], None, "3", ["a"]])
+def test_what_is_no_lag_is_named(lags):
+    with pytest.raises(ValueError, match=r"lag .* is no whole number; give steps"):
+        whole_lags(lags)
+
+
+@pytest.mark.parametrize("seed", [1.5, -1, "a", None, 2**63])
+def test_what_is_no_seed_is_named(seed):
+    with pytest.raises(ValueError, match=r"the seed is .*; give a whole number from 0"):
+        checked_seed(seed)

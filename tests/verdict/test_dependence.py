@@ -289,3 +289,10 @@ def test_linear_algebra_has_one_thread_and_is_left_as_it_was():
         lw.dependence((x, y), 2, features=looking)
         assert blas_threads() == {2}
     assert seen == {1}
+
+
+def test_targets_that_are_their_inputs_look_back_no_farther():
+    x = np.random.default_rng(12).normal(size=(64, 40))
+    for delay in (0, 3):
+        found = lw.dependence((x[:, delay:], x[:, : 40 - delay]), 8)
+        assert found.lookback == delay + 1

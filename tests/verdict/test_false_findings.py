@@ -28,12 +28,18 @@ def series(r, *_):
     return autocorrelated(r, 1000)
 
 
+def calm(r, *_):
+    """Return a series that swings in its last eighth alone."""
+    return r.normal(size=1500) * np.where(np.arange(1500) < 1320, 1, 30)
+
+
 KINDS = {
     "white": lambda r, *shape: r.normal(size=shape),
     "autocorrelated": autocorrelated,
     "profiled": profiled,
     "windows of a series": windows,
     "one series": series,
+    "a calm series": calm,
     "rare tokens": lambda r, *shape: r.choice(4, p=[0.9, 0.07, 0.02, 0.01], size=shape),
 }
 
@@ -51,6 +57,15 @@ def test_where_nothing_is_little_is_found(kind):
         found = lw.dependence(data, 10)
         count += anything(found)
         assert anything(found) or found.lookback is None
+    assert count <= stats.binom.ppf(0.999, TRIALS, 0.05)
+
+
+def test_a_few_large_inputs_are_no_finding_wherever_they_lie():
+    count = 0
+    for trial in range(TRIALS):
+        r = np.random.default_rng([trial, 77])
+        x, y = r.standard_cauchy(size=(200, 36)), r.normal(size=200)
+        count += anything(lw.dependence((x, y), 10))
     assert count <= stats.binom.ppf(0.999, TRIALS, 0.05)
 
 

@@ -241,13 +241,14 @@ def report(
         return
     from ..study import pages  # it loads plotting libraries
 
+    inches = WIDTH if width is None else width
+    pages.check_width(inches)
     settings, runs = store.load_settings(), store.load()
     with Display(Console()) as display:
         theirs = None if published is None else read_published(published)
         step = display.stage(DRAWING)
         pages.write_results(settings, runs, store, step, theirs)
         if format is not None:
-            inches = WIDTH if width is None else width
             names = pages.draw_files(settings, runs, store, format, inches)
             display.tell(f"{len(names)} files for print in {store.figure('').parent}")
         if by_seed:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import optimize, special, stats
 
+LARGEST = 1e9  # noncentrality of F that is computed
 POWER = 0.95  # with which the smallest effect that is told would have been found
 
 
@@ -82,6 +83,8 @@ def _tested(
 def noncentrality(above: Callable[[float], float], guess: float) -> float:
     """Return where a falling function of the noncentrality is 0, 0 if it begins there.
 
+    It is inf where SciPy no longer computes the function.
+
     Args:
         above: the probability of less than was seen, minus what it shall be.
         guess: from which on to look for a change of sign.
@@ -91,6 +94,8 @@ def noncentrality(above: Callable[[float], float], guess: float) -> float:
     upper = 1.0 + guess
     while above(upper) > 0:
         upper *= 2
+    if np.isnan(above(upper)):
+        return np.inf
     return float(np.asarray(optimize.toms748(above, 0.0, upper)))
 
 
@@ -102,8 +107,19 @@ def smallest_found(numerator: float, denominator: float, significance: float) ->
         numerator: degrees of freedom.
         denominator: likewise.
         significance: of the test.
+
+    Returns:
+        It; inf beyond about 1e9, where SciPy no longer computes it.
+
+    Example:
+        >>> smallest_found(1.0, 60.0, 1e-20) < smallest_found(1.0, 1.0, 1e-20)
+        True
     """
-    limit = float(stats.f.isf(significance, numerator, denominator))
+    # SciPy's own quantile is infinite below 1e-16.
+    share = float(special.betaincinv(denominator / 2, numerator / 2, significance))
+    limit = denominator * (1 - share) / numerator / share if share else np.inf
+    if numerator * limit > LARGEST:
+        return np.inf
     return noncentrality(
         lambda nc: special.ncfdtr(numerator, denominator, nc, limit) - (1 - POWER),
         numerator * limit,

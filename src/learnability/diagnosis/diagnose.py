@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from numbers import Integral
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn, optim
 
 from ..cells import Cell
 from ..compiled.engine import beside_others, compile_ahead, threads, using_threads
-from ..grid import checked_lags, spread_lags
+from ..grid import checked_lags, spread_lags, whole_lags
 from ..machine import checked_device
 from ..models.batches import Batch, device_of, dtype_of, first_items
 from ..models.choice import Named, found, names_of
@@ -145,7 +144,7 @@ def diagnose(
     """
     options = options or DiagnosisOptions()
     names = names_of(checked_model(model), layers)
-    wanted = None if lags is None else _whole(lags)
+    wanted = None if lags is None else whole_lags(lags)
     data = list(data) if isinstance(data, Iterator) else data
     heldout = list(heldout) if isinstance(heldout, Iterator) else heldout
 
@@ -273,17 +272,6 @@ def _fitting(lags: list[int] | None, reading: Reading, layer: Layer) -> list[int
         return spread_lags(max(1, steps - 1), FEW_LAGS)
     fitting = [lag for lag in lags if lag < steps]
     return checked_lags(fitting or lags, steps)
-
-
-def _whole(lags: Iterable[int]) -> list[int]:
-    """Return lags as a list of whole numbers."""
-    found = list(lags) if isinstance(lags, Iterable) else [lags]
-    for lag in found:
-        if not isinstance(lag, Integral):
-            raise UnsupportedModelError(
-                f"lag {lag!r} is no whole number; give steps, such as 1, 2, 4"
-            )
-    return [int(lag) for lag in found]
 
 
 def _named(progress: Progress, name: str) -> Progress:

@@ -125,6 +125,11 @@ def tensors(tree: Any, dtype: torch.dtype = torch.float32) -> Any:
     if isinstance(tree, Mapping):
         return remade(tree, {name: tensors(v, dtype) for name, v in tree.items()})
     if _is_array(tree):
+        if np.ma.is_masked(tree):
+            raise UnsupportedModelError(
+                "an array of the data has masked values; fill them in, or leave out "
+                "what holds them"
+            )
         values = np.asarray(tree)
         if values.dtype.kind not in "fiub":
             raise UnsupportedModelError(

@@ -133,6 +133,22 @@ def write_results(
     return rows
 
 
+def check_width(width: float) -> None:
+    """Refuse a width that no figure for print has.
+
+    Args:
+        width: in inches.
+
+    Raises:
+        ValueError: if it is too small or large.
+    """
+    if not plots.NARROWEST <= width <= plots.WIDEST:
+        raise ValueError(
+            f"a figure cannot be {width:g} inches wide; give {plots.NARROWEST:g} (a "
+            f"column) to {plots.WIDEST:g}"
+        )
+
+
 def draw_files(
     settings: Settings,
     runs: Runs,
@@ -152,11 +168,7 @@ def draw_files(
     Raises:
         ValueError: if there is no such kind, or the width is too small or large.
     """
-    if not plots.NARROWEST <= width <= plots.WIDEST:
-        raise ValueError(
-            f"a figure cannot be {width:g} inches wide; give {plots.NARROWEST:g} (a "
-            f"column) to {plots.WIDEST:g}"
-        )
+    check_width(width)
     found = summed(lines_of(settings, runs), settings.n_sequences)
     names = []
     for name, figure in plots.draw_all(found, width=width):

@@ -21,6 +21,7 @@ GONE = (
     "command again: what is done is kept"
 )
 LOCAL = "local:"
+MOST_THREADS = 1024  # a hundred thousand of them kill the process
 # Runs handed to a scheduler at once: all, as workers may join later.
 UNLIMITED = 2**31
 # Seconds to futures.wait for a scheduler.
@@ -104,10 +105,12 @@ def checked_threads(threads: int) -> int:
     """Return a number of threads, or say that it is none.
 
     Raises:
-        ValueError: if there are none.
+        ValueError: if there are none, or so many that OpenMP crashes.
     """
     if threads < 1:
         raise ValueError(f"{threads} threads can do nothing; give at least 1")
+    if threads > MOST_THREADS:
+        raise ValueError(f"{threads} threads are too many; give at most {MOST_THREADS}")
     return threads
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Int, Num
 
 from .observed import Observed
@@ -22,7 +23,7 @@ def window_starts(
 
     Where no step of a window is like another one, windows are put together by the steps
     that they share, in whatever order they come. Elsewhere (tokens) each one must be
-    the one before, shifted by as many steps.
+    the one before, shifted by as many steps; what stays the same tells no shift.
 
     Args:
         x: inputs.
@@ -47,8 +48,10 @@ def window_starts(
         return _linked(name)
     begins = name[:-1, 1 : steps - max(1, steps // 4)] == name[1:, :1]
     for stride in np.flatnonzero(begins.sum(axis=0) > sequences / 2) + 1:
-        goes_on = (name[:-1, stride:] == name[1:, : steps - stride]).all(axis=1)
-        if goes_on.sum() > sequences / 2:
+        shared = name[:-1, stride:], name[1:, : steps - stride]
+        goes_on = (shared[0] == shared[1]).all(axis=1)
+        told = np.any([(one != one[:, :1]).any(axis=1) for one in shared], axis=0)
+        if goes_on.sum() > sequences / 2 and goes_on[told].sum() > told.sum() / 2:
             return np.cumsum(np.append(0, np.where(goes_on, stride, 3 * steps)))
     return None
 
@@ -126,8 +129,12 @@ def _labels(groups: Any, sequences: int) -> Int[np.ndarray, "sequence"]:
             f"groups have shape {labels.shape}; give one label for each of "
             f"{sequences} sequences"
         )
-    _, first, code = np.unique(labels, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[code]
+    code = pd.factorize(labels)[0]
+    if (code < 0).any():
+        raise ValueError(
+            f"groups hold {labels[code < 0][0]}; give each sequence a label"
+        )
+    return code
 
 
 def _window_blocks(

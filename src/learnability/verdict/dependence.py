@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from ..grid import checked_lags
+from ..checked import checked_seed
+from ..grid import checked_lags, whole_lags
 from ..machine import one_blas_thread
 from ..words import ranges
 from .clusters import clusters
@@ -18,6 +19,7 @@ from .lag_tests import JOINT, all_lags, lags_and_bands
 from .moments import moments
 from .observed import FEWEST_SHARING, Observed, observed
 from .regression import ROWS, best_ridge, regression
+from .trace_test import ROUNDING
 
 PLATEAU = 0.95  # of it is enough
 
@@ -85,7 +87,7 @@ class LagDependence:
 @one_blas_thread()
 def dependence(
     data: Any,
-    lags: int | Iterable[int],
+    lags: SupportsIndex | Iterable[SupportsIndex],
     *,
     features: Features = "linear",
     lengths: Any = None,
@@ -113,7 +115,8 @@ def dependence(
         data: (x, y), `Sequences`, a dataset, or batches of (x, y). x is (sequence,
             step, input), (sequence, step), or a series (step,); whole numbers
             (sequence, step) are tokens. y has a value, a vector or a class (a whole
-            number) for every step or every sequence, for the last step then.
+            number, -100 where there is none) for every step or every sequence, for the
+            last step then.
         lags: lags in steps, or the longest of all lags; 0 is always among them.
         features: of one step: the inputs ("linear"), with products of two of them
             ("quadratic") or with random waves ("fourier"), or what a function returns
@@ -140,9 +143,9 @@ def dependence(
     Source: Meinshausen 2008 (single lags within bands); Breiman et al. 1984 (one
     standard error from the plateau).
     """
+    seed = checked_seed(seed)
     seen = observed(data, lengths)
-    wanted = range(lags + 1) if isinstance(lags, int | np.integer) else lags
-    asked = checked_lags(wanted, int(seen.lengths.max()), least=0)
+    asked = _asked(lags, seen)
     longest = asked[-1]
     rows = _with_company(seen.rows_from(longest))
     white = Whitened(rows, features, seed)
@@ -172,6 +175,20 @@ def dependence(
     )
 
 
+def _asked(lags: SupportsIndex | Iterable[SupportsIndex], seen: Observed) -> list[int]:
+    """Return the lags that are asked for, of which a number alone is the longest."""
+    wanted, steps = whole_lags(lags), int(seen.lengths.max())
+    if max(wanted, default=0) >= steps:
+        raise ValueError(
+            f"lag {max(wanted)} does not fit into {len(seen.inputs)} sequences of "
+            f"{steps} steps; the largest possible lag is {steps - 1}, and one series "
+            "(step, input) needs an axis of sequences before, x[None] and y[None]"
+        )
+    if not isinstance(lags, Iterable) or not getattr(lags, "ndim", 1):
+        wanted = range(checked_lags(wanted, steps, least=0)[0] + 1)
+    return checked_lags(wanted, steps, least=0)
+
+
 def _with_company(data: Observed) -> Observed:
     """Return the rows whose step enough sequences have to tell what they share."""
     if not data.per_step or len(data.inputs) < FEWEST_SHARING:
@@ -186,7 +203,7 @@ def _lookback(
     top = int(np.argmax(share))
     if share[top] <= 2 * error[top]:
         return None
-    enough = max(share[top] - error[top], PLATEAU * share[top])
+    enough = max(share[top] - max(error[top], ROUNDING), PLATEAU * share[top])
     return int(np.argmax(share >= enough)) + 1
 
 

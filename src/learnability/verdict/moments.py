@@ -94,17 +94,18 @@ def moments(
     cluster = cluster * min(number, most) // number
     number = min(number, most)
     xx, xy = np.zeros((number, size, size)), np.zeros((number, size, y.shape[1]))
-    fourth = np.zeros(features.width)
+    fourth = np.zeros(size)
     for g in range(number):
         own = np.flatnonzero(cluster == g)
         for rows in np.array_split(own, -(-len(own) * size // PART)):
             x = _lagged(features, data.sequence[rows], data.step[rows], longest)
             xx[g] += x.T @ x
             xy[g] += x.T @ y[rows]
-            fourth += (x[:, : features.width] ** 4).sum(0)
+            fourth += (x**4).sum(0)
     yy = np.bincount(cluster, weights=(y**2).sum(1))
     kurtosis = ((y**4).mean(0) / (y**2).mean(0) ** 2).max()
-    tails = float(fourth.max() * kurtosis) / len(y) ** 2
+    second = np.sum([np.diag(one) for one in xx], axis=0)
+    tails = float((fourth[second > 0] / second[second > 0] ** 2).max() * kurtosis)
     return Moments([*xx], xy, yy, len(y), tails)
 
 

@@ -1,5 +1,6 @@
 """Data of any form as arrays: inputs by sequence, targets by row, no model needed."""
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,8 @@ from ..models.batches import Batch, walked, whole
 
 MOST_CLASSES = 64
 """Classes or tokens beyond which whole numbers are taken for amounts by mistake."""
+IGNORED = -100
+"""The class of steps and sequences without a target, as in PyTorch's cross-entropy."""
 FEWEST_SHARING = 8
 """Sequences from which on a profile over time that all share is taken off."""
 
@@ -97,6 +100,11 @@ def observed(data: Any, lengths: Any = None) -> Observed:
             f"inputs have shape {x.shape} but targets {y.shape}; give one target per "
             "step or one per sequence"
         )
+    if _are_classes(rows):
+        asked = rows.reshape(len(rows)) != IGNORED
+        if not asked.any():
+            raise ValueError(f"all targets are {IGNORED}, which is none; give some")
+        sequence, step, rows = sequence[asked], step[asked], rows[asked]
     return Observed(x, steps, sequence, step, *_columns(rows), per_step)
 
 
@@ -159,7 +167,7 @@ def _pair(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
 
 def _array(values: Any) -> np.ndarray:
     """Return numbers as float64, whole numbers as they are."""
-    if not isinstance(values, Tensor) or values.is_complex():
+    if not isinstance(values, Tensor) or values.is_complex() or values.is_meta:
         raise ValueError(f"the data hold a {type(values).__name__}; give real numbers")
     found = values.double() if values.is_floating_point() else values.long()
     return found.detach().cpu().numpy()
@@ -174,22 +182,28 @@ def _lengths(lengths: Any, x: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Return how many steps each sequence has."""
     if lengths is None:
         return own
-    given = np.atleast_1d(np.asarray(lengths)).astype(np.int64)
-    if given.shape != (len(x),) or given.min() < 1 or given.max() > x.shape[1]:
+    given = np.atleast_1d(np.asarray(lengths))
+    whole = given.shape == (len(x),) and given.dtype.kind in "iuf"
+    fit = whole and np.isin(given, np.arange(1, x.shape[1] + 1)).all()
+    if not fit:
         raise ValueError(
-            f"lengths have shape {given.shape} and lie between {given.min()} and "
-            f"{given.max()}; give {len(x)} from 1 to {x.shape[1]}"
+            f"lengths are {reprlib.repr(given.ravel().tolist())}; give {len(x)} whole "
+            f"numbers from 1 to {x.shape[1]}"
         )
-    return given
+    return given.astype(np.int64)
 
 
 def _columns(rows: np.ndarray) -> tuple[np.ndarray, bool]:
     """Return targets with a column each, and whether they are indicators of classes."""
-    if rows.dtype.kind == "i" and rows[0].size == 1:
+    if _are_classes(rows):
         codes = rows.reshape(len(rows))
         return one_hot(codes, names_of_codes("targets", codes)[0]), True
     _check_finite("targets", rows)
     return rows.reshape(len(rows), -1).astype(float), False
+
+
+def _are_classes(rows: np.ndarray) -> bool:
+    return rows.dtype.kind == "i" and rows.size == len(rows)
 
 
 def _check_finite(name: str, values: np.ndarray) -> None:

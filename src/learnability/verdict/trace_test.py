@@ -16,7 +16,9 @@ class TraceTest:
     """``F = |b|^2 / tr V`` against F of nu and (G - 1) nu degrees of freedom.
 
     ``V = sum_g d_g d_g'`` of the deviations when cluster g is left out;
-    ``nu = (tr V)^2 / tr V^2``, both from pairs of different clusters.
+    ``nu = (tr V)^2 / tr V^2``, both from pairs of different clusters. Where a few
+    clusters make most of V they alone count: G is at most ``(1 + 2/nu) (sum_g
+    |d_g|^2)^2 / sum_g |d_g|^4``, which is their number where all are alike and normal.
 
     Attributes:
         size: ``|b|``.
@@ -25,7 +27,8 @@ class TraceTest:
         clusters: G.
 
     Source: Brunner, Dette and Munk 1997 (trace statistic, Box's approximation); Bell
-    and McCaffrey 2002 (deviations by leaving clusters out).
+    and McCaffrey 2002 (deviations by leaving clusters out); Satterthwaite 1946 (degrees
+    of freedom of a sum of unequal squares).
     """
 
     size: float
@@ -117,4 +120,8 @@ def by_products(
     freedom = float(np.clip(freedom, 1, length))
     noise = float(squares.sum()) * sequences / (sequences - 1)
     least = max(least, ROUNDING * (1 + size**2) * freedom)
-    return TraceTest(size, max(noise, least), freedom, len(products))
+    if noise <= least:
+        return TraceTest(size, least, freedom, len(products))
+    alike = (1 + 2 / freedom) * squares.sum() ** 2 / (squares**2).sum()
+    clusters = int(np.clip(alike, 2, len(products)))
+    return TraceTest(size, noise, freedom, clusters)
