@@ -230,7 +230,7 @@ def needed_by_gradients(
     freedom).
     """
     if square.shape[-1] < 4:
-        raise ValueError(f"{square.shape[-1]} sequences are too few; give at least 4")
+        raise ValueError(f"too few sequences: {square.shape[-1]}; give at least 4")
     if effect_size < 0:
         raise ValueError(f"the effect size is {effect_size}; it cannot be negative")
     if not SMALLEST_SIGNIFICANCE <= significance < 0.5:

@@ -260,7 +260,7 @@ def _fitting(lags: list[int] | None, reading: Reading, layer: Layer) -> list[int
     """Return the lags that fit into a layer's steps, if it has sequences enough."""
     if len(layer) < FEWEST:
         raise ValueError(
-            f"{len(layer)} {reading.counted} are too few; give at least {FEWEST}"
+            f"too few {reading.counted}: {len(layer)}; give at least {FEWEST}"
         )
     steps = int(layer.lengths.max())
     if steps < 2:

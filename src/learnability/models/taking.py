@@ -199,7 +199,7 @@ def _cut(
     number = len(np.unique(labels[labels >= 0]))
     if number < DEALT:
         raise UnsupportedModelError(
-            f"{number} {counted} are too few; give at least {FEWEST}: shorter windows, "
+            f"too few {counted}: {number}; give at least {FEWEST}: shorter windows, "
             "or more data"
         )
     if fixed or not together:
