@@ -20,7 +20,7 @@ test: .venv/developing
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --durations=15
 
 test-slow: .venv/developing
-	$(BIN)/python -m pytest -n 2 -m slow --durations=15
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --durations=15
 
 test-all: test test-slow
 
