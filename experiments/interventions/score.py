@@ -125,8 +125,8 @@ def decided(cases: pd.DataFrame) -> pd.DataFrame:
 def choices(cases: pd.DataFrame) -> dict[str, Names]:
     """Return what each way to choose would change, in each case.
 
-    One row is a rule that is no rule yet: *too few steps* in place of *too few
-    sequences* where the sequences that there are show the lag in one gradient.
+    Two rows are rules that are none yet: *too few steps* in place of *too few
+    sequences* where N sequences show the lag in one gradient, or a tenth of them does.
     """
     rel, last, passes = (
         cases[n].to_numpy(float) for n in ("rel", "rel last", "passes")
@@ -138,10 +138,11 @@ def choices(cases: pd.DataFrame) -> dict[str, Names]:
         )
         for name, column in (("best", "verdict"), ("last", "verdict last"))
     }
-    seen = (cases["verdict"] == "too few sequences") & (needed <= given)
-    verdicts["verdict, updates where N(l) <= N"] = np.where(
-        seen, "updates", verdicts["verdict at best weights"]
-    )
+    for name, times in (("N", 1), ("N/10", rules.TO_LEARN)):
+        seen = (cases["verdict"] == "too few sequences") & (times * needed <= given)
+        verdicts[f"verdict, updates where N(l) <= {name}"] = np.where(
+            seen, "updates", verdicts["verdict at best weights"]
+        )
     more_steps = {
         "always updates": np.ones(len(cases), dtype=bool),
         "always sequences": np.zeros(len(cases), dtype=bool),
