@@ -39,16 +39,18 @@ def found_in_time(
 def _is_in_time(tap: Tap, batch: Any, items: Items, run: Run) -> bool:
     """Tell whether what a layer sees are pieces of the steps of a batch, in order.
 
-    From the second piece's first step on items are changed: the first piece sees
-    nothing of that. Every second step, or the other side of a pair, would.
+    Items are changed in the second half of the last piece: no other piece sees anything
+    of that, behind a short convolution either. Every second step, or the other side of
+    a pair, would.
     """
     before, pieces = run(batch)[tap.path].x, tap.pieces
-    changed = _changed_from(batch, items, pieces[0], sum(pieces))
+    steps = sum(pieces)
+    changed = _changed_from(batch, items, steps - (pieces[-1] + 1) // 2, steps)
     if changed is None:
         return False
     after, rows = run(changed)[tap.path].x, len(before) // len(pieces)
     same = (before == after).flatten(1).all(1)
-    return bool(same[:rows].all() and not same[rows : 2 * rows].all())
+    return bool(same[:-rows].all() and not same[-rows:].all())
 
 
 def _changed_from(batch: Any, items: Items, step: int, steps: int) -> Any:
