@@ -11,6 +11,7 @@ from threading import Event
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from learnability.compiled import using_threads
 from learnability.study import Store, processes, run_study
@@ -198,16 +199,19 @@ def test_workers_share_the_threads_that_the_user_gave(mine, workers, asked, each
 
 def test_a_run_has_its_threads_and_leaves_those_of_its_process(tmp_path):
     (run,) = grid(["GRU"], seeds=[1], epochs=1).runs()
-    seen, before = set(), torch.get_num_threads()
+    seen, blas, before = set(), set(), torch.get_num_threads()
 
     def progress(stage, share):
         seen.add(torch.get_num_threads())
+        found = threadpool_info()
+        blas.update(a["num_threads"] for a in found if a["user_api"] == "blas")
 
     for place, threads in enumerate((None, before + 2)):
         request = Request(str(tmp_path / str(place)), "GRU", run, threads=threads)
         execute(request, progress)
         assert seen == {threads or before}
         assert torch.get_num_threads() == before
+        assert blas == {1}  # decompositions are small
         seen.clear()
 
 
