@@ -416,6 +416,13 @@ def test_every_figure_says_what_it_found_and_shows_its_numbers_of_sequences():
                 assert f"With {budget} sequences" in title
 
 
+def test_lags_without_room_for_their_number_have_a_mark_alone():
+    near = axes()
+    lag_axis(near, [1, 50, 100, 195, 200])
+    assert list(near.get_xticks()) == [1, 50, 100, 200]
+    assert list(near.get_xticks(minor=True)) == [195]
+
+
 def test_what_no_run_holds_is_not_drawn():
     names = {picture.name for picture in plots.pictures(case("one lag"))}
     assert {"learning", "noise_floor", "law", "estimators"}.isdisjoint(names)

@@ -237,20 +237,31 @@ def lag_axis(ax: Axes, lags: Any) -> None:
     ax.set_xscale("log")
     ax.set_xlim(grid.min() / ROOM, grid.max() * ROOM)
     number_axis(ax.xaxis)
+    marked, low, high = ax.xaxis.get_majorticklocs(), *ax.xaxis.get_view_interval()
+    nearest = np.log10(high / low) / max(_room(ax.xaxis), 2)
     if grid.size <= FEW_LAGS:
-        ax.xaxis.set_major_locator(ticker.FixedLocator(grid.tolist()))
-        ax.xaxis.set_minor_locator(ticker.NullLocator())
+        kept = _apart(grid, nearest)
+        ax.xaxis.set_minor_locator(ticker.FixedLocator(grid.tolist()))
+        ax.xaxis.set_minor_formatter(ticker.NullFormatter())
     else:
-        _mark_last(ax.xaxis, grid.max())
+        kept = [t for t in marked if low <= t <= high]
+        kept = [t for t in kept if abs(np.log10(grid.max() / t)) > nearest]
+        kept.append(grid.max())
+    ax.xaxis.set_major_locator(ticker.FixedLocator(kept))
 
 
-def _mark_last(axis: Axis, last: float) -> None:
-    """Give the last point a tick, in place of one that would stand too near."""
-    low, high = axis.get_view_interval()
-    ticks = [t for t in axis.get_majorticklocs() if low <= t <= high]
-    nearest = np.log10(high / low) / max(_room(axis), 2)
-    kept = [t for t in ticks if abs(np.log10(last / t)) > nearest]
-    axis.set_major_locator(ticker.FixedLocator([*kept, last]))
+def _apart(ticks: Iterable[float], nearest: float) -> list[float]:
+    """Return the last tick and those before that have room for their numbers.
+
+    Args:
+        ticks: in any order.
+        nearest: decades between two of them at the least.
+    """
+    kept: list[float] = []
+    for tick in sorted(ticks, reverse=True):
+        if not kept or np.log10(kept[-1] / tick) > nearest:
+            kept.append(tick)
+    return kept[::-1]
 
 
 def number_axis(axis: Axis) -> None:

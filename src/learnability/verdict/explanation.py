@@ -48,7 +48,7 @@ class Explanation:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
+        return f"<pre style='white-space:pre-wrap'>{escape(str(self))}</pre>"
 
 
 def explanation(case: Case) -> Explanation:
